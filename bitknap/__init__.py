@@ -1,0 +1,66 @@
+"""Mixed-precision quantization as a multiple-choice knapsack."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .problems import (
+        BitknapError,
+        DataError,
+        Instance,
+        InstanceError,
+        SolverError,
+        UnsupportedError,
+        build_instance,
+        load_instance,
+        save_instance,
+    )
+    from .sensitivity import Quantizer, SensitivityTable, sensitivity_table
+    from .solvers import Solution, Status, solve
+
+__version__ = "0.1.0"
+
+_ROOM = {
+    "problems": (
+        "BitknapError",
+        "DataError",
+        "Instance",
+        "InstanceError",
+        "SolverError",
+        "UnsupportedError",
+        "build_instance",
+        "load_instance",
+        "save_instance",
+    ),
+    "sensitivity": ("Quantizer", "SensitivityTable", "sensitivity_table"),
+    "solvers": ("Solution", "Status", "solve"),
+}
+_HOME = {name: room for room, names in _ROOM.items() for name in names}
+
+__all__ = [
+    "BitknapError",
+    "DataError",
+    "Instance",
+    "InstanceError",
+    "Quantizer",
+    "SensitivityTable",
+    "Solution",
+    "SolverError",
+    "Status",
+    "UnsupportedError",
+    "__version__",
+    "build_instance",
+    "load_instance",
+    "save_instance",
+    "sensitivity_table",
+    "solve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a room when one of its names is first used, so that solving never loads torch."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'bitknap' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)

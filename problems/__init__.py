@@ -1,0 +1,29 @@
+"""What is solved: instances, their files and reductions (NumPy only)."""
+
+from .catalogue import Catalogue
+from .errors import BitknapError, DataError, InstanceError, SolverError, UnsupportedError
+from .files import load_instance, save_instance, write_atomically
+from .instance import FloatArray, Instance, IntArray, build_instance
+from .reductions import lower_hull, restrict, undominated
+from .ties import Merged, merge_ties
+
+__all__ = [
+    "BitknapError",
+    "Catalogue",
+    "DataError",
+    "FloatArray",
+    "Instance",
+    "InstanceError",
+    "IntArray",
+    "Merged",
+    "SolverError",
+    "UnsupportedError",
+    "build_instance",
+    "load_instance",
+    "lower_hull",
+    "merge_ties",
+    "restrict",
+    "save_instance",
+    "undominated",
+    "write_atomically",
+]

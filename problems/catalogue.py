@@ -1,0 +1,67 @@
+"""Plug-ins by folder listing: one file is one thing, its stem is its name."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from .errors import UnsupportedError
+
+
+class Catalogue:
+    """The plug-ins of one package, found without importing them.
+
+    A plug-in is a module of the package whose name does not start with an underscore and is not
+    ``base``. Its summary is the first line of its docstring; the object is one module attribute.
+
+    Args:
+        package: dotted name of the package, e.g. ``bitknap.solvers.methods``.
+        attribute: module attribute that holds the object, e.g. ``SOLVER``.
+        kind: what to call one in messages, e.g. ``solver``.
+        dashes: names show dashes where file names have underscores.
+    """
+
+    def __init__(self, package: str, attribute: str, kind: str, *, dashes: bool = False) -> None:
+        self.package, self.attribute, self.kind, self.dashes = package, attribute, kind, dashes
+
+    def _stem(self, name: str) -> str:
+        return name.replace("-", "_") if self.dashes else name
+
+    def files(self) -> dict[str, Path]:
+        """Name of every plug-in with its source file, sorted by name."""
+        spec = importlib.util.find_spec(self.package)
+        assert spec is not None
+        assert spec.submodule_search_locations is not None
+        found = {
+            path.stem: path
+            for folder in spec.submodule_search_locations
+            for path in Path(folder).glob("*.py")
+            if not path.stem.startswith("_") and path.stem != "base"
+        }
+        return {
+            stem.replace("_", "-") if self.dashes else stem: found[stem] for stem in sorted(found)
+        }
+
+    def names(self) -> list[str]:
+        """Names of all plug-ins, sorted."""
+        return list(self.files())
+
+    def summary(self, name: str) -> str:
+        """First line of the plug-in's module docstring."""
+        source = self.files()[name].read_text(encoding="utf-8")
+        return (ast.get_docstring(ast.parse(source)) or "").split("\n", 1)[0]
+
+    def load(self, name: str) -> Any:
+        """The plug-in's object.
+
+        Raises:
+            UnsupportedError: no plug-in has that name.
+        """
+        stem = self._stem(name)
+        if not stem.isidentifier() or name not in self.files():
+            known = ", ".join(self.names())
+            raise UnsupportedError(f"no {self.kind} is named {name!r}; choose one of: {known}")
+        return getattr(importlib.import_module(f"{self.package}.{stem}"), self.attribute)

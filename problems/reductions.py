@@ -1,0 +1,94 @@
+"""Items no optimum needs: dominance, and the lower convex hull of a class."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .instance import Instance, IntArray
+
+
+def undominated(instance: Instance) -> NDArray[np.bool_]:
+    """(n,) mask of the items that no other item of their class dominates.
+
+    Item b dominates item a when it is no worse in cost and in every weight; among equal items
+    the first stays. Some optimum uses undominated items only.
+
+    Complexity: O(n log n) for one resource, O(sum n_i^2) for several.
+
+    References:
+        P. Sinha, A. Zoltners, Operations Research 27 (1979), 503-515.
+    """
+    return _undominated_1(instance) if instance.n_resources == 1 else _undominated_k(instance)
+
+
+def _undominated_1(instance: Instance) -> NDArray[np.bool_]:
+    """In order of (class, weight, cost) an item stays when its cost is below all costs before it.
+
+    Costs enter as dense ranks, each class shifted below the one before, so that one running
+    minimum over all items restarts at each class.
+    """
+    rank = np.unique(instance.cost, return_inverse=True)[1]
+    order = np.lexsort((rank, instance.weight[0], instance.class_of))
+    shifted = (rank - instance.class_of * instance.n_items)[order]
+    keep = np.empty(instance.n_items, dtype=bool)
+    keep[order] = np.concatenate(([True], shifted[1:] < np.minimum.accumulate(shifted)[:-1]))
+    return keep
+
+
+def _undominated_k(instance: Instance) -> NDArray[np.bool_]:
+    keep = np.ones(instance.n_items, dtype=bool)
+    for start, stop in zip(instance.offsets[:-1], instance.offsets[1:], strict=True):
+        points = np.vstack((instance.cost[None, start:stop], instance.weight[:, start:stop]))
+        no_worse = (points[:, :, None] <= points[:, None, :]).all(axis=0)
+        equal = (points[:, :, None] == points[:, None, :]).all(axis=0)
+        earlier = np.tri(stop - start, k=-1, dtype=bool).T
+        keep[start:stop] = ~(no_worse & (~equal | earlier)).any(axis=0)
+    return keep
+
+
+def lower_hull(cost: NDArray[np.float64], weight: IntArray) -> IntArray:
+    """Positions of the lower convex hull of one class, lightest item first.
+
+    Along the result weights rise, costs fall, and the slopes (cost fall per unit of weight)
+    strictly fall: exactly the items that the linear relaxation can use.
+
+    Complexity: O(m log m).
+
+    References:
+        P. Sinha, A. Zoltners, Operations Research 27 (1979), 503-515 (LP dominance).
+    """
+    hull: list[int] = []
+    for j in np.lexsort((cost, weight)).tolist():
+        if hull and cost[j] >= cost[hull[-1]]:
+            continue
+        while len(hull) > 1 and _not_convex(cost, weight, hull[-2], hull[-1], j):
+            hull.pop()
+        hull.append(j)
+    return np.array(hull, dtype=np.int64)
+
+
+def _not_convex(cost: NDArray[np.float64], weight: IntArray, a: int, b: int, c: int) -> bool:
+    left = (cost[a] - cost[b]) * float(weight[c] - weight[b])
+    return bool(left <= (cost[b] - cost[c]) * float(weight[b] - weight[a]))
+
+
+def restrict(instance: Instance, keep: NDArray[np.bool_]) -> tuple[Instance, IntArray]:
+    """The instance of the kept items, and for each of them its old position.
+
+    Every class must keep an item, and ``instance`` must have no ties.
+    """
+    old = np.flatnonzero(keep)
+    sizes = np.add.reduceat(keep.astype(np.int64), instance.offsets[:-1])
+    small = Instance(
+        instance.name,
+        np.concatenate(([0], np.cumsum(sizes))),
+        instance.cost[old],
+        instance.weight[:, old],
+        instance.capacity,
+        instance.class_names,
+        tuple(instance.labels[j] for j in old.tolist()),
+        instance.resources,
+        source=instance.source,
+    )
+    return small, old

@@ -1,0 +1,168 @@
+"""The one interface of all solvers, and what they answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+from bitknap.problems import FloatArray, Instance, IntArray
+
+
+class Status(StrEnum):
+    """How a solve ended; ``sentence`` says it to a person."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    NO_SOLUTION = "no_solution"
+    UNSUPPORTED = "unsupported"
+    CRASHED = "crashed"
+
+    @property
+    def sentence(self) -> str:
+        """The status as one sentence."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Status.OPTIMAL: "The choice is feasible and proven to be the best.",
+    Status.FEASIBLE: "The choice is feasible, but not proven to be the best.",
+    Status.INFEASIBLE: "No choice fits the capacity.",
+    Status.NO_SOLUTION: "The solver found no feasible choice within its limits.",
+    Status.UNSUPPORTED: "The solver cannot handle this instance.",
+    Status.CRASHED: "The solver failed before it answered.",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a solve may spend.
+
+    Args:
+        time: seconds of wall time, or None.
+        states: number of search states or nodes, or None.
+        threads: threads a back-end may use.
+    """
+
+    time: float | None = None
+    states: int | None = None
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a solver claims; the referee recomputes it.
+
+    Args:
+        status: OPTIMAL only when proven at zero gap.
+        choice: (L,) item positions within the classes, or None.
+        bound: a number that no feasible choice's cost is below, or None. An OPTIMAL claim
+            needs none: its bound is its objective.
+        objective: the cost the solver believes its choice has, or None; checked when given.
+        multiplier: (K,) prices of the resources (cost per unit) of a dual bound, or None.
+        stats: numbers worth reporting (nodes, states, core size, ...).
+    """
+
+    status: Status
+    choice: IntArray | None = None
+    bound: float | None = None
+    objective: float | None = None
+    multiplier: FloatArray | None = None
+    stats: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Solver(Protocol):
+    """A method: a frozen dataclass whose fields are its parameters.
+
+    Every file of ``solvers/methods`` defines one as ``SOLVER``; its name is the file's stem.
+    """
+
+    exact: ClassVar[bool]
+    """Whether it proves optimality when no limit stops it."""
+    requires: ClassVar[tuple[str, ...]]
+    """Importable packages it needs."""
+
+    def supports(self, instance: Instance) -> str | None:
+        """Why the solver cannot handle an instance, or None when it can."""
+        ...
+
+    def solve(self, instance: Instance, limits: Limits) -> Outcome:
+        """Solve an instance without ties whose every capacity admits the lightest choice."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """An answer as the referee recomputed it from the instance.
+
+    Args:
+        status: how the solve ended.
+        solver: name of the method.
+        instance: what was solved.
+        choice: (L,) item positions within the classes of ``instance``, or None.
+        objective: correctly rounded cost of ``choice``, or None.
+        bound: proven lower bound of the optimum, or None; equals ``objective`` when optimal.
+        usage: (K,) exact usage of each resource, or None.
+        seconds: wall time of the solve alone.
+        message: one sentence for a person.
+        multiplier: (K,) prices of the resources, or None.
+        stats: what the solver counted.
+    """
+
+    status: Status
+    solver: str
+    instance: Instance
+    choice: IntArray | None = None
+    objective: float | None = None
+    bound: float | None = None
+    usage: IntArray | None = None
+    seconds: float = 0.0
+    message: str = ""
+    multiplier: FloatArray | None = None
+    stats: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def gap(self) -> float | None:
+        """(objective - bound) / |objective|; 0 when equal, inf when the objective is 0."""
+        if self.objective is None or self.bound is None:
+            return None
+        return relative_gap(self.objective, self.bound)
+
+    @property
+    def labels(self) -> dict[str, str] | None:
+        """Class name -> label of the chosen item, or None."""
+        return None if self.choice is None else self.instance.by_label(self.choice)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The solution as the JSON object ``bitknap.solution/1``."""
+        names = self.instance.resources
+        return {
+            "format": "bitknap.solution/1",
+            "instance": self.instance.name,
+            "solver": self.solver,
+            "status": self.status.value,
+            "message": self.message or self.status.sentence,
+            "objective": self.objective,
+            "bound": self.bound,
+            "gap": None if self.gap is None or math.isinf(self.gap) else self.gap,
+            "choice": self.labels,
+            "usage": _named(names, self.usage),
+            "capacity": _named(names, self.instance.capacity),
+            "multiplier": _named(names, self.multiplier),
+            "seconds": self.seconds,
+            "stats": dict(self.stats),
+        }
+
+
+def _named(names: tuple[str, ...], values: Any) -> dict[str, Any] | None:
+    return None if values is None else dict(zip(names, values.tolist(), strict=True))
+
+
+def relative_gap(objective: float, reference: float) -> float:
+    """(objective - reference) / |objective|: 0 when equal, inf when only the objective is 0."""
+    if objective == reference:
+        return 0.0
+    return (objective - reference) / abs(objective) if objective else math.inf

@@ -1,0 +1,127 @@
+"""The referee: recompute every claim from the instance, and refuse the false ones."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bitknap.problems import Instance, InstanceError, Merged, SolverError
+
+from .base import Outcome, Solution, Status
+
+
+def infeasibility(instance: Instance) -> str | None:
+    """Why no choice can fit, with the smallest feasible capacity, or None.
+
+    Exact for one resource; for several it tests each on its own. ``instance`` has no ties.
+    """
+    short = np.flatnonzero(instance.min_usage > instance.capacity)
+    if not short.size:
+        return None
+    k = int(short[0])
+    return (
+        f"no choice of {instance.name!r} fits: {instance.resources[k]} is limited to "
+        f"{instance.capacity[k]}, the smallest feasible limit is {instance.min_usage[k]}"
+    )
+
+
+def judge(
+    merged: Merged, original: Instance, outcome: Outcome, solver: str, seconds: float
+) -> Solution:
+    """The solution an outcome amounts to, recomputed on the original instance.
+
+    Checks that the choice exists, fits and keeps ties; that the claimed objective is the
+    recomputed one (1e-9 relative); that the bound is not above it; that no known optimum and no
+    change of one class refutes the claim.
+
+    Raises:
+        SolverError: the claim is false; the sentence says how.
+    """
+    claim = f"{solver} on {original.name!r}"
+    status, choice = outcome.status, outcome.choice
+    if choice is None:
+        if status in (Status.OPTIMAL, Status.FEASIBLE):
+            raise SolverError(f"{claim}: claims {status}, but gives no choice")
+        if status is Status.INFEASIBLE and original.n_resources == 1:
+            raise SolverError(f"{claim}: claims infeasible, but the lightest choice fits")
+        return Solution(status, solver, original, seconds=seconds, stats=outcome.stats)
+    if status not in (Status.OPTIMAL, Status.FEASIBLE):
+        raise SolverError(f"{claim}: claims {status}, yet gives a choice")
+    try:
+        at = merged.instance.positions(choice)
+    except InstanceError as error:
+        raise SolverError(f"{claim}: {error}") from None
+    usage = merged.instance.weight[:, at].sum(axis=1)
+    if (usage > original.capacity).any():
+        k = int(np.flatnonzero(usage > original.capacity)[0])
+        raise SolverError(
+            f"{claim}: the choice uses {usage[k]} of {original.resources[k]}, "
+            f"above the capacity {original.capacity[k]}"
+        )
+    full = merged.expand(np.array(choice, dtype=np.int64))
+    objective = original.objective(full)
+    magnitude = float(np.abs(merged.instance.cost[at]).sum())
+    _check_numbers(claim, original, outcome, objective, magnitude)
+    if status is Status.OPTIMAL:
+        _check_single_changes(claim, merged.instance, at, usage, 1e-12 * magnitude)
+    full.flags.writeable = False
+    return Solution(
+        status=status,
+        solver=solver,
+        instance=original,
+        choice=full,
+        objective=objective,
+        bound=objective if status is Status.OPTIMAL else _at_most(outcome.bound, objective),
+        usage=usage,
+        seconds=seconds,
+        multiplier=outcome.multiplier,
+        stats=outcome.stats,
+    )
+
+
+def _at_most(bound: float | None, objective: float) -> float | None:
+    return None if bound is None or bound == -math.inf else min(bound, objective)
+
+
+def _check_numbers(
+    claim: str, instance: Instance, outcome: Outcome, objective: float, magnitude: float
+) -> None:
+    slack = 1e-9 * magnitude
+    if outcome.objective is not None and not abs(outcome.objective - objective) <= slack:
+        raise SolverError(
+            f"{claim}: claims the objective {outcome.objective!r}, the choice costs {objective!r}"
+        )
+    bound = outcome.bound
+    if bound is not None and not bound <= objective + slack:
+        raise SolverError(f"{claim}: claims the bound {bound!r}, above its own cost {objective!r}")
+    known = instance.optimum
+    if known is None:
+        return
+    if objective < known - slack:
+        raise SolverError(f"{claim}: costs {objective!r}, below the known optimum {known!r}")
+    if bound is not None and bound > known + slack:
+        raise SolverError(f"{claim}: claims the bound {bound!r}, above the known optimum {known!r}")
+    if outcome.status is Status.OPTIMAL and objective > known + slack:
+        raise SolverError(f"{claim}: calls {objective!r} optimal, the known optimum is {known!r}")
+
+
+def _check_single_changes(
+    claim: str, instance: Instance, at: np.ndarray, usage: np.ndarray, slack: float
+) -> None:
+    """No item can replace the chosen one of its class, fit, and cost less."""
+    sizes = instance.sizes
+    gain = np.repeat(instance.cost[at], sizes) - instance.cost
+    better = np.flatnonzero(gain > slack)
+    if not better.size:
+        return
+    owner = at[instance.class_of[better]]
+    heavier = instance.weight[:, better] - instance.weight[:, owner]
+    fits = (heavier <= (instance.capacity - usage)[:, None]).all(axis=0)
+    if fits.any():
+        j = int(better[np.flatnonzero(fits)[0]])
+        i = int(instance.class_of[j])
+        raise SolverError(
+            f"{claim}: calls the choice optimal, but item {instance.labels[j]!r} of class "
+            f"{instance.class_names[i]!r} fits and costs {gain[j]!r} less"
+        )

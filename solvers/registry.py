@@ -1,0 +1,78 @@
+"""``solve``: the one entry point of every solver."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+
+from bitknap.problems import Catalogue, Instance, UnsupportedError, merge_ties
+
+from .base import Limits, Solution, Solver, Status
+from .referee import infeasibility, judge
+
+SOLVERS = Catalogue("bitknap.solvers.methods", "SOLVER", "solver")
+"""All methods: one file each in ``solvers/methods``."""
+
+DEFAULT = "core"
+
+
+def load_solver(name: str) -> Solver:
+    """The registered solver of that name.
+
+    Raises:
+        UnsupportedError: unknown name, or a package it requires is not installed.
+    """
+    solver: Solver = SOLVERS.load(name)
+    missing = [p for p in solver.requires if importlib.util.find_spec(p) is None]
+    if missing:
+        raise UnsupportedError(
+            f"the solver {name!r} needs the package {missing[0]!r}; pip install {missing[0]}"
+        )
+    return solver
+
+
+def solve(
+    instance: Instance,
+    solver: str | Solver = DEFAULT,
+    time_limit: float | None = None,
+    *,
+    limits: Limits | None = None,
+) -> Solution:
+    """Solve an instance and have the referee recompute the answer.
+
+    Tied classes are merged before the method sees the instance, and only the method is timed.
+    Infeasible and limits reached are statuses, not exceptions.
+
+    Args:
+        instance: what to solve.
+        solver: name of a registered method, or a solver object.
+        time_limit: seconds, short for ``limits=Limits(time=...)``.
+        limits: time, states and threads.
+
+    Returns:
+        The recomputed solution.
+
+    Raises:
+        UnsupportedError: the name is unknown or its package is missing.
+        SolverError: the method made a claim that the referee refuted.
+        InstanceError: tied classes share no label.
+
+    Example:
+        >>> from bitknap.problems import build_instance
+        >>> solve(build_instance([[(3, 1), (1, 2)], [(5, 1), (1, 3)]], 4)).objective
+        4.0
+    """
+    method = load_solver(solver) if isinstance(solver, str) else solver
+    name = solver if isinstance(solver, str) else type(solver).__name__.lower()
+    limits = limits or Limits(time=time_limit)
+    merged = merge_ties(instance)
+    reason = infeasibility(merged.instance)
+    if reason is not None:
+        return Solution(Status.INFEASIBLE, name, instance, message=reason)
+    reason = method.supports(merged.instance)
+    if reason is not None:
+        return Solution(Status.UNSUPPORTED, name, instance, message=f"{name}: {reason}")
+    start = time.perf_counter()
+    outcome = method.solve(merged.instance, limits)
+    seconds = time.perf_counter() - start
+    return judge(merged, instance, outcome, name, seconds)
