@@ -104,14 +104,16 @@ class Instance:
     @cached_property
     def min_usage(self) -> IntArray:
         """(K,) smallest usage of each resource on its own; with ties a lower bound of it."""
-        lightest: IntArray = np.minimum.reduceat(self.weight, self.offsets[:-1], axis=1)
-        return lightest.sum(axis=1, dtype=np.int64)
+        lightest = np.minimum.reduceat(self.weight, self.offsets[:-1], axis=1)
+        total: IntArray = lightest.sum(axis=1)
+        return total
 
     @cached_property
     def max_usage(self) -> IntArray:
         """(K,) largest usage of each resource on its own; with ties an upper bound of it."""
-        heaviest: IntArray = np.maximum.reduceat(self.weight, self.offsets[:-1], axis=1)
-        return heaviest.sum(axis=1, dtype=np.int64)
+        heaviest = np.maximum.reduceat(self.weight, self.offsets[:-1], axis=1)
+        total: IntArray = heaviest.sum(axis=1)
+        return total
 
     def positions(self, choice: ArrayLike) -> IntArray:
         """Positions in the item arrays of a choice given as positions within the classes.
@@ -140,8 +142,8 @@ class Instance:
 
     def usage(self, choice: ArrayLike) -> IntArray:
         """(K,) exact total weight of a choice."""
-        chosen: IntArray = self.weight[:, self.positions(choice)]
-        return chosen.sum(axis=1, dtype=np.int64)
+        total: IntArray = self.weight[:, self.positions(choice)].sum(axis=1)
+        return total
 
     def is_feasible(self, choice: ArrayLike) -> bool:
         """Whether a choice keeps every capacity and every tie."""
