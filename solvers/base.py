@@ -153,7 +153,7 @@ class Solution:
             "capacity": _named(names, self.instance.capacity),
             "multiplier": _named(names, self.multiplier),
             "seconds": self.seconds,
-            "stats": dict(self.stats),
+            "stats": {k: getattr(v, "item", lambda v=v: v)() for k, v in self.stats.items()},
         }
 
 

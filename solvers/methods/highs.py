@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -45,22 +49,38 @@ def _milp(instance: Instance, seconds: float | None) -> Answer:
     options: dict[str, object] = {"mip_rel_gap": 0.0, "disp": False}
     if seconds is not None:
         options["time_limit"] = seconds
-    result = milp(
-        instance.cost,
-        integrality=np.ones(n),
-        bounds=Bounds(0, 1),
-        constraints=[
-            LinearConstraint(one_each, 1, 1),
-            LinearConstraint(instance.weight.astype(float), -np.inf, instance.capacity),
-        ],
-        options=options,
-    )
+    with _quiet_stdout():
+        result = milp(
+            instance.cost,
+            integrality=np.ones(n),
+            bounds=Bounds(0, 1),
+            constraints=[
+                LinearConstraint(one_each, 1, 1),
+                LinearConstraint(instance.weight.astype(float), -np.inf, instance.capacity),
+            ],
+            options=options,
+        )
     stats = {"nodes": int(result.get("mip_node_count") or 0)}
     bound = result.get("mip_dual_bound")
     if result.status == 2:
         return Answer(None, infeasible=True, stats=stats)
     choice = None if result.x is None else rounded(instance, result.x)
     return Answer(choice, result.status == 0, bound, stats=stats)
+
+
+@contextmanager
+def _quiet_stdout() -> Iterator[None]:
+    """HiGHS prints stray lines to file descriptor 1 whatever ``disp`` says."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(devnull, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(devnull)
 
 
 SOLVER = Highs()

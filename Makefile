@@ -1,0 +1,64 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+OUT ?= runs/demo
+# A pip index for a CPU-only torch, e.g. https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+STAMP := $(VENV)/.installed
+DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
+
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test test-slow lint types check format bench smoke setup data clean
+
+demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
+	$(BIN)/bitknap run --out $(OUT)
+
+test: setup data ## the whole test suite but the slow part
+	$(BIN)/python -m pytest
+
+test-slow: setup data ## the long runs
+	$(BIN)/python -m pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+check: lint types test
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## pytest-benchmark files, saved for `pytest-benchmark compare`
+	$(BIN)/python -m pytest bench -o python_files='bench_*.py' --benchmark-only --benchmark-autosave
+
+smoke: setup data ## a small main job from end to end
+	$(BIN)/bitknap run --samples 64 --metric fisher --metric weight_mse --budget 3 --out runs/smoke
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "bitknap needs Python 3.11 or newer; set PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt \
+	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# From the Debian package where it can be installed; else the library looks in BITKNAP_DATA and
+# downloads, or says in one sentence what is missing.
+data: setup
+	@test -n "$(BITKNAP_DATA)" -o -e $(DATA) || { command -v apt-get >/dev/null && test "$$(id -u)" = 0 \
+	  && apt-get update -qq && apt-get install -y -qq dataset-fashion-mnist >/dev/null; } || true
+	@$(BIN)/python -c 'from bitknap.bench.data import load_fashion_mnist as load; load()'
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""Figures: one file each, drawn without global state."""

@@ -1,0 +1,66 @@
+"""Which layer gets how many bits: one row a plan, one column a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+
+from .style import new_figure, styled
+
+_GREYS = ("#22313f", "#34506b", "#4f7396", "#7699ba", "#a3bed6", "#d0dfec", "#eff4f9")
+
+
+def draw_bits_by_layer(
+    plans: Mapping[str, Sequence[int]], layers: Sequence[str], choices: Sequence[int]
+) -> Figure:
+    """Draw the map of bits, each cell with its number.
+
+    Args:
+        plans: title of each plan -> bits of each layer, in the order of ``layers``.
+        layers: layer names.
+        choices: all bit-widths that were allowed, ascending; few bits are dark.
+    """
+    values = np.array(list(plans.values()))
+    rank = {bits: k for k, bits in enumerate(choices)}
+    with styled():
+        figure = new_figure(
+            max(6.0, 1.9 + 0.34 * len(layers)), 1.1 + 0.26 * len(plans) + 0.07 * _longest(layers)
+        )
+        axes = figure.subplots()
+        shades = [_GREYS[round(k * 6 / max(len(choices) - 1, 1))] for k in range(len(choices))]
+        colours = ListedColormap(shades)
+        axes.pcolormesh(
+            np.vectorize(rank.__getitem__)(values),
+            cmap=colours,
+            norm=BoundaryNorm(np.arange(len(choices) + 1) - 0.5, colours.N),
+            edgecolors="white",
+            linewidth=1.0,
+        )
+        for (row, column), bits in np.ndenumerate(values):
+            dark = rank[int(bits)] < len(choices) / 2
+            axes.text(
+                column + 0.5,
+                row + 0.5,
+                str(bits),
+                ha="center",
+                va="center",
+                color="white" if dark else "black",
+                fontsize=8,
+            )
+        axes.set_xticks(np.arange(len(layers)) + 0.5, layers, rotation=90)
+        axes.set_yticks(np.arange(len(plans)) + 0.5, list(plans))
+        axes.tick_params(length=0)
+        axes.invert_yaxis()
+        axes.grid(visible=False)
+        for side in ("left", "bottom"):
+            axes.spines[side].set_visible(False)
+        axes.set_xlabel("layer, in order of execution")
+        axes.set_title("Bits a weight by layer (metric at budget)")
+    return figure
+
+
+def _longest(names: Sequence[str]) -> int:
+    return max(map(len, names))

@@ -1,0 +1,84 @@
+"""Predicted loss increase against size, with the uniform points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from .style import COLOURS, line_style, new_figure, styled
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one metric predicts.
+
+    Args:
+        sizes: average bits a weight of the optima, ascending.
+        losses: their predicted loss increase, in the unit of the metric.
+        greedy: (average bits, predicted loss) of the greedy's plans at the budgets.
+        budgets: the same of the optima at the budgets.
+        uniform: bits -> predicted loss of that uniform bit-width.
+    """
+
+    sizes: Sequence[float]
+    losses: Sequence[float]
+    greedy: Sequence[tuple[float, float]]
+    budgets: Sequence[tuple[float, float]]
+    uniform: Mapping[int, float]
+
+
+def draw_predicted_loss(predictions: Mapping[str, Prediction], kilobytes_per_bit: float) -> Figure:
+    """Draw one panel a metric; each has its own unit, so only the shapes compare.
+
+    Args:
+        predictions: metric -> what it predicts.
+        kilobytes_per_bit: kB that one more average bit a weight costs, for the upper axis.
+    """
+    with styled():
+        count = len(predictions)
+        figure = new_figure(3.7 * count + 0.4, 3.9)
+        for axes, (metric, data) in zip(
+            figure.subplots(1, count, squeeze=False)[0], predictions.items(), strict=True
+        ):
+            axes.plot(data.sizes, data.losses, **(line_style(0) | {"marker": ""}), label="optimum")
+            axes.plot(
+                *zip(*data.budgets, strict=True), "o", color=COLOURS[0], label="optimum at a budget"
+            )
+            if data.greedy:
+                axes.plot(
+                    *zip(*data.greedy, strict=True),
+                    "x",
+                    color=COLOURS[1],
+                    markersize=7,
+                    label="greedy at a budget",
+                )
+            axes.plot(
+                list(data.uniform),
+                list(data.uniform.values()),
+                "D",
+                color="#000000",
+                mfc="white",
+                label="uniform",
+            )
+            for bits, loss in data.uniform.items():
+                axes.annotate(
+                    str(bits), (bits, loss), xytext=(5, 4), textcoords="offset points", fontsize=8
+                )
+            positive = [*data.losses, *data.uniform.values()]
+            axes.set_yscale("log" if min(positive) > 0 else "symlog")
+            axes.set_title(metric, pad=24)
+            axes.set_xlabel("average bits a weight")
+            top = axes.secondary_xaxis(
+                "top",
+                functions=(
+                    lambda bits: bits * kilobytes_per_bit,
+                    lambda size: size / kilobytes_per_bit,
+                ),
+            )
+            top.set_xlabel("size of the codes, kB", fontsize=8.5)
+            top.tick_params(labelsize=8)
+        figure.axes[0].set_ylabel("predicted loss increase (metric's own unit)")
+        figure.axes[0].legend(loc="upper right", fontsize=8)
+    return figure

@@ -1,0 +1,5 @@
+"""``python -m bitknap``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,63 @@
+"""The ``bitknap`` command: one sub-command a file in ``bitknap/commands``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from . import __version__
+from .problems import BitknapError, Catalogue, SolverError
+
+COMMANDS = Catalogue("bitknap.commands", "command", "command", dashes=True)
+
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_INFEASIBLE = 3
+EXIT_NO_SOLUTION = 4
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bitknap {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show it and stop."),
+    ] = False,
+) -> None:
+    """Decide how many bits each layer of a network gets, exactly."""
+
+
+def build_app(first_argument: str | None) -> typer.Typer:
+    """The command line with the sub-command that is called, or with all of them.
+
+    Loading only the one called keeps ``bitknap solve`` quick.
+    """
+    app = typer.Typer(
+        name="bitknap", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+    )
+    app.callback()(_root)
+    names = COMMANDS.names()
+    for name in [first_argument] if first_argument in names else names:
+        assert name is not None
+        app.command(name, short_help=COMMANDS.summary(name))(COMMANDS.load(name))
+    return app
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one sentence on stderr."""
+    app = build_app(sys.argv[1] if len(sys.argv) > 1 else None)
+    try:
+        app()
+    except BitknapError as error:
+        print(f"bitknap: {error}", file=sys.stderr)
+        sys.exit(EXIT_FAILED if isinstance(error, SolverError) else EXIT_BAD_INPUT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)

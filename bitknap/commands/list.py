@@ -1,0 +1,39 @@
+"""List the solvers, metrics and workloads that are installed."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List the solvers, metrics and workloads that are installed."""
+    from bitknap.bench import WORKLOADS
+    from bitknap.sensitivity import METRICS
+    from bitknap.solvers import SOLVERS
+
+    found = {
+        kind: {name: catalogue.summary(name) for name in catalogue.names()}
+        for kind, catalogue in (
+            ("solvers", SOLVERS),
+            ("metrics", METRICS),
+            ("workloads", WORKLOADS),
+        )
+    }
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for kind, entries in found.items():
+        table = Table(kind[:-1], "what it is", box=box.SIMPLE)
+        for name, summary in entries.items():
+            table.add_row(name, summary)
+        console.print(table)

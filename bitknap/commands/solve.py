@@ -1,0 +1,83 @@
+"""Solve an instance file and print the allocation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bitknap.cli import EXIT_BAD_INPUT, EXIT_INFEASIBLE, EXIT_NO_SOLUTION
+
+if TYPE_CHECKING:
+    from bitknap.solvers import Solution
+
+
+def command(
+    instance: Annotated[Path, typer.Argument(help="Instance file (.json or .npz).")],
+    solver: Annotated[str, typer.Option(help="Method; `bitknap list` shows all.")] = "core",
+    time_limit: Annotated[
+        float | None, typer.Option(min=0.0, help="Seconds; then the best choice so far.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Also write the solution to a file.")] = None,
+) -> None:
+    """Solve an instance file and print the allocation.
+
+    Exit code 0 with a feasible answer, 2 for bad input, 3 when no choice fits the capacity,
+    4 when the limits ended the search without an answer.
+    """
+    from bitknap.problems import load_instance, write_atomically
+    from bitknap.solvers import Status, solve
+
+    solution = solve(load_instance(instance), solver, time_limit)
+    document = json.dumps(solution.to_dict(), indent=1)
+    if out is not None:
+        write_atomically(out, document + "\n")
+    if as_json:
+        typer.echo(document)
+    else:
+        _print(solution)
+    if solution.choice is None:
+        typer.echo(f"bitknap: {solution.message or solution.status.sentence}", err=True)
+        raise typer.Exit(
+            {
+                Status.INFEASIBLE: EXIT_INFEASIBLE,
+                Status.UNSUPPORTED: EXIT_BAD_INPUT,
+            }.get(solution.status, EXIT_NO_SOLUTION)
+        )
+
+
+def _print(solution: Solution) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    facts = Table(box=None, show_header=False)
+    for name, value in (
+        ("instance", solution.instance.name),
+        ("solver", solution.solver),
+        ("status", solution.status.value),
+        ("objective", solution.objective),
+        ("bound", solution.bound),
+        ("gap", solution.gap),
+        ("seconds", f"{solution.seconds:.6f}"),
+    ):
+        if value is not None:
+            facts.add_row(name, str(value))
+    console = Console()
+    console.print(facts)
+    if solution.usage is None or solution.labels is None:
+        return
+    usage = Table("resource", box=box.SIMPLE)
+    for heading in ("used", "capacity", "left"):
+        usage.add_column(heading, justify="right")
+    for name, used, limit in zip(
+        solution.instance.resources, solution.usage, solution.instance.capacity, strict=True
+    ):
+        usage.add_row(name, f"{used:,}", f"{limit:,}", f"{limit - used:,}")
+    choice = Table("class", "choice", box=box.SIMPLE)
+    for name, label in solution.labels.items():
+        choice.add_row(name, label)
+    console.print(usage, choice)
