@@ -123,5 +123,5 @@ def _check_single_changes(
         i = int(instance.class_of[j])
         raise SolverError(
             f"{claim}: calls the choice optimal, but item {instance.labels[j]!r} of class "
-            f"{instance.class_names[i]!r} fits and costs {gain[j]!r} less"
+            f"{instance.class_names[i]!r} fits and costs {float(gain[j])!r} less"
         )

@@ -25,7 +25,7 @@ class Cbc:
     """
 
     exact: ClassVar[bool] = True
-    requires: ClassVar[tuple[str, ...]] = ("pulp",)
+    requires: ClassVar[tuple[str, ...]] = ("pulp", "cbcbox")
 
     def supports(self, instance: Instance) -> str | None:
         """Weights must be exact in the back-end's float64 rows."""
@@ -37,17 +37,19 @@ class Cbc:
 
 
 def _pulp(instance: Instance, seconds: float | None) -> Answer:
+    import cbcbox
     import pulp
 
     problem = pulp.LpProblem("mckp", pulp.LpMinimize)
-    x = [pulp.LpVariable(f"x{j}", cat=pulp.LpBinary) for j in range(instance.n_items)]
+    x = [problem.add_variable(f"x{j}", cat=pulp.LpBinary) for j in range(instance.n_items)]
     problem += _row(x, instance.cost)
     for i in range(len(instance)):
         problem += pulp.lpSum(x[instance.offsets[i] : instance.offsets[i + 1]]) == 1
     for row, capacity in zip(instance.weight, instance.capacity.tolist(), strict=True):
         problem += _row(x, row) <= capacity
     problem.solve(
-        pulp.PULP_CBC_CMD(
+        pulp.COIN_CMD(
+            path=cbcbox.cbc_bin_path(),
             msg=False,
             gapRel=0.0,
             gapAbs=0.0,

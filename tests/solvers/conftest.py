@@ -1,0 +1,55 @@
+"""Instances that every solver must handle, and the obvious reference."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+from bitknap.problems import Instance, build_instance
+
+
+def optimum(instance: Instance) -> float:
+    """The least cost of a feasible choice, by trying them all; inf when there is none."""
+    best = math.inf
+    for choice in itertools.product(*[range(size) for size in instance.sizes.tolist()]):
+        if instance.is_feasible(choice):
+            best = min(best, instance.objective(choice))
+    return best
+
+
+COSTS = ("integers", "twelve orders", "tiny", "mixed signs", "ties and zeros", "large")
+
+
+def random_instance(seed: int, costs: str | None = None, resources: int = 1) -> Instance:
+    """A small random instance; its capacity is anything from the minimum to the maximum."""
+    rng = np.random.default_rng([seed, resources])
+    kind = costs or COSTS[seed % len(COSTS)]
+
+    def cost() -> float:
+        return {
+            "integers": lambda: float(rng.integers(0, 50)),
+            "twelve orders": lambda: float(10.0 ** rng.uniform(-12, 0)),
+            "tiny": lambda: float(rng.random() * 1e-12),
+            "mixed signs": lambda: float(rng.normal()),
+            "ties and zeros": lambda: float(rng.integers(0, 3)),
+            "large": lambda: float(rng.random() * 1e12),
+        }[kind]()
+
+    top = int(rng.choice([2, 10, 1000, 10**9]))
+    classes = []
+    for _ in range(rng.integers(1, 6)):
+        items = [
+            (cost(), [int(w) for w in rng.integers(0, top, resources)])
+            for _ in range(rng.integers(1, 6))
+        ]
+        if len(items) > 1 and rng.random() < 0.2:
+            items.append(items[0])
+        classes.append(items)
+    weights = [[[w[k] for _, w in items] for items in classes] for k in range(resources)]
+    capacity = []
+    for rows in weights:
+        low, high = sum(map(min, rows)), sum(map(max, rows))
+        capacity.append(int(rng.choice([low, high, rng.integers(low, high + 1)])))
+    return build_instance(classes, capacity, name=f"random {seed} ({kind})")
