@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .problems import BitknapError, Catalogue, SolverError
+from .problems import BitknapError, Catalogue, InfeasibleError, SolverError
 
 COMMANDS = Catalogue("bitknap.commands", "command", "command", dashes=True)
 
@@ -17,6 +17,7 @@ EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INFEASIBLE = 3
 EXIT_NO_SOLUTION = 4
+EXIT_INTERRUPTED = 130
 
 
 def _version(wanted: bool) -> None:
@@ -57,7 +58,11 @@ def main() -> None:
         app()
     except BitknapError as error:
         print(f"bitknap: {error}", file=sys.stderr)
-        sys.exit(EXIT_FAILED if isinstance(error, SolverError) else EXIT_BAD_INPUT)
+        codes = {SolverError: EXIT_FAILED, InfeasibleError: EXIT_INFEASIBLE}
+        sys.exit(codes.get(type(error), EXIT_BAD_INPUT))
+    except KeyboardInterrupt:
+        print("bitknap: interrupted; what was finished is kept", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)

@@ -1,7 +1,14 @@
 """What is solved: instances, their files and reductions (NumPy only)."""
 
 from .catalogue import Catalogue
-from .errors import BitknapError, DataError, InstanceError, SolverError, UnsupportedError
+from .errors import (
+    BitknapError,
+    DataError,
+    InfeasibleError,
+    InstanceError,
+    SolverError,
+    UnsupportedError,
+)
 from .files import load_instance, save_instance, write_atomically
 from .instance import FloatArray, Instance, IntArray, build_instance
 from .reductions import lower_hull, restrict, undominated
@@ -12,6 +19,7 @@ __all__ = [
     "Catalogue",
     "DataError",
     "FloatArray",
+    "InfeasibleError",
     "Instance",
     "InstanceError",
     "IntArray",

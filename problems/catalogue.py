@@ -27,9 +27,6 @@ class Catalogue:
     def __init__(self, package: str, attribute: str, kind: str, *, dashes: bool = False) -> None:
         self.package, self.attribute, self.kind, self.dashes = package, attribute, kind, dashes
 
-    def _stem(self, name: str) -> str:
-        return name.replace("-", "_") if self.dashes else name
-
     def files(self) -> dict[str, Path]:
         """Name of every plug-in with its source file, sorted by name."""
         spec = importlib.util.find_spec(self.package)
@@ -54,14 +51,21 @@ class Catalogue:
         source = self.files()[name].read_text(encoding="utf-8")
         return (ast.get_docstring(ast.parse(source)) or "").split("\n", 1)[0]
 
+    def require(self, name: str) -> str:
+        """The module of a plug-in, without importing it.
+
+        Raises:
+            UnsupportedError: no plug-in has that name.
+        """
+        if name not in self.files():
+            known = ", ".join(self.names())
+            raise UnsupportedError(f"no {self.kind} is named {name!r}; choose one of: {known}")
+        return f"{self.package}.{name.replace('-', '_') if self.dashes else name}"
+
     def load(self, name: str) -> Any:
         """The plug-in's object.
 
         Raises:
             UnsupportedError: no plug-in has that name.
         """
-        stem = self._stem(name)
-        if not stem.isidentifier() or name not in self.files():
-            known = ", ".join(self.names())
-            raise UnsupportedError(f"no {self.kind} is named {name!r}; choose one of: {known}")
-        return getattr(importlib.import_module(f"{self.package}.{stem}"), self.attribute)
+        return getattr(importlib.import_module(self.require(name)), self.attribute)

@@ -19,3 +19,7 @@ class UnsupportedError(BitknapError):
 
 class DataError(BitknapError):
     """A table, data set, checkpoint or option is missing, malformed or stale."""
+
+
+class InfeasibleError(BitknapError):
+    """A budget is below the smallest that any choice needs."""

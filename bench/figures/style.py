@@ -33,7 +33,7 @@ SETTINGS: dict[str, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 1.6,
     "lines.markersize": 5,
-    "svg.fonttype": "none",
+    "svg.fonttype": "path",
     "svg.hashsalt": "bitknap",
 }
 
@@ -62,8 +62,17 @@ def line_style(index: int) -> dict[str, Any]:
 
 def save(figure: Figure, stem: Path) -> None:
     """Write ``stem.png`` and ``stem.svg`` atomically, the same bytes every time."""
-    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        buffer = io.BytesIO()
-        with styled():
-            figure.savefig(buffer, format=suffix, metadata=metadata)
-        write_atomically(stem.with_suffix(f".{suffix}"), buffer.getvalue())
+    write_atomically(stem.with_suffix(".png"), _rendered(figure, "png", {"Software": None}))
+    write_atomically(stem.with_suffix(".svg"), svg_text(figure))
+
+
+def svg_text(figure: Figure) -> str:
+    """The figure as SVG, the same text every time."""
+    return _rendered(figure, "svg", {"Date": None}).decode()
+
+
+def _rendered(figure: Figure, kind: str, metadata: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    with styled():
+        figure.savefig(buffer, format=kind, metadata=metadata)
+    return buffer.getvalue()

@@ -1,0 +1,200 @@
+"""The tables of a run as plain text cells, for the terminal, the page and CSV alike."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bitknap.solvers import Status, load_solver, relative_gap
+
+if TYPE_CHECKING:
+    from .job import Results
+    from .measurement import Measured
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table.
+
+    Args:
+        title: what it shows.
+        columns: headings; the first ``text_columns`` are text, the others numbers.
+        rows: cells as text.
+        notes: sentences below it.
+        text_columns: see above.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+    text_columns: int = 1
+
+    def to_csv(self) -> str:
+        """The rows as CSV with a heading line."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(self.rows)
+        return buffer.getvalue()
+
+
+def solver_grid(results: Results) -> Grid:
+    """How each solver did over all instances: proofs, gap to the optimum, milliseconds."""
+    rows = []
+    for name in results.job.solvers:
+        found = [results.solutions[m, b, name] for m, b in results.instances]
+        gaps = [
+            relative_gap(s.objective, results.best(m, b).objective or 0.0)
+            for (m, b), s in zip(results.instances, found, strict=True)
+            if s.objective is not None
+        ]
+        millis = [1000 * s.seconds for s in found]
+        proven = sum(s.status is Status.OPTIMAL for s in found)
+        rows.append(
+            [
+                name,
+                "exact" if load_solver(name).exact else "heuristic",
+                f"{proven}/{len(found)}",
+                _percent(statistics.fmean(gaps)) if gaps else "-",
+                _percent(max(gaps)) if gaps else "-",
+                f"{statistics.median(millis):.2f}",
+                f"{max(millis):.2f}",
+            ]
+        )
+    return Grid(
+        f"Solvers over {len(results.instances)} instances",
+        ("solver", "kind", "proven", "mean gap", "worst gap", "median ms", "worst ms"),
+        rows,
+        notes=(
+            "Gap: (objective - optimum) / |objective|, both recomputed from the instance. "
+            "One solve each after a warm-up that loads the back-ends.",
+            agreement(results),
+        ),
+        text_columns=2,
+    )
+
+
+def agreement(results: Results) -> str:
+    """Whether all proven optima of each instance agree, as a sentence."""
+    worst = 0.0
+    for metric, budget in results.instances:
+        found = [results.solutions[metric, budget, name] for name in results.job.solvers]
+        values = [s.objective for s in found if s.status is Status.OPTIMAL]
+        costs = [v for v in values if v is not None]
+        if costs:
+            worst = max(worst, abs(relative_gap(max(costs), min(costs))))
+    if worst <= 1e-12:
+        return "All proven optima agree on every instance (1e-12 relative)."
+    return f"Proven optima differ by up to {worst:.1e} relative: a back-end's tolerance shows."
+
+
+def objective_grid(results: Results) -> Grid:
+    """The objective of every solver on every instance."""
+    rows = []
+    for metric, budget in results.instances:
+        best = results.best(metric, budget)
+        for name in results.job.solvers:
+            s = results.solutions[metric, budget, name]
+            gap = None if s.objective is None else relative_gap(s.objective, best.objective or 0.0)
+            rows.append(
+                [
+                    metric,
+                    budget,
+                    name,
+                    s.status.value,
+                    "-" if s.objective is None else f"{s.objective:.9g}",
+                    "-" if gap is None else _percent(gap),
+                    f"{1000 * s.seconds:.2f}",
+                ]
+            )
+    return Grid(
+        "Every solve",
+        ("metric", "budget", "solver", "status", "objective", "gap", "ms"),
+        rows,
+        text_columns=4,
+    )
+
+
+def optimum_grid(results: Results) -> Grid:
+    """Predicted loss increase of the optimum at every budget, and how far the greedy is."""
+    greedy = "greedy" if "greedy" in results.job.solvers else None
+    rows = []
+    for metric, budget in results.instances:
+        best = results.best(metric, budget)
+        row = [metric, budget, f"{best.objective:.6g}"]
+        if greedy is not None:
+            cost = results.solutions[metric, budget, greedy].objective
+            assert cost is not None
+            row += [f"{cost:.6g}", _percent(relative_gap(cost, best.objective or 0.0))]
+        rows.append(row)
+    columns = ["metric", "budget", "optimum"] + (["greedy", "greedy's gap"] if greedy else [])
+    return Grid(
+        "Objective: predicted loss increase, in each metric's own unit",
+        columns,
+        rows,
+        text_columns=2,
+    )
+
+
+def accuracy_grid(results: Results) -> Grid:
+    """Measured accuracy by metric and budget, beside the controls."""
+    budgets = [b.text for b in results.job.budgets]
+    series: list[tuple[str, dict[str, float]]] = []
+    for metric in results.job.metrics:
+        for solver in ("optimum", "greedy"):
+            found = _by_budget(results.measured, metric, solver)
+            if found:
+                series.append((f"{metric} ({solver})", found))
+    controls = [("uniform", _uniform(results)), ("random", _by_budget(results.measured, "random"))]
+    whole = next(m.accuracy for m in results.measured if m.plan == "float")
+    rows = [
+        [name, *(f"{100 * values[b]:.2f}" if b in values else "-" for b in budgets)]
+        for name, values in [*series, *controls]
+    ]
+    rows.append(["float", *[f"{100 * whole.value:.2f}"] * len(budgets)])
+    losses = [
+        f"{name} at {budget} ({100 * values[budget]:.2f} %) loses to {control} "
+        f"({100 * reference[budget]:.2f} %)."
+        for name, values in series
+        for control, reference in controls
+        for budget in budgets
+        if budget in reference and values[budget] < reference[budget]
+    ]
+    error = 100 * math.sqrt(0.25 / whole.total)
+    notes = [
+        f"Test accuracy in %, {whole.total:,} samples; its standard error is at most {error:.2f}.",
+        "uniform: the largest single bit-width within the budget; random: mean of the draws.",
+        *(losses or ["No metric loses to a control at any budget."]),
+    ]
+    return Grid("Measured accuracy, %, by budget", ("plan", *budgets), rows, notes=notes)
+
+
+def _by_budget(measured: Sequence[Measured], plan: str, solver: str = "") -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for m in measured:
+        if m.plan == plan and m.solver == solver:
+            values.setdefault(m.budget, []).append(m.accuracy.value)
+    return {budget: statistics.fmean(v) for budget, v in values.items()}
+
+
+def _uniform(results: Results) -> dict[str, float]:
+    """Accuracy of the largest uniform bit-width that fits each budget."""
+    fits: dict[str, float] = {}
+    uniform = {int(m.budget): m.accuracy.value for m in results.measured if m.plan == "uniform"}
+    for budget in results.job.budgets:
+        capacity = budget.capacity(results.table.n_weights, results.table.overhead_bits)
+        codes = capacity - results.table.overhead_bits
+        within = [bits for bits in uniform if bits * results.table.n_weights <= codes]
+        if within:
+            fits[budget.text] = uniform[max(within)]
+    return fits
+
+
+def _percent(ratio: float) -> str:
+    return "0" if ratio == 0 else f"{100 * ratio:.3g} %"

@@ -1,0 +1,170 @@
+"""The main job: network and data -> table -> instances -> solutions -> measured accuracy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bitknap.problems import (
+    DataError,
+    InfeasibleError,
+    Instance,
+    build_instance,
+    save_instance,
+    write_atomically,
+)
+from bitknap.sensitivity import SensitivityTable
+from bitknap.solvers import Solution, Status, load_solver, solve
+
+from .budgets import Budget
+from .measurement import Evaluator, Measured
+from .records import Record, record_of, save_records
+from .tables import QUANTIZER, smallest_size, table_of
+from .workloads.base import Workload
+
+Say = Callable[[str], None]
+"""Reports what is being done, one short line a step."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the main job is asked to do.
+
+    Args:
+        workload: network with data.
+        metrics: names of the sensitivity metrics.
+        bits: candidate bit-widths of every layer.
+        budgets: limits on the size.
+        solvers: names of the methods.
+        samples: calibration samples.
+        seed: of the calibration draw and the random controls.
+        out: folder for everything that is written.
+    """
+
+    workload: Workload
+    metrics: tuple[str, ...]
+    bits: tuple[int, ...]
+    budgets: tuple[Budget, ...]
+    solvers: tuple[str, ...]
+    samples: int
+    seed: int
+    out: Path
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the main job found; solutions by (metric, budget text, solver)."""
+
+    job: Job
+    table: SensitivityTable
+    instances: Mapping[tuple[str, str], Instance]
+    solutions: Mapping[tuple[str, str, str], Solution]
+    measured: tuple[Measured, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def best(self, metric: str, budget: str) -> Solution:
+        """The solution of least cost, an optimal one where there is one."""
+        found = [self.solutions[metric, budget, name] for name in self.job.solvers]
+        answered = [s for s in found if s.objective is not None]
+        if not answered:
+            raise DataError(f"no solver answered {metric} at {budget}; add one to --solvers")
+        return min(answered, key=lambda s: (s.objective, s.status is not Status.OPTIMAL))
+
+
+def run_job(job: Job, say: Say) -> Results:
+    """Run the main job and write table, instances, solutions, records and accuracies.
+
+    Everything that is finished is on disk before the next step starts; the table and the
+    accuracies are reused by a later run whose inputs hash to the same.
+
+    Raises:
+        InfeasibleError: a budget is below the smallest size.
+        DataError: the workload is malformed.
+    """
+    for name in job.solvers:
+        load_solver(name)
+    check_budgets(job)
+    table = table_of(job.workload, job.metrics, job.bits, job.samples, job.seed, job.out, say)
+    instances = make_instances(job, table)
+    for (metric, budget), instance in instances.items():
+        save_instance(instance, job.out / "instances" / f"{metric}_{budget}.json")
+    solutions = _solve_all(job, instances, say)
+    results = Results(job, table, instances, solutions)
+    measured = _measure(results, say)
+    return Results(job, table, instances, solutions, measured)
+
+
+def make_instances(job: Job, table: SensitivityTable) -> dict[tuple[str, str], Instance]:
+    """One instance a metric and budget."""
+    return {
+        (metric, budget.text): table.to_instance(
+            metric,
+            _capacity(budget, table),
+            name=f"{job.workload.name} {metric} {budget.text}",
+        )
+        for metric in job.metrics
+        for budget in job.budgets
+    }
+
+
+def _solve_all(
+    job: Job, instances: Mapping[tuple[str, str], Instance], say: Say
+) -> dict[tuple[str, str, str], Solution]:
+    _warm_up(job.solvers)
+    solutions: dict[tuple[str, str, str], Solution] = {}
+    records: list[Record] = []
+    for (metric, budget), instance in instances.items():
+        say(f"solving {metric} at {budget}")
+        for name in job.solvers:
+            solution = solve(instance, name)
+            solutions[metric, budget, name] = solution
+            records.append(record_of("run", solution, seed=job.seed))
+            write_atomically(
+                job.out / "solutions" / f"{metric}_{budget}_{name}.json",
+                json.dumps(solution.to_dict(), indent=1) + "\n",
+            )
+        save_records(records, job.out / "records.jsonl")
+    return solutions
+
+
+def _warm_up(names: tuple[str, ...]) -> None:
+    """Load every back-end on a trifle, so that no import is timed."""
+    trifle = build_instance([[(3, 1), (1, 2)], [(5, 1), (1, 3)]], 4)
+    for name in names:
+        solve(trifle, name)
+
+
+def check_budgets(job: Job) -> None:
+    """Refuse, before any work, a budget that the fewest bits do not meet."""
+    weights, overhead, least = smallest_size(job.workload, job.bits)
+    for budget in job.budgets:
+        if budget.capacity(weights, overhead) < least:
+            average = (least - overhead) / weights
+            raise InfeasibleError(
+                f"the budget {budget.text} is infeasible for {job.workload.name} with "
+                f"{min(job.bits)} bits or more: the smallest feasible one is {average:g} "
+                f"bits a weight, or {least / 8000:.3f} kB"
+            )
+
+
+def _measure(results: Results, say: Say) -> tuple[Measured, ...]:
+    """Accuracy of every optimum and greedy plan, and of the controls."""
+    job, table = results.job, results.table
+    path = job.out / "accuracies.json"
+    evaluator = Evaluator(job.workload, QUANTIZER, table, path, say)
+    rows = evaluator.controls({b.text: _capacity(b, table) for b in job.budgets}, job.seed)
+    for metric, budget in results.instances:
+        plans = {"optimum": results.best(metric, budget)}
+        if "greedy" in job.solvers:
+            plans["greedy"] = results.solutions[metric, budget, "greedy"]
+        for solver, solution in plans.items():
+            assert solution.labels is not None
+            plan = {name: int(label) for name, label in solution.labels.items()}
+            rows.append(evaluator.measure(metric, plan, solver=solver, budget=budget))
+    return tuple(rows)
+
+
+def _capacity(budget: Budget, table: SensitivityTable) -> int:
+    return budget.capacity(table.n_weights, table.overhead_bits)

@@ -1,0 +1,135 @@
+"""Measured accuracy of plans and controls, each distinct plan evaluated once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from bitknap.problems import DataError, write_atomically
+from bitknap.sensitivity import Quantizer, SensitivityTable
+
+from .accuracy import quantized, random_allocation
+from .workloads.base import Accuracy, Workload
+
+FORMAT = "bitknap.accuracies/1"
+RANDOM_DRAWS = 3
+
+Allocation = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The accuracy of one plan.
+
+    Args:
+        plan: metric whose optimum it is, or ``uniform``, ``random``, ``float``.
+        solver: which solver chose it; empty for controls.
+        budget: text of the budget it keeps; for ``uniform`` its bits.
+        draw: number of the random draw.
+        average_bits: bits a weight, codes only; 32 for the float network.
+        accuracy: right answers and questions.
+        allocation: layer -> bits; empty for the float network.
+    """
+
+    plan: str
+    solver: str
+    budget: str
+    draw: int
+    average_bits: float
+    accuracy: Accuracy
+    allocation: Allocation
+
+
+class Evaluator:
+    """Evaluates allocations of one workload and keeps every answer on disk.
+
+    Args:
+        workload: network and test set.
+        table: its layers and sizes.
+        path: where answers are kept; those of another network, test set or quantizer are dropped.
+        say: told what is evaluated.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        quantizer: Quantizer,
+        table: SensitivityTable,
+        path: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        self.workload, self.quantizer, self.table = workload, quantizer, table
+        self.path, self.say = path, say
+        self.weights = {layer.name: layer.numel for layer in table.layers}
+        self.key = _digest({**workload.provenance, "quantizer": quantizer.describe()})
+        self.known = self._load()
+
+    def measure(
+        self,
+        plan: str,
+        allocation: Allocation,
+        *,
+        solver: str = "",
+        budget: str = "",
+        draw: int = 0,
+    ) -> Measured:
+        """The accuracy of the network with these weights quantized; nothing for an empty one."""
+        found = self.known.get(name := _digest(dict(allocation)))
+        if found is None:
+            self.say(f"evaluating {plan} {budget} {solver}".rstrip())
+            model = self.workload.model
+            if allocation:
+                model = quantized(model, allocation, self.quantizer)
+            found = self.known[name] = self.workload.evaluate(model)
+            self._save()
+        average = 32.0
+        if allocation:
+            total = sum(self.weights[layer] * bits for layer, bits in allocation.items())
+            average = total / self.table.n_weights
+        return Measured(plan, solver, budget, draw, average, found, dict(allocation))
+
+    def controls(self, capacities: Mapping[str, int], seed: int) -> list[Measured]:
+        """The float network, every uniform bit-width, and random plans within each capacity.
+
+        Args:
+            capacities: text of each budget -> its limit in bits, scales included.
+            seed: of the random draws.
+        """
+        layers, widths = self.table.layers, self.table.bit_widths
+        rows = [self.measure("float", {})]
+        for bits in widths:
+            plan = {layer.name: bits for layer in layers}
+            rows.append(self.measure("uniform", plan, budget=str(bits)))
+        for budget, capacity in capacities.items():
+            codes = capacity - self.table.overhead_bits
+            for draw in range(RANDOM_DRAWS):
+                plan = random_allocation(self.weights, widths, codes, seed=seed + draw)
+                rows.append(self.measure("random", plan, budget=budget, draw=draw))
+        return rows
+
+    def _load(self) -> dict[str, Accuracy]:
+        try:
+            document = json.loads(self.path.read_text(encoding="utf-8"))
+            if document["format"] != FORMAT:
+                raise ValueError
+            rows: dict[str, Any] = document["rows"] if document["key"] == self.key else {}
+            return {name: Accuracy(**row) for name, row in rows.items()}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError):
+            raise DataError(
+                f"{self.path} is not a {FORMAT} file; remove it to measure again"
+            ) from None
+
+    def _save(self) -> None:
+        rows = {name: asdict(accuracy) for name, accuracy in sorted(self.known.items())}
+        document = {"format": FORMAT, "key": self.key, "rows": rows}
+        write_atomically(self.path, json.dumps(document, indent=1) + "\n")
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,118 @@
+"""Take a workload from its network to measured accuracy at every budget."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bitknap.problems import DataError
+
+if TYPE_CHECKING:
+    from bitknap.bench.grids import Grid
+
+BITS = "2,3,4,5,6,8"
+BUDGETS = "2.25,2.5,3,4"
+METRICS = ["fisher", "weight_mse", "loss"]
+SOLVERS = "greedy,core,dp,cbc,highs,cpsat"
+
+
+def command(
+    workload: Annotated[str, typer.Option(help="What `bitknap list` shows.")] = "fashion-resnet18",
+    metric: Annotated[
+        list[str] | None, typer.Option(help=f"Repeatable. Default: {', '.join(METRICS)}.")
+    ] = None,
+    bits: Annotated[str, typer.Option(help="Candidate bit-widths of every layer.")] = BITS,
+    budget: Annotated[
+        str, typer.Option(help="Average bits a weight, or sizes such as 300kB.")
+    ] = BUDGETS,
+    solvers: Annotated[str, typer.Option(help="Methods to compare.")] = SOLVERS,
+    samples: Annotated[int, typer.Option(min=1, help="Calibration samples.")] = 1024,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder; default runs/WORKLOAD.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
+) -> None:
+    """Take a workload from its network to measured accuracy at every budget.
+
+    Writes the sensitivity table, instances, solutions, records, figures and report.html to OUT;
+    a second run with the same inputs reuses what is there.
+    """
+    from rich.console import Console
+
+    from bitknap.bench import WORKLOADS
+    from bitknap.bench.budgets import parse_budget
+    from bitknap.sensitivity import METRICS as KNOWN_METRICS
+    from bitknap.solvers import load_solver
+
+    names = [name for text in metric or METRICS for name in _split(text, "--metric")]
+    widths = tuple(sorted({_bit_width(text) for text in _split(bits, "--bits")}))
+    budgets = tuple(parse_budget(text) for text in _split(budget, "--budget"))
+    methods = _split(solvers, "--solvers")
+    WORKLOADS.require(workload)
+    for name in names:
+        KNOWN_METRICS.require(name)
+    for name in methods:
+        load_solver(name)
+    from bitknap.bench.job import Job, run_job
+    from bitknap.bench.outputs import write_outputs
+
+    console = Console(stderr=True)
+    with console.status(f"loading {workload}") as status:
+
+        def say(text: str) -> None:
+            status.update(text)
+            if not console.is_terminal:
+                console.print(text, highlight=False)
+
+        build = WORKLOADS.load(workload)
+        job = Job(
+            workload=build(data),
+            metrics=tuple(dict.fromkeys(names)),
+            bits=widths,
+            budgets=budgets,
+            solvers=tuple(dict.fromkeys(methods)),
+            samples=samples,
+            seed=seed,
+            out=out or Path("runs") / workload,
+        )
+        results = run_job(job, say)
+        say("drawing the report")
+        page = write_outputs(results, shlex.join(["bitknap", *sys.argv[1:]]))
+    from bitknap.bench.grids import accuracy_grid, optimum_grid, solver_grid
+
+    for grid in (solver_grid(results), optimum_grid(results), accuracy_grid(results)):
+        _print(grid)
+    typer.echo(f"report: {page}")
+
+
+def _split(text: str, option: str) -> list[str]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise DataError(f"{option} must be names or numbers between commas, got {text!r}")
+    return parts
+
+
+def _bit_width(text: str) -> int:
+    if not text.isdecimal() or not 2 <= int(text) <= 16:
+        raise DataError(f"--bits must be whole numbers from 2 to 16, got {text!r}")
+    return int(text)
+
+
+def _print(grid: Grid) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=grid.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    for index, column in enumerate(grid.columns):
+        table.add_column(column, justify="left" if index < grid.text_columns else "right")
+    for row in grid.rows:
+        table.add_row(*row)
+    console = Console()
+    console.print(table)
+    for note in grid.notes:
+        console.print(f"  {note}", highlight=False, markup=False)
+    console.print()

@@ -1,0 +1,8 @@
+"""Generated instances: one file a family, each a function of named parameters."""
+
+from ..catalogue import Catalogue
+
+FAMILIES = Catalogue("bitknap.problems.families", "generate", "family")
+"""Every family: a function ``generate(**parameters) -> Instance`` in its own file."""
+
+__all__ = ["FAMILIES"]

@@ -1,0 +1,114 @@
+"""The command line as a user meets it: outputs, exit codes, sentences."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+INSTANCE = {
+    "format": "bitknap.instance/1",
+    "name": "two",
+    "resources": ["size_bits"],
+    "capacity": [4000],
+    "classes": [
+        {
+            "name": name,
+            "items": [
+                {"label": "2", "cost": 0.31, "weight": [864]},
+                {"label": "4", "cost": 0.02, "weight": [1728]},
+            ],
+        }
+        for name in ("conv1", "conv2")
+    ],
+}
+
+
+def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bitknap", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Path:
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps(INSTANCE))
+    return path
+
+
+@pytest.mark.parametrize("solver", ["greedy", "dp", "cbc", "highs", "cpsat"])
+def test_solve_prints_one_json_object(instance: Path, solver: str) -> None:
+    done = run("solve", instance, "--solver", solver, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    answer = json.loads(done.stdout)
+    assert answer["choice"] == {"conv1": "4", "conv2": "4"}
+    assert answer["usage"] == {"size_bits": 3456}
+    assert answer["objective"] == 0.04
+    assert answer["solver"] == solver
+    assert answer["seconds"] > 0
+    if solver != "greedy":
+        assert (answer["status"], answer["bound"], answer["gap"]) == ("optimal", 0.04, 0.0)
+
+
+def test_solve_for_a_person_and_into_a_file(instance: Path, tmp_path: Path) -> None:
+    done = run("solve", instance, "--solver", "dp", "--out", tmp_path / "deep" / "s.json")
+    assert done.returncode == 0
+    assert "optimal" in done.stdout
+    assert "3,456" in done.stdout
+    assert json.loads((tmp_path / "deep" / "s.json").read_text())["objective"] == 0.04
+
+
+def test_infeasible_exits_with_3_and_names_the_smallest_capacity(tmp_path: Path) -> None:
+    path = tmp_path / "i.json"
+    path.write_text(json.dumps(INSTANCE | {"capacity": [1000]}))
+    done = run("solve", path, "--json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["status"] == "infeasible"
+    assert "smallest feasible limit is 1728" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["solve", "none.json"], "bitknap: none.json: no such file"),
+        (["solve", "{instance}", "--solver", "gredy"], "no solver is named 'gredy'"),
+        (["solve", "{instance}", "--time-limit", "soon"], "Invalid value"),
+        (["solve"], "Missing argument"),
+        (["slove"], "Did you mean 'solve'"),
+        (["run", "--budget", "tiny"], "a budget must be average bits a weight"),
+        (["run", "--bits", "2,three"], "--bits must be whole numbers from 2 to 16"),
+        (["run", "--bits", "1,2"], "--bits must be whole numbers from 2 to 16"),
+        (["run", "--workload", "cifar"], "no workload is named 'cifar'"),
+        (["run", "--metric", "hesian"], "no metric is named 'hesian'"),
+        (["run", "--solvers", "gredy"], "no solver is named 'gredy'"),
+        (["run", "--samples", "0"], "Invalid value"),
+        (["run", "--metric", ""], "--metric must be names"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    instance: Path, arguments: list[str], words: str
+) -> None:
+    done = run(*[a.format(instance=instance) for a in arguments])
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_list_names_every_plug_in() -> None:
+    found = json.loads(run("list", "--json").stdout)
+    assert {"greedy", "dp", "cbc", "highs", "cpsat"} <= set(found["solvers"])
+    assert {"fisher", "weight_mse", "loss"} <= set(found["metrics"])
+    assert {"fashion-resnet18", "fashion-mobilenetv2"} <= set(found["workloads"])
+
+
+def test_help_lists_the_commands_and_version_is_the_package_s() -> None:
+    from bitknap import __version__
+
+    assert run("--version").stdout == f"bitknap {__version__}\n"
+    shown = run("--help").stdout
+    for name in ("run", "solve", "list"):
+        assert name in shown
