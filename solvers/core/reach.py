@@ -1,0 +1,270 @@
+"""Dynamic programming by reaching over the expanding core, NumPy kernel.
+
+A state is ``(w, v)``: weight and exact cost of a partial choice relative to the break solution,
+classes that have not entered standing at their break items. States are kept by increasing weight
+and strictly decreasing cost. When a class enters, every state is shifted by every item that may
+still be of use; dominated states go first, then those whose bound (see :mod:`.sequence`) is above
+the threshold (see :mod:`.lattice`). The incumbent is the last state with ``w <= room``. The search
+ends when no state is left: then nothing can be cheaper than the incumbent. From time to time the
+items still outside are tested against the lowest bound of a state, which rules most of them out.
+
+Floats appear in the bounds only, and every comparison there errs on the side of keeping a state;
+dominance and incumbents are decided on exact costs.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .core_problem import CoreProblem, Incumbent, allowance, as_int, bound_below
+from .fixed_point import Exact, plus, to_real
+
+__all__ = ["SearchOutcome", "reach"]
+
+Ints = NDArray[np.int64]
+
+# Parents kept before those without a living descendant are thrown away.
+_COMPACT = 20_000_000
+
+
+@dataclass
+class SearchOutcome:
+    """How a search ended: the incumbent, what can still be found, and counts."""
+
+    incumbent: Incumbent
+    finished: bool
+    open_bound: float
+    stats: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class _States:
+    """Undominated states by increasing weight, and where each came from in the stage before."""
+
+    weight: Ints
+    value: Exact
+    source: Ints
+
+    def take(self, index: Any) -> _States:
+        high, low = self.value
+        value = (high[index], None if low is None else low[index])
+        return _States(self.weight[index], value, self.source[index])
+
+
+@dataclass
+class _Stage:
+    """The class that entered, its items kept, the parents of the states, the list length before."""
+
+    cls: int
+    items: Ints
+    source: Ints
+    before: int
+
+
+def _pareto(weight: Ints, value: Exact) -> Ints:
+    """Return the undominated of the candidates by increasing weight; the first of equals."""
+    order = np.argsort(weight, kind="stable")
+    high, low = value[0][order], value[1]
+    best = np.minimum.accumulate(high)
+    kept = np.ones(order.size, dtype=bool)
+    np.less(high[1:], best[:-1], out=kept[1:])
+    if low is not None:
+        tied = np.flatnonzero(high[1:] == best[:-1]) + 1
+        if tied.size:
+            _settle_ties(kept, high, low[order], tied)
+    order = order[kept]
+    w = weight[order]
+    last = np.ones(order.size, dtype=bool)
+    np.not_equal(w[1:], w[:-1], out=last[:-1])
+    return order if last.all() else order[last]
+
+
+def _settle_ties(kept: NDArray[np.bool_], high: Ints, low: Ints, tied: Ints) -> None:
+    """Keep those of equal high limb whose low limb is below all before it."""
+    least: dict[int, int] = {}
+    for i in tied.tolist():
+        h = int(high[i])
+        if h not in least:
+            first = int(np.flatnonzero(kept[:i] & (high[:i] == h))[0])
+            least[h] = int(low[first])
+        if low[i] < least[h]:
+            least[h] = int(low[i])
+            kept[i] = True
+
+
+class _Search:
+    """The state list and its history."""
+
+    def __init__(self, core: CoreProblem) -> None:
+        self.core = core
+        self.pending = core.pending
+        self.best = core.incumbent
+        start = np.zeros(1, dtype=np.int64)
+        self.states = _States(start, core.zero(), start)
+        self.stages: list[_Stage] = []
+        self.entered = 0
+        self.stored = 0
+        self.work = 0
+        self.counts = {"states_total": 1, "states_peak": 1, "core_size": 0, "reduced": 0}
+
+    @property
+    def exhausted(self) -> bool:
+        return not self.states.weight.size
+
+    def step(self) -> None:
+        """Let the next class enter, and reduce the others when it is worth it."""
+        p, t = self.pending, self.entered
+        a, b = int(p.ptr[t]), int(p.ptr[t + 1])
+        self.entered = t + 1
+        high, low = p.dv
+        value = (high[a:b], None if low is None else low[a:b])
+        improved = self.expand(int(p.classes[t]), p.item[a:b], p.dw[a:b], value)
+        if improved or self.work >= p.item.size - b:
+            self.reduce()
+
+    def expand(self, cls: int, items: Ints, dw: Ints, dv: Exact) -> bool:
+        """Shift every state by every item and keep the undominated; tell if the best improved."""
+        s = self.states
+        weight = (dw[:, None] + s.weight).ravel()
+        high, low = plus((dv[0][:, None], None if dv[1] is None else dv[1][:, None]), s.value)
+        value: Exact = (high.ravel(), None if low is None else low.ravel())
+        index = _pareto(weight, value)
+        before = s.weight.size
+        self.states = _States(weight, value, np.arange(weight.size)).take(index)
+        self.work += weight.size
+        self.counts["states_total"] += weight.size
+        self.counts["states_peak"] = max(self.counts["states_peak"], index.size)
+        self.counts["core_size"] += 1
+        stage = _Stage(cls, items, self.states.source, before)
+        improved = self.improve(stage)
+        self.prune()
+        stage.source = self.states.source
+        self.record(stage)
+        return improved
+
+    def reduce(self) -> None:
+        """Drop items that lift even the lowest bound of a state above the threshold.
+
+        ``f(room)``, the bound's part that depends on the room, is convex with slopes between
+        ``-U`` and ``-D``; an item with ``dw, dc`` therefore adds at least ``dc + U dw`` if
+        ``dw > 0`` and ``dc + D dw`` if ``dw < 0``.
+        """
+        self.work = 0
+        p, t = self.pending, self.entered
+        if self.exhausted or t == p.classes.size:
+            return
+        a = int(p.ptr[t])
+        lowest = self.lowest()
+        dw = p.dw[a:]
+        up, down = float(p.outside.up[t]), float(p.outside.down[t])
+        added = bound_below(p.dc[a:], -dw.astype(np.float64), down, up)
+        alive = lowest + added <= max(self.core.thresholds(self.best.value, up, down))
+        alive &= p.floor[a:] <= max(self.core.thresholds(self.best.value, *self.core.first))
+        alive |= (dw == 0) & (p.dc[a:] == 0.0)
+        self.counts["reduced"] += alive.size - int(alive.sum())
+        self.pending, self.entered = p.keep(t, alive), 0
+        self.refilter()
+
+    def refilter(self) -> None:
+        """Prune with the slopes of now, no class entering."""
+        before = self.states.weight.size
+        self.states.source = np.arange(before)
+        self.prune()
+        if self.states.weight.size < before:
+            none = np.zeros(1, dtype=np.int64)
+            self.record(_Stage(-1, none, self.states.source, before))
+
+    def record(self, stage: _Stage) -> None:
+        self.stages.append(stage)
+        self.stored += stage.source.size
+        if self.stored > _COMPACT:
+            self.compact()
+
+    def improve(self, stage: _Stage) -> bool:
+        """Make the last state that fits the incumbent when it is cheaper."""
+        s = self.states
+        at = int(np.searchsorted(s.weight, self.core.room, side="right")) - 1
+        if at < 0:
+            return False
+        value = as_int(s.value, at)
+        if value >= self.best.value:
+            return False
+        self.best = Incumbent(value, self.path(int(s.source[at]), stage))
+        return True
+
+    def path(self, source: int, stage: _Stage) -> list[tuple[int, int]]:
+        """Return ``(class, item)`` of the choices that lead to a state of the stage."""
+        moves = []
+        at = len(self.stages)
+        while True:
+            which, source = divmod(source, stage.before)
+            if stage.cls >= 0:
+                moves.append((stage.cls, int(stage.items[which])))
+            at -= 1
+            if at < 0:
+                return moves
+            stage = self.stages[at]
+            source = int(stage.source[source])
+
+    def outside(self) -> tuple[float, float]:
+        slopes = self.pending.outside
+        return float(slopes.up[self.entered]), float(slopes.down[self.entered])
+
+    def bounds(self) -> NDArray[np.float64]:
+        """Return each state's bound, rounded down."""
+        room = (self.core.room - self.states.weight).astype(np.float64)
+        return bound_below(to_real(self.states.value, self.core.unit), room, *self.outside())
+
+    def lowest(self) -> float:
+        """Return a true lower bound on every solution that descends from a state."""
+        return float(self.bounds().min()) - allowance(*self.outside(), self.core.reach)
+
+    def prune(self) -> None:
+        """Drop the states whose bound is above the threshold."""
+        up, down = self.outside()
+        fits, heavy = self.core.thresholds(self.best.value, up, down)
+        weight, room = self.states.weight, self.core.room
+        kept = self.bounds() <= np.where(weight <= room, fits, heavy)
+        # No state that fits is cheaper than the incumbent; with nothing to gain it is done.
+        kept &= weight > room if up == 0.0 else weight != room
+        if not kept.all():
+            self.states = self.states.take(np.flatnonzero(kept))
+
+    def compact(self) -> None:
+        """Throw away states of earlier stages from which no present state descends."""
+        live = np.arange(self.states.weight.size)
+        for stage in reversed(self.stages):
+            which, parent = np.divmod(stage.source[live], stage.before)
+            live = np.unique(parent)
+            stage.source = which * live.size + np.searchsorted(live, parent)
+            stage.before = max(1, live.size)
+        self.stored = sum(stage.source.size for stage in self.stages)
+
+
+def reach(
+    core: CoreProblem, deadline: float | None = None, state_limit: int | None = None
+) -> SearchOutcome:
+    """Search the core until it is exhausted or a limit is met.
+
+    Args:
+        core: classes in order of entry with their items, and an incumbent.
+        deadline: ``time.perf_counter()`` at which to stop.
+        state_limit: number of states made at which to stop.
+    """
+    search = _Search(core)
+    search.prune()
+    while not search.exhausted:
+        if deadline is not None and time.perf_counter() >= deadline:
+            break
+        if state_limit is not None and search.counts["states_total"] >= state_limit:
+            break
+        search.step()
+    finished = search.exhausted
+    return SearchOutcome(
+        search.best, finished, np.inf if finished else search.lowest(), search.counts
+    )

@@ -1,0 +1,156 @@
+"""Linear relaxation of the multiple-choice knapsack in NumPy: dominance, hull, break item.
+
+An item is *dominated* when another of its class is no heavier and no dearer; the undominated
+items below the line through two others are the *lower convex hull*. Along the hull of class
+``i`` the slopes
+
+    s = (c[a] - c[b]) / (w[b] - w[a])          (saving per unit of weight, a before b)
+
+strictly decrease, so the relaxation is solved by taking hull steps of all classes in decreasing
+slope until the capacity is reached (Sinha and Zoltners 1979; Zemel 1980). The step that no longer
+fits is the *break* step; its slope is the optimal multiplier.
+
+References
+----------
+P. Sinha, A. Zoltners, The multiple-choice knapsack problem, Oper. Res. 27 (1979) 503-515.
+E. Zemel, The linear multiple choice knapsack problem, Oper. Res. 28 (1980) 1412-1423.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["GREEDY_STEPS", "Relaxation", "relax"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+# How many steps behind the break step the greedy completion looks at.
+GREEDY_STEPS = 128
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """The undominated items and the break solution.
+
+    Attributes
+    ----------
+    item
+        Undominated items (indices into the instance), class by class, by increasing weight.
+    offsets
+        Class ``i`` owns ``item[offsets[i]:offsets[i + 1]]``.
+    base
+        Position in ``item`` of the break solution's item, shape (L,).
+    room
+        Capacity left by the break solution, >= 0.
+    multiplier
+        Slope of the break step; 0 when every class stands at its cheapest item.
+    completion
+        ``(class, position in item)`` of the classes that the greedy completion moves.
+    hull_size
+        Number of items on all hulls.
+    """
+
+    item: Ints
+    offsets: Ints
+    base: Ints
+    room: int
+    multiplier: float
+    completion: list[tuple[int, int]]
+    hull_size: int
+
+
+def _undominated(cls: Ints, cost: Floats, weight: Ints) -> Ints:
+    """Return the undominated items by class, then by strictly increasing weight."""
+    n = cost.size
+    item = np.arange(n)
+    inner = cls[1:] == cls[:-1]
+    step_w, step_c = weight[1:] - weight[:-1], cost[1:] - cost[:-1]
+    if (inner & ((step_w < 0) | ((step_w == 0) & (step_c < 0)))).any():
+        item = np.lexsort((cost, weight, cls))
+        step_c = np.diff(cost[item])
+    if not (inner & (step_c >= 0)).any():
+        return item
+    rank = np.empty(n, dtype=np.int64)
+    rank[np.argsort(cost[item], kind="stable")] = np.arange(n)
+    # Later classes get smaller keys, so the running minimum starts afresh in each class.
+    key = rank - cls * n
+    kept = np.ones(n, dtype=bool)
+    np.less(key[1:], np.minimum.accumulate(key)[:-1], out=kept[1:])
+    return item[kept]
+
+
+def _hull(cls: Ints, cost: Floats, weight: Ints) -> tuple[Ints, Ints, Floats, Ints]:
+    """Return hull positions, and per hull step its head's hull position, slope and weight.
+
+    Every point above the segment of its two neighbours is dropped, all at once, until none is.
+    """
+    point = np.arange(cost.size)
+    while True:
+        inner = cls[1:] == cls[:-1]
+        step_w = np.where(inner, weight[1:] - weight[:-1], 1)
+        slope = (cost[:-1] - cost[1:]) / step_w
+        bad = inner[:-1] & inner[1:] & (slope[:-1] <= slope[1:])
+        if not bad.any():
+            head = np.flatnonzero(inner) + 1
+            return point, head, slope[inner], step_w[inner]
+        kept = np.ones(point.size, dtype=bool)
+        kept[1:-1] = ~bad
+        point, cls, cost, weight = point[kept], cls[kept], cost[kept], weight[kept]
+
+
+def _complete(room: int, taken: Ints, steps: list[tuple[int, int, int]]) -> dict[int, int]:
+    """Take the steps that still fit, in order; return the last head taken of each class."""
+    moved: dict[int, int] = {}
+    at: dict[int, int] = {}
+    for cls, head, weight in steps:
+        before = at.get(cls, int(taken[cls]))
+        if head == before + 1 and weight <= room:
+            room -= weight
+            at[cls] = moved[cls] = head
+    return moved
+
+
+def relax(offsets: Ints, cost: Floats, weight: Ints, capacity: int) -> Relaxation:
+    """Solve the linear relaxation.
+
+    Args:
+        offsets: class bounds, shape (L + 1,).
+        cost: costs, shape (n,).
+        weight: weights, shape (n,), >= 0.
+        capacity: at least the sum of the lightest items.
+
+    Returns:
+        The break solution and the undominated items. Steps of equal slope are taken by class.
+    """
+    classes = offsets.size - 1
+    cls = np.repeat(np.arange(classes), np.diff(offsets))
+    item = _undominated(cls, cost, weight)
+    u_cls, u_cost, u_weight = cls[item], cost[item], weight[item]
+    u_offsets = np.searchsorted(u_cls, np.arange(classes + 1))
+    hull, head, slope, step_w = _hull(u_cls, u_cost, u_weight)
+    start = np.searchsorted(u_cls[hull], np.arange(classes))
+    step_cls = u_cls[hull[head]]
+    order = np.argsort(-slope, kind="stable")
+    filled = np.cumsum(step_w[order])
+    budget = capacity - int(u_weight[u_offsets[:-1]].sum())
+    brk = int(np.searchsorted(filled, budget, side="right"))
+    at = start + np.bincount(step_cls[order[:brk]], minlength=classes)
+    room = budget - (int(filled[brk - 1]) if brk else 0)
+    after = order[brk : brk + GREEDY_STEPS]
+    steps = list(
+        zip(step_cls[after].tolist(), head[after].tolist(), step_w[after].tolist(), strict=True)
+    )
+    moved = _complete(room, at, steps)
+    return Relaxation(
+        item=item,
+        offsets=u_offsets,
+        base=hull[at],
+        room=room,
+        multiplier=float(slope[order[brk]]) if brk < order.size else 0.0,
+        completion=[(i, int(hull[p])) for i, p in sorted(moved.items())],
+        hull_size=hull.size,
+    )

@@ -1,0 +1,45 @@
+"""What the core solver hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CoreResult"]
+
+
+@dataclass(frozen=True)
+class CoreResult:
+    """Answer of :func:`bitknap.solvers.core.solve_core`.
+
+    Attributes
+    ----------
+    status
+        ``"optimal"`` (proven), ``"feasible"`` (a limit stopped the proof) or ``"infeasible"``
+        (even the lightest items do not fit).
+    choice
+        Position of the chosen item within each class, shape (L,); ``None`` when infeasible.
+    objective
+        Cost of ``choice``, ``math.fsum`` of its items; ``inf`` when infeasible.
+    bound
+        A true lower bound on the optimum; equals ``objective`` when optimal.
+    multiplier
+        Lagrange multiplier of the capacity at the break item of the linear relaxation, in cost
+        per unit of weight, >= 0; 0 when the capacity does not bind.
+    stats
+        What the search did: see :func:`bitknap.solvers.core.solve_core`.
+    """
+
+    status: str
+    choice: NDArray[np.int64] | None
+    objective: float
+    bound: float
+    multiplier: float
+    stats: dict[str, float | int | str] = field(default_factory=dict)
+
+    @property
+    def optimal(self) -> bool:
+        """Whether the choice is proven optimal."""
+        return self.status == "optimal"
