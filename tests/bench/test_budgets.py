@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from bitknap.bench.budgets import parse_budget
+from bitknap.problems import DataError
+
+
+@pytest.mark.parametrize(
+    ("text", "capacity"),
+    [
+        ("2.25", 2250 + 64),
+        ("3", 3000 + 64),
+        ("2.0001", 2000 + 64),
+        ("300kB", 2_400_000),
+        ("300 KB", 2_400_000),
+        ("1.5MB", 12_000_000),
+        ("1KiB", 8192),
+        ("1MiB", 8 * 2**20),
+        ("7B", 56),
+    ],
+)
+def test_capacity_in_bits_for_a_thousand_weights(text: str, capacity: int) -> None:
+    assert parse_budget(text).capacity(1000, 64) == capacity
+
+
+def test_a_decimal_is_taken_at_its_word() -> None:
+    assert parse_budget("2.3").average_bits == Fraction(23, 10)
+    assert parse_budget("2.3").capacity(10, 0) == 23
+
+
+@pytest.mark.parametrize("text", ["", "tiny", "-3", "3kb/s", "300kbit", "0", "0kB", "1e3", "nan"])
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match="a budget must be average bits a weight"):
+        parse_budget(text)

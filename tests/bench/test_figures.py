@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from bitknap.bench.figures.accuracy_against_size import Point, draw_accuracy
+from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
+from bitknap.bench.figures.predicted_loss import Prediction, draw_predicted_loss
+from bitknap.bench.figures.style import save
+from bitknap.bench.report import inline
+
+
+def bits() -> Figure:
+    return draw_bits_by_layer({"fisher 3": [2, 8, 4], "loss 3": [3, 3, 3]}, "abc", (2, 3, 4, 8))
+
+
+def predicted(least: float = 1e-3) -> Figure:
+    data = Prediction([2, 3], [0.1, least], [(2.5, 0.06)], [(2.5, 0.05)], {2: 0.1, 3: 0.02})
+    return draw_predicted_loss({"fisher": data, "loss": data}, 87.0)
+
+
+def accuracy() -> Figure:
+    points = [Point(3, 0.9, 0.003), Point(2, 0.1, 0.003)]
+    return draw_accuracy({"fisher": points, "uniform": points}, 0.94, "a network")
+
+
+def words(figure: Figure) -> set[str]:
+    return {text.get_text() for text in figure.findobj(match=lambda a: hasattr(a, "get_text"))}
+
+
+def test_every_cell_of_the_map_carries_its_bits() -> None:
+    assert {"fisher 3", "loss 3", "a", "b", "c", "2", "8", "4", "3"} <= words(bits())
+
+
+def test_axes_name_their_quantities_and_units() -> None:
+    assert {"average bits a weight", "size of the codes, kB", "optimum", "uniform"} <= words(
+        predicted()
+    )
+    assert {"test accuracy, %", "float 94.00 %", "fisher"} <= words(accuracy())
+
+
+def test_negative_predictions_do_not_vanish_from_the_axis() -> None:
+    assert predicted().axes[0].get_yscale() == "log"
+    assert predicted(-1e-3).axes[0].get_yscale() == "symlog"
+
+
+@pytest.mark.parametrize("draw", [bits, predicted, accuracy])
+def test_saved_files_are_the_same_bytes_every_time(draw: object, tmp_path: Path) -> None:
+    assert callable(draw)
+    for stem in ("one", "two"):
+        save(draw(), tmp_path / stem)
+    for suffix in (".png", ".svg"):
+        one, two = ((tmp_path / stem).with_suffix(suffix).read_bytes() for stem in ("one", "two"))
+        assert one == two
+        assert len(one) > 3000
+
+
+def test_inline_figures_do_not_share_ids() -> None:
+    first, second = inline(accuracy(), "a", 'It\'s "so"'), inline(accuracy(), "b", "x")
+    assert first.svg.startswith('<svg role="img" aria-label="It\'s \'so\'"')
+    assert 'id="a-figure_1"' in first.svg
+    assert 'id="b-figure_1"' in second.svg
+    assert 'id="figure_1"' not in first.svg
+    assert "<metadata>" not in first.svg
