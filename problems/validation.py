@@ -77,14 +77,27 @@ def _names(instance: Instance) -> None:
         twice = _repeated(names)
         if twice is not None:
             raise InstanceError(f"two {what} names are {twice!r}; names must differ")
-    pairs = set(zip(instance.class_of.tolist(), instance.labels, strict=True))
-    if len(pairs) < instance.n_items:
+    if not _labels_differ(instance):
         for i, name in enumerate(instance.class_names):
             twice = _repeated(instance.labels[instance.offsets[i] : instance.offsets[i + 1]])
             if twice is not None:
                 raise InstanceError(
                     f"class {name!r} has two items labelled {twice!r}; labels must differ"
                 )
+
+
+def _labels_differ(instance: Instance) -> bool:
+    """Whether labels differ within every class.
+
+    Where all classes carry the same labels, one class is looked at.
+    """
+    labels, first = instance.labels, instance.labels[: instance.offsets[1]]
+    if (instance.sizes == len(first)).all() and labels == first * len(instance):
+        return len(set(first)) == len(first)
+    number = {label: k for k, label in enumerate(dict.fromkeys(labels))}
+    codes = np.fromiter(map(number.__getitem__, labels), dtype=np.int64, count=len(labels))
+    pairs = np.sort(instance.class_of * len(number) + codes)
+    return bool((pairs[1:] != pairs[:-1]).all())
 
 
 def _numbers(instance: Instance) -> None:

@@ -48,7 +48,7 @@ def generate(
     rng = np.random.default_rng(seed)
     sizes = layer_sizes(rng, classes)
     cost = layer_costs(rng, classes, widths, spread, noise)
-    cost *= largest / cost.max()
+    cost = cost / cost.max() * largest
     if resolution:
         cost = np.rint(cost * (resolution / cost.max()))
     return regular_instance(

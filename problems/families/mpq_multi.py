@@ -32,10 +32,10 @@ def generate(
         latency_ns = 2000 + m_l (b + c) f_l / 10^5    activation_bits = a_l c
 
     r_l (reuse: positions a weight is applied at), a_l, and the efficiency f_l of the layer's
-    kernel are log-normal; a pair's latency has noise of 5 %, as measured tables do. Costs are the sum
+    kernel are log-normal; latencies have noise of 5 %, as measured tables do. Costs are the sum
     of a weight and an activation term, each as in ``mpq``. Capacity k lies the fraction
-    (budget - b_min) / (b_max - b_min) of the way from the smallest to the largest usage: for the
-    size that is ``budget`` bits a weight on average.
+    (budget - b_min) / (b_max - b_min) of the way from the smallest to the largest usage: for
+    the size that is ``budget`` bits a weight on average.
 
     Args:
         classes: number of layers L.
@@ -73,7 +73,7 @@ def generate(
     capacity = [int(a) + int(share * int(z - a)) for a, z in zip(low, high, strict=True)]
     return regular_instance(
         name=f"mpq_multi-{classes}-{len(labels)}-{resources}-{seed}",
-        cost=cost * (largest / cost.max()),
+        cost=cost / cost.max() * largest,
         weight=weight,
         capacity=np.array(capacity),
         labels=labels,

@@ -1,0 +1,40 @@
+"""Real instances that ship with the package, with their sources and proven optima.
+
+Every JSON file of this folder or of a folder right below it is one instance; its name is its
+path without ``.json``. Adding an instance is adding a file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import DataError
+from ..files import load_instance
+from ..instance import Instance
+
+FOLDER = Path(__file__).parent
+
+
+def library_names() -> list[str]:
+    """Names of all shipped instances, sorted, e.g. ``hawq_v3/resnet18_size_0.5``."""
+    paths = [*FOLDER.glob("*.json"), *FOLDER.glob("*/*.json")]
+    return sorted(path.relative_to(FOLDER).as_posix().removesuffix(".json") for path in paths)
+
+
+def library_instance(name: str) -> Instance:
+    """The shipped instance of that name.
+
+    Raises:
+        DataError: no instance has that name.
+
+    Example:
+        >>> len(library_instance("hawq_v3/resnet18_size_0.5"))
+        19
+    """
+    if name not in library_names():
+        known = ", ".join(library_names())
+        raise DataError(f"the library has no instance {name!r}; it has: {known}")
+    return load_instance(FOLDER / f"{name}.json")
+
+
+__all__ = ["library_instance", "library_names"]
