@@ -1,0 +1,40 @@
+"""From a network and data to a sensitivity table; torch is loaded when it is first needed."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .files import load_table, save_table
+from .metrics import METRICS
+from .table import LayerInfo, SensitivityTable
+
+if TYPE_CHECKING:
+    from .apply import quantized_copy
+    from .build import sensitivity_table, table_provenance
+    from .quantizers import Quantizer
+
+_LAZY = {
+    "Quantizer": "quantizers",
+    "quantized_copy": "apply",
+    "sensitivity_table": "build",
+    "table_provenance": "build",
+}
+
+__all__ = [
+    "METRICS",
+    "LayerInfo",
+    "Quantizer",
+    "SensitivityTable",
+    "load_table",
+    "quantized_copy",
+    "save_table",
+    "sensitivity_table",
+    "table_provenance",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)

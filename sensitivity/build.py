@@ -1,0 +1,163 @@
+"""Compute a sensitivity table from a network and data."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from bitknap.problems.errors import DataError, UnsupportedError
+
+from .capture import frozen
+from .context import (
+    Batch,
+    Context,
+    Forward,
+    LossFn,
+    MetricResult,
+    Progress,
+    cross_entropy,
+    default_forward,
+    per_sample,
+)
+from .layers import Discovery, discover_layers
+from .metrics import METRICS
+from .provenance import hash_data, hash_model, versions
+from .quantizers import Quantizer, check_bits
+from .table import SensitivityTable
+
+ACTIVATION_BITS = 32
+"""Activations stay in float32, so a layer's BOPs are MACs * weight bits * 32."""
+
+
+def sensitivity_table(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    *,
+    metrics: Sequence[str] = ("fisher",),
+    bits: Sequence[int] = (2, 3, 4, 5, 6, 8),
+    loss_fn: LossFn | None = None,
+    forward: Forward | None = None,
+    quantizer: Quantizer | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> SensitivityTable:
+    """Predicted loss increase of every (layer, bit-width) of a network, by each metric.
+
+    The network is neither edited nor left changed: flags, mode and weights are as before.
+
+    Args:
+        model: in evaluation mode.
+        batches: calibration data, read once and kept.
+        metrics: names of metrics, see ``METRICS.names()``.
+        bits: candidate weight bit-widths, increasing, each 2..16.
+        loss_fn: ``loss_fn(output, batch)`` -> (N,) losses; default cross-entropy with batch[1].
+        forward: ``forward(model, batch)`` -> output; default ``model(batch[0])``.
+        quantizer: default symmetric, per channel, least squared error.
+        seed: of the metrics that draw numbers.
+        progress: called with (what, done, total).
+        provenance: more facts to record, e.g. the workload's name.
+
+    Raises:
+        DataError: no data, unfit bit-widths, non-finite weights or losses.
+        UnsupportedError: the model trains, the loss is not per sample, no layer was found.
+
+    Example:
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval()
+        >>> table = sensitivity_table(net, [(torch.ones(1, 4), torch.tensor([0]))])
+        >>> table.layers[0].name, table.labels
+        ('1', ('2', '3', '4', '5', '6', '8'))
+    """
+    chosen = {name: METRICS.load(name) for name in metrics}
+    widths = _check_bits(bits)
+    quantizer = quantizer or Quantizer()
+    data = list(batches)
+    refuse_training(model)
+    if not data:
+        raise DataError("there are no calibration batches; at least one is needed")
+    run, loss = forward or default_forward, loss_fn or cross_entropy
+    with frozen(model):
+        found = discover_layers(model, lambda: per_sample(loss(run(model, data[0]), data[0])))
+        context = Context(model, found.layers, data, run, loss, widths, quantizer, seed)
+        if progress is not None:
+            context.progress = progress
+        results: dict[str, MetricResult] = {}
+        seconds: dict[str, float] = {}
+        for name, metric in chosen.items():
+            start = time.perf_counter()
+            results[name] = metric.compute(context)
+            seconds[name] = time.perf_counter() - start
+    scores = {name: result.scores for name, result in results.items() if result.scores is not None}
+    sizes, bops = _costs(found, widths, quantizer)
+    return SensitivityTable(
+        layers=tuple(layer.info for layer in found.layers),
+        offsets=np.arange(len(found.layers) + 1, dtype=np.int64) * len(widths),
+        labels=tuple(str(b) for _ in found.layers for b in widths),
+        bits=np.array([b for _ in found.layers for b in widths], dtype=np.int64),
+        costs={"size_bits": sizes, "bops": bops},
+        omega={name: result.omega for name, result in results.items()},
+        scores=scores,
+        statistics={name: chosen[name].statistic for name in scores},
+        metric_cost={
+            name: {"seconds": seconds[name], "passes": float(result.passes)}
+            for name, result in results.items()
+        },
+        provenance={
+            **table_provenance(model, data, widths, quantizer, seed),
+            "ignored": found.ignored,
+            **(provenance or {}),
+        },
+    )
+
+
+def table_provenance(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    bits: Sequence[int],
+    quantizer: Quantizer,
+    seed: int,
+) -> dict[str, Any]:
+    """What a table depends on, for recording it and for telling whether a stored one is stale."""
+    return {
+        "model": hash_model(model),
+        "data": hash_data(batches),
+        "bits": list(bits),
+        "quantizer": quantizer.describe(),
+        "activation_bits": ACTIVATION_BITS,
+        "seed": seed,
+        "versions": versions(),
+    }
+
+
+def refuse_training(model: nn.Module) -> None:
+    """Refuse a model with any module in training mode."""
+    training = next((name for name, module in model.named_modules() if module.training), None)
+    if training is not None:
+        where = f"its module {training!r}" if training else "it"
+        raise UnsupportedError(
+            f"the model must be in evaluation mode, but {where} is in training mode; "
+            "call model.eval() first"
+        )
+
+
+def _check_bits(bits: Sequence[int]) -> tuple[int, ...]:
+    widths = tuple(bits)
+    for width in widths:
+        check_bits(width)
+    if not widths or any(a >= b for a, b in itertools.pairwise(widths)):
+        raise DataError(f"bit-widths must be strictly increasing, got {list(widths)}")
+    return widths
+
+
+def _costs(
+    found: Discovery, widths: Sequence[int], quantizer: Quantizer
+) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
+    infos = [layer.info for layer in found.layers]
+    sizes = [quantizer.size_bits(i.shape, b, dim=i.channel_dim) for i in infos for b in widths]
+    bops = [i.macs * b * ACTIVATION_BITS for i in infos for b in widths]
+    return np.array(sizes, dtype=np.int64), np.array(bops, dtype=np.int64)

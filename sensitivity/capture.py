@@ -1,0 +1,160 @@
+"""See every use of a quantizable weight in a forward pass, without editing the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from bitknap.problems.catalogue import Catalogue
+from bitknap.problems.errors import UnsupportedError
+
+from .kinds.base import LayerKind, Use
+
+KINDS = Catalogue("bitknap.sensitivity.kinds", "KIND", "kind of layer")
+
+Run = Callable[[], Tensor]
+Visit = Callable[[LayerKind, Use, Run], Tensor]
+
+
+def _handlers() -> dict[Any, LayerKind]:
+    kinds = [KINDS.load(name) for name in KINDS.names()]
+    return {function: kind for kind in kinds for function in kind.functions}
+
+
+class Watch(TorchFunctionMode):
+    """Hands every call whose weight is one of the given parameters to a visitor.
+
+    Watching functions rather than modules sees what the call really received: a subclass that
+    pads its input, a weight used by two modules, a module that runs twice.
+
+    Args:
+        weights: the parameters watched.
+        visit: called with the kind of layer, its use and a function that runs the call; returns
+            the call's output, changed or not.
+    """
+
+    def __init__(self, weights: Mapping[int, Tensor], visit: Visit) -> None:
+        super().__init__()
+        self._weights, self._visit = weights, visit
+        self._handlers = _handlers()
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        keywords = kwargs or {}
+        kind = self._handlers.get(func)
+        if kind is None:
+            return func(*args, **keywords)
+        use = kind.bind(*args, **keywords)
+        if id(use.weight) not in self._weights:
+            return func(*args, **keywords)
+        return self._visit(kind, use, lambda: func(*args, **keywords))
+
+
+class Substitute(Watch):
+    """Runs the network with other values in place of one parameter, which stays untouched."""
+
+    def __init__(self, weight: Tensor, value: Tensor) -> None:
+        super().__init__({id(weight): weight}, lambda kind, use, run: run())
+        self._value = value
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func in self._handlers:
+            args = tuple(self._swap(item) for item in args)
+            kwargs = {name: self._swap(item) for name, item in (kwargs or {}).items()}
+        return func(*args, **(kwargs or {}))
+
+    def _swap(self, item: Any) -> Any:
+        return self._value if id(item) in self._weights else item
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """No parameter requires a gradient inside; the flags are as before afterwards."""
+    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    try:
+        for parameter, _ in flags:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+
+
+class _Anchor(torch.autograd.Function):
+    """Identity, in place, that makes its result part of the graph of ``anchor``."""
+
+    @staticmethod
+    def forward(ctx: Any, output: Tensor, anchor: Tensor) -> Tensor:
+        ctx.mark_dirty(output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad, None
+
+
+def backward_through(
+    objective: Callable[[], Tensor],
+    weights: Mapping[int, Tensor],
+    consume: Callable[[Use, Tensor, int], None],
+) -> Tensor:
+    """One forward and one backward; ``consume`` sees each use and its output's gradient.
+
+    Gradients run to the outputs of the watched uses only: no weight gradient is computed.
+
+    Args:
+        objective: runs the network and returns one value a sample, (N,).
+        weights: the watched parameters by id.
+        consume: called with the use, the gradient and N during the backward pass, last use first.
+
+    Returns:
+        (N,) values of the objective, detached.
+    """
+    device = next(iter(weights.values())).device
+    anchor = torch.zeros((), device=device, requires_grad=True)
+
+    def visit(kind: LayerKind, use: Use, run: Run) -> Tensor:
+        output = run()
+        if not torch.is_grad_enabled():
+            return output
+        if not output.requires_grad:
+            output = _Anchor.apply(output, anchor)  # type: ignore[no-untyped-call]
+        version = use.inputs._version
+
+        def hook(grad: Tensor) -> None:
+            if use.inputs._version != version:
+                raise UnsupportedError(
+                    "an operation changed the input of a layer in place after the layer read it; "
+                    "write that operation out of place"
+                )
+            with torch.no_grad():
+                consume(use, grad.detach(), len(values))
+
+        output.register_hook(hook)  # type: ignore[no-untyped-call]
+        return output
+
+    with torch.enable_grad():
+        with Watch(weights, visit):
+            values = objective()
+        if not values.requires_grad:
+            raise UnsupportedError(
+                "the loss does not depend on any quantizable layer; is it computed under no_grad?"
+            )
+        torch.autograd.grad(values, [anchor], torch.ones_like(values), allow_unused=True)
+    return values.detach()

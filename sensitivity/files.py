@@ -1,0 +1,117 @@
+"""Table files ``bitknap.table/1``: NPZ without pickles, the same bytes for the same table."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitknap.problems.errors import BitknapError, DataError
+from bitknap.problems.files import write_atomically
+
+from .table import LayerInfo, SensitivityTable
+
+FORMAT = "bitknap.table/1"
+
+
+def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
+    """Write a table atomically.
+
+    Two members are JSON text as bytes: ``header`` (layers, labels, statistics, provenance) and
+    ``times`` (seconds a metric took), the only one that differs between equal runs. The others
+    are arrays: ``offsets``, ``bits``, ``cost/<resource>``, ``omega/<metric>``, ``scores/<metric>``.
+    """
+    header = {
+        "format": FORMAT,
+        "layers": [asdict(layer) for layer in table.layers],
+        "labels": list(table.labels),
+        "resources": list(table.costs),
+        "metrics": list(table.omega),
+        "statistics": dict(table.statistics),
+        "passes": {name: cost["passes"] for name, cost in table.metric_cost.items()},
+        "provenance": dict(table.provenance),
+    }
+    times = {name: cost["seconds"] for name, cost in table.metric_cost.items()}
+    arrays: dict[str, NDArray[Any]] = {
+        "header": _bytes(header),
+        "times": _bytes(times),
+        "offsets": table.offsets,
+        "bits": table.bits,
+    }
+    for folder, group in (("cost", table.costs), ("omega", table.omega), ("scores", table.scores)):
+        arrays |= {f"{folder}/{name}": array for name, array in group.items()}
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
+    write_atomically(path, stream.getvalue())
+
+
+def load_table(path: str | os.PathLike[str]) -> SensitivityTable:
+    """Read a table.
+
+    Raises:
+        DataError: the file is missing, damaged, of another format, or inconsistent.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        return _decode(data)
+    except BitknapError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _decode(data: bytes) -> SensitivityTable:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        header = json.loads(arrays["header"].tobytes())
+        times = json.loads(arrays["times"].tobytes())
+        known = header["format"]
+    except (KeyError, TypeError, AttributeError, ValueError, OSError, zipfile.BadZipFile):
+        raise DataError(f"not a sensitivity table, expected format {FORMAT}") from None
+    if known != FORMAT:
+        raise DataError(f"expected format {FORMAT}, got {known!r}; compute the table again")
+    try:
+        return _build(header, times, arrays)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"the table is incomplete or damaged ({error}); compute it again") from None
+
+
+def _build(
+    header: dict[str, Any], times: dict[str, float], arrays: dict[str, NDArray[Any]]
+) -> SensitivityTable:
+    layers = tuple(
+        LayerInfo(**{**item, "shape": tuple(item["shape"]), "shared": tuple(item["shared"])})
+        for item in header["layers"]
+    )
+    passes = header["passes"]
+    return SensitivityTable(
+        layers=layers,
+        offsets=arrays["offsets"],
+        labels=tuple(header["labels"]),
+        bits=arrays["bits"],
+        costs={name: arrays[f"cost/{name}"] for name in header["resources"]},
+        omega={name: arrays[f"omega/{name}"] for name in header["metrics"]},
+        scores={name: arrays[f"scores/{name}"] for name in header["statistics"]},
+        statistics=header["statistics"],
+        metric_cost={name: {"seconds": times[name], "passes": passes[name]} for name in passes},
+        provenance=header["provenance"],
+    )
+
+
+def _bytes(document: object) -> NDArray[np.uint8]:
+    return np.frombuffer(json.dumps(document, allow_nan=False).encode(), dtype=np.uint8)

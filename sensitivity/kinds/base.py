@@ -1,0 +1,100 @@
+"""What one use of a weight in a forward pass can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CHUNK_FLOATS = 1 << 18
+"""Floats of scratch on a CPU (1 MB in float32): per-sample gradients stay in the cache."""
+
+CHUNK_FLOATS_CUDA = 1 << 26
+"""Floats of scratch on a GPU (256 MB in float32)."""
+
+
+class Use(ABC):
+    """One call z = W * a, linear in the weight W, as it happened in a forward pass.
+
+    For a perturbation dW and the gradient g_n of sample n's loss with respect to z,
+    <grad_W loss_n, dW> = <g_n, dW * a_n>: a use knows its own * and computes this exactly.
+    """
+
+    weight: Tensor
+    inputs: Tensor
+
+    @abstractmethod
+    def macs(self, output: Tensor) -> int:
+        """Multiply-accumulate operations of the whole call, all samples together."""
+
+    @abstractmethod
+    def scores(self, grad: Tensor, delta: Tensor, samples: int) -> Tensor:
+        """<grad_W loss_n, dW_j> for every sample and perturbation.
+
+        Args:
+            grad: gradient of the summed per-sample losses with respect to the output.
+            delta: (J, *weight.shape) perturbations, contiguous, float32 or float64.
+            samples: N, number of samples; the input's first dimension is a multiple of it.
+
+        Returns:
+            (N, J) in delta's dtype.
+        """
+
+    @abstractmethod
+    def replay(self, delta: Tensor) -> Iterator[Tensor]:
+        """The output's change dW_j * a for each perturbation, in the output's shape."""
+
+    @abstractmethod
+    def sample_gradients(self, grad: Tensor, samples: int) -> Iterator[tuple[slice, Tensor]]:
+        """Per-sample weight gradients, in chunks of samples: (which, (c, *weight.shape))."""
+
+
+@dataclass(frozen=True)
+class LayerKind:
+    """A kind of layer: the torch functions that run it, and how their arguments are read.
+
+    Args:
+        name: e.g. ``conv``.
+        functions: functions as ``TorchFunctionMode`` sees them.
+        bind: takes the call's arguments and gives a `Use`.
+        channel_dim: dimension of the weight that indexes output channels.
+    """
+
+    name: str
+    functions: tuple[Callable[..., Any], ...]
+    bind: Callable[..., Use]
+    channel_dim: int = 0
+
+
+def chunk_floats(tensor: Tensor) -> int:
+    """Floats of scratch allowed on the tensor's device."""
+    return CHUNK_FLOATS_CUDA if tensor.is_cuda else CHUNK_FLOATS
+
+
+def chunks(total: int, size: int) -> Iterator[slice]:
+    """Consecutive slices of at most ``size`` (at least 1) that cover ``range(total)``."""
+    step = max(1, size)
+    for start in range(0, total, step):
+        yield slice(start, min(start + step, total))
+
+
+def replay_is_cheaper(positions: int, choices: int) -> bool:
+    """Whether replaying J perturbations costs no more than gradient and contraction.
+
+    For a weight of m entries used at P positions a sample, replaying costs J m P products; the
+    per-sample weight gradient costs m P and its contraction with all perturbations m J.
+    """
+    return positions * choices <= positions + choices
+
+
+def contract_gradients(use: Use, grad: Tensor, delta: Tensor, samples: int) -> Tensor:
+    """Scores by contracting per-sample weight gradients with all perturbations at once."""
+    flat = delta.reshape(len(delta), -1)
+    scores = torch.empty(samples, len(delta), dtype=delta.dtype, device=delta.device)
+    for part, gradients in use.sample_gradients(grad.to(delta.dtype), samples):
+        torch.mm(gradients.reshape(len(gradients), -1), flat.T, out=scores[part])
+    return scores

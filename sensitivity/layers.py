@@ -1,0 +1,104 @@
+"""Find the quantizable layers of a network by tracing one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bitknap.problems.errors import UnsupportedError
+
+from .capture import Run, Watch
+from .kinds.base import LayerKind, Use
+from .table import LayerInfo
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A quantizable layer of a live network: its description and its weight."""
+
+    info: LayerInfo
+    weight: nn.Parameter
+
+
+@dataclass(frozen=True, eq=False)
+class Discovery:
+    """What a traced pass found.
+
+    Args:
+        layers: in the order of their first use.
+        ignored: parameters of two or more dimensions left in float, each with the reason.
+        samples: number of samples of the traced batch.
+    """
+
+    layers: tuple[Layer, ...]
+    ignored: dict[str, str]
+    samples: int
+
+
+def discover_layers(model: nn.Module, objective: Callable[[], Tensor]) -> Discovery:
+    """The layers that one forward pass uses, in execution order, with MACs a sample.
+
+    Args:
+        model: any module.
+        objective: runs the model on one batch and returns one loss a sample, (N,).
+
+    Raises:
+        UnsupportedError: no layer was found, or a layer's input has no sample dimension.
+    """
+    names = _names(model)
+    weights = {id(parameter): parameter for parameter in model.parameters()}
+    seen: dict[int, list[tuple[LayerKind, int, int]]] = {}
+
+    def visit(kind: LayerKind, use: Use, run: Run) -> Tensor:
+        output = run()
+        record = (kind, use.macs(output), len(use.inputs))
+        seen.setdefault(id(use.weight), []).append(record)
+        return output
+
+    with torch.no_grad(), Watch(weights, visit):
+        samples = len(objective())
+    layers = []
+    for key, uses in seen.items():
+        first, *others = names[key]
+        for _, _, rows in uses:
+            if rows % samples:
+                raise UnsupportedError(
+                    f"layer {_layer_name(first)} receives {rows} rows for {samples} samples; the "
+                    "first dimension must run over samples"
+                )
+        weight = weights[key]
+        info = LayerInfo(
+            name=_layer_name(first),
+            kind=uses[0][0].name,
+            shape=tuple(weight.shape),
+            macs=sum(macs for _, macs, _ in uses) // samples,
+            parameter=first,
+            channel_dim=uses[0][0].channel_dim,
+            uses=len(uses),
+            shared=tuple(_layer_name(name) for name in others),
+        )
+        layers.append(Layer(info, weight))
+    if not layers:
+        raise UnsupportedError("the traced forward pass used no convolution or linear weight")
+    ignored = {
+        names[key][0]: "not used as a layer's weight in the traced pass"
+        for key, weight in weights.items()
+        if weight.dim() > 1 and key not in seen
+    }
+    return Discovery(tuple(layers), ignored, samples)
+
+
+def _names(model: nn.Module) -> dict[int, list[str]]:
+    """All names of each parameter, by id."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return names
+
+
+def _layer_name(parameter: str) -> str:
+    """Path of the owning module; the parameter's own name when it is not called weight."""
+    return parameter.removesuffix(".weight")

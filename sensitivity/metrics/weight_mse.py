@@ -1,0 +1,30 @@
+"""Squared weight perturbation, sum of dw^2: no data and no Hessian."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..context import Context, MetricResult
+
+
+@dataclass(frozen=True)
+class WeightMSE:
+    """Omega_{l,b} = ||dw_{l,b}||^2, the ablation without curvature."""
+
+    name: str = "weight_mse"
+    passes: str = "none"
+    has_scores: bool = False
+    statistic: str = "mean"
+
+    def compute(self, context: Context) -> MetricResult:
+        """Sums of squares in float64."""
+        omega = np.empty(context.items)
+        for index in range(len(context.layers)):
+            squares = context.delta(index).double().flatten(1).square().sum(dim=1)
+            omega[context.columns(index)] = squares.cpu().numpy()
+        return MetricResult(omega, None, passes=0)
+
+
+METRIC = WeightMSE()

@@ -1,0 +1,198 @@
+"""The sensitivity table: what every (layer, bit-width) is predicted to cost, and its score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitknap.problems import Instance
+from bitknap.problems.errors import DataError
+
+Floats = NDArray[np.float64]
+
+STATISTICS: dict[str, Callable[[Floats], Floats]] = {
+    "half_square": lambda scores: 0.5 * scores**2,
+    "mean": lambda scores: scores,
+}
+"""Per-sample terms whose mean over the samples is Omega."""
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """A quantizable layer.
+
+    Args:
+        name: path of the module that owns the weight, e.g. ``layer1.0.conv1``.
+        kind: ``conv``, ``linear``, ...
+        shape: shape of the weight.
+        macs: multiply-accumulates a sample, all uses together.
+        parameter: name of the weight in the model's ``named_parameters``.
+        channel_dim: dimension of the weight that indexes output channels.
+        uses: times the weight is used in one forward pass.
+        shared: other names under which the same parameter is found.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    macs: int
+    parameter: str
+    channel_dim: int = 0
+    uses: int = 1
+    shared: tuple[str, ...] = ()
+
+    @property
+    def numel(self) -> int:
+        """Number of weights."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class SensitivityTable:
+    """Sensitivities and costs of all choices of all layers, with their provenance.
+
+    Layer l holds items ``offsets[l]:offsets[l + 1]`` (CSR), n items in all.
+
+    Args:
+        layers: the L layers in execution order.
+        offsets: (L + 1,) int64.
+        labels: n item labels (the bit-width).
+        bits: (n,) int64 weight bit-widths.
+        costs: resource name -> (n,) int64; ``size_bits`` and ``bops`` at least.
+        omega: metric name -> (n,) float64, the predicted loss increase (or its proxy).
+        scores: metric name -> (N, n) per-sample scores, for the metrics that have them.
+        statistics: metric name -> how Omega arises from its scores: ``half_square`` for
+            1/2 mean s^2, ``mean`` for mean s, ``absolute_mean`` for abs(mean s).
+        metric_cost: metric name -> ``seconds`` of wall time and ``passes`` (forward or backward
+            sweeps over all samples).
+        provenance: what the table was computed from; equal provenance, equal table.
+    """
+
+    layers: tuple[LayerInfo, ...]
+    offsets: NDArray[np.int64]
+    labels: tuple[str, ...]
+    bits: NDArray[np.int64]
+    costs: Mapping[str, NDArray[np.int64]]
+    omega: Mapping[str, Floats]
+    scores: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
+    statistics: Mapping[str, str] = field(default_factory=dict)
+    metric_cost: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check(self)
+        for array in (
+            self.offsets,
+            self.bits,
+            *self.costs.values(),
+            *self.omega.values(),
+            *self.scores.values(),
+        ):
+            array.flags.writeable = False
+
+    @property
+    def weights(self) -> int:
+        """Number of quantizable weights of the network."""
+        return sum(layer.numel for layer in self.layers)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics in the table."""
+        return tuple(self.omega)
+
+    def terms(self, metric: str) -> Floats:
+        """(N, n) per-sample terms whose mean is the metric's Omega (its sign apart)."""
+        self._require(metric)
+        if metric not in self.scores:
+            raise DataError(f"metric {metric!r} keeps no per-sample scores, so it has no spread")
+        statistic = STATISTICS.get(self.statistics[metric], STATISTICS["mean"])
+        return statistic(self.scores[metric].astype(np.float64))
+
+    def standard_error(self, metric: str) -> Floats:
+        """(n,) standard error of Omega over samples: std of the terms / sqrt(N).
+
+        Raises:
+            DataError: the metric is unknown or keeps no per-sample scores.
+        """
+        terms = self.terms(metric)
+        if len(terms) < 2:
+            return np.full(terms.shape[1], np.nan)
+        error: Floats = terms.std(axis=0, ddof=1) / math.sqrt(len(terms))
+        return error
+
+    def capacity(self, average_bits: float) -> int:
+        """Size budget in bits for an average bit-width, scales not held against it.
+
+        floor(average * number of weights) plus the overhead (scales) of every layer, so that
+        uniform b bits exactly use up the budget of b bits on average.
+        """
+        if not math.isfinite(average_bits) or average_bits <= 0:
+            raise DataError(f"average bits must be a positive number, got {average_bits!r}")
+        codes = self.bits * np.repeat([layer.numel for layer in self.layers], np.diff(self.offsets))
+        overhead = np.maximum.reduceat(self.costs["size_bits"] - codes, self.offsets[:-1])
+        return math.floor(average_bits * self.weights) + int(overhead.sum())
+
+    def to_instance(
+        self, metric: str, budget: int, resource: str = "size_bits", name: str | None = None
+    ) -> Instance:
+        """The knapsack: minimise the summed Omega with the resource within the budget.
+
+        Args:
+            metric: a metric of the table.
+            budget: capacity in the resource's unit; see `capacity` for average bits.
+            resource: a name in ``costs``.
+            name: of the instance; by default the metric and the budget.
+        """
+        self._require(metric)
+        if resource not in self.costs:
+            known = ", ".join(self.costs)
+            raise DataError(f"the table has no resource {resource!r}; choose one of: {known}")
+        return Instance(
+            name=name or f"{metric}-{budget}",
+            offsets=self.offsets,
+            cost=self.omega[metric],
+            weight=self.costs[resource][None, :],
+            capacity=np.array([budget], dtype=np.int64),
+            class_names=tuple(layer.name for layer in self.layers),
+            labels=self.labels,
+            resources=(resource,),
+            source=f"sensitivity table, metric {metric}",
+        )
+
+    def _require(self, metric: str) -> None:
+        if metric not in self.omega:
+            known = ", ".join(self.omega) or "none"
+            raise DataError(f"the table has no metric {metric!r}; it has: {known}")
+
+
+def _check(table: SensitivityTable) -> None:
+    """Shapes, types and finiteness."""
+    offsets, items = table.offsets, len(table.labels)
+    if offsets.shape != (len(table.layers) + 1,) or offsets[0] != 0 or offsets[-1] != items:
+        raise DataError(f"offsets must run from 0 to the number of items ({items}) over the layers")
+    if np.any(np.diff(offsets) < 1):
+        raise DataError("every layer needs at least one item")
+    vectors = {"bits": table.bits, **table.costs, **table.omega}
+    for name, array in vectors.items():
+        if array.shape != (items,):
+            raise DataError(f"{name} must have shape ({items},), got {array.shape}")
+    if "size_bits" not in table.costs:
+        raise DataError("the table's costs lack the resource 'size_bits'")
+    for metric, array in table.omega.items():
+        if not np.isfinite(array).all():
+            place = int(np.flatnonzero(~np.isfinite(array))[0])
+            layer = table.layers[int(np.searchsorted(offsets, place, side="right")) - 1]
+            raise DataError(
+                f"metric {metric} is not finite for layer {layer.name} at "
+                f"{table.labels[place]} bits; check the network's loss on this data for overflow"
+            )
+    for metric, scores in table.scores.items():
+        if metric not in table.omega or metric not in table.statistics:
+            raise DataError(f"the table has scores of {metric} without its omega and statistic")
+        if scores.ndim != 2 or scores.shape[1] != items:
+            raise DataError(f"scores of {metric} must be (N, {items}), got {scores.shape}")

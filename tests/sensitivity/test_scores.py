@@ -1,0 +1,118 @@
+"""The one-pass scores against one-sample-at-a-time float64 autograd."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bitknap.problems.errors import DataError, UnsupportedError
+from bitknap.sensitivity import Quantizer, quantized_copy, sensitivity_table
+
+from .networks import convolutions, reference_scores, sequences
+
+BITS = (2, 3, 8)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+@pytest.mark.parametrize("network", [convolutions, sequences])
+@pytest.mark.parametrize("bits", [BITS, (4,)])
+def test_scores_equal_the_reference(network, bits):
+    model, batches = network()
+    table = sensitivity_table(model, batches, bits=bits)
+    names = [layer.parameter for layer in table.layers]
+    expected = reference_scores(model, batches, names, Quantizer(), bits).numpy()
+    assert table.scores["fisher"].dtype == np.float64
+    scale = np.abs(expected).max(axis=0)
+    assert scale.min() > 0
+    assert np.abs(table.scores["fisher"] - expected).max(axis=0) == pytest.approx(0, abs=1e-12)
+    assert (np.abs(table.scores["fisher"] - expected) / scale).max() < 1e-9
+    assert table.omega["fisher"] == pytest.approx((expected**2).mean(axis=0) / 2, rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+@pytest.mark.parametrize("network", [convolutions, sequences])
+def test_float32_scores_follow_float64(network):
+    model, batches = network()
+    exact = sensitivity_table(model, batches, bits=BITS).omega["fisher"]
+    model = model.float()
+    table = sensitivity_table(model, [(x.float(), y) for x, y in batches], bits=BITS)
+    assert table.scores["fisher"].dtype == np.float32
+    assert table.omega["fisher"] == pytest.approx(exact, rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+@pytest.mark.parametrize("network", [convolutions, sequences])
+def test_loss_and_weight_mse_equal_a_quantized_copy(network):
+    model, batches = network()
+    table = sensitivity_table(model, batches, metrics=("loss", "weight_mse"), bits=BITS)
+    inputs = torch.cat([x for x, _ in batches])
+    labels = torch.cat([y for _, y in batches])
+
+    def mean_loss(net):
+        with torch.no_grad():
+            return float(nn.functional.cross_entropy(net(inputs), labels))
+
+    for index, layer in enumerate(table.layers):
+        for item in range(table.offsets[index], table.offsets[index + 1]):
+            changed = quantized_copy(model, table.layers, {layer.name: table.labels[item]})
+            expected = mean_loss(changed) - mean_loss(model)
+            assert table.omega["loss"][item] == pytest.approx(expected, abs=1e-12)
+            moved = changed.get_parameter(layer.parameter) - model.get_parameter(layer.parameter)
+            squares = float(moved.detach().square().sum())
+            assert table.omega["weight_mse"][item] == pytest.approx(squares, rel=1e-12)
+
+
+def test_layers_shared_weights_and_macs_are_found():
+    model, batches = sequences()
+    model.never = nn.Linear(3, 3).eval()
+    table = sensitivity_table(model, batches)
+    layers = {layer.name: layer for layer in table.layers}
+    assert list(layers) == ["volume", "line", "mix", "fold", "head"]
+    assert (layers["mix"].uses, layers["mix"].shared) == (2, ("again",))
+    assert layers["mix"].macs == 2 * 5 * 36
+    assert layers["volume"].macs == 90 * 12
+    assert table.provenance["ignored"] == {
+        "never.weight": "not used as a layer's weight in the traced pass"
+    }
+    assert table.costs["bops"][0] == 90 * 12 * 2 * 32
+
+
+def test_the_model_is_left_as_it_was():
+    model, batches = sequences()
+    model.line.weight.requires_grad_(False)
+    flags = {name: p.requires_grad for name, p in model.named_parameters()}
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    def interrupted(what, done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sensitivity_table(model, batches, metrics=("loss",), progress=interrupted)
+    sensitivity_table(model, batches, metrics=("fisher", "loss"))
+    assert {name: p.requires_grad for name, p in model.named_parameters()} == flags
+    assert all(p.grad is None for p in model.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"training": "line"}, UnsupportedError, "module 'line' is in training mode"),
+        ({"loss_fn": lambda out, batch: out.mean()}, UnsupportedError, "one loss a sample"),
+        ({"loss_fn": lambda out, b: out.detach()[:, 0]}, UnsupportedError, "does not depend"),
+        ({"batches": []}, DataError, "no calibration batches"),
+        ({"bits": (4, 2)}, DataError, "strictly increasing"),
+        ({"bits": (1, 2)}, DataError, "from 2 to 16"),
+        ({"metrics": ("magic",)}, UnsupportedError, "no metric is named 'magic'"),
+        ({"nan": "mix"}, DataError, "layer mix: a weight holds NaN"),
+    ],
+)
+def test_refusals(change, error, words):
+    model, batches = sequences()
+    if "training" in change:
+        model.get_submodule(change.pop("training")).train()
+    if "nan" in change:
+        model.get_submodule(change.pop("nan")).weight.data[0, 0] = float("nan")
+    batches = change.pop("batches", batches)
+    with pytest.raises(error, match=words):
+        sensitivity_table(model, batches, **change)
