@@ -37,4 +37,18 @@ def library_instance(name: str) -> Instance:
     return load_instance(FOLDER / f"{name}.json")
 
 
-__all__ = ["library_instance", "library_names"]
+def find_instance(text: str) -> Instance:
+    """The instance in a file, or the shipped one of that name.
+
+    Raises:
+        InstanceError: the file is missing or malformed.
+        DataError: neither a file nor a shipped instance has that name.
+    """
+    if text in library_names() and not Path(text).exists():
+        return library_instance(text)
+    if Path(text).exists() or Path(text).suffix in (".json", ".npz"):
+        return load_instance(text)
+    return library_instance(text)
+
+
+__all__ = ["find_instance", "library_instance", "library_names"]

@@ -1,0 +1,26 @@
+"""Write an instance as an MPS or LP file for any other solver."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    instance: Annotated[
+        str, typer.Argument(help="Instance file, or a name of `bitknap instances`.")
+    ],
+    out: Annotated[Path, typer.Option(help="File to write, ending in .mps or .lp.")],
+) -> None:
+    """Write an instance as an MPS or LP file for any other solver.
+
+    Costs keep all their digits, weights are exact integers, ties become equations. Names hold
+    letters, digits, dots and underscores; other characters are `_` and two hexadecimal digits.
+    """
+    from bitknap.problems.export import export_instance
+    from bitknap.problems.library import find_instance
+
+    export_instance(find_instance(instance), out)
+    typer.echo(f"wrote {out}", err=True)

@@ -1,0 +1,168 @@
+"""List the real instances that ship with bitknap, show one, or write it to a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from bitknap.problems import Instance
+
+
+def command(
+    name: Annotated[
+        str | None, typer.Argument(help="A shipped instance, or an instance file.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write it to this file (.json, .npz).")] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Solve those with a published allocation.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """List the real instances that ship with bitknap, show one, or write it to a file.
+
+    Shown with a name: sizes, source, the proven optimum, and how many items preprocessing
+    removes. With --published: the exact optimum of each program of HAWQ-V3 for ResNet-18 beside
+    the allocation its authors published, bit for bit.
+    """
+    from bitknap.problems import DataError, save_instance
+    from bitknap.problems.library import find_instance, library_instance, library_names
+
+    if published:
+        _emit([_comparison(key) for key in _published_names(name)], as_json, _print_published)
+        return
+    if name is None:
+        if out is not None:
+            raise DataError("--out writes one instance; name it before --out")
+        _emit([_facts(library_instance(key)) for key in library_names()], as_json, _print_list)
+        return
+    instance = find_instance(name)
+    if out is not None:
+        save_instance(instance, out)
+        typer.echo(f"wrote {out}", err=True)
+        return
+    _emit(_facts(instance) | {"preprocessing": _reductions(instance)}, as_json, _print_one)
+
+
+def _console() -> Any:
+    """A console that folds nothing when its output goes to a file or pipe."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
+
+
+def _emit(document: Any, as_json: bool, show: Any) -> None:
+    if as_json:
+        typer.echo(json.dumps(document, indent=1))
+    else:
+        show(document)
+
+
+def _facts(instance: Instance) -> dict[str, Any]:
+    return {
+        "name": instance.name,
+        "classes": len(instance),
+        "items": instance.n_items,
+        "ties": len(instance.ties),
+        "capacity": dict(zip(instance.resources, instance.capacity.tolist(), strict=True)),
+        "optimum": instance.optimum,
+        "source": instance.source,
+    }
+
+
+def _reductions(instance: Instance) -> dict[str, Any]:
+    from bitknap.problems.report import reduction_report
+
+    return asdict(reduction_report(instance))
+
+
+def _published_names(name: str | None) -> list[str]:
+    from bitknap.problems import DataError
+    from bitknap.problems.library.hawq import published_allocations
+
+    names = sorted(published_allocations())
+    if name is not None and name not in names:
+        raise DataError(f"no allocation is published for {name!r}; choose of: {', '.join(names)}")
+    return names if name is None else [name]
+
+
+def _comparison(name: str) -> dict[str, Any]:
+    from bitknap.problems.library import library_instance
+    from bitknap.problems.library.hawq import published_allocations
+    from bitknap.solvers import solve
+
+    instance, theirs = library_instance(name), published_allocations()[name]
+    solution = solve(instance)
+    assert solution.choice is not None
+    return {
+        "name": name,
+        "status": solution.status.value,
+        "capacity": int(instance.capacity[0]),
+        "usage": int(instance.usage(theirs)[0]),
+        "published_objective": instance.objective(theirs),
+        "objective": solution.objective,
+        "published": _bits(instance, theirs),
+        "bits": _bits(instance, solution.choice),
+        "same": solution.choice.tolist() == theirs.tolist(),
+    }
+
+
+def _bits(instance: Instance, choice: Any) -> str:
+    return "".join(instance.by_label(choice).values())
+
+
+def _print_list(entries: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    sources = list(dict.fromkeys(entry["source"] for entry in entries))
+    table = Table(box=box.SIMPLE)
+    table.add_column("name", overflow="fold")
+    for heading in ("classes", "items", "ties"):
+        table.add_column(heading, justify="right")
+    table.add_column("capacity")
+    table.add_column("optimum")
+    table.add_column("source", justify="right")
+    for entry in entries:
+        limits = ", ".join(f"{key} {value:,}" for key, value in entry["capacity"].items())
+        numbers = [str(entry[key]) for key in ("classes", "items", "ties")]
+        optimum = "unknown" if entry["optimum"] is None else f"{entry['optimum']:.9g}"
+        table.add_row(
+            entry["name"], *numbers, limits, optimum, f"[{sources.index(entry['source']) + 1}]"
+        )
+    console = _console()
+    console.print(table)
+    for k, source in enumerate(sources):
+        console.print(f"  [{k + 1}] {source}", markup=False)
+
+
+def _print_one(entry: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False)
+    for key, value in (entry | entry["preprocessing"]).items():
+        if isinstance(value, dict):
+            if key == "capacity":
+                for resource, limit in value.items():
+                    table.add_row(f"capacity of {resource}", f"{limit:,}")
+        elif value is not None:
+            table.add_row(key.replace("_", " "), str(value))
+    _console().print(table)
+
+
+def _print_published(rows: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE)
+    for heading in ("instance", "objective", "published bits", "bits of our optimum", "same"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        same = "yes" if row["same"] else "no"
+        table.add_row(row["name"], f"{row['objective']:.12f}", row["published"], row["bits"], same)
+    _console().print(table)

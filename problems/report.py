@@ -1,0 +1,73 @@
+"""What preprocessing removes from an instance, counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .instance import FloatArray, Instance, IntArray
+from .reductions import restrict, undominated
+from .ties import merge_ties
+
+
+@dataclass(frozen=True)
+class ReductionReport:
+    """Items and classes left after each step of preprocessing.
+
+    Args:
+        classes: classes of the instance.
+        items: items of the instance.
+        merged_classes: classes once tied ones are merged.
+        merged_items: their items.
+        undominated_items: items that no other of their class dominates.
+        single_classes: classes with one undominated item, which are thereby decided.
+        hull_items: items on the lower convex hulls, those the linear relaxation uses; None for
+            several resources.
+    """
+
+    classes: int
+    items: int
+    merged_classes: int
+    merged_items: int
+    undominated_items: int
+    single_classes: int
+    hull_items: int | None
+
+
+def reduction_report(instance: Instance) -> ReductionReport:
+    """Count what merging ties, dominance and hull pruning leave.
+
+    Merging and dominance keep an optimum; the hull is exact for the linear relaxation alone.
+    How many classes reduced costs fix depends on a bound and stands in the stats of a solution.
+
+    Example:
+        >>> from bitknap.problems import build_instance
+        >>> reduction_report(build_instance([[(4, 1), (3.5, 2), (1, 3), (2, 4)]], 4)).hull_items
+        2
+    """
+    merged = merge_ties(instance).instance
+    kept, _ = restrict(merged, undominated(merged))
+    return ReductionReport(
+        classes=len(instance),
+        items=instance.n_items,
+        merged_classes=len(merged),
+        merged_items=merged.n_items,
+        undominated_items=kept.n_items,
+        single_classes=int((kept.sizes == 1).sum()),
+        hull_items=_hull_size(kept) if kept.n_resources == 1 else None,
+    )
+
+
+def _hull_size(instance: Instance) -> int:
+    """Points left when all those on or above the segment of their neighbours go, repeatedly."""
+    order = np.lexsort((instance.weight[0], instance.class_of))
+    owner: IntArray = instance.class_of[order]
+    weight, cost = instance.weight[0, order].astype(np.float64), instance.cost[order]
+    while True:
+        inner = (owner[:-2] == owner[1:-1]) & (owner[1:-1] == owner[2:])
+        slope: FloatArray = np.diff(cost) / np.where(np.diff(weight) == 0.0, 1.0, np.diff(weight))
+        drop = np.concatenate(([False], inner & (slope[:-1] >= slope[1:]), [False]))
+        if not drop.any():
+            return len(owner)
+        owner, weight, cost = owner[~drop], weight[~drop], cost[~drop]
