@@ -188,9 +188,9 @@ def _uniform(results: Results) -> dict[str, float]:
     fits: dict[str, float] = {}
     uniform = {int(m.budget): m.accuracy.value for m in results.measured if m.plan == "uniform"}
     for budget in results.job.budgets:
-        capacity = budget.capacity(results.table.n_weights, results.table.overhead_bits)
+        capacity = budget.capacity(results.table.weights, results.table.overhead_bits)
         codes = capacity - results.table.overhead_bits
-        within = [bits for bits in uniform if bits * results.table.n_weights <= codes]
+        within = [bits for bits in uniform if bits * results.table.weights <= codes]
         if within:
             fits[budget.text] = uniform[max(within)]
     return fits

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from bitknap.problems import (
     DataError,
     InfeasibleError,
@@ -21,7 +23,7 @@ from bitknap.solvers import Solution, Status, load_solver, solve
 from .budgets import Budget
 from .measurement import Evaluator, Measured
 from .records import Record, record_of, save_records
-from .tables import QUANTIZER, smallest_size, table_of
+from .tables import QUANTIZER, compute, fill
 from .workloads.base import Workload
 
 Say = Callable[[str], None]
@@ -85,8 +87,11 @@ def run_job(job: Job, say: Say) -> Results:
     """
     for name in job.solvers:
         load_solver(name)
-    check_budgets(job)
-    table = table_of(job.workload, job.metrics, job.bits, job.samples, job.seed, job.out, say)
+    batches = job.workload.calibration(job.samples, job.seed)
+    blank = compute(job.workload, batches, job.bits, (), job.seed)
+    check_budgets(job, blank)
+    path = job.out / "table.npz"
+    table = fill(blank, path, job.workload, batches, job.metrics, say)
     instances = make_instances(job, table)
     for (metric, budget), instance in instances.items():
         save_instance(instance, job.out / "instances" / f"{metric}_{budget}.json")
@@ -136,12 +141,12 @@ def _warm_up(names: tuple[str, ...]) -> None:
         solve(trifle, name)
 
 
-def check_budgets(job: Job) -> None:
+def check_budgets(job: Job, table: SensitivityTable) -> None:
     """Refuse, before any work, a budget that the fewest bits do not meet."""
-    weights, overhead, least = smallest_size(job.workload, job.bits)
+    least = int(np.minimum.reduceat(table.costs["size_bits"], table.offsets[:-1]).sum())
     for budget in job.budgets:
-        if budget.capacity(weights, overhead) < least:
-            average = (least - overhead) / weights
+        if _capacity(budget, table) < least:
+            average = (least - table.overhead_bits) / table.weights
             raise InfeasibleError(
                 f"the budget {budget.text} is infeasible for {job.workload.name} with "
                 f"{min(job.bits)} bits or more: the smallest feasible one is {average:g} "
@@ -167,4 +172,4 @@ def _measure(results: Results, say: Say) -> tuple[Measured, ...]:
 
 
 def _capacity(budget: Budget, table: SensitivityTable) -> int:
-    return budget.capacity(table.n_weights, table.overhead_bits)
+    return budget.capacity(table.weights, table.overhead_bits)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from bitknap.problems import DataError, write_atomically
-from bitknap.sensitivity import Quantizer, SensitivityTable
+from bitknap.sensitivity import Quantizer, SensitivityTable, quantized_copy
 
-from .accuracy import quantized, random_allocation
+from .accuracy import random_allocation
 from .workloads.base import Accuracy, Workload
 
 FORMAT = "bitknap.accuracies/1"
@@ -49,6 +49,7 @@ class Evaluator:
 
     Args:
         workload: network and test set.
+        quantizer: how weights are quantized.
         table: its layers and sizes.
         path: where answers are kept; those of another network, test set or quantizer are dropped.
         say: told what is evaluated.
@@ -83,13 +84,13 @@ class Evaluator:
             self.say(f"evaluating {plan} {budget} {solver}".rstrip())
             model = self.workload.model
             if allocation:
-                model = quantized(model, allocation, self.quantizer)
+                model = quantized_copy(model, self.table.layers, allocation, self.quantizer)
             found = self.known[name] = self.workload.evaluate(model)
             self._save()
         average = 32.0
         if allocation:
             total = sum(self.weights[layer] * bits for layer, bits in allocation.items())
-            average = total / self.table.n_weights
+            average = total / self.table.weights
         return Measured(plan, solver, budget, draw, average, found, dict(allocation))
 
     def controls(self, capacities: Mapping[str, int], seed: int) -> list[Measured]:

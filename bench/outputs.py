@@ -69,7 +69,7 @@ def bits_figure(results: Results) -> Figure:
 def prediction_figure(results: Results) -> Figure:
     """Predicted loss against size for every metric."""
     table = results.table
-    weights, overhead = table.n_weights, table.overhead_bits
+    weights, overhead = table.weights, table.overhead_bits
 
     def average(usage: int) -> float:
         return (usage - overhead) / weights
@@ -118,7 +118,7 @@ def _page(
 ) -> Page:
     job, table = results.job, results.table
     drawn = {name: inline(fig, name, CAPTIONS[name]) for name, fig in figures.items()}
-    weights = table.n_weights
+    weights = table.weights
     facts = [
         ("workload", job.workload.title),
         ("weights", f"{weights:,} in {len(table.layers)} layers"),

@@ -101,6 +101,18 @@ class SensitivityTable:
         return sum(layer.numel for layer in self.layers)
 
     @property
+    def bit_widths(self) -> tuple[int, ...]:
+        """All candidate bit-widths, ascending."""
+        return tuple(sorted(set(self.bits.tolist())))
+
+    @property
+    def overhead_bits(self) -> int:
+        """Bits that are stored besides the codes: the scales of every layer."""
+        numel = np.repeat([layer.numel for layer in self.layers], np.diff(self.offsets))
+        overhead = self.costs["size_bits"] - self.bits * numel
+        return int(np.maximum.reduceat(overhead, self.offsets[:-1]).sum())
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics in the table."""
         return tuple(self.omega)
@@ -133,9 +145,7 @@ class SensitivityTable:
         """
         if not math.isfinite(average_bits) or average_bits <= 0:
             raise DataError(f"average bits must be a positive number, got {average_bits!r}")
-        codes = self.bits * np.repeat([layer.numel for layer in self.layers], np.diff(self.offsets))
-        overhead = np.maximum.reduceat(self.costs["size_bits"] - codes, self.offsets[:-1])
-        return math.floor(average_bits * self.weights) + int(overhead.sum())
+        return math.floor(average_bits * self.weights) + self.overhead_bits
 
     def to_instance(
         self, metric: str, budget: int, resource: str = "size_bits", name: str | None = None

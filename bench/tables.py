@@ -1,0 +1,106 @@
+"""The sensitivity table of a workload, kept on disk and reused while its inputs are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bitknap.problems import DataError
+from bitknap.sensitivity import (
+    METRICS,
+    Quantizer,
+    SensitivityTable,
+    load_table,
+    save_table,
+    sensitivity_table,
+)
+
+from .workloads.base import Workload
+
+QUANTIZER = Quantizer()
+"""How weights are quantized, in the predictions and in the measured accuracies."""
+
+
+def compute(
+    workload: Workload,
+    batches: Sequence[Any],
+    bits: Sequence[int],
+    metrics: Sequence[str],
+    seed: int,
+    say: Callable[[str], None] = lambda text: None,
+) -> SensitivityTable:
+    """The table of a workload; without metrics it holds layers, sizes and provenance only."""
+
+    def progress(what: str, done: int, total: int) -> None:
+        say(f"{what}: {done} of {total}")
+
+    return sensitivity_table(
+        workload.model,
+        batches,
+        metrics=metrics,
+        bits=bits,
+        loss_fn=workload.loss,
+        forward=workload.forward,
+        quantizer=QUANTIZER,
+        seed=seed,
+        progress=progress,
+        provenance={"workload": workload.name, **workload.provenance},
+    )
+
+
+def fill(
+    blank: SensitivityTable,
+    path: Path,
+    workload: Workload,
+    batches: Sequence[Any],
+    metrics: Sequence[str],
+    say: Callable[[str], None],
+) -> SensitivityTable:
+    """The table with all metrics asked for, computing only what the file lacks.
+
+    Metrics that share one pass are computed together, every other on its own, and the file is
+    written after each step, so that an interrupted run goes on where it stopped.
+
+    Args:
+        blank: the table without metrics, as it would be computed now.
+        path: where the table is kept.
+        workload: the network.
+        batches: its calibration data.
+        metrics: names.
+        say: told what is done, and by name what made a stored table stale.
+    """
+    table = _stored(blank, path, say)
+    missing = [name for name in metrics if name not in table.omega]
+    shared = [name for name in missing if METRICS.load(name).has_scores]
+    widths = blank.provenance["bits"]
+    for group in [shared, *([name] for name in missing if name not in shared)]:
+        if group:
+            say(f"computing {', '.join(group)}")
+            new = compute(workload, batches, widths, group, blank.provenance["seed"], say)
+            table = replace(
+                table,
+                omega={**table.omega, **new.omega},
+                scores={**table.scores, **new.scores},
+                statistics={**table.statistics, **new.statistics},
+                metric_cost={**table.metric_cost, **new.metric_cost},
+            )
+            save_table(table, path)
+    return table
+
+
+def _stored(blank: SensitivityTable, path: Path, say: Callable[[str], None]) -> SensitivityTable:
+    try:
+        stored = load_table(path)
+    except DataError as error:
+        if path.exists():
+            say(f"{error}; computing it again")
+        return blank
+    keys = {*stored.provenance, *blank.provenance}
+    changed = [k for k in keys if stored.provenance.get(k) != blank.provenance.get(k)]
+    if changed:
+        say(f"{path} was made with other {', '.join(sorted(changed))}; computing it again")
+        return blank
+    say(f"reusing {path}")
+    return stored

@@ -1,0 +1,213 @@
+"""The main job on a tiny workload: what it writes, reuses, refuses, and survives."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bitknap.bench import measurement
+from bitknap.bench.budgets import parse_budget
+from bitknap.bench.grids import accuracy_grid, objective_grid, optimum_grid, solver_grid
+from bitknap.bench.job import Job, Results, run_job
+from bitknap.bench.outputs import write_outputs
+from bitknap.bench.records import load_records
+from bitknap.problems import DataError, InfeasibleError, load_instance
+from bitknap.sensitivity import load_table
+from bitknap.solvers import Status
+
+from .tiny import tiny_workload
+
+
+def tiny_job(out: Path, **changes: object) -> Job:
+    job = Job(
+        workload=tiny_workload(),
+        metrics=("fisher", "weight_mse"),
+        bits=(2, 3, 4, 8),
+        budgets=tuple(map(parse_budget, ("2.25", "3", "2kB"))),
+        solvers=("greedy", "core", "dp"),
+        samples=64,
+        seed=0,
+        out=out,
+    )
+    return replace(job, **changes)  # type: ignore[arg-type]
+
+
+def quiet(text: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return run_job(tiny_job(tmp_path_factory.mktemp("run")), quiet)
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_every_file_is_there_and_reads_back(done: Results) -> None:
+    out = done.job.out
+    assert load_table(out / "table.npz").metrics == ("fisher", "weight_mse")
+    for (metric, budget), instance in done.instances.items():
+        stored = load_instance(out / "instances" / f"{metric}_{budget}.json")
+        assert stored.cost.tolist() == instance.cost.tolist()
+        assert stored.capacity.tolist() == instance.capacity.tolist()
+        for solver in done.job.solvers:
+            document = json.loads(
+                (out / "solutions" / f"{metric}_{budget}_{solver}.json").read_text()
+            )
+            assert document["objective"] == done.solutions[metric, budget, solver].objective
+    assert len(load_records(out / "records.jsonl")) == 2 * 3 * 3
+
+
+def test_exact_solvers_agree_and_budgets_are_kept(done: Results) -> None:
+    for (metric, budget), instance in done.instances.items():
+        exact = [done.solutions[metric, budget, name] for name in ("core", "dp")]
+        assert {s.status for s in exact} == {Status.OPTIMAL}
+        assert exact[0].objective == pytest.approx(exact[1].objective, rel=1e-12)
+        for s in (*exact, done.solutions[metric, budget, "greedy"]):
+            assert s.usage is not None
+            assert s.usage[0] <= instance.capacity[0]
+    codes = 2.25 * done.table.weights
+    assert done.instances["fisher", "2.25"].capacity[0] == int(codes) + done.table.overhead_bits
+    assert done.instances["fisher", "2kB"].capacity[0] == 16000
+
+
+def test_controls_and_plans_are_measured(done: Results) -> None:
+    plans = {(m.plan, m.solver, m.budget) for m in done.measured}
+    assert ("float", "", "") in plans
+    assert {("uniform", "", str(bits)) for bits in (2, 3, 4, 8)} <= plans
+    for budget in ("2.25", "3", "2kB"):
+        for plan, solver in (("random", ""), ("fisher", "optimum"), ("weight_mse", "greedy")):
+            assert (plan, solver, budget) in plans
+    for m in done.measured:
+        if m.plan == "random":
+            capacity = done.instances["fisher", m.budget].capacity[0] - done.table.overhead_bits
+            assert m.average_bits * done.table.weights <= capacity
+    whole = next(m for m in done.measured if m.plan == "float")
+    best = next(m for m in done.measured if m.plan == "uniform" and m.budget == "8")
+    assert whole.accuracy.value > 0.6
+    assert abs(best.accuracy.value - whole.accuracy.value) < 0.05
+
+
+def test_grids_say_what_was_found(done: Results) -> None:
+    solvers = solver_grid(done)
+    assert [row[0] for row in solvers.rows] == ["greedy", "core", "dp"]
+    assert solvers.rows[1][2:5] == ["6/6", "0", "0"]
+    assert "agree on every instance" in solvers.notes[1]
+    assert len(optimum_grid(done).rows) == 6
+    assert len(objective_grid(done).rows) == 18
+    accuracy = accuracy_grid(done)
+    assert accuracy.columns == ("plan", "2.25", "3", "2kB")
+    assert [row[0] for row in accuracy.rows] == [
+        "fisher (optimum)",
+        "fisher (greedy)",
+        "weight_mse (optimum)",
+        "weight_mse (greedy)",
+        "uniform",
+        "random",
+        "float",
+    ]
+
+
+def test_losing_to_a_control_is_said(done: Results) -> None:
+    spoiled = tuple(
+        replace(m, accuracy=replace(m.accuracy, correct=0)) if m.plan == "fisher" else m
+        for m in done.measured
+    )
+    notes = " ".join(accuracy_grid(replace(done, measured=spoiled)).notes)
+    assert "fisher (optimum) at 3 (0.00 %) loses to uniform" in notes
+    assert "loses to random" in notes
+
+
+def test_outputs_are_complete_and_stable(done: Results) -> None:
+    page = write_outputs(done, "bitknap run --workload tiny")
+    first = snapshot(done.job.out)
+    write_outputs(done, "bitknap run --workload tiny")
+    assert snapshot(done.job.out) == first
+    text = page.read_text()
+    assert text.count("<svg ") == 3
+    assert "bitknap run --workload tiny" in text
+    for banned in ("http://", "https://", "<script"):
+        assert banned not in text.replace("http://www.w3.org", "")
+    with (done.job.out / "tables" / "solves.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 18
+
+
+def test_a_second_run_reuses_table_and_accuracies(done: Results) -> None:
+    said: list[str] = []
+    again = run_job(done.job, said.append)
+    assert not [text for text in said if text.startswith(("computing", "evaluating"))]
+    assert any(text.startswith("reusing") for text in said)
+    assert again.measured == done.measured
+
+
+def test_only_what_is_missing_is_computed(done: Results) -> None:
+    said: list[str] = []
+    run_job(replace(done.job, metrics=("fisher", "loss")), said.append)
+    assert [text for text in said if text.startswith("computing")] == ["computing loss"]
+
+
+def test_a_stale_table_is_refused_by_name(tmp_path: Path) -> None:
+    run_job(tiny_job(tmp_path), quiet)
+    said: list[str] = []
+    run_job(tiny_job(tmp_path, seed=1), said.append)
+    assert any("was made with other" in text and "seed" in text for text in said)
+    said.clear()
+    run_job(tiny_job(tmp_path, workload=tiny_workload(seed=5)), said.append)
+    assert any("was made with other" in text and "model" in text for text in said)
+    assert any(text.startswith("evaluating fisher") for text in said)
+
+
+def test_two_runs_write_the_same_bytes_but_for_times(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        run_job(tiny_job(tmp_path / name), quiet)
+    a, b = snapshot(tmp_path / "a"), snapshot(tmp_path / "b")
+    assert a.keys() == b.keys()
+    for name in a:
+        if name.startswith("instances") or name == "accuracies.json":
+            assert a[name] == b[name]
+    one, two = (load_table(tmp_path / n / "table.npz") for n in "ab")
+    assert one.omega["fisher"].tobytes() == two.omega["fisher"].tobytes()
+    assert one.provenance == two.provenance
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [("1.5", "the smallest feasible one is 2 bits"), ("10B", "is infeasible for tiny")],
+)
+def test_an_infeasible_budget_is_told_before_any_work(
+    tmp_path: Path, budget: str, words: str
+) -> None:
+    with pytest.raises(InfeasibleError, match=words):
+        run_job(tiny_job(tmp_path, budgets=(parse_budget(budget),)), quiet)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interruption_keeps_what_was_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(measurement.Evaluator, "_save", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_job(tiny_job(tmp_path), quiet)
+    monkeypatch.undo()
+    assert load_table(tmp_path / "table.npz").metrics == ("fisher", "weight_mse")
+    assert load_records(tmp_path / "records.jsonl")
+    said: list[str] = []
+    run_job(tiny_job(tmp_path), said.append)
+    assert not [text for text in said if text.startswith("computing")]
+
+
+def test_a_damaged_accuracy_file_is_named(tmp_path: Path) -> None:
+    run_job(tiny_job(tmp_path), quiet)
+    (tmp_path / "accuracies.json").write_text("{")
+    with pytest.raises(DataError, match=r"accuracies.json is not a bitknap.accuracies/1 file"):
+        run_job(tiny_job(tmp_path), quiet)

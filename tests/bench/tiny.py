@@ -1,0 +1,48 @@
+"""A workload small enough for tests: a linear task that a small network has learnt."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bitknap.bench.workloads.base import Accuracy, Workload, cross_entropy
+
+
+@cache
+def tiny_workload(seed: int = 0) -> Workload:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(600, 1, 6, 6, generator=generator)
+    teacher = torch.randn(36, 3, generator=generator)
+    y = (x.flatten(1) @ teacher).argmax(dim=1)
+    torch.manual_seed(seed)
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(144, 16), nn.ReLU(),
+        nn.Linear(16, 3),
+    )  # fmt: skip
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(60):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x[:400]), y[:400]).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    model.eval().requires_grad_(False)
+
+    def calibration(samples: int, draw: int) -> list[Any]:
+        order = torch.randperm(400, generator=torch.Generator().manual_seed(draw))[:samples]
+        return [(x[part], y[part]) for part in order.split(32)]
+
+    def evaluate(network: nn.Module) -> Accuracy:
+        right: Tensor = network(x[400:]).argmax(dim=1) == y[400:]
+        return Accuracy(int(right.sum()), 200)
+
+    return Workload(
+        name="tiny",
+        title="a tiny network",
+        model=model,
+        calibration=calibration,
+        loss=cross_entropy,
+        evaluate=evaluate,
+        provenance={"data_sha256": f"seed {seed}"},
+    )
