@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-EXACT_LEVELS = 127
-"""Largest code (8 bits) for which every break point is swept; beyond, the search is refined."""
+SWEPT_LEVELS = 127
+"""Largest code (8 bits) for which break points are swept; beyond, a search is refined."""
 
-_BLOCK = 1 << 20
-"""Break points swept at once: bounds memory to some tens of MB."""
+EXACT_POINTS = 1 << 15
+"""Entries times levels of a row up to which every break point that can matter is swept."""
 
-_TRIAL = np.geomspace(0.25, 1.0, 9)
-"""Fractions of max|w|/q whose errors bound the optimum before the sweep."""
+_BLOCK = 1 << 17
+"""Entries or break points worked on at once: they stay in the cache."""
 
-_COARSE = 64
-"""Scales tried in each of the two rounds of the search above 8 bits."""
+_TRIAL = np.geomspace(0.05, 1.0, 33)
+"""Fractions of max|w|/q that are tried before the sweep."""
+
+_WINDOW = 0.08
+"""Half width, relative, of the sweep about the best trial in rows beyond ``EXACT_POINTS``."""
 
 Floats = NDArray[np.float64]
 
@@ -26,13 +31,14 @@ def least_squares_scale(rows: Tensor, top: int) -> Tensor:
     """argmin_s || s clip(round(w / s), -q, q) - w ||^2 for each row w.
 
     For fixed codes k the best scale is <w,k>/<k,k> and the error ||w||^2 - <w,k>^2/<k,k>; codes
-    change only where |w_i|/s = m + 1/2. Up to 8 bits all such break points that can matter are
-    sorted and swept, which gives the global optimum; above, where the error is a rounding error
-    of about s^2/12 an entry, the best of 128 scales is refined by alternating codes and scale.
+    change only where |w_i|/s = m + 1/2. These break points are sorted and swept. A scale whose
+    codes stay within q/2 is never better than its half, and one so small that clipping alone
+    costs more than a scale already tried is never optimal, so that few break points matter.
 
-    A scale s whose codes stay within q/2 is never better than s/2, and one so small that clipping
-    alone costs more than a scale already tried is never optimal: these two bounds leave few
-    break points.
+    Sweeping all of those gives the global optimum; rows with more than 2^15 entries times levels
+    (k > 258 at 8 bits, k > 1057 at 6) are swept within 8 % of the best of 33 trial scales. Above 8
+    bits, where the error is a rounding error of about s^2/12 an entry, the best of a two-round
+    search is refined by alternating codes and scale.
 
     Args:
         rows: (C, k) float64.
@@ -42,56 +48,62 @@ def least_squares_scale(rows: Tensor, top: int) -> Tensor:
         (C,) float64 scales; 0 for rows of zeros.
 
     Complexity:
-        O(k q log(k q)) a row for the sweep, with a small constant by the bounds above.
+        O(k q log(k q)) a row, with a small constant by the bounds above.
     """
     magnitudes = rows.abs().cpu().numpy()
-    if rows.shape[1] == 0:
-        return torch.zeros(len(rows), dtype=torch.float64)
-    peak = magnitudes.max(axis=1)
     scale = np.zeros(len(magnitudes))
-    live = np.flatnonzero(peak > 0)
-    unit = magnitudes[live] / peak[live, None]
-    find = _swept if top <= EXACT_LEVELS else _searched
-    scale[live] = find(unit, top) * peak[live]
+    step = max(1, _BLOCK // max(1, rows.shape[1]))
+    for start in range(0, len(magnitudes) if rows.shape[1] else 0, step):
+        part = magnitudes[start : start + step]
+        peak = part.max(axis=1)
+        live = np.flatnonzero(peak > 0)
+        if live.size:
+            unit = part[live] / peak[live, None]
+            find = _swept if top <= SWEPT_LEVELS else _searched
+            scale[start + live] = find(unit, top) * peak[live]
     return torch.from_numpy(scale).to(rows.device)
 
 
 def _swept(unit: Floats, top: int) -> Floats:
-    """Sweep of all break points, rows scaled to a largest magnitude of 1."""
-    low = np.full(len(unit), top / 2.0)
-    high = _last_useful(unit, top)
+    """Sweep of the break points, rows scaled to a largest magnitude of 1."""
+    low, high = _range(unit, top)
     first = np.minimum(np.rint(unit * low[:, None]), top)
     last = np.floor(np.minimum(unit * high[:, None] + 0.5, float(top)))
     count = np.maximum(last - first, 0).astype(np.int64)
     best = np.empty(len(unit))
-    for start, stop in _blocks(count.sum(axis=1)):
-        part = slice(start, stop)
-        best[part] = _sweep_block(unit[part], first[part], count[part], low[part], top)
+    step = max(1, _BLOCK // (int(count.sum(axis=1).max()) + 1))
+    for start in range(0, len(unit), step):
+        part = slice(start, start + step)
+        best[part] = _sweep_block(unit[part], first[part], count[part])
     return _alternate(unit, best, top)
 
 
-def _last_useful(unit: Floats, top: int) -> Floats:
-    """Largest t = 1/s worth sweeping: beyond it clipping alone costs more than a known scale."""
-    error = np.min([_squared_error(unit, np.full(len(unit), c / top), top) for c in _TRIAL], axis=0)
+def _range(unit: Floats, top: int) -> tuple[Floats, Floats]:
+    """Smallest and largest t = 1/s worth sweeping."""
+    single = unit.astype(np.float32)
+    errors = np.stack([_squared_error(single, fraction / top, top) for fraction in _TRIAL])
+    low, high = np.full(len(unit), top / 2.0), _last_useful(unit, top, errors.min(axis=0))
+    if unit.shape[1] * top > EXACT_POINTS:
+        centre = top / _TRIAL[errors.argmin(axis=0)]
+        low, high = (
+            np.maximum(low, centre * (1 - _WINDOW)),
+            np.minimum(high, centre / (1 - _WINDOW)),
+        )
+    return low, high
+
+
+def _last_useful(unit: Floats, top: int, error: Floats) -> Floats:
+    """Largest t that is not refuted: beyond it clipping alone costs more than a known scale."""
     clipped, kept = np.zeros(len(unit)), np.ones(len(unit))
-    for _ in range(20):
+    for _ in range(12):
         ceiling = (clipped + kept) / 2
-        too_much = (np.maximum(unit - ceiling[:, None], 0) ** 2).sum(axis=1) > error
-        clipped = np.where(too_much, ceiling, clipped)
-        kept = np.where(too_much, kept, ceiling)
+        lost = (np.maximum(unit - ceiling[:, None], 0) ** 2).sum(axis=1)
+        clipped = np.where(lost > 1.001 * error, ceiling, clipped)
+        kept = np.where(lost > 1.001 * error, kept, ceiling)
     return top / np.maximum(clipped, 1e-6)
 
 
-def _blocks(totals: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Row ranges whose padded break-point matrices stay within the block size."""
-    width = int(totals.max(initial=0)) + 1
-    step = max(1, _BLOCK // width)
-    return [(at, min(at + step, len(totals))) for at in range(0, len(totals), step)]
-
-
-def _sweep_block(
-    unit: Floats, first: Floats, count: NDArray[np.int64], low: Floats, top: int
-) -> Floats:
+def _sweep_block(unit: Floats, first: Floats, count: NDArray[np.int64]) -> Floats:
     """Best <w,k>/<k,k> over the codes between consecutive break points t = 1/s."""
     total = count.sum(axis=1)
     flat = count.ravel()
@@ -121,24 +133,26 @@ def _running(start: Floats, steps: Floats) -> Floats:
 
 
 def _searched(unit: Floats, top: int) -> Floats:
-    """Coarse search over 0.05..1.02 of 1/q, a fine one about its best, then refinement."""
+    """Coarse search over 0.05..1 of 1/q, a fine one about its best, then refinement."""
     best = np.full(len(unit), 1.0 / top)
-    least = _squared_error(unit, best, top)
-    centre = np.ones(len(unit))
-    for grid in (np.geomspace(0.05, 1.02, _COARSE), np.geomspace(0.95, 1.05, _COARSE)):
+    least = _squared_error(unit, best[:, None], top)
+    for grid in (_TRIAL, np.geomspace(0.9, 1.1, len(_TRIAL))):
+        centre = best if grid is not _TRIAL else np.full(len(unit), 1.0 / top)
         for factor in grid:
-            scale = centre * factor / top
-            error = _squared_error(unit, scale, top)
+            scale = centre * factor
+            error = _squared_error(unit, scale[:, None], top)
             better = error < least
-            best[better], least[better] = scale[better], error[better]
-        centre = best * top
+            best = np.where(better, scale, best)
+            least = np.minimum(error, least)
     return _alternate(unit, best, top)
 
 
-def _squared_error(unit: Floats, scale: Floats, top: int) -> Floats:
-    codes = np.minimum(np.rint(unit / scale[:, None]), top)
-    error: Floats = ((codes * scale[:, None] - unit) ** 2).sum(axis=1)
-    return error
+def _squared_error(unit: NDArray[np.floating[Any]], scale: float | Floats, top: int) -> Floats:
+    codes = np.minimum(np.rint(unit / scale), top)
+    codes *= scale
+    codes -= unit
+    squares: Floats = np.einsum("ij,ij->i", codes, codes).astype(np.float64)
+    return squares
 
 
 def _alternate(unit: Floats, scale: Floats, top: int) -> Floats:

@@ -37,6 +37,22 @@ def test_scale_is_the_global_optimum(bits):
         assert error - least_error(row, levels(bits)) <= 1e-13 * (row**2).sum()
 
 
+@pytest.mark.parametrize(("bits", "size"), [(4, 5000), (6, 1100), (8, 300), (8, 2000)])
+def test_long_rows_come_within_a_thousandth_of_the_optimum(bits, size):
+    draw = np.random.default_rng(bits)
+    for row in (draw.standard_normal(size), draw.laplace(size=size), draw.uniform(-1, 1, size)):
+        tensor = torch.from_numpy(row)[None]
+        scale = least_squares_scale(tensor, levels(bits))
+        quantized = nearest_codes(tensor, scale, levels(bits)) * scale[:, None]
+        error = float((quantized - tensor).square().sum())
+        exact, top = np.inf, levels(bits)
+        for part in np.array_split(np.geomspace(0.1, 2, 4000) / top * np.abs(row).max(), 40):
+            codes = np.clip(np.rint(row / part[:, None]), -top, top)
+            gain = (codes @ row) ** 2 / np.maximum((codes**2).sum(axis=1), 1)
+            exact = min(exact, float((row**2).sum() - gain.max()))
+        assert error <= 1.001 * exact
+
+
 @pytest.mark.parametrize("bits", [9, 12, 16])
 def test_search_beats_the_largest_magnitude_rule(bits):
     draw = torch.Generator().manual_seed(bits)
