@@ -43,7 +43,8 @@ def styled() -> Iterator[None]:
     """Draw with the house settings, whatever the user's matplotlibrc says."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(SETTINGS)
+        for name, value in SETTINGS.items():
+            mpl.rcParams[name] = value  # type: ignore[index]
         yield
 
 
