@@ -22,6 +22,8 @@ from .report import Page, Section, inline, render
 CURVE_POINTS = 49
 """Budgets at which the curve of optima is drawn."""
 
+CONTROLS = ("uniform", "random")
+
 CAPTIONS = {
     "bits_by_layer": "Bits that the optimum of each metric gives each layer at each budget; "
     "dark cells have few bits.",
@@ -102,14 +104,14 @@ def prediction_figure(results: Results) -> Figure:
 
 def accuracy_figure(results: Results) -> Figure:
     """Measured accuracy against size."""
-    series: dict[str, list[Point]] = {}
+    series: dict[str, list[Point]] = {name: [] for name in (*results.job.metrics, *CONTROLS)}
     whole = 0.0
     for m in results.measured:
         if m.plan == "float":
             whole = m.accuracy.value
         elif m.solver != "greedy":
             point = Point(m.average_bits, m.accuracy.value, m.accuracy.standard_error)
-            series.setdefault(m.plan, []).append(point)
+            series[m.plan].append(point)
     return draw_accuracy(series, whole, results.job.workload.title)
 
 

@@ -95,6 +95,19 @@ def refine(
         old = old[kept]
 
 
+def as_it_comes(instance: Instance, limits: Limits, backend: Backend) -> Outcome:
+    """One call of the back-end on the costs as they are, its claim taken at its word.
+
+    For studies of what back-ends say; the bound it states is not corrected.
+    """
+    answer = backend(instance, limits.time)
+    if answer.choice is None:
+        status = Status.INFEASIBLE if answer.infeasible else Status.NO_SOLUTION
+        return Outcome(status, stats=answer.stats)
+    status = Status.OPTIMAL if answer.proven else Status.FEASIBLE
+    return Outcome(status, answer.choice, answer.bound, stats=answer.stats)
+
+
 @dataclass
 class _Best:
     """The best choice so far, its cost above the minima, and a bound of the optimum's."""

@@ -41,11 +41,10 @@ def draw_accuracy(
         axes.axhline(100 * float_accuracy, color="#555555", linewidth=1, linestyle=(0, (6, 3)))
         axes.annotate(
             f"float {100 * float_accuracy:.2f} %",
-            (1.0, 100 * float_accuracy),
+            (0.01, 100 * float_accuracy),
             xycoords=("axes fraction", "data"),
             xytext=(0, 3),
             textcoords="offset points",
-            ha="right",
             fontsize=8.5,
         )
         for index, (name, points) in enumerate(series.items()):

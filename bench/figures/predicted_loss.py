@@ -66,9 +66,10 @@ def draw_predicted_loss(predictions: Mapping[str, Prediction], kilobytes_per_bit
                 axes.annotate(
                     str(bits), (bits, loss), xytext=(5, 4), textcoords="offset points", fontsize=8
                 )
+            axes.margins(x=0.07, y=0.1)
             positive = [*data.losses, *data.uniform.values()]
             axes.set_yscale("log" if min(positive) > 0 else "symlog")
-            axes.set_title(metric, pad=24)
+            axes.set_title(metric)
             axes.set_xlabel("average bits a weight")
             top = axes.secondary_xaxis(
                 "top",

@@ -5,14 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bitknap.problems import DataError
-
-if TYPE_CHECKING:
-    from bitknap.bench.grids import Grid
 
 BITS = "2,3,4,5,6,8"
 BUDGETS = "2.25,2.5,3,4"
@@ -82,9 +79,10 @@ def command(
         say("drawing the report")
         page = write_outputs(results, shlex.join(["bitknap", *sys.argv[1:]]))
     from bitknap.bench.grids import accuracy_grid, optimum_grid, solver_grid
+    from bitknap.bench.terminal import print_grid
 
     for grid in (solver_grid(results), optimum_grid(results), accuracy_grid(results)):
-        _print(grid)
+        print_grid(grid)
     typer.echo(f"report: {page}")
 
 
@@ -99,20 +97,3 @@ def _bit_width(text: str) -> int:
     if not text.isdecimal() or not 2 <= int(text) <= 16:
         raise DataError(f"--bits must be whole numbers from 2 to 16, got {text!r}")
     return int(text)
-
-
-def _print(grid: Grid) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=grid.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    for index, column in enumerate(grid.columns):
-        table.add_column(column, justify="left" if index < grid.text_columns else "right")
-    for row in grid.rows:
-        table.add_row(*row)
-    console = Console()
-    console.print(table)
-    for note in grid.notes:
-        console.print(f"  {note}", highlight=False, markup=False)
-    console.print()

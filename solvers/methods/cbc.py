@@ -10,19 +10,24 @@ import numpy as np
 from bitknap.problems import Instance
 
 from ..base import Limits, Outcome
-from ..refinement import Answer, refine, rounded, too_heavy
+from ..refinement import Answer, as_it_comes, refine, rounded, too_heavy
 
 
 @dataclass(frozen=True)
 class Cbc:
-    """The 0-1 program with one binary a item, by PuLP and its CBC.
+    """The 0-1 program with one binary an item, by PuLP and its CBC.
 
     Only ``sol_status`` tells a proven optimum from an incumbent at the time limit; CBC's
     ``increment`` of 1e-5 is lowered to 1e-9, its gaps to 0.
 
+    Args:
+        refined: scale and refine; without it CBC sees the costs as they are.
+
     References:
         J. Forrest, R. Lougee-Heimer, INFORMS TutORials 2005, doi 10.1287/educ.1053.0020.
     """
+
+    refined: bool = True
 
     exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("pulp", "cbcbox")
@@ -33,6 +38,8 @@ class Cbc:
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""
+        if not self.refined:
+            return as_it_comes(instance, limits, _pulp)
         return refine(instance, limits, _pulp, tolerance=1e-5)
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -14,19 +15,26 @@ import numpy as np
 from bitknap.problems import Instance
 
 from ..base import Limits, Outcome
-from ..refinement import Answer, refine, rounded, too_heavy
+from ..refinement import Answer, as_it_comes, refine, rounded, too_heavy
 
 
 @dataclass(frozen=True)
 class Highs:
-    """The 0-1 program with one binary a item, by ``scipy.optimize.milp``.
+    """The 0-1 program with one binary an item, by ``scipy.optimize.milp``.
 
     HiGHS' default relative gap of 1e-4 is set to 0; its absolute gap of 1e-6 cannot be set
     through SciPy, so costs are scaled and refined (:func:`bitknap.solvers.refinement.refine`).
 
+    Args:
+        refined: scale and refine; without it HiGHS sees the costs as they are.
+        gap: relative gap at which HiGHS stops; above 0 its optima are only nearly so.
+
     References:
         Q. Huangfu, J. Hall, Math. Program. Comput. 10 (2018), 119-142.
     """
+
+    refined: bool = True
+    gap: float = 0.0
 
     exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("scipy",)
@@ -37,16 +45,19 @@ class Highs:
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""
-        return refine(instance, limits, _milp, tolerance=1e-5)
+        backend = partial(_milp, gap=self.gap)
+        if not self.refined:
+            return as_it_comes(instance, limits, backend)
+        return refine(instance, limits, backend, tolerance=1e-5)
 
 
-def _milp(instance: Instance, seconds: float | None) -> Answer:
+def _milp(instance: Instance, seconds: float | None, gap: float) -> Answer:
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import csr_array
 
     n, count = instance.n_items, len(instance)
     one_each = csr_array((np.ones(n), np.arange(n), instance.offsets), shape=(count, n))
-    options: dict[str, object] = {"mip_rel_gap": 0.0, "disp": False}
+    options: dict[str, object] = {"mip_rel_gap": gap, "disp": False}
     if seconds is not None:
         options["time_limit"] = seconds
     with _quiet_stdout():

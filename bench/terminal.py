@@ -1,0 +1,23 @@
+"""Grids on the terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from .grids import Grid
+
+
+def print_grid(grid: Grid) -> None:
+    """Print a grid with its notes on stdout."""
+    table = Table(title=grid.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    for index, column in enumerate(grid.columns):
+        table.add_column(column, justify="left" if index < grid.text_columns else "right")
+    for row in grid.rows:
+        table.add_row(*row)
+    console = Console()
+    console.print(table)
+    for note in grid.notes:
+        console.print(f"  {note}", highlight=False, markup=False)
+    console.print()
