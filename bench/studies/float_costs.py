@@ -76,7 +76,7 @@ def study(quick: bool) -> Iterator[Grid]:
         notes=(
             f"{len(sizes) * len(seeds)} MPQ-like instances a column ({', '.join(map(str, sizes))} "
             f"layers x 3 bit-widths, seeds 1 to {len(seeds)}), the same but for the factor.",
-            "w/c: w of c claims of optimality were wrong by more than 1e-12 relative, then the worst; "
+            "w/c: w of c claims of optimality were wrong (above 1e-12 relative), then the worst; "
             "- where it never claimed one. Truth: core, whose comparisons are exact in rationals.",
         ),
     )
