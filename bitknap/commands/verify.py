@@ -1,0 +1,59 @@
+"""Prove a solution optimal, independently of all solvers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bitknap.cli import EXIT_FAILED
+
+if TYPE_CHECKING:
+    from bitknap.solvers.verify import Verdict
+
+
+def command(
+    instance: Annotated[Path, typer.Argument(help="Instance file (.json or .npz).")],
+    solution: Annotated[Path, typer.Argument(help="Solution file of `bitknap solve --out`.")],
+    max_states: Annotated[
+        int | None, typer.Option(min=1, help="Partial choices to keep before giving up.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Prove a solution optimal, independently of all solvers.
+
+    Exit code 0 when every claim of the solution is proven, 1 when one is wrong or could not be
+    proven, 2 for bad input.
+    """
+    from bitknap.problems import DataError, load_instance
+    from bitknap.solvers.verify import MAX_STATES, load_solution, verify
+
+    problem = load_instance(instance)
+    document = load_solution(solution)
+    try:
+        verdict = verify(problem, document, max_states=max_states or MAX_STATES)
+    except DataError as error:
+        raise DataError(f"{solution}: {error}") from None
+    if as_json:
+        typer.echo(json.dumps(verdict.to_dict(), indent=1))
+    else:
+        _print(verdict)
+    if not verdict.proved:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _print(verdict: Verdict) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    colour = {"proved": "green", "unproved": "yellow", "wrong": "red"}[verdict.finding.value]
+    console.print(
+        f"[bold {colour}]{verdict.finding.value}[/] (the solution claims {verdict.claim})"
+    )
+    for reason in verdict.reasons:
+        console.print(f"- {reason}", markup=False)
+    if verdict.better is not None:
+        labels = ", ".join(f"{name}: {label}" for name, label in verdict.better.items())
+        console.print(f"Better choice: {labels}", markup=False)

@@ -1,0 +1,234 @@
+"""One resource: the best multiplier from the hull slopes, then a complete search of the slack."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+from .model import ExactItem, ExactModel
+from .search import Search, StateLimit, trace_back
+
+_INFINITE = Fraction(1 << 4096)
+_NOTHING_OPEN = (Fraction(0), _INFINITE)
+_SORT_BITS = 128
+
+
+def search_single(model: ExactModel, threshold: int, max_states: int) -> Search:
+    """Find the least cost below a threshold, or show that there is none.
+
+    With b(i) the item of class i that minimises cost + lambda * weight, every other item j has a
+    slope: what a unit of extra weight saves at most (heavier items), or what a unit of weight
+    given back costs at least (lighter items). Let alpha be the largest saving and beta the
+    smallest charge over a set T of classes still open. A partial choice that leaves d units of
+    room to the base items of T costs, however it is completed, at least::
+
+        its cost + cost of the base items of T - alpha d    if d >= 0
+        its cost + cost of the base items of T + beta |d|   if d <  0        (1)
+
+    because alpha <= lambda <= beta. Items, and then partial choices, whose bound (1) is not below
+    the threshold are dropped; of the rest, those no lighter and no cheaper than another. Classes
+    enter in the order of their slopes' distance from lambda, so that (1) tightens quickly.
+
+    Args:
+        model: one resource.
+        threshold: only choices that cost less matter.
+        max_states: partial choices to keep, over all classes.
+
+    References:
+        D. Pisinger, EJOR 83 (1995) 394-410, section 4 (the bound).
+    """
+    multiplier = best_multiplier(model)
+    stages = sorted(
+        (_Stage.around(i, items, multiplier) for i, items in enumerate(model.classes)),
+        key=lambda stage: stage.distance(multiplier),
+    )
+    bound = lagrangian(model, (multiplier,))
+    try:
+        return _enumerate(model, stages, threshold, max_states, bound, multiplier)
+    except StateLimit:
+        return Search(None, None, max_states, False, bound, (multiplier,))
+
+
+def lagrangian(model: ExactModel, multiplier: tuple[Fraction, ...]) -> Fraction:
+    """L(lambda) = sum_i min_j (cost + lambda . weight) - lambda . capacity, a lower bound."""
+    scale = 1
+    for price in multiplier:
+        scale = scale * price.denominator
+    prices = [int(price * scale) for price in multiplier]
+    total = -sum(p * c for p, c in zip(prices, model.capacity, strict=True))
+    for items in model.classes:
+        total += min(
+            scale * item.cost + sum(p * w for p, w in zip(prices, item.weights, strict=True))
+            for item in items
+        )
+    return Fraction(total, scale)
+
+
+def best_multiplier(model: ExactModel) -> Fraction:
+    """The lambda >= 0 that maximises L: the slope of the hull at which the capacity runs out.
+
+    Starting from the lightest hull items, the steps along all hulls are taken in the order of
+    what they save per unit of weight; the first that no longer fits has the slope sought.
+    """
+    room = model.capacity[0]
+    steps: list[tuple[int, int, int]] = []
+    for items in model.classes:
+        hull = _hull(items)
+        room -= hull[0].weights[0]
+        for a, b in pairwise(hull):
+            width, saving = b.weights[0] - a.weights[0], a.cost - b.cost
+            steps.append(((saving << _SORT_BITS) // width, width, saving))
+    steps.sort(reverse=True)
+    for _, width, saving in steps:
+        if width > room:
+            return Fraction(saving, width)
+        room -= width
+    return Fraction(0)
+
+
+def _hull(items: tuple[ExactItem, ...]) -> list[ExactItem]:
+    """Lower convex hull, lightest first, costs falling."""
+    hull: list[ExactItem] = []
+    for item in sorted(items, key=lambda item: (item.weights[0], item.cost)):
+        if hull and item.cost >= hull[-1].cost:
+            continue
+        while len(hull) > 1 and _above(hull[-2], hull[-1], item):
+            hull.pop()
+        hull.append(item)
+    return hull
+
+
+def _above(a: ExactItem, b: ExactItem, c: ExactItem) -> bool:
+    left = (a.cost - b.cost) * (c.weights[0] - b.weights[0])
+    return left <= (b.cost - c.cost) * (b.weights[0] - a.weights[0])
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A class with its base item: positions, weights and costs relative to it, and its slopes."""
+
+    index: int
+    base: ExactItem
+    moves: tuple[tuple[int, int, int], ...]
+    saving: Fraction
+    charge: Fraction
+
+    @staticmethod
+    def around(index: int, items: tuple[ExactItem, ...], price: Fraction) -> _Stage:
+        p, q = price.numerator, price.denominator
+        base = min(items, key=lambda item: (q * item.cost + p * item.weights[0], item.weights[0]))
+        moves = tuple(
+            (item.weights[0] - base.weights[0], item.cost - base.cost, j)
+            for j, item in enumerate(items)
+        )
+        return _Stage.with_slopes(index, base, moves)
+
+    @staticmethod
+    def with_slopes(index: int, base: ExactItem, moves: tuple[tuple[int, int, int], ...]) -> _Stage:
+        savings = (Fraction(-cost, width) for width, cost, _ in moves if width > 0)
+        charges = (Fraction(cost, -width) for width, cost, _ in moves if width < 0)
+        saving = max(max(savings, default=Fraction(0)), Fraction(0))
+        return _Stage(index, base, moves, saving, min(charges, default=_INFINITE))
+
+    def distance(self, price: Fraction) -> Fraction:
+        return min(price - self.saving, self.charge - price)
+
+
+def _enumerate(
+    model: ExactModel,
+    stages: list[_Stage],
+    threshold: int,
+    max_states: int,
+    bound: Fraction,
+    multiplier: Fraction,
+) -> Search:
+    room = model.capacity[0] - sum(stage.base.weights[0] for stage in stages)
+    least = sum(stage.base.cost for stage in stages)
+    slack = threshold - least
+    open_stages = _reduced(stages, room, slack)
+    saving, charge = _suffix_slopes(open_stages)
+    states, count = [(0, 0)], 0
+    parents: list[tuple[int, array[int], array[int]]] = []
+    for t, stage in enumerate(open_stages):
+        test = _Test(room, slack, saving[t + 1], charge[t + 1])
+        states, origin, taken = _extend(states, stage.moves, test, max_states)
+        parents.append((stage.index, origin, taken))
+        count += len(states)
+        if count > max_states:
+            raise StateLimit
+    test = _Test(room, slack, *_NOTHING_OPEN)
+    ends = [s for s, (weight, cost) in enumerate(states) if test.passes(weight, cost)]
+    if not ends:
+        return Search(None, None, count, True, bound, (multiplier,))
+    last = min(ends, key=lambda s: states[s][1])
+    choice = [_position(model, stage) for stage in sorted(stages, key=lambda s: s.index)]
+    for index, item in trace_back(parents, last):
+        choice[index] = item
+    return Search(least + states[last][1], choice, count, True, bound, (multiplier,))
+
+
+def _position(model: ExactModel, stage: _Stage) -> int:
+    return model.classes[stage.index].index(stage.base)
+
+
+def _reduced(stages: list[_Stage], room: int, slack: int) -> list[_Stage]:
+    """The stages with only the items whose bound passes; those left with their base are closed."""
+    saving, charge = _suffix_slopes(stages)
+    whole = _Test(room, slack, saving[0], charge[0])
+    kept = []
+    for stage in stages:
+        moves = tuple(move for move in stage.moves if whole.passes(move[0], move[1]))
+        if not moves or any(width or cost for width, cost, _ in moves):
+            kept.append(_Stage.with_slopes(stage.index, stage.base, moves))
+    return kept
+
+
+def _suffix_slopes(stages: list[_Stage]) -> tuple[list[Fraction], list[Fraction]]:
+    """alpha and beta of (1) for the classes from each stage on, and for none."""
+    saving, charge = ([slope] for slope in _NOTHING_OPEN)
+    for stage in reversed(stages):
+        saving.append(max(saving[-1], stage.saving))
+        charge.append(min(charge[-1], stage.charge))
+    return saving[::-1], charge[::-1]
+
+
+class _Test:
+    """Bound (1) against the threshold, in integers."""
+
+    def __init__(self, room: int, slack: int, saving: Fraction, charge: Fraction) -> None:
+        self.room, self.slack = room, slack
+        self.saving, self.charge = saving.as_integer_ratio(), charge.as_integer_ratio()
+        self.closed = charge >= _INFINITE
+
+    def passes(self, weight: int, cost: int) -> bool:
+        left = self.room - weight
+        if left < 0 and self.closed:
+            return False
+        rise, run = self.saving if left >= 0 else self.charge
+        return cost * run - rise * left < self.slack * run
+
+
+def _extend(
+    states: list[tuple[int, int]], moves: tuple[tuple[int, int, int], ...], test: _Test, most: int
+) -> tuple[list[tuple[int, int]], array[int], array[int]]:
+    """All states after one more class that pass the test, lightest first, dominated ones gone."""
+    offers: list[tuple[int, int, int, int]] = []
+    for width, cost, j in moves:
+        offers += [
+            (w + width, c + cost, s, j)
+            for s, (w, c) in enumerate(states)
+            if test.passes(w + width, c + cost)
+        ]
+        if len(offers) > most:
+            raise StateLimit
+    offers.sort()
+    kept: list[tuple[int, int]] = []
+    origin, taken = array("q"), array("q")
+    for w, c, s, j in offers:
+        if not kept or c < kept[-1][1]:
+            kept.append((w, c))
+            origin.append(s)
+            taken.append(j)
+    return kept, origin, taken

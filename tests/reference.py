@@ -1,0 +1,49 @@
+"""Exact answers by trying every choice, in fractions: slow, obvious, and independent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise, product
+
+from bitknap.problems import Instance
+
+Choice = tuple[int, ...]
+
+
+def every_choice(instance: Instance) -> Iterator[tuple[Choice, Fraction, tuple[int, ...]]]:
+    """(choice, exact cost, usage) of all choices that keep the ties, capacities aside."""
+    offsets = instance.offsets.tolist()
+    costs = [Fraction(cost) for cost in instance.cost.tolist()]
+    weights = instance.weight.tolist()
+    for choice in product(*[range(b - a) for a, b in pairwise(offsets)]):
+        at = [a + j for a, j in zip(offsets, choice, strict=False)]
+        if all(len({instance.labels[at[i]] for i in group}) == 1 for group in instance.ties):
+            usage = tuple(sum(row[j] for j in at) for row in weights)
+            yield choice, sum((costs[j] for j in at), Fraction(0)), usage
+
+
+def feasible_choices(instance: Instance) -> list[tuple[Fraction, Choice]]:
+    """(exact cost, choice) of all feasible choices, cheapest first."""
+    limits = instance.capacity.tolist()
+    return sorted(
+        (cost, choice)
+        for choice, cost, usage in every_choice(instance)
+        if all(u <= limit for u, limit in zip(usage, limits, strict=True))
+    )
+
+
+def brute_force(instance: Instance) -> tuple[Fraction, Choice] | None:
+    """The least exact cost and a choice that has it, or None when no choice is feasible."""
+    found = feasible_choices(instance)
+    return found[0] if found else None
+
+
+def undominated_points(instance: Instance) -> list[tuple[int, Fraction]]:
+    """All (usage, cost) of one resource that no other choice is no worse in, lightest first."""
+    found: list[tuple[int, Fraction]] = []
+    points = sorted((usage[0], cost) for _, cost, usage in every_choice(instance))
+    for usage, cost in points:
+        if not found or cost < found[-1][1]:
+            found.append((usage, cost))
+    return found
