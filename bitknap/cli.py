@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -17,7 +18,6 @@ EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INFEASIBLE = 3
 EXIT_NO_SOLUTION = 4
-EXIT_INTERRUPTED = 130
 
 
 def _version(wanted: bool) -> None:
@@ -51,8 +51,16 @@ def build_app(first_argument: str | None) -> typer.Typer:
     return app
 
 
+def _interrupted(signum: int, frame: object) -> None:
+    """Say so at once; typer turns the exception into exit code 130."""
+    print("bitknap: interrupted; what was finished is kept", file=sys.stderr)
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line; every expected failure is one sentence on stderr."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupted)
     app = build_app(sys.argv[1] if len(sys.argv) > 1 else None)
     try:
         app()
@@ -60,9 +68,6 @@ def main() -> None:
         print(f"bitknap: {error}", file=sys.stderr)
         codes = {SolverError: EXIT_FAILED, InfeasibleError: EXIT_INFEASIBLE}
         sys.exit(codes.get(type(error), EXIT_BAD_INPUT))
-    except KeyboardInterrupt:
-        print("bitknap: interrupted; what was finished is kept", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
