@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bitknap.problems import InstanceError
 
-__all__ = ["Arrays", "check"]
+__all__ = ["Arrays", "check", "check_shapes"]
 
 # Slopes and bounds of costs within 2**-900 .. 2**900 neither overflow nor lose bits.
 _EXPONENT = 900
@@ -47,16 +47,14 @@ def check(
     weight: NDArray[np.int64],
     capacity: int,
 ) -> Arrays:
-    """Check the arrays of an instance.
+    """Check the numbers of an instance.
 
     Raises:
-        InstanceError: empty class, shapes that do not match, a cost that is not finite, a negative
-            weight, or a total weight of 2**62 or more.
+        InstanceError: an empty class, a cost that is not finite, a negative weight, or a total
+            weight of 2**62 or more.
     """
-    offsets = np.ascontiguousarray(offsets, dtype=np.int64)
-    cost = np.ascontiguousarray(cost, dtype=np.float64)
-    weight = np.ascontiguousarray(weight, dtype=np.int64)
-    _check_shapes(offsets, cost, weight)
+    if int(np.diff(offsets).min()) < 1:
+        raise InstanceError("every class needs at least one item")
     first = offsets[:-1]
     if int(weight.min()) < 0:
         raise InstanceError(f"weights must not be negative, got {int(weight.min())}")
@@ -74,9 +72,14 @@ def check(
     return Arrays(offsets, cost, weight, min(int(capacity), most), scale, least <= capacity)
 
 
-def _check_shapes(
+def check_shapes(
     offsets: NDArray[np.int64], cost: NDArray[np.float64], weight: NDArray[np.int64]
 ) -> None:
+    """Check that the arrays belong together.
+
+    Raises:
+        InstanceError: they do not.
+    """
     n = cost.size
     if cost.ndim != 1 or weight.shape != cost.shape:
         raise InstanceError(
@@ -84,8 +87,6 @@ def _check_shapes(
         )
     if offsets.ndim != 1 or offsets.size < 2 or offsets[0] != 0 or offsets[-1] != n:
         raise InstanceError(f"offsets must run from 0 to the number of items {n}, with a class")
-    if int(np.diff(offsets).min()) < 1:
-        raise InstanceError("every class needs at least one item")
 
 
 def _rescale(cost: NDArray[np.float64], largest: float) -> tuple[int, NDArray[np.float64]]:

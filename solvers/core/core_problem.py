@@ -8,18 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .envelope import SLACK, Envelope, build_envelope, steps_to_envelope
 from .fixed_point import LIMB, Exact, Unit, choose_unit, fixed, minus
 from .lattice import Lattice, find_lattice
 from .relaxation import Relaxation
-from .sequence import Slopes, class_slopes, entry_order, item_slopes, suffix_slopes
+from .sequence import entry_order
 
-__all__ = ["SLACK", "CoreProblem", "Incumbent", "Pending", "build_core"]
+__all__ = ["CoreProblem", "Incumbent", "Pending", "build_core"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-# Covers the rounding of a bound: a handful of operations of 2**-53 each.
-SLACK = 2.0**-48
 
 
 @dataclass(frozen=True)
@@ -49,10 +47,6 @@ class Pending:
         Weight, cost, and exact cost relative to the break item.
     floor
         Lower bound on the cost of any solution with this item, from the relaxation.
-    slopes
-        Of each item.
-    outside
-        ``U`` and ``D`` after ``t`` entries.
     """
 
     classes: Ints
@@ -62,8 +56,6 @@ class Pending:
     dc: Floats
     dv: Exact
     floor: Floats
-    slopes: Slopes
-    outside: Slopes
 
     def keep(self, entered: int, alive: NDArray[np.bool_]) -> Pending:
         """Drop the classes that have entered, the items not alive, and classes left with one.
@@ -76,28 +68,17 @@ class Pending:
         first = self.ptr[entered:-1] - start
         count = np.add.reduceat(alive, first, dtype=np.int64)
         stays = count > 1
-        alive = alive & np.repeat(stays, np.diff(self.ptr[entered:]))
-        at = np.flatnonzero(alive) + start
-        ptr = np.concatenate(([0], np.cumsum(count[stays])))
-        slopes = Slopes(self.slopes.up[at], self.slopes.down[at])
+        at = np.flatnonzero(alive & np.repeat(stays, np.diff(self.ptr[entered:]))) + start
         high, low = self.dv
         return Pending(
             classes=self.classes[entered:][stays],
-            ptr=ptr,
+            ptr=np.concatenate(([0], np.cumsum(count[stays]))),
             item=self.item[at],
             dw=self.dw[at],
             dc=self.dc[at],
             dv=(high[at], None if low is None else low[at]),
             floor=self.floor[at],
-            slopes=slopes,
-            outside=_outside(slopes, ptr),
         )
-
-
-def _outside(slopes: Slopes, ptr: Ints) -> Slopes:
-    if ptr.size == 1:
-        return suffix_slopes(slopes)
-    return suffix_slopes(class_slopes(slopes, ptr[:-1]))
 
 
 @dataclass(frozen=True)
@@ -116,8 +97,8 @@ class CoreProblem:
         Free capacity of the break solution, rounded down to what weights can fill.
     reach
         Sum over all classes of heaviest less lightest undominated item.
-    first
-        ``U`` and ``D`` of the relaxation, before any item was dropped.
+    envelope
+        ``F`` of all classes.
     incumbent
         The break solution after the greedy completion.
     """
@@ -127,7 +108,7 @@ class CoreProblem:
     lattice: Lattice
     room: int
     reach: float
-    first: tuple[float, float]
+    envelope: Envelope
     incumbent: Incumbent
 
     def zero(self) -> Exact:
@@ -136,26 +117,25 @@ class CoreProblem:
         low = np.zeros(1, dtype=np.int64) if self.unit.limbs == 2 else None
         return np.zeros(1, dtype=dtype), low
 
-    def thresholds(self, ub: int, up: float, down: float) -> tuple[float, float]:
-        """Return the bounds above which a state that fits, and one that does not, is of no use.
+    def outside(self, pending: Pending, entered: int) -> Envelope:
+        """Return ``F`` of the classes that have not entered."""
+        p, a = pending, int(pending.ptr[entered])
+        return build_envelope(p.ptr[entered:] - a, p.dw[a:], p.dc[a:], self.reach)
+
+    def threshold(self, ub: int, slope: float) -> float:
+        """Return the bound above which a state is of no use, rounded up.
 
         Args:
             ub: cost of the incumbent, in units.
-            up: slope ``U`` of the bounds.
-            down: slope ``D`` of the bounds.
+            slope: least slope of ``F`` at the room of any state.
         """
-        if self.unit.limbs != 1:
-            fits = heavy = real(ub, self.unit)
-        else:
-            fits, heavy = self._lattice_limit(ub, up), self._lattice_limit(ub, down)
-        extra = allowance(up, down, self.reach)
-        return fits + SLACK * abs(fits) + extra, heavy + SLACK * abs(heavy) + extra
-
-    def _lattice_limit(self, ub: int, slope: float) -> float:
-        e = self.unit.exponent
-        # Costs stay below 2**62 units: a steeper slope rounds nothing off.
-        units = math.ldexp(min(slope, math.ldexp(1.0, e + 64)), -e)
-        return math.ldexp(self.lattice.threshold(ub, self.room, units), e)
+        limit = real(ub, self.unit)
+        if self.unit.limbs == 1:
+            e = self.unit.exponent
+            # Costs stay below 2**62 units: a steeper slope rounds nothing off.
+            units = math.ldexp(min(slope, math.ldexp(1.0, e + 64)), -e)
+            limit = math.ldexp(self.lattice.threshold(ub, self.room, units), e)
+        return limit + SLACK * abs(limit)
 
 
 def as_int(value: Exact, at: int) -> int:
@@ -168,17 +148,6 @@ def real(value: int, unit: Unit) -> float:
     """Return a cost in units as a float, to within 2**-52."""
     shift = max(0, value.bit_length() - 64)
     return math.ldexp(float(value >> shift), unit.exponent + shift)
-
-
-def allowance(up: float, down: float, reach: float) -> float:
-    """Return what slopes that cross by rounding may add to a saving."""
-    return max(0.0, up - down) * reach
-
-
-def bound_below(value: Floats, room: Floats, up: float, down: float) -> Floats:
-    """Bound of states of that cost and free capacity, less the rounding it may carry."""
-    saving = np.where(room >= 0.0, up, down) * room
-    return (value - saving) - SLACK * (np.abs(value) + np.abs(saving))
 
 
 def build_core(relaxation: Relaxation, cost: Floats, weight: Ints) -> CoreProblem:
@@ -197,36 +166,37 @@ def build_core(relaxation: Relaxation, cost: Floats, weight: Ints) -> CoreProble
     size = np.diff(r.offsets)
     dw = weight - np.repeat(weight[r.base], size)
     dc = cost - np.repeat(cost[r.base], size)
-    slopes = item_slopes(dw, dc)
-    up, down = float(slopes.up.max()), float(slopes.down.min())
     reach = float((weight[r.offsets[1:] - 1] - weight[r.offsets[:-1]]).sum())
+    (slope, step), b = r.steps, r.brk
+    envelope = steps_to_envelope(
+        (slope[b:], step[b:]), (slope[:b], step[:b]), r.tails, reach, r.rounds
+    )
     to = np.array([p for _, p in r.completion], dtype=np.int64)
-    gain = math.fsum(dc[to].tolist())
-    limit = gain + SLACK * float(np.abs(dc[to]).sum()) + allowance(up, down, reach)
-    floor = bound_below(dc, (r.room - dw).astype(np.float64), up, down)
+    gain = noise = 0.0
+    for change in dc[to].tolist():
+        gain, noise = gain + change, noise + abs(change)
+    limit = gain + SLACK * noise + envelope.allowance
+    floor = envelope.bound(dc, r.room - dw)
     alive = floor <= limit
     alive[r.base] = True
     count = np.add.reduceat(alive, r.offsets[:-1], dtype=np.int64)
-    alive &= np.repeat(count > 1, size)
-    left = np.flatnonzero(alive)
-    order, ptr, at = _ordered(np.flatnonzero(count > 1), count[count > 1], left, slopes)
-    slopes = Slopes(slopes.up[at], slopes.down[at])
+    left = np.flatnonzero(alive & np.repeat(count > 1, size))
+    classes, count = np.flatnonzero(count > 1), count[count > 1]
+    order, ptr, at = _ordered(classes, count, left, dw, dc)
     base = np.repeat(r.base[order], np.diff(ptr))
     unit = choose_unit(np.concatenate((cost[at], cost[base], cost[to], cost[_bases(r)])), size.size)
     dv = minus(fixed(cost[at], unit), fixed(cost[base], unit))
-    pending = Pending(order, ptr, at, dw[at], dc[at], dv, floor[at], slopes, _outside(slopes, ptr))
-    lattice = (
-        find_lattice(pending.dw, dv[0])
-        if unit.limbs == 1
-        else Lattice(max(1, int(np.gcd.reduce(pending.dw))), 0, 1)
-    )
+    if unit.limbs == 1:
+        lattice = find_lattice(dw[at], dv[0])
+    else:
+        lattice = Lattice(max(1, int(np.gcd.reduce(dw[at]))), 0, 1)
     return CoreProblem(
-        pending=pending,
+        pending=Pending(order, ptr, at, dw[at], dc[at], dv, floor[at]),
         unit=unit,
         lattice=lattice,
         room=r.room // lattice.g * lattice.g,
         reach=reach,
-        first=(up, down),
+        envelope=envelope,
         incumbent=_completed(r, cost, unit),
     )
 
@@ -235,12 +205,14 @@ def _bases(r: Relaxation) -> Ints:
     return r.base[[i for i, _ in r.completion]]
 
 
-def _ordered(classes: Ints, count: Ints, left: Ints, slopes: Slopes) -> tuple[Ints, Ints, Ints]:
+def _ordered(
+    classes: Ints, count: Ints, left: Ints, dw: Ints, dc: Floats
+) -> tuple[Ints, Ints, Ints]:
     """Return the classes in order of entry, their bounds, and their items."""
     if not classes.size:
         return classes, np.zeros(1, dtype=np.int64), left
     first = np.cumsum(count) - count
-    order = entry_order(class_slopes(Slopes(slopes.up[left], slopes.down[left]), first))
+    order = entry_order(dw[left], dc[left], first)
     ptr = np.concatenate(([0], np.cumsum(count[order])))
     at = np.repeat(first[order] - ptr[:-1], count[order]) + np.arange(ptr[-1])
     return classes[order], ptr, left[at]

@@ -5,8 +5,9 @@ integers in units of ``2**q``, ``q`` the smallest ``e``. Their sums are then exa
 comparable without any tolerance. Three widths are used, the narrowest that no sum can overflow:
 
 * ``1``: one int64 (integer costs, for instance);
-* ``2``: two limbs, ``high * 2**62 + low`` with ``0 <= low < 2**62``: 123 bits, which holds costs
-  that span 20 orders of magnitude with all their 53 bits;
+* ``2``: two limbs, ``high * 2**62 + low`` with ``-2**61 <= low < 2**61``: 123 bits, which holds
+  costs that span 20 orders of magnitude with all their 53 bits; small numbers have ``high == 0``, so
+  they turn into floats without cancellation;
 * ``0``: Python integers in object arrays, for anything wider.
 """
 
@@ -18,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LIMB", "MASK", "Unit", "choose_unit", "fixed", "minus", "plus", "to_real"]
+__all__ = ["LIMB", "Unit", "choose_unit", "fixed", "minus", "plus", "to_real"]
 
 LIMB = 62
-MASK = (1 << LIMB) - 1
+HALF = 1 << (LIMB - 1)
 
 Exact = tuple[NDArray[Any], NDArray[np.int64] | None]
 
@@ -76,23 +77,26 @@ def fixed(cost: NDArray[np.float64], unit: Unit) -> Exact:
     low = np.where(
         wide_shift, 0, (m & ((np.int64(1) << split) - 1)) << np.where(wide_shift, 0, shift)
     )
-    return high, low
+    return _centred(high, low)
+
+
+def _centred(high: NDArray[Any], low: NDArray[np.int64]) -> Exact:
+    carry = (low + HALF) >> LIMB
+    return high + carry, low - (carry << LIMB)
 
 
 def plus(a: Exact, b: Exact) -> Exact:
     """Add two exact arrays (broadcasting)."""
     if a[1] is None or b[1] is None:
         return a[0] + b[0], None
-    low = a[1] + b[1]
-    return a[0] + b[0] + (low >> LIMB), low & MASK
+    return _centred(a[0] + b[0], a[1] + b[1])
 
 
 def minus(a: Exact, b: Exact) -> Exact:
     """Subtract two exact arrays (broadcasting)."""
     if a[1] is None or b[1] is None:
         return a[0] - b[0], None
-    low = a[1] - b[1]
-    return a[0] - b[0] + (low >> LIMB), low & MASK
+    return _centred(a[0] - b[0], a[1] - b[1])
 
 
 def to_real(value: Exact, unit: Unit) -> NDArray[np.float64]:

@@ -15,30 +15,34 @@ dominance and incumbents are decided on exact costs.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .core_problem import CoreProblem, Incumbent, allowance, as_int, bound_below
+from .core_problem import CoreProblem, Incumbent, as_int
+from .envelope import SLACK
 from .fixed_point import Exact, plus, to_real
 
 __all__ = ["SearchOutcome", "reach"]
 
 Ints = NDArray[np.int64]
 
+# A dive starts when the list first has this many states, and at four times as many again.
+_DIVE_AT = 512
+_DIVE_WIDTH = 64
+_DIVE_DEPTH = 96
 # Parents kept before those without a living descendant are thrown away.
 _COMPACT = 20_000_000
 
 
 @dataclass
 class SearchOutcome:
-    """How a search ended: the incumbent, what can still be found, and counts."""
+    """How a search ended: the incumbent, a bound on what is left (None if nothing), counts."""
 
     incumbent: Incumbent
-    finished: bool
-    open_bound: float
+    open_bound: float | None
     stats: dict[str, int] = field(default_factory=dict)
 
 
@@ -104,12 +108,14 @@ class _Search:
         self.core = core
         self.pending = core.pending
         self.best = core.incumbent
+        self.envelope = core.outside(core.pending, 0)
         start = np.zeros(1, dtype=np.int64)
         self.states = _States(start, core.zero(), start)
         self.stages: list[_Stage] = []
         self.entered = 0
         self.stored = 0
         self.work = 0
+        self.dive_at = _DIVE_AT
         self.counts = {"states_total": 1, "states_peak": 1, "core_size": 0, "reduced": 0}
 
     @property
@@ -117,15 +123,25 @@ class _Search:
         return not self.states.weight.size
 
     def step(self) -> None:
-        """Let the next class enter, and reduce the others when it is worth it."""
+        """Let the next class enter; dive or reduce when it is worth it."""
+        improved = self.enter()
+        if self.states.weight.size >= self.dive_at:
+            self.dive_at = 4 * self.states.weight.size
+            improved |= self.dive()
+        p = self.pending
+        if improved or self.work >= p.item.size - int(p.ptr[self.entered]):
+            self.reduce()
+        if self.stored > _COMPACT:
+            self.compact()
+
+    def enter(self) -> bool:
+        """Let the next class enter; tell if the incumbent improved."""
         p, t = self.pending, self.entered
         a, b = int(p.ptr[t]), int(p.ptr[t + 1])
         self.entered = t + 1
         high, low = p.dv
         value = (high[a:b], None if low is None else low[a:b])
-        improved = self.expand(int(p.classes[t]), p.item[a:b], p.dw[a:b], value)
-        if improved or self.work >= p.item.size - b:
-            self.reduce()
+        return self.expand(int(p.classes[t]), p.item[a:b], p.dw[a:b], value)
 
     def expand(self, cls: int, items: Ints, dw: Ints, dv: Exact) -> bool:
         """Shift every state by every item and keep the undominated; tell if the best improved."""
@@ -147,27 +163,45 @@ class _Search:
         self.record(stage)
         return improved
 
-    def reduce(self) -> None:
-        """Drop items that lift even the lowest bound of a state above the threshold.
+    def dive(self) -> bool:
+        """Follow only the states of lowest bound for a while; tell if the incumbent improved."""
+        best, states, stages, t = self.best, self.states, self.stages, self.entered
+        self.stages = stages.copy()
+        for _ in range(min(self.pending.classes.size - t, _DIVE_DEPTH)):
+            if self.states.weight.size > _DIVE_WIDTH:
+                chosen = np.argsort(self.bounds(), kind="stable")[:_DIVE_WIDTH]
+                self.states = self.states.take(np.sort(chosen))
+                self.stages[-1] = replace(self.stages[-1], source=self.states.source)
+            self.enter()
+            if self.exhausted:
+                break
+        self.states, self.stages, self.entered = states, stages, t
+        return self.best is not best
 
-        ``f(room)``, the bound's part that depends on the room, is convex with slopes between
-        ``-U`` and ``-D``; an item with ``dw, dc`` therefore adds at least ``dc + U dw`` if
-        ``dw > 0`` and ``dc + D dw`` if ``dw < 0``.
+    def reduce(self) -> None:
+        """Drop items outside that no state can use, and renew the envelope without them.
+
+        Taking an item changes the bound of a state by ``dc + F(room) - F(room - dw)``, and ``F`` is
+        concave: by at least ``dc + s dw``, ``s`` the slope at the largest room of a state if
+        ``dw > 0`` and at the smallest otherwise.
         """
         self.work = 0
         p, t = self.pending, self.entered
         if self.exhausted or t == p.classes.size:
             return
         a = int(p.ptr[t])
-        lowest = self.lowest()
-        dw = p.dw[a:]
-        up, down = float(p.outside.up[t]), float(p.outside.down[t])
-        added = bound_below(p.dc[a:], -dw.astype(np.float64), down, up)
-        alive = lowest + added <= max(self.core.thresholds(self.best.value, up, down))
-        alive &= p.floor[a:] <= max(self.core.thresholds(self.best.value, *self.core.first))
-        alive |= (dw == 0) & (p.dc[a:] == 0.0)
+        dw, dc = p.dw[a:], p.dc[a:]
+        low, high = self.slopes()
+        change = np.where(dw > 0, low, high) * dw
+        added = (dc + change) - SLACK * (np.abs(dc) + np.abs(change))
+        # With an item taken, the room may be larger than that of any state: assume slope 0.
+        limit = self.core.threshold(self.best.value, 0.0)
+        alive = self.lowest() + added <= limit
+        alive &= p.floor[a:] <= limit + self.core.envelope.allowance
+        alive |= (dw == 0) & (dc == 0.0)
         self.counts["reduced"] += alive.size - int(alive.sum())
         self.pending, self.entered = p.keep(t, alive), 0
+        self.envelope = self.core.outside(self.pending, 0)
         self.refilter()
 
     def refilter(self) -> None:
@@ -182,8 +216,6 @@ class _Search:
     def record(self, stage: _Stage) -> None:
         self.stages.append(stage)
         self.stored += stage.source.size
-        if self.stored > _COMPACT:
-            self.compact()
 
     def improve(self, stage: _Stage) -> bool:
         """Make the last state that fits the incumbent when it is cheaper."""
@@ -211,27 +243,31 @@ class _Search:
             stage = self.stages[at]
             source = int(stage.source[source])
 
-    def outside(self) -> tuple[float, float]:
-        slopes = self.pending.outside
-        return float(slopes.up[self.entered]), float(slopes.down[self.entered])
+    def slopes(self) -> tuple[float, float]:
+        """Return the slopes of the envelope at the largest and smallest room of a state."""
+        w, room = self.states.weight, self.core.room
+        return self.envelope.slope_at(room - int(w[0])), self.envelope.slope_at(
+            room - int(w[-1]) - 1
+        )
 
     def bounds(self) -> NDArray[np.float64]:
         """Return each state's bound, rounded down."""
-        room = (self.core.room - self.states.weight).astype(np.float64)
-        return bound_below(to_real(self.states.value, self.core.unit), room, *self.outside())
+        value = to_real(self.states.value, self.core.unit)
+        return self.envelope.bound(value, self.core.room - self.states.weight)
 
     def lowest(self) -> float:
         """Return a true lower bound on every solution that descends from a state."""
-        return float(self.bounds().min()) - allowance(*self.outside(), self.core.reach)
+        return float(self.bounds().min()) - self.envelope.allowance
 
     def prune(self) -> None:
         """Drop the states whose bound is above the threshold."""
-        up, down = self.outside()
-        fits, heavy = self.core.thresholds(self.best.value, up, down)
         weight, room = self.states.weight, self.core.room
-        kept = self.bounds() <= np.where(weight <= room, fits, heavy)
+        limit = self.core.threshold(self.best.value, self.envelope.slope_at(room - int(weight[0])))
+        kept = self.bounds() <= limit + self.envelope.allowance
         # No state that fits is cheaper than the incumbent; with nothing to gain it is done.
-        kept &= weight > room if up == 0.0 else weight != room
+        if self.entered == self.pending.classes.size:
+            kept[:] = False
+        kept &= weight != room
         if not kept.all():
             self.states = self.states.take(np.flatnonzero(kept))
 
@@ -264,7 +300,5 @@ def reach(
         if state_limit is not None and search.counts["states_total"] >= state_limit:
             break
         search.step()
-    finished = search.exhausted
-    return SearchOutcome(
-        search.best, finished, np.inf if finished else search.lowest(), search.counts
-    )
+    left = None if search.exhausted else search.lowest()
+    return SearchOutcome(search.best, left, search.counts)

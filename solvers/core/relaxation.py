@@ -23,13 +23,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GREEDY_STEPS", "Relaxation", "relax"]
+__all__ = ["NEAR_STEPS", "NO_SLOPE", "Relaxation", "lower_hull", "relax"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-# How many steps behind the break step the greedy completion looks at.
-GREEDY_STEPS = 128
+# Stands for an infinite slope; times any weight it stays finite.
+NO_SLOPE = 2.0**960
+# How many steps on either side of the break the envelope and the greedy completion look at.
+NEAR_STEPS = 128
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,14 @@ class Relaxation:
         ``(class, position in item)`` of the classes that the greedy completion moves.
     hull_size
         Number of items on all hulls.
+    steps
+        Slope and weight of the hull steps next to the break, by decreasing slope.
+    brk
+        Index of the break step among ``steps``; those before are taken.
+    tails
+        Slope of the step before ``steps`` and of the step behind; ``NO_SLOPE`` and 0 if none.
+    rounds
+        How often hull points were dropped: see :func:`lower_hull`.
     """
 
     item: Ints
@@ -61,6 +71,10 @@ class Relaxation:
     multiplier: float
     completion: list[tuple[int, int]]
     hull_size: int
+    steps: tuple[Floats, Ints]
+    brk: int
+    tails: tuple[float, float]
+    rounds: int
 
 
 def _undominated(cls: Ints, cost: Floats, weight: Ints) -> Ints:
@@ -83,12 +97,13 @@ def _undominated(cls: Ints, cost: Floats, weight: Ints) -> Ints:
     return item[kept]
 
 
-def _hull(cls: Ints, cost: Floats, weight: Ints) -> tuple[Ints, Ints, Floats, Ints]:
-    """Return hull positions, and per hull step its head's hull position, slope and weight.
+def lower_hull(cls: Ints, cost: Floats, weight: Ints) -> tuple[Ints, Ints, Floats, Ints, int]:
+    """Return hull positions; per hull step its head's hull position, slope and weight; rounds.
 
-    Every point above the segment of its two neighbours is dropped, all at once, until none is.
+    Points of a class come by increasing weight and decreasing cost. Every point above the segment of its two neighbours is dropped, all at once, until none is.
     """
     point = np.arange(cost.size)
+    rounds = 0
     while True:
         inner = cls[1:] == cls[:-1]
         step_w = np.where(inner, weight[1:] - weight[:-1], 1)
@@ -96,7 +111,8 @@ def _hull(cls: Ints, cost: Floats, weight: Ints) -> tuple[Ints, Ints, Floats, In
         bad = inner[:-1] & inner[1:] & (slope[:-1] <= slope[1:])
         if not bad.any():
             head = np.flatnonzero(inner) + 1
-            return point, head, slope[inner], step_w[inner]
+            return point, head, slope[inner], step_w[inner], rounds
+        rounds += 1
         kept = np.ones(point.size, dtype=bool)
         kept[1:-1] = ~bad
         point, cls, cost, weight = point[kept], cls[kept], cost[kept], weight[kept]
@@ -131,7 +147,7 @@ def relax(offsets: Ints, cost: Floats, weight: Ints, capacity: int) -> Relaxatio
     item = _undominated(cls, cost, weight)
     u_cls, u_cost, u_weight = cls[item], cost[item], weight[item]
     u_offsets = np.searchsorted(u_cls, np.arange(classes + 1))
-    hull, head, slope, step_w = _hull(u_cls, u_cost, u_weight)
+    hull, head, slope, step_w, rounds = lower_hull(u_cls, u_cost, u_weight)
     start = np.searchsorted(u_cls[hull], np.arange(classes))
     step_cls = u_cls[hull[head]]
     order = np.argsort(-slope, kind="stable")
@@ -140,7 +156,8 @@ def relax(offsets: Ints, cost: Floats, weight: Ints, capacity: int) -> Relaxatio
     brk = int(np.searchsorted(filled, budget, side="right"))
     at = start + np.bincount(step_cls[order[:brk]], minlength=classes)
     room = budget - (int(filled[brk - 1]) if brk else 0)
-    after = order[brk : brk + GREEDY_STEPS]
+    begin, end = max(0, brk - NEAR_STEPS), min(order.size, brk + NEAR_STEPS)
+    near, after = order[begin:end], order[brk:end]
     steps = list(
         zip(step_cls[after].tolist(), head[after].tolist(), step_w[after].tolist(), strict=True)
     )
@@ -153,4 +170,11 @@ def relax(offsets: Ints, cost: Floats, weight: Ints, capacity: int) -> Relaxatio
         multiplier=float(slope[order[brk]]) if brk < order.size else 0.0,
         completion=[(i, int(hull[p])) for i, p in sorted(moved.items())],
         hull_size=hull.size,
+        steps=(slope[near], step_w[near]),
+        brk=brk - begin,
+        tails=(
+            float(slope[order[begin - 1]]) if begin else NO_SLOPE,
+            float(slope[order[end]]) if end < order.size else 0.0,
+        ),
+        rounds=rounds,
     )

@@ -7,7 +7,35 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CoreResult"]
+__all__ = ["CoreResult", "Found"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a kernel found.
+
+    Attributes
+    ----------
+    base
+        Items of the break solution (indices into the instance), shape (L,).
+    item
+        Items of the best choice, shape (L,).
+    multiplier
+        Slope of the break step.
+    relaxed
+        Lower bound of the linear relaxation, relative to the break solution.
+    open_bound
+        Lower bound on what was not searched, likewise; ``None`` when all was.
+    stats
+        Counts.
+    """
+
+    base: NDArray[np.int64]
+    item: NDArray[np.int64]
+    multiplier: float
+    relaxed: float
+    open_bound: float | None
+    stats: dict[str, float | int | str]
 
 
 @dataclass(frozen=True)

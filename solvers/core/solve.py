@@ -10,13 +10,34 @@ from numpy.typing import NDArray
 
 from bitknap.problems import UnsupportedError
 
-from .arrays import Arrays, check
-from .core_problem import CoreProblem, Incumbent, allowance, build_core
-from .reach import SearchOutcome, reach
-from .relaxation import Relaxation, relax
-from .result import CoreResult
+from . import jit
+from .arrays import Arrays, check, check_shapes
+from .core_problem import build_core
+from .reach import reach
+from .relaxation import relax
+from .result import CoreResult, Found
 
-__all__ = ["solve_core"]
+__all__ = ["prefers_numba", "solve_core"]
+
+# From how many items on, and after how many seconds spent with NumPy in this process, the numba
+# kernel is worth loading (half a second), and compiling (half a minute).
+_LOAD = 100_000, 2.0
+_COMPILE = 2_000_000, 60.0
+_spent = 0.0
+
+
+def prefers_numba(items: int) -> bool:
+    """Whether ``kernel="auto"`` solves an instance of that many items with numba."""
+    if jit.loaded():
+        return True
+    size, seconds = _LOAD if jit.compiled() else _COMPILE
+    return items >= size or _spent >= seconds
+
+
+def spent(seconds: float) -> None:
+    """Note time spent with the NumPy kernel."""
+    global _spent
+    _spent += seconds
 
 
 def solve_core(
@@ -74,53 +95,70 @@ def solve_core(
     """
     if kernel not in ("auto", "numpy", "numba"):
         raise UnsupportedError(f"the core kernels are auto, numpy and numba, got {kernel!r}")
-    deadline = None if time_limit is None else time.perf_counter() + time_limit
+    began = time.perf_counter()
+    deadline = None if time_limit is None else began + time_limit
+    offsets = np.ascontiguousarray(offsets, dtype=np.int64)
+    cost = np.ascontiguousarray(cost, dtype=np.float64)
+    weight = np.ascontiguousarray(weight, dtype=np.int64)
+    check_shapes(offsets, cost, weight)
+    if kernel == "numba" or (kernel == "auto" and prefers_numba(cost.size)):
+        found = jit.kernel().run(offsets, cost, weight, int(capacity), deadline, state_limit)
+        if found is not None:
+            return _report(offsets, cost, found, 0)
     arrays = check(offsets, cost, weight, capacity)
     if not arrays.fits:
         return CoreResult("infeasible", None, math.inf, math.inf, 0.0, {"kernel": "numpy"})
+    found = run_numpy(arrays, deadline, state_limit)
+    spent(time.perf_counter() - began)
+    return _report(offsets, cost, found, arrays.scale)
+
+
+def run_numpy(arrays: Arrays, deadline: float | None, state_limit: int | None) -> Found:
+    """Solve with the NumPy kernel."""
     relaxation = relax(arrays.offsets, arrays.cost, arrays.weight, arrays.capacity)
     core = build_core(relaxation, arrays.cost, arrays.weight)
     outcome = reach(core, deadline, state_limit)
-    return _report(arrays, relaxation, core, outcome)
-
-
-def _report(
-    arrays: Arrays, relaxation: Relaxation, core: CoreProblem, outcome: SearchOutcome
-) -> CoreResult:
-    """Turn the outcome of a search into choice, objective and bound of the given costs."""
-    item = relaxation.item[_apply(relaxation.base, outcome.incumbent)]
-    objective = math.fsum(np.ldexp(arrays.cost[item], -arrays.scale).tolist())
-    base = math.fsum(arrays.cost[relaxation.item[relaxation.base]].tolist())
-    up, down = core.first
-    lp_bound = _below(base, -up * relaxation.room - allowance(up, down, core.reach), arrays.scale)
-    bound = objective
-    if not outcome.finished:
-        bound = min(objective, max(lp_bound, _below(base, outcome.open_bound, arrays.scale)))
-    return CoreResult(
-        status="optimal" if outcome.finished else "feasible",
-        choice=item - arrays.offsets[:-1],
-        objective=objective,
-        bound=bound,
-        multiplier=math.ldexp(relaxation.multiplier, -arrays.scale),
+    chosen = relaxation.base.copy()
+    for cls, position in outcome.incumbent.moves:
+        chosen[cls] = position
+    bound = core.envelope.bound(np.zeros(1), np.array([relaxation.room]))
+    return Found(
+        base=relaxation.item[relaxation.base],
+        item=relaxation.item[chosen],
+        multiplier=relaxation.multiplier,
+        relaxed=float(bound[0]) - core.envelope.allowance,
+        open_bound=outcome.open_bound,
         stats={
             "kernel": "numpy",
             "dominated": arrays.cost.size - relaxation.item.size,
             "off_hull": relaxation.item.size - relaxation.hull_size,
-            "lp_bound": lp_bound,
+            "classes_fixed": relaxation.base.size - core.pending.classes.size,
+            "items_left": core.pending.item.size,
             **outcome.stats,
         },
     )
 
 
-def _apply(base: NDArray[np.int64], incumbent: Incumbent) -> NDArray[np.int64]:
-    chosen = base.copy()
-    for cls, position in incumbent.moves:
-        chosen[cls] = position
-    return chosen
+def _report(
+    offsets: NDArray[np.int64], cost: NDArray[np.float64], found: Found, scale: int
+) -> CoreResult:
+    """Turn what a kernel found into objective and bound of the given costs."""
+    objective = math.fsum(cost[found.item].tolist())
+    base = math.fsum(cost[found.base].tolist())
+    lp_bound = min(objective, _below(base, math.ldexp(found.relaxed, -scale)))
+    bound = objective
+    if found.open_bound is not None:
+        bound = min(objective, max(lp_bound, _below(base, math.ldexp(found.open_bound, -scale))))
+    return CoreResult(
+        status="optimal" if found.open_bound is None else "feasible",
+        choice=found.item - offsets[:-1],
+        objective=objective,
+        bound=bound,
+        multiplier=math.ldexp(found.multiplier, -scale),
+        stats={**found.stats, "lp_bound": lp_bound},
+    )
 
 
-def _below(base: float, bound: float, scale: int) -> float:
-    """``base + bound`` in given costs, rounded down by more than the rounding of the terms."""
-    total = base + bound
-    total -= 2.0**-50 * (abs(base) + abs(bound)) + 2.0**-1060
-    return math.ldexp(total, -scale)
+def _below(base: float, bound: float) -> float:
+    """``base + bound``, rounded down by more than the rounding of the terms."""
+    return base + bound - 2.0**-50 * (abs(base) + abs(bound)) - 5e-324

@@ -11,7 +11,7 @@ import pytest
 from bitknap.problems import InstanceError, UnsupportedError
 from bitknap.solvers.core import CoreResult, solve_core
 
-KERNELS = ["numpy"]
+KERNELS = ["numpy", "numba"]
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, int]
 
 

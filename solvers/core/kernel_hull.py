@@ -1,0 +1,175 @@
+"""Hulls and envelopes, numba kernel: :mod:`.relaxation` and :mod:`.envelope` as loops."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from .envelope import SLACK as _SLACK
+from .relaxation import NO_SLOPE as _NO_SLOPE
+
+SLACK = _SLACK
+NO_SLOPE = _NO_SLOPE
+ULP = 2.0**-53
+PAD = 2.0**-1000
+
+Envelope = namedtuple("Envelope", ["knots", "at", "value", "slope", "slack", "allowance"])
+
+
+@njit(cache=True)
+def sort_items(item: Any, m: int, cost: Any, weight: Any) -> None:
+    """Sort ``item[:m]``, given by index, by weight, then cost, then index."""
+    if m > 40:
+        part = item[:m].copy()
+        part = part[np.argsort(cost[part], kind="mergesort")]
+        item[:m] = part[np.argsort(weight[part], kind="mergesort")]
+        return
+    for a in range(1, m):
+        x = item[a]
+        b = a - 1
+        while b >= 0 and (
+            weight[item[b]] > weight[x]
+            or (weight[item[b]] == weight[x] and cost[item[b]] > cost[x])
+        ):
+            item[b + 1] = item[b]
+            b -= 1
+        item[b + 1] = x
+
+
+@njit(cache=True)
+def drop_dominated(item: Any, m: int, cost: Any) -> int:
+    """Keep the items of sorted ``item[:m]`` that are cheaper than all before; return how many."""
+    h = 1
+    for a in range(1, m):
+        if cost[item[a]] < cost[item[h - 1]]:
+            item[h] = item[a]
+            h += 1
+    return h
+
+
+@njit(cache=True)
+def hull_points(w: Any, c: Any, at: Any, m: int, slope: Any) -> tuple[int, int]:
+    """Reduce ``at[:m]``, indices into undominated ``w, c``, to their lower hull.
+
+    Returns the number of hull points and of rounds; ``slope[a]`` is left of the step behind ``a``.
+    """
+    rounds = 0
+    while True:
+        for a in range(m - 1):
+            p, q = at[a], at[a + 1]
+            slope[a] = (c[p] - c[q]) / np.float64(w[q] - w[p])
+        h = 1
+        for a in range(1, m - 1):
+            if slope[a - 1] > slope[a]:
+                at[h] = at[a]
+                h += 1
+        if m > 1:
+            at[h] = at[m - 1]
+            h += 1
+        if h == m:
+            return m, rounds
+        m = h
+        rounds += 1
+
+
+@njit(cache=True)
+def make_envelope(
+    up: Any,
+    up_step: Any,
+    down: Any,
+    down_step: Any,
+    first: float,
+    last: float,
+    reach: float,
+    rounds: int,
+) -> Any:
+    """Return ``F``: see :func:`bitknap.solvers.core.envelope.steps_to_envelope`."""
+    outward = 8 * (rounds + 1) * ULP
+    n, m = up.size, down.size
+    knots = np.empty(n + m + 1, dtype=np.int64)
+    at = np.empty(n + m + 2, dtype=np.int64)
+    value = np.empty(n + m + 2)
+    slope = np.empty(n + m + 2)
+    x, v = np.int64(0), 0.0
+    knots[m] = 0
+    order = np.argsort(-(up * (1.0 + outward) + PAD), kind="mergesort")
+    for k in range(n):
+        s = up[order[k]] * (1.0 + outward) + PAD
+        at[m + 1 + k], value[m + 1 + k], slope[m + 1 + k] = x, v, s
+        x += up_step[order[k]]
+        v += s * up_step[order[k]]
+        knots[m + 1 + k] = x
+    at[m + 1 + n], value[m + 1 + n] = x, v
+    slope[m + 1 + n] = last * (1.0 + outward) + PAD if last > 0.0 else 0.0
+    x, v = np.int64(0), 0.0
+    for k in range(m):
+        down[k] = max(down[k] * (1.0 - outward) - PAD, 0.0)
+    order = np.argsort(down, kind="mergesort")
+    for k in range(m):
+        s = down[order[k]]
+        at[m - k], value[m - k], slope[m - k] = x, v, s
+        x -= down_step[order[k]]
+        v -= s * down_step[order[k]]
+        knots[m - 1 - k] = x
+    at[0], value[0], slope[0] = x, v, max(first * (1.0 - outward) - PAD, 0.0)
+    allowance = 0.0
+    if n and m:
+        allowance = max(0.0, slope[m + 1] - slope[m]) * reach
+    return Envelope(knots, at, value, slope, SLACK + 2.0**-51 * (n + m), allowance)
+
+
+@njit(cache=True)
+def segment(e: Any, room: int) -> int:
+    """Index of the segment right of ``room``."""
+    lo, hi = 0, e.knots.size
+    while lo < hi:
+        mid = (lo + hi) >> 1
+        if e.knots[mid] <= room:
+            lo = mid + 1
+        else:
+            hi = mid
+    return lo
+
+
+@njit(cache=True)
+def bound_in(e: Any, k: int, value: float, room: int) -> float:
+    """``value - F(room)`` rounded down, ``room`` in segment ``k``."""
+    head = e.value[k]
+    tail = e.slope[k] * np.float64(room - e.at[k])
+    noise = abs(value) + abs(head) + abs(tail)
+    return (value - (head + tail)) - e.slack * noise
+
+
+@njit(cache=True)
+def class_envelope(ptr: Any, first: int, dw: Any, dc: Any, reach: float) -> Any:
+    """Return ``F`` of the classes from ``first`` on: see :mod:`.envelope`."""
+    begin, end = ptr[first], ptr[ptr.size - 1]
+    total = end - begin
+    up, down = np.empty(total), np.empty(total)
+    up_step, down_step = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
+    at, slope = np.empty(total + 1, dtype=np.int64), np.empty(total + 1)
+    n = m = rounds = 0
+    for t in range(first, ptr.size - 1):
+        zero = ptr[t]
+        while dw[zero] != 0:
+            zero += 1
+        size = zero - ptr[t] + 1
+        for a in range(size):
+            at[a] = ptr[t] + a
+        size, r = hull_points(dw, dc, at, size, slope)
+        rounds = max(rounds, r)
+        for a in range(size - 1):
+            down[m], down_step[m] = slope[a], dw[at[a + 1]] - dw[at[a]]
+            m += 1
+        size = ptr[t + 1] - zero
+        for a in range(size):
+            at[a] = zero + a
+        size, r = hull_points(dw, dc, at, size, slope)
+        rounds = max(rounds, r)
+        for a in range(size - 1):
+            up[n], up_step[n] = slope[a], dw[at[a + 1]] - dw[at[a]]
+            n += 1
+    return make_envelope(up[:n], up_step[:n], down[:m], down_step[:m], NO_SLOPE, 0.0, reach, rounds)
