@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from bitknap.problems.catalogue import Catalogue
 from bitknap.problems.errors import UnsupportedError
 
-from .kinds.base import LayerKind, Use
+from .kinds.base import Composite, LayerKind, Use
+from .kinds.linear import KIND as LINEAR
 
 KINDS = Catalogue("bitknap.sensitivity.kinds", "KIND", "kind of layer")
 
@@ -21,7 +23,7 @@ Run = Callable[[], Tensor]
 Visit = Callable[[LayerKind, Use, Run], Tensor]
 
 
-def _handlers() -> dict[Any, LayerKind]:
+def _handlers() -> dict[Any, LayerKind | Composite]:
     kinds = [KINDS.load(name) for name in KINDS.names()]
     return {function: kind for kind in kinds for function in kind.functions}
 
@@ -54,10 +56,19 @@ class Watch(TorchFunctionMode):
         kind = self._handlers.get(func)
         if kind is None:
             return func(*args, **keywords)
+        if isinstance(kind, Composite):
+            return kind.expand(self._linear, *args, **keywords)
         use = kind.bind(*args, **keywords)
-        if id(use.weight) not in self._weights:
+        if use is None or id(use.weight) not in self._weights:
             return func(*args, **keywords)
         return self._visit(kind, use, lambda: func(*args, **keywords))
+
+    def _linear(self, use: Use, bias: Tensor | None) -> Tensor:
+        def run() -> Tensor:
+            rows = getattr(use, "rows", slice(None))
+            return F.linear(use.inputs, use.weight[rows], bias)
+
+        return self._visit(LINEAR, use, run) if id(use.weight) in self._weights else run()
 
 
 class Substitute(Watch):
@@ -85,13 +96,19 @@ class Substitute(Watch):
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """No parameter requires a gradient inside; the flags are as before afterwards."""
+    """No parameter requires a gradient inside; the flags are as before afterwards.
+
+    The fused attention path is off as well: it hides its weights and rounds differently.
+    """
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    fused = torch.backends.mha.get_fastpath_enabled()
     try:
+        torch.backends.mha.set_fastpath_enabled(False)
         for parameter, _ in flags:
             parameter.requires_grad_(False)
         yield
     finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
 

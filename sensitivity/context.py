@@ -152,6 +152,37 @@ def default_forward(model: nn.Module, batch: Batch) -> Any:
 
 
 def cross_entropy(output: Any, batch: Batch) -> Tensor:
-    """Cross-entropy of each sample against ``batch[1]``, averaged over positions if any."""
-    losses = F.cross_entropy(output, batch[1], reduction="none")
+    """Cross-entropy of each sample against its label, averaged over positions if any.
+
+    Labels are ``batch[1]``, or the batch's entry ``labels`` or ``label`` when it is a dict.
+    """
+    losses = F.cross_entropy(logits(output), labels(batch), reduction="none")
     return losses.flatten(1).mean(dim=1) if losses.dim() > 1 else losses
+
+
+def logits(output: Any) -> Tensor:
+    """The tensor of class scores (N, C, ...): the output itself, its ``logits``, or its first."""
+    if isinstance(output, Mapping) and "logits" in output:
+        output = output["logits"]
+    if isinstance(output, tuple | list) and output:
+        output = output[0]
+    if not isinstance(output, Tensor):
+        raise UnsupportedError(
+            "the model's output must be a tensor, a tuple that starts with one, or a mapping with "
+            f"'logits', got {type(output).__name__}; pass forward= to extract it"
+        )
+    return output
+
+
+def labels(batch: Batch) -> Tensor:
+    """The labels of a batch."""
+    if isinstance(batch, Mapping):
+        found = next((batch[key] for key in ("labels", "label") if key in batch), None)
+    else:
+        found = batch[1] if isinstance(batch, tuple | list) and len(batch) > 1 else None
+    if not isinstance(found, Tensor):
+        raise UnsupportedError(
+            "the batch holds no labels at batch[1], batch['labels'] or batch['label']; "
+            "pass loss_fn=, or use a metric without labels"
+        )
+    return found

@@ -46,7 +46,7 @@ def discover_layers(model: nn.Module, objective: Callable[[], Tensor]) -> Discov
         objective: runs the model on one batch and returns one loss a sample, (N,).
 
     Raises:
-        UnsupportedError: no layer was found, or a layer's input has no sample dimension.
+        UnsupportedError: no layer was found.
     """
     names = _names(model)
     weights = {id(parameter): parameter for parameter in model.parameters()}
@@ -61,14 +61,17 @@ def discover_layers(model: nn.Module, objective: Callable[[], Tensor]) -> Discov
     with torch.no_grad(), Watch(weights, visit):
         samples = len(objective())
     layers = []
+    ignored = {
+        names[key][0]: "not used as a layer's weight in the traced pass"
+        for key, weight in weights.items()
+        if weight.dim() > 1 and key not in seen
+    }
     for key, uses in seen.items():
         first, *others = names[key]
-        for _, _, rows in uses:
-            if rows % samples:
-                raise UnsupportedError(
-                    f"layer {_layer_name(first)} receives {rows} rows for {samples} samples; the "
-                    "first dimension must run over samples"
-                )
+        odd = next((rows for _, _, rows in uses if rows % samples), None)
+        if odd is not None:
+            ignored[first] = f"its input has {odd} rows for {samples} samples"
+            continue
         weight = weights[key]
         info = LayerInfo(
             name=_layer_name(first),
@@ -82,12 +85,11 @@ def discover_layers(model: nn.Module, objective: Callable[[], Tensor]) -> Discov
         )
         layers.append(Layer(info, weight))
     if not layers:
-        raise UnsupportedError("the traced forward pass used no convolution or linear weight")
-    ignored = {
-        names[key][0]: "not used as a layer's weight in the traced pass"
-        for key, weight in weights.items()
-        if weight.dim() > 1 and key not in seen
-    }
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in ignored.items())
+        raise UnsupportedError(
+            "the traced forward pass used no weight of a layer that can be quantized"
+            + (f" ({reasons})" if reasons else "")
+        )
     return Discovery(tuple(layers), ignored, samples)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK_FLOATS = 1 << 18
-"""Floats of scratch on a CPU (1 MB in float32): per-sample gradients stay in the cache."""
+CHUNK_FLOATS = 1 << 19
+"""Floats of scratch on a CPU (2 MB in float32): per-sample gradients stay in the cache."""
 
 CHUNK_FLOATS_CUDA = 1 << 26
 """Floats of scratch on a GPU (256 MB in float32)."""
@@ -60,14 +60,33 @@ class LayerKind:
     Args:
         name: e.g. ``conv``.
         functions: functions as ``TorchFunctionMode`` sees them.
-        bind: takes the call's arguments and gives a `Use`.
+        bind: takes the call's arguments and gives a `Use`, or None when it is no such layer.
         channel_dim: dimension of the weight that indexes output channels.
     """
 
     name: str
     functions: tuple[Callable[..., Any], ...]
-    bind: Callable[..., Use]
+    bind: Callable[..., Use | None]
     channel_dim: int = 0
+
+
+Linear = Callable[[Use, Tensor | None], Tensor]
+"""Runs and shows a linear use ``use.inputs @ weight.T + bias``."""
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A function that hides linear layers: it is run as an equal one that shows them.
+
+    Args:
+        name: e.g. ``attention``.
+        functions: functions as ``TorchFunctionMode`` sees them.
+        expand: takes a `Linear` and the call's arguments and gives the call's result.
+    """
+
+    name: str
+    functions: tuple[Callable[..., Any], ...]
+    expand: Callable[..., Any]
 
 
 def chunk_floats(tensor: Tensor) -> int:

@@ -146,19 +146,20 @@ def bind(
     """Read the arguments of ``conv1d``, ``conv2d`` or ``conv3d``."""
     spatial = weight.dim() - 2
     inputs = input if input.dim() == weight.dim() else input.unsqueeze(0)
-    spread = _tuple(dilation, spatial)
+    steps = spread(dilation, spatial)
     if padding == "same":
-        total = [d * (k - 1) for d, k in zip(spread, weight.shape[2:], strict=True)]
+        total = [d * (k - 1) for d, k in zip(steps, weight.shape[2:], strict=True)]
         if any(amount % 2 for amount in total):
             sides = [(amount // 2, amount - amount // 2) for amount in reversed(total)]
             inputs, total = F.pad(inputs, [p for pair in sides for p in pair]), [0] * spatial
         pads = tuple(amount // 2 for amount in total)
     else:
-        pads = (0,) * spatial if isinstance(padding, str) else _tuple(padding, spatial)
-    return ConvUse(inputs, weight, _tuple(stride, spatial), pads, spread, groups)
+        pads = (0,) * spatial if isinstance(padding, str) else spread(padding, spatial)
+    return ConvUse(inputs, weight, spread(stride, spatial), pads, steps, groups)
 
 
-def _tuple(value: int | Sequence[int], length: int) -> tuple[int, ...]:
+def spread(value: int | Sequence[int], length: int) -> tuple[int, ...]:
+    """One value a spatial dimension."""
     if isinstance(value, int):
         return (value,) * length
     return tuple(value) if len(value) == length else tuple(value) * length

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bitknap.sensitivity import LayerInfo
+
 
 class Convolutions(nn.Module):
     """Every shape of 2-d convolution, one of them used twice, and a linear layer."""
@@ -83,23 +85,107 @@ def sequences() -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
 def reference_scores(
     model: nn.Module,
     batches: list[tuple[Tensor, Tensor]],
-    parameters: list[str],
-    quantize: Callable[[Tensor, int], Tensor],
+    layers: tuple[LayerInfo, ...],
+    quantize: Callable[..., Tensor],
     bits: tuple[int, ...],
     value: Callable[[Any, Tensor], Tensor] = lambda output, y: F.cross_entropy(output, y),
 ) -> Tensor:
     """<grad_w value_n, Q_b(w) - w>, one sample at a time with plain autograd."""
     rows = []
-    named = dict(model.named_parameters())
+    weights = [model.get_parameter(layer.parameter) for layer in layers]
+    moves = [
+        [quantize(w.detach(), b, dim=layer.channel_dim) - w.detach() for b in bits]
+        for w, layer in zip(weights, layers, strict=True)
+    ]
     for x, y in batches:
         for n in range(len(x)):
-            loss = value(model(x[n : n + 1]), y[n : n + 1])
-            grads = torch.autograd.grad(loss, [named[name] for name in parameters])
+            loss = value(logits(model(x[n : n + 1])), y[n : n + 1])
+            grads = torch.autograd.grad(loss, weights)
             rows.append(
                 [
-                    float((grad * (quantize(named[name].data, b) - named[name].data)).sum())
-                    for name, grad in zip(parameters, grads, strict=True)
-                    for b in bits
+                    float((grad * move).sum())
+                    for grad, several in zip(grads, moves, strict=True)
+                    for move in several
                 ]
             )
     return torch.tensor(rows, dtype=torch.float64)
+
+
+class Upsampling(nn.Module):
+    """Transposed convolutions in 1 to 3 dimensions, in nested containers, output in a dict."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stages = nn.ModuleDict(
+            {
+                "line": nn.Sequential(nn.ConvTranspose1d(4, 4, 3, stride=2, groups=2), nn.Tanh()),
+                "plane": nn.ModuleList(
+                    [nn.ConvTranspose2d(4, 3, (3, 2), padding=1, stride=2, output_padding=(1, 0))]
+                ),
+                "volume": nn.ConvTranspose3d(3, 2, 2, dilation=2),
+            }
+        )
+        self.head = nn.Linear(2, 3)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        x = self.stages["line"](x)
+        x = torch.tanh(self.stages["plane"][0](x[:, :, :, None].expand(-1, -1, -1, 3)))
+        x = self.stages["volume"](x[..., None].tanh())
+        return {"logits": self.head(x.mean(dim=(2, 3, 4))), "features": x}
+
+
+class Attention(nn.Module):
+    """Embedding with padding, packed and separate projections, x W products, a tied head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(3, 6, padding_idx=1)
+        self.place = nn.Parameter(torch.randn(4, 6))
+        self.itself = nn.MultiheadAttention(6, 2, batch_first=True)
+        self.across = nn.MultiheadAttention(6, 3)
+        self.apart = nn.MultiheadAttention(6, 1, kdim=4, vdim=5, bias=False, batch_first=True)
+        self.block = nn.TransformerEncoderLayer(6, 2, 8, dropout=0.0, batch_first=True)
+        self.product = nn.Parameter(torch.randn(6, 4))
+        self.added = nn.Parameter(torch.randn(4, 6))
+        self.bias = nn.Parameter(torch.randn(6))
+        with torch.no_grad():
+            self.embed.weight.normal_()
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.embed(tokens) + self.place
+        x = x + self.itself(x, x, x, key_padding_mask=tokens == 2)[0]
+        swapped = x.transpose(0, 1)
+        x = self.across(swapped, swapped * 2, swapped - 1, need_weights=False)[0].transpose(0, 1)
+        narrow = torch.tanh(x @ self.product)
+        wide = torch.addmm(self.bias, narrow.reshape(-1, 4), self.added).reshape(x.shape)
+        x = self.apart(wide, narrow, x[:, :, :5])[0]
+        x = self.block(x)
+        return nn.functional.linear(x.mean(dim=1), self.embed.weight), x
+
+
+def upsampling() -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
+    return prepared(Upsampling, (4, 3))
+
+
+def attention() -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
+    model, batches = prepared(Attention, (4,))
+    for module in model.modules():
+        if isinstance(module, nn.MultiheadAttention):
+            for parameter in module.parameters():
+                nn.init.normal_(parameter, std=0.5)
+    draw = torch.Generator().manual_seed(3)
+    tokens = [torch.randint(3, x.shape, generator=draw) for x, _ in batches]
+    for rows in tokens:
+        rows[:, 0] = 0
+    return model, [(rows, y) for rows, (_, y) in zip(tokens, batches, strict=True)]
+
+
+NETWORKS = [convolutions, sequences, upsampling, attention]
+"""Every kind of layer in a few small networks."""
+
+
+def logits(output: Any) -> Tensor:
+    """What the loss is computed from."""
+    if isinstance(output, dict):
+        return output["logits"]
+    return output[0] if isinstance(output, tuple) else output
