@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from bitknap.problems.errors import DataError, UnsupportedError
+from bitknap.problems.errors import DataError
 
 from .capture import frozen
+from .checks import refuse_training, refuse_unfit
 from .context import (
     Batch,
     Context,
@@ -86,6 +87,7 @@ def sensitivity_table(
         context = Context(model, found.layers, data, run, loss, widths, quantizer, seed)
         if progress is not None:
             context.progress = progress
+        refuse_unfit(context)
         results: dict[str, MetricResult] = {}
         seconds: dict[str, float] = {}
         for name, metric in chosen.items():
@@ -132,17 +134,6 @@ def table_provenance(
         "seed": seed,
         "versions": versions(),
     }
-
-
-def refuse_training(model: nn.Module) -> None:
-    """Refuse a model with any module in training mode."""
-    training = next((name for name, module in model.named_modules() if module.training), None)
-    if training is not None:
-        where = f"its module {training!r}" if training else "it"
-        raise UnsupportedError(
-            f"the model must be in evaluation mode, but {where} is in training mode; "
-            "call model.eval() first"
-        )
 
 
 def _check_bits(bits: Sequence[int]) -> tuple[int, ...]:

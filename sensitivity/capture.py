@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -130,7 +130,10 @@ def backward_through(
     objective: Callable[[], Tensor],
     weights: Mapping[int, Tensor],
     consume: Callable[[Use, Tensor, int], None],
-) -> Tensor:
+    *,
+    sample: int | None = None,
+    wanted: Sequence[Tensor] = (),
+) -> tuple[Tensor, Sequence[Tensor | None]]:
     """One forward and one backward; ``consume`` sees each use and its output's gradient.
 
     Gradients run to the outputs of the watched uses only: no weight gradient is computed.
@@ -140,8 +143,11 @@ def backward_through(
         weights: the watched parameters by id.
         consume: called with the use, the gradient and N during the backward pass, last use first.
 
+        sample: take the gradient of this sample's value alone, not of the sum.
+        wanted: tensors whose own gradient is wanted too.
+
     Returns:
-        (N,) values of the objective, detached.
+        (N,) values of the objective, detached, and the wanted gradients.
     """
     device = next(iter(weights.values())).device
     anchor = torch.zeros((), device=device, requires_grad=True)
@@ -173,5 +179,8 @@ def backward_through(
             raise UnsupportedError(
                 "the loss does not depend on any quantizable layer; is it computed under no_grad?"
             )
-        torch.autograd.grad(values, [anchor], torch.ones_like(values), allow_unused=True)
-    return values.detach()
+        pick = torch.ones_like(values)
+        if sample is not None:
+            pick.zero_()[sample] = 1
+        grads = torch.autograd.grad(values, [anchor, *wanted], pick, allow_unused=True)
+    return values.detach(), grads[1:]

@@ -125,7 +125,7 @@ class Context:
             index = place[id(use.weight)]
             pending.append((index, use.scores(grad, self.delta(index), samples)))
 
-        values = backward_through(objective, self.weights, consume)
+        values, _ = backward_through(objective, self.weights, consume)
         kind = torch.promote_types(values.dtype, torch.float32)
         table = torch.zeros(len(values), self.items, dtype=kind, device=values.device)
         for index, scores in pending:

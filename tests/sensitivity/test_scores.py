@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import nn
 
-from bitknap.problems.errors import DataError, UnsupportedError
 from bitknap.sensitivity import Quantizer, quantized_copy, sensitivity_table
 
 from .networks import NETWORKS, logits, reference_scores, sequences
@@ -95,27 +94,3 @@ def test_the_model_is_left_as_it_was():
     assert {name: p.requires_grad for name, p in model.named_parameters()} == flags
     assert all(p.grad is None for p in model.parameters())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "words"),
-    [
-        ({"training": "line"}, UnsupportedError, "module 'line' is in training mode"),
-        ({"loss_fn": lambda out, batch: out.mean()}, UnsupportedError, "one loss a sample"),
-        ({"loss_fn": lambda out, b: out.detach()[:, 0]}, UnsupportedError, "does not depend"),
-        ({"batches": []}, DataError, "no calibration batches"),
-        ({"bits": (4, 2)}, DataError, "strictly increasing"),
-        ({"bits": (1, 2)}, DataError, "from 2 to 16"),
-        ({"metrics": ("magic",)}, UnsupportedError, "no metric is named 'magic'"),
-        ({"nan": "mix"}, DataError, "layer mix: a weight holds NaN"),
-    ],
-)
-def test_refusals(change, error, words):
-    model, batches = sequences()
-    if "training" in change:
-        model.get_submodule(change.pop("training")).train()
-    if "nan" in change:
-        model.get_submodule(change.pop("nan")).weight.data[0, 0] = float("nan")
-    batches = change.pop("batches", batches)
-    with pytest.raises(error, match=words):
-        sensitivity_table(model, batches, **change)
