@@ -1,0 +1,106 @@
+"""Simulated annealing, a baseline: random single and paired changes that stay feasible."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from bitknap.problems import Instance, IntArray
+
+from ..base import Limits, Outcome, Status
+from ..local import improve, lightest, repair
+
+
+@dataclass(frozen=True)
+class Annealing:
+    """Accept a dearer neighbour with probability exp(-rise / temperature).
+
+    A neighbour takes another item in one class or, every second time, in two, so that one class
+    can give what another takes. Neighbours beyond a capacity are refused. The temperature falls
+    geometrically from the mean cost spread of a class by ``cooling``. The lightest choice, improved
+    by single moves, is the start; the best choice met is improved again in the end.
+
+    Args:
+        sweeps: neighbours tried a class.
+        cooling: last temperature over the first.
+        seed: of the random moves.
+
+    References:
+        S. Kirkpatrick, C. Gelatt, M. Vecchi, Science 220 (1983), 671-680.
+    """
+
+    sweeps: int = 1000
+    cooling: float = 1e-4
+    seed: int = 0
+
+    exact: ClassVar[bool] = False
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    def supports(self, instance: Instance) -> str | None:
+        """Every instance."""
+        return None
+
+    def solve(self, instance: Instance, limits: Limits) -> Outcome:
+        """Anneal from the lightest choice, repaired where it does not fit and improved."""
+        start = repair(instance, lightest(instance))
+        if start is None:
+            return Outcome(Status.NO_SOLUTION, stats={"moves": 0})
+        best, moves = self._anneal(instance, improve(instance, start), limits)
+        return Outcome(Status.FEASIBLE, improve(instance, best), stats={"moves": moves})
+
+    def _anneal(self, instance: Instance, start: IntArray, limits: Limits) -> tuple[IntArray, int]:
+        deadline = math.inf if limits.time is None else time.perf_counter() + limits.time
+        total = self.sweeps * len(instance)
+        if limits.states is not None:
+            total = min(total, limits.states)
+        moving = np.flatnonzero(instance.sizes > 1)
+        if not moving.size or not total:
+            return start, 0
+        rng = np.random.default_rng(self.seed)
+        costs, weights = instance.cost.tolist(), instance.weight.T.tolist()
+        offsets, sizes = instance.offsets.tolist(), instance.sizes.tolist()
+        room = (instance.capacity - instance.usage(start)).tolist()
+        at = instance.positions(start).tolist()
+        gone, least, best = 0.0, 0.0, list(at)
+        temperature = _spread(instance)
+        factor = self.cooling ** (1.0 / total)
+        for done in range(0, total, 1024):
+            if time.perf_counter() > deadline:
+                return np.array(best) - instance.offsets[:-1], done
+            block = min(1024, total - done)
+            owners = moving[rng.integers(0, moving.size, (block, 2))].tolist()
+            draws = rng.random((block, 4)).tolist()
+            for (first, second), (one, two, pair, accept) in zip(owners, draws, strict=True):
+                temperature *= factor
+                to = {first: offsets[first] + int(one * sizes[first])}
+                if pair < 0.5:
+                    to[second] = offsets[second] + int(two * sizes[second])
+                rise = sum([costs[j] - costs[at[i]] for i, j in to.items()])
+                if rise > 0.0 and accept >= math.exp(max(-rise / temperature, -700.0)):
+                    continue
+                left = [
+                    r - sum([weights[j][k] - weights[at[i]][k] for i, j in to.items()])
+                    for k, r in enumerate(room)
+                ]
+                if min(left) < 0:
+                    continue
+                for i, j in to.items():
+                    at[i] = j
+                room, gone = left, gone + rise
+                if gone < least:
+                    least, best = gone, list(at)
+        return np.array(best) - instance.offsets[:-1], total
+
+
+def _spread(instance: Instance) -> float:
+    """Mean difference of dearest and cheapest item over the classes, at least the least float."""
+    starts = instance.offsets[:-1]
+    spread = np.maximum.reduceat(instance.cost, starts) - np.minimum.reduceat(instance.cost, starts)
+    return max(float(spread.mean()), 1e-300)
+
+
+SOLVER = Annealing()

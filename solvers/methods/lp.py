@@ -1,0 +1,61 @@
+"""Linear relaxation by convex hulls, rounded down: a bound and a choice in one sort."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from bitknap.problems import Instance
+
+from ..base import Limits, Outcome, Status
+from ..core.relaxation import relax
+from ..dual import dual_bound
+
+
+@dataclass(frozen=True)
+class LinearRelaxation:
+    """Take the hull steps of all classes by falling slope until the capacity is met.
+
+    Only the class of the last step is fractional. Its share is rounded down, which is feasible;
+    the step's slope is the price of the capacity, whose dual value is the relaxation's optimum
+    and the bound.
+
+    Args:
+        complete: go on past the break step with the steps that still fit.
+
+    Complexity: O(n log n).
+
+    References:
+        P. Sinha, A. Zoltners, Operations Research 27 (1979), 503-515; E. Zemel, Operations
+        Research 28 (1980), 1412-1423; M. Dyer, Math. Programming 29 (1984), 57-63, for the same
+        in linear time.
+    """
+
+    complete: bool = False
+
+    exact: ClassVar[bool] = False
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    def supports(self, instance: Instance) -> str | None:
+        """One resource only."""
+        return None if instance.n_resources == 1 else "the hulls know one resource only"
+
+    def solve(self, instance: Instance, limits: Limits) -> Outcome:
+        """Relax, round down, evaluate the dual at the break slope."""
+        relaxed = relax(
+            instance.offsets, instance.cost, instance.weight[0], int(instance.capacity[0])
+        )
+        at = relaxed.base.copy()
+        if self.complete:
+            for i, position in relaxed.completion:
+                at[i] = position
+        choice = relaxed.item[at] - instance.offsets[:-1]
+        multiplier = np.array([relaxed.multiplier])
+        stats = {"hull_items": relaxed.hull_size, "undominated_items": len(relaxed.item)}
+        bound = dual_bound(instance, multiplier)
+        return Outcome(Status.FEASIBLE, choice, bound, multiplier=multiplier, stats=stats)
+
+
+SOLVER = LinearRelaxation()
