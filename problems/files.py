@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -303,7 +304,7 @@ def _from_npz(data: bytes) -> Instance:
         if arrays[key].dtype.kind != kind:
             kinds = "floats" if kind == "f" else "integers"
             raise InstanceError(f"the array {key!r} must hold {kinds}, got {arrays[key].dtype}")
-    names = [str(name) for name in arrays["class_names"]]
+    names = arrays["class_names"].astype(str).tolist()
     return Instance(
         name=_text(header.get("name"), "name"),
         offsets=arrays["offsets"],
@@ -311,7 +312,8 @@ def _from_npz(data: bytes) -> Instance:
         weight=arrays["weight"],
         capacity=arrays["capacity"],
         class_names=tuple(names),
-        labels=tuple(str(label) for label in arrays["labels"]),
+        # Interned, a million layers with eight labels hold eight strings.
+        labels=tuple(map(sys.intern, arrays["labels"].astype(str).tolist())),
         resources=tuple(_strings(header.get("resources"), "resources")),
         ties=_tie_indices(header.get("ties", []), names),
         source=_text(header.get("source", ""), "source"),
