@@ -10,7 +10,7 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow lint types check format bench smoke setup data clean
+.PHONY: demo test test-slow lint types check format bench smoke readme setup data clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
 	$(BIN)/bitknap run --out $(OUT)
@@ -39,6 +39,9 @@ bench: setup ## pytest-benchmark files, saved for `pytest-benchmark compare`
 
 smoke: setup data ## a small main job from end to end
 	$(BIN)/bitknap run --samples 64 --metric fisher --metric weight_mse --budget 3 --out runs/smoke
+
+readme: setup ## fill the README's results from the demo's run
+	$(BIN)/python -m bitknap.bench.readme $(OUT) README.md
 
 setup: $(STAMP)
 
