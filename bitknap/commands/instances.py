@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(help="A shipped instance, or an instance file.")
+        str | None, typer.Argument(help="A shipped instance, or a file (.json, .npz, .txt).")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write it to this file (.json, .npz).")] = None,
     published: Annotated[

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..files import load_instance
 from ..instance import Instance
+from ..readers import read_mmkp
 
 FOLDER = Path(__file__).parent
 
@@ -40,12 +41,16 @@ def library_instance(name: str) -> Instance:
 def find_instance(text: str) -> Instance:
     """The instance in a file, or the shipped one of that name.
 
+    A file ending in ``.txt`` is read by :func:`bitknap.problems.readers.read_mmkp`.
+
     Raises:
         InstanceError: the file is missing or malformed.
         DataError: neither a file nor a shipped instance has that name.
     """
     if text in library_names() and not Path(text).exists():
         return library_instance(text)
+    if Path(text).suffix == ".txt":
+        return read_mmkp(text)
     if Path(text).exists() or Path(text).suffix in (".json", ".npz"):
         return load_instance(text)
     return library_instance(text)
