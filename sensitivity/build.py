@@ -12,19 +12,10 @@ from torch import nn
 
 from bitknap.problems.errors import DataError
 
+from .batches import Batch, confidence_loss, cross_entropy, default_forward, per_sample
 from .capture import frozen
 from .checks import refuse_training, refuse_unfit
-from .context import (
-    Batch,
-    Context,
-    Forward,
-    LossFn,
-    MetricResult,
-    Progress,
-    cross_entropy,
-    default_forward,
-    per_sample,
-)
+from .context import Context, Forward, LossFn, Metric, MetricResult, Progress
 from .layers import Discovery, discover_layers
 from .metrics import METRICS
 from .provenance import hash_data, hash_model, versions
@@ -39,7 +30,7 @@ def sensitivity_table(
     model: nn.Module,
     batches: Iterable[Batch],
     *,
-    metrics: Sequence[str] = ("fisher",),
+    metrics: Sequence[str | Metric] = ("fisher",),
     bits: Sequence[int] = (2, 3, 4, 5, 6, 8),
     loss_fn: LossFn | None = None,
     forward: Forward | None = None,
@@ -55,9 +46,11 @@ def sensitivity_table(
     Args:
         model: in evaluation mode.
         batches: calibration data, read once and kept.
-        metrics: names of metrics, see ``METRICS.names()``.
+        metrics: names of metrics, see ``METRICS.names()``, or metrics with other parameters,
+            e.g. ``dataclasses.replace(METRICS.load("hawq_v2"), draws=200)``.
         bits: candidate weight bit-widths, increasing, each 2..16.
-        loss_fn: ``loss_fn(output, batch)`` -> (N,) losses; default cross-entropy with batch[1].
+        loss_fn: ``loss_fn(output, batch)`` -> (N,) losses; default cross-entropy with the labels
+            batch[1] or batch["labels"], which metrics that need no loss can do without.
         forward: ``forward(model, batch)`` -> output; default ``model(batch[0])``.
         quantizer: default symmetric, per channel, least squared error.
         seed: of the metrics that draw numbers.
@@ -74,17 +67,20 @@ def sensitivity_table(
         >>> table.layers[0].name, table.labels
         ('1', ('2', '3', '4', '5', '6', '8'))
     """
-    chosen = {name: METRICS.load(name) for name in metrics}
+    chosen = _chosen(metrics)
     widths = _check_bits(bits)
     quantizer = quantizer or Quantizer()
     data = list(batches)
     refuse_training(model)
     if not data:
         raise DataError("there are no calibration batches; at least one is needed")
-    run, loss = forward or default_forward, loss_fn or cross_entropy
+    run = forward or default_forward
+    needs_labels = any(metric.uses_loss for metric in chosen.values())
+    loss = loss_fn or (cross_entropy if needs_labels else confidence_loss)
     with frozen(model):
         found = discover_layers(model, lambda: per_sample(loss(run(model, data[0]), data[0])))
         context = Context(model, found.layers, data, run, loss, widths, quantizer, seed)
+        context.metrics = tuple(chosen.values())
         if progress is not None:
             context.progress = progress
         refuse_unfit(context)
@@ -108,6 +104,12 @@ def sensitivity_table(
         metric_cost={
             name: {"seconds": seconds[name], "passes": float(result.passes)}
             for name, result in results.items()
+        },
+        errors={n: result.error for n, result in results.items() if result.error is not None},
+        interactions={
+            name: result.interactions
+            for name, result in results.items()
+            if result.interactions is not None
         },
         provenance={
             **table_provenance(model, data, widths, quantizer, seed),
@@ -134,6 +136,11 @@ def table_provenance(
         "seed": seed,
         "versions": versions(),
     }
+
+
+def _chosen(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
+    found = [METRICS.load(metric) if isinstance(metric, str) else metric for metric in metrics]
+    return {metric.name: metric for metric in found}
 
 
 def _check_bits(bits: Sequence[int]) -> tuple[int, ...]:

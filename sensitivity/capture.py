@@ -72,11 +72,16 @@ class Watch(TorchFunctionMode):
 
 
 class Substitute(Watch):
-    """Runs the network with other values in place of one parameter, which stays untouched."""
+    """Runs the network with other values in place of some parameters, which stay untouched.
 
-    def __init__(self, weight: Tensor, value: Tensor) -> None:
-        super().__init__({id(weight): weight}, lambda kind, use, run: run())
-        self._value = value
+    Args:
+        values: the parameter and the value that stands in for it, by the parameter's id.
+    """
+
+    def __init__(self, values: Mapping[int, tuple[Tensor, Tensor]]) -> None:
+        weights = {key: weight for key, (weight, _) in values.items()}
+        super().__init__(weights, lambda kind, use, run: run())
+        self._values = values
 
     def __torch_function__(
         self,
@@ -91,7 +96,7 @@ class Substitute(Watch):
         return func(*args, **(kwargs or {}))
 
     def _swap(self, item: Any) -> Any:
-        return self._value if id(item) in self._weights else item
+        return self._values[id(item)][1] if id(item) in self._values else item
 
 
 @contextmanager

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from bitknap.problems.errors import DataError, UnsupportedError
 
+from .batches import Batch, cut
 from .capture import backward_through
-from .context import Batch, Context
+from .context import Context
 from .kinds.base import Use
 
 _TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3}
@@ -59,14 +57,14 @@ def refuse_unfit(context: Context) -> None:
             f"two runs on the same batch give losses up to {gap:.2g} apart; switch off dropout and "
             "other randomness"
         )
-    _refuse_mixed_or_hidden(context, _cut(batch, len(first), 2))
+    _refuse_mixed_or_hidden(context, cut(batch, len(first), 2))
 
 
 def _refuse_mixed_or_hidden(context: Context, batch: Batch) -> None:
     """One backward pass from the first sample's loss alone, weights taking gradients."""
     names = {id(layer.weight): layer.info.name for layer in context.layers}
     scores = {key: torch.zeros(len(context.bits), dtype=torch.float64) for key in names}
-    index = {id(layer.weight): number for number, layer in enumerate(context.layers)}
+    index = context.place
 
     def consume(use: Use, grad: Tensor, samples: int) -> None:
         key = id(use.weight)
@@ -114,31 +112,3 @@ def _compare(context: Context, number: int, scores: Tensor, gradient: Tensor | N
 
 def _tolerance(tensor: Tensor) -> float:
     return _TOLERANCE.get(tensor.dtype, _ROUGH)
-
-
-def _cut(batch: Batch, samples: int, count: int) -> Batch:
-    """The first samples of a batch whose every tensor runs over samples, else all of it."""
-    tensors = list(_tensors(batch))
-    if not tensors or any(t.dim() == 0 or len(t) != samples for t in tensors):
-        return batch
-    return _first(batch, count)
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, Mapping):
-        return [tensor for item in value.values() for tensor in _tensors(item)]
-    if isinstance(value, tuple | list):
-        return [tensor for item in value for tensor in _tensors(item)]
-    return []
-
-
-def _first(value: Any, count: int) -> Any:
-    if isinstance(value, Tensor):
-        return value[:count]
-    if isinstance(value, Mapping):
-        return {key: _first(item, count) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_first(item, count) for item in value]
-    return value

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bitknap.problems.errors import DataError, UnsupportedError
+from bitknap.problems.errors import DataError
 
+from .batches import Batch, per_sample
 from .capture import backward_through
 from .kinds.base import Use
 from .layers import Layer
 from .quantizers import Quantizer
 
-Batch = Any
 Forward = Callable[[nn.Module, Batch], Any]
 LossFn = Callable[[Any, Batch], Tensor]
 Progress = Callable[[str, int, int], None]
@@ -34,11 +33,42 @@ class MetricResult:
         omega: (n,) float64, one value an item.
         scores: (N, n) per-sample scores, or None.
         passes: sweeps over the data, a forward or a backward pass counting one.
+        error: (n,) standard error of Omega where it does not follow from scores.
+        interactions: (n, n) changes beyond the sum for pairs of items, where measured.
     """
 
     omega: NDArray[np.float64]
     scores: NDArray[np.floating[Any]] | None
     passes: float
+    error: NDArray[np.float64] | None = None
+    interactions: NDArray[np.float64] | None = None
+
+
+class Metric(Protocol):
+    """A way to predict what quantizing a layer costs: a frozen dataclass, its parameters fields."""
+
+    @property
+    def name(self) -> str:
+        """Name, equal to the file's stem."""
+
+    @property
+    def passes(self) -> str:
+        """Cost in words: forward and backward passes over the data."""
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether per-sample scores come with it."""
+
+    @property
+    def statistic(self) -> str:
+        """How Omega arises from the scores; see `SensitivityTable`."""
+
+    @property
+    def uses_loss(self) -> bool:
+        """Whether the loss, and so labels, are needed."""
+
+    def compute(self, context: Context) -> MetricResult:
+        """Omega of every item."""
 
 
 @dataclass(eq=False)
@@ -55,6 +85,7 @@ class Context:
         quantizer: gives the perturbations dw = Q_b(w) - w.
         seed: of everything random.
         progress: called with (what, done, total).
+        metrics: the metrics of the table, so that they can share passes.
     """
 
     model: nn.Module
@@ -66,6 +97,8 @@ class Context:
     quantizer: Quantizer
     seed: int = 0
     progress: Progress = lambda what, done, total: None
+    metrics: Sequence[Metric] = ()
+    measured: dict[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
     _deltas: dict[int, Tensor] = field(default_factory=dict)
     _passes: dict[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
 
@@ -78,6 +111,11 @@ class Context:
     def weights(self) -> Mapping[int, Tensor]:
         """The layers' weights by id."""
         return {id(layer.weight): layer.weight for layer in self.layers}
+
+    @property
+    def place(self) -> Mapping[int, int]:
+        """Index of each layer by its weight's id."""
+        return {id(layer.weight): index for index, layer in enumerate(self.layers)}
 
     def columns(self, layer: int) -> slice:
         """The items of a layer."""
@@ -118,7 +156,7 @@ class Context:
 
     def scores(self, objective: Callable[[], Tensor]) -> NDArray[np.floating[Any]]:
         """(N, n) scores s_{n,(l,b)} = <grad_{w_l} value_n, dw_{l,b}> of one batch."""
-        place = {id(layer.weight): index for index, layer in enumerate(self.layers)}
+        place = self.place
         pending: list[tuple[int, Tensor]] = []
 
         def consume(use: Use, grad: Tensor, samples: int) -> None:
@@ -131,58 +169,3 @@ class Context:
         for index, scores in pending:
             table[:, self.columns(index)] += scores
         return table.cpu().numpy()
-
-
-def per_sample(losses: Tensor) -> Tensor:
-    """The losses, checked to be one a sample."""
-    if not isinstance(losses, Tensor) or losses.dim() != 1:
-        got = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
-        raise UnsupportedError(
-            f"the loss function must return one loss a sample, a tensor of shape (N,), got {got}; "
-            "use reduction='none' and average over everything but the samples"
-        )
-    return losses
-
-
-def default_forward(model: nn.Module, batch: Batch) -> Any:
-    """``model(batch[0])`` for a pair, ``model(**batch)`` for a dict, ``model(batch)`` else."""
-    if isinstance(batch, Mapping):
-        return model(**batch)
-    return model(batch[0]) if isinstance(batch, tuple | list) else model(batch)
-
-
-def cross_entropy(output: Any, batch: Batch) -> Tensor:
-    """Cross-entropy of each sample against its label, averaged over positions if any.
-
-    Labels are ``batch[1]``, or the batch's entry ``labels`` or ``label`` when it is a dict.
-    """
-    losses = F.cross_entropy(logits(output), labels(batch), reduction="none")
-    return losses.flatten(1).mean(dim=1) if losses.dim() > 1 else losses
-
-
-def logits(output: Any) -> Tensor:
-    """The tensor of class scores (N, C, ...): the output itself, its ``logits``, or its first."""
-    if isinstance(output, Mapping) and "logits" in output:
-        output = output["logits"]
-    if isinstance(output, tuple | list) and output:
-        output = output[0]
-    if not isinstance(output, Tensor):
-        raise UnsupportedError(
-            "the model's output must be a tensor, a tuple that starts with one, or a mapping with "
-            f"'logits', got {type(output).__name__}; pass forward= to extract it"
-        )
-    return output
-
-
-def labels(batch: Batch) -> Tensor:
-    """The labels of a batch."""
-    if isinstance(batch, Mapping):
-        found = next((batch[key] for key in ("labels", "label") if key in batch), None)
-    else:
-        found = batch[1] if isinstance(batch, tuple | list) and len(batch) > 1 else None
-    if not isinstance(found, Tensor):
-        raise UnsupportedError(
-            "the batch holds no labels at batch[1], batch['labels'] or batch['label']; "
-            "pass loss_fn=, or use a metric without labels"
-        )
-    return found

@@ -26,7 +26,8 @@ def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
 
     Two members are JSON text as bytes: ``header`` (layers, labels, statistics, provenance) and
     ``times`` (seconds a metric took), the only one that differs between equal runs. The others
-    are arrays: ``offsets``, ``bits``, ``cost/<resource>``, ``omega/<metric>``, ``scores/<metric>``.
+    are arrays: ``offsets``, ``bits``, ``cost/<resource>``, ``omega/<metric>``, ``scores/<metric>``,
+    ``error/<metric>``, ``interactions/<metric>``.
     """
     header = {
         "format": FORMAT,
@@ -35,6 +36,8 @@ def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
         "resources": list(table.costs),
         "metrics": list(table.omega),
         "statistics": dict(table.statistics),
+        "errors": list(table.errors),
+        "interactions": list(table.interactions),
         "passes": {name: cost["passes"] for name, cost in table.metric_cost.items()},
         "provenance": dict(table.provenance),
     }
@@ -45,7 +48,14 @@ def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
         "offsets": table.offsets,
         "bits": table.bits,
     }
-    for folder, group in (("cost", table.costs), ("omega", table.omega), ("scores", table.scores)):
+    groups = {
+        "cost": table.costs,
+        "omega": table.omega,
+        "scores": table.scores,
+        "error": table.errors,
+        "interactions": table.interactions,
+    }
+    for folder, group in groups.items():
         arrays |= {f"{folder}/{name}": array for name, array in group.items()}
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
@@ -108,6 +118,8 @@ def _build(
         omega={name: arrays[f"omega/{name}"] for name in header["metrics"]},
         scores={name: arrays[f"scores/{name}"] for name in header["statistics"]},
         statistics=header["statistics"],
+        errors={name: arrays[f"error/{name}"] for name in header["errors"]},
+        interactions={name: arrays[f"interactions/{name}"] for name in header["interactions"]},
         metric_cost={name: {"seconds": times[name], "passes": passes[name]} for name in passes},
         provenance=header["provenance"],
     )

@@ -18,8 +18,10 @@ Floats = NDArray[np.float64]
 STATISTICS: dict[str, Callable[[Floats], Floats]] = {
     "half_square": lambda scores: 0.5 * scores**2,
     "mean": lambda scores: scores,
+    "absolute_mean": lambda scores: scores,
+    "sum": lambda scores: scores * len(scores),
 }
-"""Per-sample terms whose mean over the samples is Omega."""
+"""Per-sample terms whose mean over the samples is Omega, up to its sign for absolute_mean."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,11 @@ class SensitivityTable:
         omega: metric name -> (n,) float64, the predicted loss increase (or its proxy).
         scores: metric name -> (N, n) per-sample scores, for the metrics that have them.
         statistics: metric name -> how Omega arises from its scores: ``half_square`` for
-            1/2 mean s^2, ``mean`` for mean s, ``absolute_mean`` for abs(mean s).
+            1/2 mean s^2, ``mean`` for mean s, ``absolute_mean`` for abs(mean s), ``sum``.
         metric_cost: metric name -> ``seconds`` of wall time and ``passes`` (forward or backward
             sweeps over all samples).
+        errors: metric name -> (n,) standard errors that do not follow from scores.
+        interactions: metric name -> (n, n) measured changes beyond the sum for pairs of items.
         provenance: what the table was computed from; equal provenance, equal table.
     """
 
@@ -82,6 +86,8 @@ class SensitivityTable:
     scores: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
     statistics: Mapping[str, str] = field(default_factory=dict)
     metric_cost: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    errors: Mapping[str, Floats] = field(default_factory=dict)
+    interactions: Mapping[str, Floats] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -92,6 +98,8 @@ class SensitivityTable:
             *self.costs.values(),
             *self.omega.values(),
             *self.scores.values(),
+            *self.errors.values(),
+            *self.interactions.values(),
         ):
             array.flags.writeable = False
 
@@ -122,20 +130,35 @@ class SensitivityTable:
         self._require(metric)
         if metric not in self.scores:
             raise DataError(f"metric {metric!r} keeps no per-sample scores, so it has no spread")
-        statistic = STATISTICS.get(self.statistics[metric], STATISTICS["mean"])
-        return statistic(self.scores[metric].astype(np.float64))
+        return STATISTICS[self.statistics[metric]](self.scores[metric].astype(np.float64))
 
     def standard_error(self, metric: str) -> Floats:
-        """(n,) standard error of Omega over samples: std of the terms / sqrt(N).
+        """(n,) standard error of Omega: over samples, std of the terms / sqrt(N).
+
+        For metrics that estimate by random vectors, it is the error of that estimate.
 
         Raises:
             DataError: the metric is unknown or keeps no per-sample scores.
         """
+        if metric in self.errors:
+            return self.errors[metric]
         terms = self.terms(metric)
         if len(terms) < 2:
             return np.full(terms.shape[1], np.nan)
         error: Floats = terms.std(axis=0, ddof=1) / math.sqrt(len(terms))
         return error
+
+    def cross(self, metric: str) -> Floats:
+        """(n, n) cross terms s's / N of a metric with ``half_square`` scores.
+
+        1/2 x' (s's / N) x is the Fisher's whole quadratic form at the choice x (n,) of zeros and
+        ones, terms between layers included; Omega is half the diagonal.
+        """
+        if self.statistics.get(metric) != "half_square":
+            raise DataError(f"metric {metric!r} has no scores whose squares make up Omega")
+        scores = self.scores[metric].astype(np.float64)
+        product: Floats = scores.T @ scores / len(scores)
+        return product
 
     def capacity(self, average_bits: float) -> int:
         """Size budget in bits for an average bit-width, scales not held against it.
@@ -187,7 +210,8 @@ def _check(table: SensitivityTable) -> None:
         raise DataError(f"offsets must run from 0 to the number of items ({items}) over the layers")
     if np.any(np.diff(offsets) < 1):
         raise DataError("every layer needs at least one item")
-    vectors = {"bits": table.bits, **table.costs, **table.omega}
+    errors = {f"errors of {name}": array for name, array in table.errors.items()}
+    vectors = {"bits": table.bits, **table.costs, **table.omega, **errors}
     for name, array in vectors.items():
         if array.shape != (items,):
             raise DataError(f"{name} must have shape ({items},), got {array.shape}")
@@ -204,5 +228,10 @@ def _check(table: SensitivityTable) -> None:
     for metric, scores in table.scores.items():
         if metric not in table.omega or metric not in table.statistics:
             raise DataError(f"the table has scores of {metric} without its omega and statistic")
+        if table.statistics[metric] not in STATISTICS:
+            raise DataError(f"unknown statistic {table.statistics[metric]!r} of metric {metric}")
         if scores.ndim != 2 or scores.shape[1] != items:
             raise DataError(f"scores of {metric} must be (N, {items}), got {scores.shape}")
+    for metric, array in table.interactions.items():
+        if array.shape != (items, items):
+            raise DataError(f"interactions of {metric} must be ({items}, {items})")

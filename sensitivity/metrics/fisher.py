@@ -28,6 +28,7 @@ class Fisher:
     name: str = "fisher"
     passes: str = "1 forward + 1 backward"
     has_scores: bool = True
+    uses_loss: bool = True
     statistic: str = "half_square"
 
     def compute(self, context: Context) -> MetricResult:

@@ -16,6 +16,7 @@ class WeightMSE:
     name: str = "weight_mse"
     passes: str = "none"
     has_scores: bool = False
+    uses_loss: bool = False
     statistic: str = "mean"
 
     def compute(self, context: Context) -> MetricResult:

@@ -1,0 +1,103 @@
+"""Batches and outputs in the forms that networks use: tensors, tuples, mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bitknap.problems.errors import UnsupportedError
+
+Batch = Any
+
+
+def per_sample(losses: Tensor) -> Tensor:
+    """The losses, checked to be one a sample."""
+    if not isinstance(losses, Tensor) or losses.dim() != 1:
+        got = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
+        raise UnsupportedError(
+            f"the loss function must return one loss a sample, a tensor of shape (N,), got {got}; "
+            "use reduction='none' and average over everything but the samples"
+        )
+    return losses
+
+
+def default_forward(model: nn.Module, batch: Batch) -> Any:
+    """``model(batch[0])`` for a pair, ``model(**batch)`` for a dict, ``model(batch)`` else."""
+    if isinstance(batch, Mapping):
+        return model(**batch)
+    return model(batch[0]) if isinstance(batch, tuple | list) else model(batch)
+
+
+def cross_entropy(output: Any, batch: Batch) -> Tensor:
+    """Cross-entropy of each sample against its label, averaged over positions if any.
+
+    Labels are ``batch[1]``, or the batch's entry ``labels`` or ``label`` when it is a dict.
+    """
+    losses = F.cross_entropy(logits(output), labels(batch), reduction="none")
+    return losses.flatten(1).mean(dim=1) if losses.dim() > 1 else losses
+
+
+def logits(output: Any) -> Tensor:
+    """The tensor of class scores (N, C, ...): the output itself, its ``logits``, or its first."""
+    if isinstance(output, Mapping) and "logits" in output:
+        output = output["logits"]
+    if isinstance(output, tuple | list) and output:
+        output = output[0]
+    if not isinstance(output, Tensor):
+        raise UnsupportedError(
+            "the model's output must be a tensor, a tuple that starts with one, or a mapping with "
+            f"'logits', got {type(output).__name__}; pass forward= to extract it"
+        )
+    return output
+
+
+def labels(batch: Batch) -> Tensor:
+    """The labels of a batch."""
+    if isinstance(batch, Mapping):
+        found = next((batch[key] for key in ("labels", "label") if key in batch), None)
+    else:
+        found = batch[1] if isinstance(batch, tuple | list) and len(batch) > 1 else None
+    if not isinstance(found, Tensor):
+        raise UnsupportedError(
+            "the batch holds no labels at batch[1], batch['labels'] or batch['label']; "
+            "pass loss_fn=, or use a metric without labels"
+        )
+    return found
+
+
+def confidence_loss(output: Any, batch: Batch) -> Tensor:
+    """Cross-entropy of each sample against the model's own most likely class: needs no labels."""
+    scores = logits(output)
+    losses = F.cross_entropy(scores, scores.detach().argmax(dim=1), reduction="none")
+    return losses.flatten(1).mean(dim=1) if losses.dim() > 1 else losses
+
+
+def cut(batch: Batch, samples: int, count: int) -> Batch:
+    """The first samples of a batch whose every tensor runs over samples, else all of it."""
+    tensors = list(_tensors(batch))
+    if not tensors or any(t.dim() == 0 or len(t) != samples for t in tensors):
+        return batch
+    return _first(batch, count)
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        return [tensor for item in value.values() for tensor in _tensors(item)]
+    if isinstance(value, tuple | list):
+        return [tensor for item in value for tensor in _tensors(item)]
+    return []
+
+
+def _first(value: Any, count: int) -> Any:
+    if isinstance(value, Tensor):
+        return value[:count]
+    if isinstance(value, Mapping):
+        return {key: _first(item, count) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_first(item, count) for item in value]
+    return value

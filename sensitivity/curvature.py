@@ -1,0 +1,68 @@
+"""Products with the layers' diagonal blocks of the mean loss's Hessian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from .batches import Batch
+from .context import Context
+
+Product = Callable[[int, Tensor], Tensor]
+"""``product(l, v)`` = H_l v for a vector of the shape of layer l's weight."""
+
+
+@contextmanager
+def hessian_products(context: Context, batch: Batch) -> Iterator[tuple[Product, int]]:
+    """H_l v of the batch's *summed* loss, by double backward, and the number of samples.
+
+    One graph serves all products; it is freed on leaving. Attention runs in its plain form, the
+    only one with a second derivative.
+
+    References:
+        B. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6 (1994).
+    """
+    weights = [layer.weight for layer in context.layers]
+    try:
+        for weight in weights:
+            weight.requires_grad_(True)
+        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+            losses = context.losses(batch)
+            gradients = torch.autograd.grad(
+                losses.sum(), weights, create_graph=True, materialize_grads=True
+            )
+
+            def product(layer: int, vector: Tensor) -> Tensor:
+                if not gradients[layer].requires_grad:
+                    return torch.zeros_like(vector)
+                (result,) = torch.autograd.grad(
+                    gradients[layer],
+                    weights[layer],
+                    vector.to(weights[layer].dtype),
+                    retain_graph=True,
+                    materialize_grads=True,
+                )
+                return result.detach()
+
+            yield product, len(losses)
+    finally:
+        for weight in weights:
+            weight.requires_grad_(False)
+
+
+def rademacher(context: Context, layer: int, draw: int) -> Tensor:
+    """A vector of random signs, the same for the same seed, layer and draw."""
+    seed = (context.seed * 1_000_003 + layer) * 1_000_003 + draw
+    generator = torch.Generator().manual_seed(seed % (1 << 63))
+    weight = context.layers[layer].weight
+    signs = torch.randint(2, weight.shape, generator=generator).mul_(2).sub_(1)
+    return signs.to(weight.device, weight.dtype)
+
+
+def mean_square_delta(context: Context, layer: int) -> Tensor:
+    """(J,) ||dw||^2 / n_l in float64."""
+    return context.delta(layer).double().flatten(1).square().mean(dim=1).cpu()

@@ -1,0 +1,59 @@
+"""HAWQ-V2: the mean Hessian eigenvalue (trace / n) of each layer times ||dw||^2, by Hutchinson."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..context import Context, MetricResult
+from ..curvature import hessian_products, mean_square_delta, rademacher
+
+
+@dataclass(frozen=True)
+class HawqV2:
+    """Omega_{l,b} = tr(H_l) / n_l ||dw_{l,b}||^2, H_l a block of the mean loss's Hessian.
+
+    The trace is Hutchinson's mean of v' H_l v over random signs v. Its standard error, from the
+    spread over the draws, is that of Omega for the given data.
+
+    Args:
+        draws: number of random vectors a layer.
+
+    References:
+        Z. Dong et al., HAWQ-V2, NeurIPS 2020, arXiv:1911.03852.
+    """
+
+    draws: int = 50
+    name: str = "hawq_v2"
+    passes: str = "50 Hessian-vector products a layer"
+    has_scores: bool = False
+    statistic: str = "mean"
+    uses_loss: bool = True
+
+    def compute(self, context: Context) -> MetricResult:
+        """Traces first, then Omega."""
+        forms, samples = np.zeros((len(context.layers), self.draws)), 0
+        for _, batch in context.sweep("Hutchinson draws"):
+            with hessian_products(context, batch) as (product, count):
+                samples += count
+                for layer in range(len(context.layers)):
+                    for draw in range(self.draws):
+                        signs = rademacher(context, layer, draw)
+                        form = (signs * product(layer, signs)).double().sum()
+                        forms[layer, draw] += float(form)
+        forms /= samples
+        spread = forms.std(axis=1, ddof=1) / np.sqrt(self.draws)
+        squares = [
+            context.layers[layer].info.numel * mean_square_delta(context, layer).numpy()
+            for layer in range(len(context.layers))
+        ]
+        numel = np.array([layer.info.numel for layer in context.layers])
+        mean = forms.mean(axis=1) / numel
+        omega = np.concatenate([m * s for m, s in zip(mean, squares, strict=True)])
+        error = np.concatenate([m * s for m, s in zip(spread / numel, squares, strict=True)])
+        passes = 2 + 2 * self.draws * len(context.layers)
+        return MetricResult(omega, None, passes=passes, error=error)
+
+
+METRIC = HawqV2()

@@ -1,0 +1,48 @@
+"""Logit Fisher: the published port's variant, with the logit z_y in place of the probability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from torch import Tensor
+
+from ..batches import Batch, labels, logits
+from ..context import Context, MetricResult
+
+
+@dataclass(frozen=True)
+class LogitFisher:
+    """Omega_{l,b} = 1/(2N) sum_n (<grad_{w_l} z_{n,y}, dw_{l,b}> / z_{n,y})^2.
+
+    Here z_y is the label's logit, averaged over positions where the output has any. Unlike the
+    probability's, this quotient has a pole at z_y = 0 and depends on a constant added to all
+    logits.
+    """
+
+    name: str = "logit_fisher"
+    passes: str = "1 forward + 1 backward"
+    has_scores: bool = True
+    statistic: str = "half_square"
+    uses_loss: bool = True
+
+    def compute(self, context: Context) -> MetricResult:
+        """Omega from the scores of one pass."""
+        parts = [
+            context.scores(partial(_log_logit, context, batch))
+            for _, batch in context.sweep("scores of the logit")
+        ]
+        scores = np.concatenate(parts)
+        omega = 0.5 * (scores.astype(np.float64) ** 2).mean(axis=0)
+        return MetricResult(omega, scores, passes=2)
+
+
+def _log_logit(context: Context, batch: Batch) -> Tensor:
+    """(N,) values whose gradient is that of z_y over z_y."""
+    output = logits(context.forward(context.model, batch))
+    chosen = output.gather(1, labels(batch).unsqueeze(1)).flatten(1).mean(dim=1)
+    return chosen / chosen.detach()
+
+
+METRIC = LogitFisher()
