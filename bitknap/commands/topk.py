@@ -1,0 +1,118 @@
+"""Rank the best allocations, or force every choice in turn."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from bitknap.problems import Instance
+    from bitknap.solvers.topk import Allocation, Forced
+
+
+def command(
+    instance: Annotated[Path, typer.Argument(help="Instance file (.json or .npz).")],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many allocations.")] = 5,
+    force: Annotated[
+        bool, typer.Option("--forced", help="Show instead what forcing each item costs.")
+    ] = False,
+    solver: Annotated[str, typer.Option(help="Exact method; `bitknap list` shows all.")] = "core",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Rank the best allocations, or force every choice in turn.
+
+    Exit code 0 with an answer, 2 for bad input, 3 when no choice fits the capacity.
+    """
+    from bitknap.problems import load_instance
+    from bitknap.solvers.topk import forced, top_k
+
+    problem = load_instance(instance)
+    if force:
+        found = forced(problem, solver)
+        if as_json:
+            typer.echo(json.dumps(_forced_document(found), indent=1))
+        else:
+            _print_forced(found)
+        return
+    ranking = top_k(problem, k, solver)
+    if as_json:
+        typer.echo(json.dumps(_ranking_document(problem, ranking), indent=1))
+    else:
+        _print_ranking(problem, ranking)
+
+
+def _ranking_document(problem: Instance, ranking: list[Allocation]) -> dict[str, Any]:
+    return {
+        "format": "bitknap.topk/1",
+        "instance": problem.name,
+        "allocations": [
+            {
+                "rank": rank,
+                "objective": entry.objective,
+                "usage": dict(
+                    zip(problem.resources, problem.usage(entry.choice).tolist(), strict=True)
+                ),
+                "choice": problem.by_label(entry.choice),
+            }
+            for rank, entry in enumerate(ranking, 1)
+        ],
+    }
+
+
+def _forced_document(found: Forced) -> dict[str, Any]:
+    problem = found.instance
+    labels = problem.by_label(found.choice)
+    classes = {}
+    for i, name in enumerate(problem.class_names):
+        span = range(int(problem.offsets[i]), int(problem.offsets[i + 1]))
+        classes[name] = {
+            "chosen": labels[name],
+            "elsewhere": _finite(found.elsewhere[i]),
+            "objective": {problem.labels[j]: _finite(found.objective[j]) for j in span},
+        }
+    return {
+        "format": "bitknap.forced/1",
+        "instance": problem.name,
+        "optimum": found.optimum,
+        "classes": classes,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _print_ranking(problem: Instance, ranking: list[Allocation]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("rank", "objective", *problem.resources, "change from the best", box=box.SIMPLE)
+    best = problem.by_label(ranking[0].choice)
+    for rank, entry in enumerate(ranking, 1):
+        labels = problem.by_label(entry.choice)
+        changes = [f"{name}: {best[name]} -> {s}" for name, s in labels.items() if s != best[name]]
+        usage = [f"{used:,}" for used in problem.usage(entry.choice).tolist()]
+        table.add_row(str(rank), f"{entry.objective!r}", *usage, ", ".join(changes))
+    Console().print(table)
+
+
+def _print_forced(found: Forced) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    problem = found.instance
+    table = Table("class", "chosen", "rise elsewhere", "rise of each item", box=box.SIMPLE)
+    labels = problem.by_label(found.choice)
+    for i, name in enumerate(problem.class_names):
+        span = range(int(problem.offsets[i]), int(problem.offsets[i + 1]))
+        rises = ", ".join(f"{problem.labels[j]}: {found.rise[j]:.3g}" for j in span)
+        table.add_row(name, labels[name], f"{found.elsewhere[i]:.6g}", rises)
+    console = Console()
+    console.print(f"optimum {found.optimum!r}", highlight=False)
+    console.print(table)
