@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from .figures.predicted_loss import Prediction, draw_predicted_loss
 from .figures.style import save
 from .grids import Grid, accuracy_grid, objective_grid, optimum_grid, solver_grid
 from .job import Results
+from .measurement import Measured
 from .report import Page, Section, inline, render
 
 CURVE_POINTS = 49
@@ -30,7 +32,8 @@ CAPTIONS = {
     "predicted_loss": "Predicted loss increase of the optimum at every size, the greedy's plans "
     "and the uniform bit-widths. Each metric has its own unit: compare shapes, not heights.",
     "accuracy": "Measured test accuracy of the optima, beside uniform bit-widths, random plans "
-    "and the float network; bars are one standard error.",
+    "(mean of the draws) and the float network; bars are one standard error, for random plans one "
+    "standard deviation of the draws.",
 }
 
 
@@ -103,15 +106,22 @@ def prediction_figure(results: Results) -> Figure:
 
 
 def accuracy_figure(results: Results) -> Figure:
-    """Measured accuracy against size."""
+    """Measured accuracy against size; random plans by mean and standard deviation of the draws."""
     series: dict[str, list[Point]] = {name: [] for name in (*results.job.metrics, *CONTROLS)}
     whole = 0.0
+    draws: dict[str, list[Measured]] = {}
     for m in results.measured:
         if m.plan == "float":
             whole = m.accuracy.value
+        elif m.plan == "random":
+            draws.setdefault(m.budget, []).append(m)
         elif m.solver != "greedy":
             point = Point(m.average_bits, m.accuracy.value, m.accuracy.standard_error)
             series[m.plan].append(point)
+    for group in draws.values():
+        values = [m.accuracy.value for m in group]
+        bits = statistics.fmean(m.average_bits for m in group)
+        series["random"].append(Point(bits, statistics.fmean(values), statistics.stdev(values)))
     return draw_accuracy(series, whole, results.job.workload.title)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -68,7 +69,10 @@ def draw_predicted_loss(predictions: Mapping[str, Prediction], kilobytes_per_bit
                 )
             axes.margins(x=0.07, y=0.1)
             positive = [*data.losses, *data.uniform.values()]
-            axes.set_yscale("log" if min(positive) > 0 else "symlog")
+            if min(positive) > 0:
+                axes.set_yscale("log")
+            else:
+                axes.set_yscale("symlog", linthresh=_linear_up_to(positive))
             axes.set_title(metric)
             axes.set_xlabel("average bits a weight")
             top = axes.secondary_xaxis(
@@ -83,3 +87,8 @@ def draw_predicted_loss(predictions: Mapping[str, Prediction], kilobytes_per_bit
         figure.axes[0].set_ylabel("predicted loss increase (metric's own unit)")
         figure.axes[0].legend(loc="upper right", fontsize=8)
     return figure
+
+
+def _linear_up_to(values: Sequence[float]) -> float:
+    """A power of ten a hundred times below the largest value: the axis is linear around zero."""
+    return float(10.0 ** (math.floor(math.log10(max(map(abs, values)))) - 2))
