@@ -95,7 +95,7 @@ def _stored(blank: SensitivityTable, path: Path, say: Callable[[str], None]) -> 
         stored = load_table(path)
     except DataError as error:
         if path.exists():
-            say(f"{error}; computing it again")
+            say(str(error))
         return blank
     keys = {*stored.provenance, *blank.provenance}
     changed = [k for k in keys if stored.provenance.get(k) != blank.provenance.get(k)]
