@@ -1,0 +1,94 @@
+"""MobileNetV2 for small grey images: inverted residuals with depthwise convolutions."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import Tensor, nn
+
+__all__ = ["InvertedResidual", "MobileNetV2"]
+
+# (expansion, channels, blocks, stride) of each group of inverted residuals.
+STAGES = ((1, 16, 1, 1), (3, 24, 2, 2), (4, 32, 2, 2), (6, 64, 3, 2), (6, 104, 2, 1))
+STEM = 16
+HEAD = 320
+
+
+class InvertedResidual(nn.Module):
+    """Inverted residual: 1x1 expansion, 3x3 depthwise convolution, linear 1x1 projection.
+
+    The input is added to the output where both have one shape (stride 1, as many channels); an
+    expansion of 1 leaves the first convolution out.
+
+    Args:
+        inputs: channels of the input.
+        outputs: channels of the output.
+        stride: stride of the depthwise convolution.
+        expansion: hidden channels are ``expansion * inputs``.
+
+    References:
+        Sandler, Howard, Zhu, Zhmoginov, Chen, *MobileNetV2: inverted residuals and linear
+        bottlenecks*, arXiv 1801.04381.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        layers: list[nn.Module] = []
+        if expansion != 1:
+            layers.append(_conv_bn_relu6(inputs, hidden, kernel=1))
+        layers.append(_conv_bn_relu6(hidden, hidden, kernel=3, stride=stride, groups=hidden))
+        layers.append(nn.Conv2d(hidden, outputs, 1, bias=False))
+        layers.append(nn.BatchNorm2d(outputs))
+        self.conv = nn.Sequential(*layers)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, inputs, H, W)`` to ``(N, outputs, H / stride, W / stride)``."""
+        y = cast(Tensor, self.conv(x))
+        return x + y if self.residual else y
+
+
+class MobileNetV2(nn.Module):
+    """Narrow MobileNetV2 with strides fit for 28x28 images.
+
+    Module names follow the usual ones: ``features.0.0`` the stem, ``features.3.conv.1.0`` a
+    depthwise convolution, ``classifier``.
+
+    Args:
+        channels: channels of the images.
+        classes: number of classes.
+
+    References:
+        Sandler, Howard, Zhu, Zhmoginov, Chen, arXiv 1801.04381.
+    """
+
+    def __init__(self, channels: int = 1, classes: int = 10) -> None:
+        super().__init__()
+        features: list[nn.Module] = [_conv_bn_relu6(channels, STEM, kernel=3)]
+        inputs = STEM
+        for expansion, outputs, blocks, stride in STAGES:
+            for block in range(blocks):
+                step = stride if block == 0 else 1
+                features.append(InvertedResidual(inputs, outputs, step, expansion))
+                inputs = outputs
+        features.append(_conv_bn_relu6(inputs, HEAD, kernel=1))
+        self.features = nn.Sequential(*features)
+        self.classifier = nn.Linear(HEAD, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images ``(N, channels, H, W)`` to logits ``(N, classes)``."""
+        return cast(Tensor, self.classifier(self.features(x).mean(dim=(2, 3))))
+
+
+def _conv_bn_relu6(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU6(),
+    )

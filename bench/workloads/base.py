@@ -1,0 +1,191 @@
+"""What a workload is: a trained network with its data, its loss and its accuracy."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bitknap.bench.data import FashionMNIST, ImageSet, normalise
+from bitknap.problems.errors import DataError
+
+__all__ = ["Accuracy", "Workload", "classification_accuracy", "fashion_classifier"]
+
+CALIBRATION_BATCH = 64
+# Fastest for both networks on one thread: larger activations fall out of the cache.
+EVALUATION_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Share of right answers, with its sampling error.
+
+    Args:
+        correct: right answers.
+        total: questions, >= 1.
+    """
+
+    correct: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """``correct / total``, between 0 and 1."""
+        return self.correct / self.total
+
+    @property
+    def standard_error(self) -> float:
+        """Binomial standard error ``sqrt(p (1 - p) / total)`` of the value p."""
+        return math.sqrt(self.value * (1 - self.value) / self.total)
+
+    def __str__(self) -> str:
+        return f"{100 * self.value:.2f} %"
+
+
+def _forward(model: nn.Module, batch: Any) -> Any:
+    return model(batch[0])
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A network with all that is needed to quantize it and to measure the result.
+
+    Args:
+        name: name of the workload, as on the command line.
+        title: one line for tables and reports.
+        model: the trained network, float32, in evaluation mode.
+        calibration: ``calibration(samples, seed)`` draws batches of training data, in all that
+            many samples, without replacement; equal arguments give equal batches.
+        loss: ``loss(output, batch)`` gives the loss of every sample, ``(N,)``.
+        evaluate: accuracy of a network (the model, or a quantized copy) on the test set.
+        provenance: what the numbers rest on, such as hashes of the checkpoint and the data.
+        forward: ``forward(model, batch)`` gives the output; by default ``model(batch[0])``.
+    """
+
+    name: str
+    title: str
+    model: nn.Module
+    calibration: Callable[[int, int], list[Any]]
+    loss: Callable[[Any, Any], Tensor]
+    evaluate: Callable[[nn.Module], Accuracy]
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    forward: Callable[[nn.Module, Any], Any] = _forward
+
+
+def classification_accuracy(
+    model: nn.Module, images: ImageSet, batch: int = EVALUATION_BATCH
+) -> Accuracy:
+    """Share of the images whose largest logit is that of their class (the first, if several are).
+
+    Args:
+        model: maps normalised images ``(N, 1, 28, 28)`` to logits; its mode is left as it was.
+        images: images with classes.
+        batch: images at once.
+    """
+    was_training = model.training
+    model.eval()
+    correct = 0
+    with torch.inference_mode():
+        for start in range(0, len(images), batch):
+            x = normalise(images.images[start : start + batch])
+            logits = model(x.to(memory_format=torch.channels_last))
+            right = logits.argmax(dim=1) == images.labels[start : start + batch]
+            correct += int(right.sum())
+    model.train(was_training)
+    return Accuracy(correct, len(images))
+
+
+def draw(images: ImageSet, samples: int, seed: int) -> list[tuple[Tensor, Tensor]]:
+    """Draw images at random, without replacement, in batches of 64.
+
+    A smaller draw with the same seed is the beginning of a larger one.
+
+    Args:
+        images: where to draw from.
+        samples: how many, at least 1 and at most all.
+        seed: seed of the draw.
+
+    Returns:
+        Batches ``(x, y)``: x ``(<= 64, 1, 28, 28)`` float32, normalised; y int64.
+
+    Raises:
+        DataError: `samples` is out of range.
+    """
+    if not 1 <= samples <= len(images):
+        raise DataError(f"cannot draw {samples:,} samples: choose from 1 to {len(images):,}")
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:samples]
+    drawn = images.take(order)
+    return [
+        (
+            normalise(drawn.images[start : start + CALIBRATION_BATCH]),
+            drawn.labels[start : start + CALIBRATION_BATCH],
+        )
+        for start in range(0, samples, CALIBRATION_BATCH)
+    ]
+
+
+def cross_entropy(output: Tensor, batch: tuple[Tensor, Tensor]) -> Tensor:
+    """Cross-entropy of every sample, ``(N,)``."""
+    return F.cross_entropy(output, batch[1], reduction="none")
+
+
+def load_checkpoint(model: nn.Module, path: Path) -> str:
+    """Load weights and buffers from a safetensors file; returns the file's sha256.
+
+    Raises:
+        DataError: the file is missing, damaged or of another network.
+    """
+    try:
+        content = path.read_bytes()
+        model.load_state_dict(safetensors.torch.load(content))
+    except FileNotFoundError as error:
+        raise DataError(f"the checkpoint {path} is missing; install bitknap again") from error
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        kind = type(model).__name__
+        raise DataError(f"{path} is no checkpoint of {kind}; install bitknap again") from error
+    return hashlib.sha256(content).hexdigest()
+
+
+def fashion_classifier(
+    name: str, title: str, network: nn.Module, checkpoint: Path, data: FashionMNIST
+) -> Workload:
+    """A trained classifier of Fashion-MNIST as a workload.
+
+    Args:
+        name: name of the workload.
+        title: one line for tables and reports.
+        network: the architecture; it receives the weights of the checkpoint.
+        checkpoint: safetensors file.
+        data: the data set.
+
+    Raises:
+        DataError: the checkpoint is missing, damaged or of another network.
+    """
+    digest = load_checkpoint(network, checkpoint)
+    network.eval()
+
+    def calibration(samples: int, seed: int) -> list[Any]:
+        return cast(list[Any], draw(data.train, samples, seed))
+
+    return Workload(
+        name=name,
+        title=title,
+        model=network,
+        calibration=calibration,
+        loss=cross_entropy,
+        evaluate=lambda model: classification_accuracy(model, data.test),
+        provenance={
+            "data": "Fashion-MNIST",
+            "data_sha256": data.sha256,
+            "checkpoint": checkpoint.name,
+            "checkpoint_sha256": digest,
+        },
+    )
