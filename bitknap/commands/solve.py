@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def command(
-    instance: Annotated[Path, typer.Argument(help="Instance file (.json or .npz).")],
+    instance: Annotated[
+        str, typer.Argument(help="Instance file (.json or .npz), or a name of `bitknap instances`.")
+    ],
     solver: Annotated[str, typer.Option(help="Method; `bitknap list` shows all.")] = "core",
     time_limit: Annotated[
         float | None, typer.Option(min=0.0, help="Seconds; then the best choice so far.")
@@ -28,10 +30,11 @@ def command(
     Exit code 0 with a feasible answer, 2 for bad input, 3 when no choice fits the capacity,
     4 when the limits ended the search without an answer.
     """
-    from bitknap.problems import load_instance, write_atomically
+    from bitknap.problems import write_atomically
+    from bitknap.problems.library import find_instance
     from bitknap.solvers import Status, solve
 
-    solution = solve(load_instance(instance), solver, time_limit)
+    solution = solve(find_instance(instance), solver, time_limit)
     document = json.dumps(solution.to_dict(), indent=1)
     if out is not None:
         write_atomically(out, document + "\n")

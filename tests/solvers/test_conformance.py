@@ -15,7 +15,7 @@ from .conftest import optimum, random_instance
 
 NAMES = SOLVERS.names()
 EXACT = [name for name in NAMES if load_solver(name).exact]
-QUICK = [name for name in EXACT if name not in ("cbc", "cpsat", "highs", "scip")]
+QUICK = [name for name in EXACT if name not in ("brute", "cbc", "cpsat", "highs", "scip")]
 
 HAND_MADE = [
     build_instance([[(1.0, 1)]], 1, name="one item"),
