@@ -1,8 +1,24 @@
 """Workloads, measured accuracy, records, figures and reports."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from bitknap.problems import Catalogue
+
+if TYPE_CHECKING:
+    from .workloads.base import Accuracy, Workload
 
 WORKLOADS = Catalogue("bitknap.bench.workloads", "build", "workload", dashes=True)
 """All workloads: one file each in ``bench/workloads``."""
 
-__all__ = ["WORKLOADS"]
+__all__ = ["WORKLOADS", "Accuracy", "Workload"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load torch only when a workload is first built."""
+    if name not in ("Accuracy", "Workload"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .workloads import base
+
+    return getattr(base, name)

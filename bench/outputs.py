@@ -5,11 +5,10 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from bitknap.problems import write_atomically
-from bitknap.solvers import solve
+from bitknap.solvers.frontier import frontier
 
 from .environment import machine, versions
 from .figures.accuracy_against_size import Point, draw_accuracy
@@ -20,9 +19,6 @@ from .grids import Grid, accuracy_grid, objective_grid, optimum_grid, solver_gri
 from .job import Results
 from .measurement import Measured
 from .report import Page, Section, inline, render
-
-CURVE_POINTS = 49
-"""Budgets at which the curve of optima is drawn."""
 
 CONTROLS = ("uniform", "random")
 
@@ -81,13 +77,8 @@ def prediction_figure(results: Results) -> Figure:
 
     predictions = {}
     for metric in results.job.metrics:
-        widths = table.bit_widths
-        sizes, losses = [], []
-        for bits in np.linspace(min(widths), max(widths), CURVE_POINTS):
-            found = solve(table.to_instance(metric, table.capacity(float(bits))))
-            if found.objective is not None and found.usage is not None:
-                sizes.append(average(int(found.usage[0])))
-                losses.append(found.objective)
+        whole = table.to_instance(metric, table.capacity(float(max(table.bit_widths))))
+        curve = frontier(whole)
         points: dict[str, list[tuple[float, float]]] = {"greedy": [], "best": []}
         for budget in results.job.budgets:
             chosen = {"best": results.best(metric, budget.text)}
@@ -96,12 +87,17 @@ def prediction_figure(results: Results) -> Figure:
             for kind, s in chosen.items():
                 if s.usage is not None and s.objective is not None:
                     points[kind].append((average(int(s.usage[0])), s.objective))
-        whole = table.to_instance(metric, table.capacity(float(max(widths))))
         uniform = {
             bits: whole.objective(whole.from_labels({n: str(bits) for n in whole.class_names}))
-            for bits in widths
+            for bits in table.bit_widths
         }
-        predictions[metric] = Prediction(sizes, losses, points["greedy"], points["best"], uniform)
+        predictions[metric] = Prediction(
+            [average(int(usage)) for usage in curve.usage],
+            curve.objective.tolist(),
+            points["greedy"],
+            points["best"],
+            uniform,
+        )
     return draw_predicted_loss(predictions, weights / 8000)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from .style import COLOURS, line_style, new_figure, styled
+from .style import COLOURS, new_figure, styled
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Prediction:
     """What one metric predicts.
 
     Args:
-        sizes: average bits a weight of the optima, ascending.
-        losses: their predicted loss increase, in the unit of the metric.
+        sizes: average bits a weight of the undominated plans, ascending.
+        losses: their predicted loss increase, in the unit of the metric, falling.
         greedy: (average bits, predicted loss) of the greedy's plans at the budgets.
         budgets: the same of the optima at the budgets.
         uniform: bits -> predicted loss of that uniform bit-width.
@@ -43,7 +43,13 @@ def draw_predicted_loss(predictions: Mapping[str, Prediction], kilobytes_per_bit
         for axes, (metric, data) in zip(
             figure.subplots(1, count, squeeze=False)[0], predictions.items(), strict=True
         ):
-            axes.plot(data.sizes, data.losses, **(line_style(0) | {"marker": ""}), label="optimum")
+            axes.step(
+                data.sizes,
+                data.losses,
+                where="post",
+                color=COLOURS[0],
+                label="optimum at every size",
+            )
             axes.plot(
                 *zip(*data.budgets, strict=True), "o", color=COLOURS[0], label="optimum at a budget"
             )

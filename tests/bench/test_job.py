@@ -100,6 +100,8 @@ def test_grids_say_what_was_found(done: Results) -> None:
     assert [row[0] for row in solvers.rows] == ["greedy", "core", "dp"]
     assert solvers.rows[1][2:5] == ["6/6", "0", "0"]
     assert "agree on every instance" in solvers.notes[1]
+    assert done.proved == 6
+    assert solvers.notes[2].startswith("6 of 6 optima proved again")
     assert len(optimum_grid(done).rows) == 6
     assert len(objective_grid(done).rows) == 18
     accuracy = accuracy_grid(done)
