@@ -20,7 +20,9 @@ def command(
     force: Annotated[
         bool, typer.Option("--forced", help="Show instead what forcing each item costs.")
     ] = False,
-    solver: Annotated[str, typer.Option(help="Exact method; `bitknap list` shows all.")] = "core",
+    solver: Annotated[
+        str | None, typer.Option(help="Exact method to use throughout; `bitknap list` shows all.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Rank the best allocations, or force every choice in turn.
@@ -28,11 +30,12 @@ def command(
     Exit code 0 with an answer, 2 for bad input, 3 when no choice fits the capacity.
     """
     from bitknap.problems import load_instance
+    from bitknap.solvers import DEFAULT
     from bitknap.solvers.topk import forced, top_k
 
     problem = load_instance(instance)
     if force:
-        found = forced(problem, solver)
+        found = forced(problem, solver or DEFAULT)
         if as_json:
             typer.echo(json.dumps(_forced_document(found), indent=1))
         else:

@@ -83,7 +83,7 @@ def undominated_points(
         G. Nemhauser, Z. Ullmann, Management Science 15 (1969) 494-505 (the lists).
         C. Papadimitriou, M. Yannakakis, FOCS 2000, 86-92 (the trimming).
     """
-    order = _narrow_first(instance)
+    order = narrow_first(instance)
     known = convex.excess_at(lowest)
     least = np.minimum.reduceat(instance.weight[0], instance.offsets[:-1])
     room = highest - int(least.sum())
@@ -95,7 +95,7 @@ def undominated_points(
         span = slice(int(instance.offsets[i]), int(instance.offsets[i + 1]))
         own_weight = instance.weight[0, span] - least[i]
         own_excess = instance.cost[span] - instance.cost[span].min()
-        weight, excess, code = _extended(weight, excess, own_weight, own_excess, room)
+        weight, excess, code = extended(weight, excess, own_weight, own_excess, room)
         left[i] = False
         if highest < convex.largest or lowest > convex.smallest:
             completion = convex.completion(left)(room - weight)
@@ -117,16 +117,26 @@ def _items(code: IntArray, own: IntArray) -> IntArray:
     return small.astype(np.int16 if len(own) < 1 << 15 else np.int32)
 
 
-def _narrow_first(instance: Instance) -> IntArray:
+def narrow_first(instance: Instance) -> IntArray:
+    """(L,) classes by the width of their range of weights: keeps the early lists short."""
     starts = instance.offsets[:-1]
     largest = np.maximum.reduceat(instance.weight[0], starts)
     return np.argsort(largest - np.minimum.reduceat(instance.weight[0], starts), kind="stable")
 
 
-def _extended(
+def extended(
     weight: IntArray, excess: FloatArray, own_weight: IntArray, own_excess: FloatArray, room: int
 ) -> tuple[IntArray, FloatArray, IntArray]:
-    """The list after one more class, and (state before) * (items) + (item) for each state."""
+    """The list after one more class, undominated and within the room, lightest first.
+
+    Args:
+        weight, excess: (m,) the list before, both monotone.
+        own_weight, own_excess: the items of the class, the least of each 0.
+        room: largest weight.
+
+    Returns:
+        Weights, excesses, and (state before) * (items) + (item) for each state.
+    """
     n = len(own_weight)
     merged: tuple[IntArray, FloatArray, IntArray] | None = None
     source = np.arange(len(weight)) * n

@@ -1,0 +1,79 @@
+"""What it costs to force one item."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from bitknap.problems import FloatArray, Instance, IntArray
+
+from ..base import Solver
+from ..registry import DEFAULT
+from .space import Space
+
+
+@dataclass(frozen=True)
+class Forced:
+    """What the optimum becomes when one class must take one item.
+
+    Args:
+        instance: what was asked about.
+        choice: (L,) an optimal choice without force.
+        optimum: its objective.
+        objective: (n,) optimum with each item forced in turn, inf where nothing then fits. Forcing
+            an item of a tied class forces the whole group.
+        rise: (n,) correctly rounded objective - optimum: 0 for the items of ``choice``.
+        elsewhere: (L,) the least rise when the class must take another item than its chosen one,
+            inf where it cannot.
+    """
+
+    instance: Instance
+    choice: IntArray
+    optimum: float
+    objective: FloatArray
+    rise: FloatArray
+    elsewhere: FloatArray
+
+
+def forced(instance: Instance, solver: str | Solver = DEFAULT) -> Forced:
+    """The exact optimum with every item of every class forced in turn: one solve each.
+
+    Args:
+        instance: ties are kept.
+        solver: an exact method that supports the instance.
+
+    Raises:
+        InfeasibleError, UnsupportedError, SolverError: as ``top_k``.
+    """
+    space = Space(instance, solver)
+    best = space.best()
+    merged, small = space.merged, space.merged.instance
+    costs = instance.cost[instance.positions(space.expanded(best.choice))].tolist()
+    objective = np.full(small.n_items, math.inf)
+    rise = np.full(small.n_items, math.inf)
+    for j, i in enumerate(small.class_of.tolist()):
+        if j - small.offsets[i] == best.choice[i]:
+            objective[j], rise[j] = best.objective, 0.0
+            continue
+        allowed = small.class_of != i
+        allowed[j] = True
+        answer = space.solve(allowed)
+        if answer is not None:
+            own = instance.cost[instance.positions(space.expanded(answer.choice))].tolist()
+            objective[j] = answer.objective
+            rise[j] = math.fsum(own + [-cost for cost in costs])
+    position = np.full(instance.n_items, -1)
+    for i, c in enumerate(merged.class_index.tolist()):
+        of_class = np.arange(small.offsets[c], small.offsets[c + 1])
+        index = merged.item_index[i] if merged.item_index else of_class - small.offsets[c]
+        position[instance.offsets[i] + index] = of_class
+    exists = position >= 0
+    full_objective = np.where(exists, objective[position], math.inf)
+    full_rise = np.where(exists, rise[position], math.inf)
+    choice = space.expanded(best.choice)
+    others = full_rise.copy()
+    others[instance.positions(choice)] = math.inf
+    elsewhere = np.minimum.reduceat(others, instance.offsets[:-1])
+    return Forced(instance, choice, best.objective, full_objective, full_rise, elsewhere)

@@ -1,0 +1,78 @@
+"""The best choice among those of allowed items, by any registered solver."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitknap.problems import (
+    FloatArray,
+    InfeasibleError,
+    Instance,
+    IntArray,
+    Merged,
+    SolverError,
+    UnsupportedError,
+    merge_ties,
+    restrict,
+)
+
+from ..base import Solver, Status
+from ..registry import solve
+
+
+class Allocation(NamedTuple):
+    """A feasible choice, (L,) item positions within the classes, and its objective."""
+
+    choice: IntArray
+    objective: float
+
+
+class Answer(NamedTuple):
+    """A choice for the merged instance, its objective, and the prices of its dual bound."""
+
+    choice: tuple[int, ...]
+    objective: float
+    multiplier: FloatArray | None
+
+
+class Space:
+    """The choices of an instance without ties, and the best of any part of them."""
+
+    def __init__(self, instance: Instance, solver: str | Solver) -> None:
+        self.instance, self.solver = instance, solver
+        self.merged: Merged = merge_ties(instance)
+
+    def expanded(self, choice: tuple[int, ...]) -> IntArray:
+        """The choice for the original classes."""
+        return self.merged.expand(np.array(choice, dtype=np.int64))
+
+    def best(self) -> Answer:
+        """The best choice of all.
+
+        Raises:
+            InfeasibleError: there is none.
+        """
+        answer = self.solve(np.ones(self.merged.instance.n_items, dtype=bool))
+        if answer is None:
+            raise InfeasibleError(f"no choice of {self.instance.name!r} fits the capacity")
+        return answer
+
+    def solve(self, allowed: NDArray[np.bool_]) -> Answer | None:
+        """The best choice of allowed items, None when no such choice fits."""
+        whole = self.merged.instance
+        small, old = restrict(whole, allowed)
+        solution = solve(small, self.solver)
+        if solution.status is Status.INFEASIBLE:
+            return None
+        if solution.status is Status.UNSUPPORTED:
+            raise UnsupportedError(f"{solution.message}; choose another solver")
+        if solution.status is not Status.OPTIMAL or solution.choice is None:
+            raise SolverError(
+                f"{solution.solver} ended with status {solution.status} on a part of "
+                f"{self.instance.name!r}; a ranking needs proven optima, choose an exact solver"
+            )
+        choice = tuple((old[small.positions(solution.choice)] - whole.offsets[:-1]).tolist())
+        return Answer(choice, self.instance.objective(self.expanded(choice)), solution.multiplier)
