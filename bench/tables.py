@@ -85,6 +85,8 @@ def fill(
                 scores={**table.scores, **new.scores},
                 statistics={**table.statistics, **new.statistics},
                 metric_cost={**table.metric_cost, **new.metric_cost},
+                errors={**table.errors, **new.errors},
+                interactions={**table.interactions, **new.interactions},
             )
             save_table(table, path)
     return table

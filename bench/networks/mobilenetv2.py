@@ -36,8 +36,8 @@ class InvertedResidual(nn.Module):
         hidden = inputs * expansion
         layers: list[nn.Module] = []
         if expansion != 1:
-            layers.append(_conv_bn_relu6(inputs, hidden, kernel=1))
-        layers.append(_conv_bn_relu6(hidden, hidden, kernel=3, stride=stride, groups=hidden))
+            layers.append(conv_bn_relu6(inputs, hidden, kernel=1))
+        layers.append(conv_bn_relu6(hidden, hidden, kernel=3, stride=stride, groups=hidden))
         layers.append(nn.Conv2d(hidden, outputs, 1, bias=False))
         layers.append(nn.BatchNorm2d(outputs))
         self.conv = nn.Sequential(*layers)
@@ -65,14 +65,14 @@ class MobileNetV2(nn.Module):
 
     def __init__(self, channels: int = 1, classes: int = 10) -> None:
         super().__init__()
-        features: list[nn.Module] = [_conv_bn_relu6(channels, STEM, kernel=3)]
+        features: list[nn.Module] = [conv_bn_relu6(channels, STEM, kernel=3)]
         inputs = STEM
         for expansion, outputs, blocks, stride in STAGES:
             for block in range(blocks):
                 step = stride if block == 0 else 1
                 features.append(InvertedResidual(inputs, outputs, step, expansion))
                 inputs = outputs
-        features.append(_conv_bn_relu6(inputs, HEAD, kernel=1))
+        features.append(conv_bn_relu6(inputs, HEAD, kernel=1))
         self.features = nn.Sequential(*features)
         self.classifier = nn.Linear(HEAD, classes)
         for module in self.modules():
@@ -84,9 +84,10 @@ class MobileNetV2(nn.Module):
         return cast(Tensor, self.classifier(self.features(x).mean(dim=(2, 3))))
 
 
-def _conv_bn_relu6(
+def conv_bn_relu6(
     inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
 ) -> nn.Sequential:
+    """Convolution without bias, batch normalisation, ReLU6; padded by ``kernel // 2``."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bitknap.problems import DataError
+from ._options import bit_widths, split
 
 BITS = "2,3,4,5,6,8"
 BUDGETS = "2.25,2.5,3,4"
@@ -18,7 +18,9 @@ SOLVERS = "greedy,core,dp,cbc,highs,cpsat"
 
 
 def command(
-    workload: Annotated[str, typer.Option(help="What `bitknap list` shows.")] = "fashion-resnet18",
+    workload: Annotated[
+        str, typer.Option(help="A name of `bitknap list`, or your own MODULE:FUNCTION.")
+    ] = "fashion-resnet18",
     metric: Annotated[
         list[str] | None, typer.Option(help=f"Repeatable. Default: {', '.join(METRICS)}.")
     ] = None,
@@ -39,16 +41,16 @@ def command(
     """
     from rich.console import Console
 
-    from bitknap.bench import WORKLOADS
     from bitknap.bench.budgets import parse_budget
+    from bitknap.bench.loading import load_workload, require_workload
     from bitknap.sensitivity import METRICS as KNOWN_METRICS
     from bitknap.solvers import load_solver
 
-    names = [name for text in metric or METRICS for name in _split(text, "--metric")]
-    widths = tuple(sorted({_bit_width(text) for text in _split(bits, "--bits")}))
-    budgets = tuple(parse_budget(text) for text in _split(budget, "--budget"))
-    methods = _split(solvers, "--solvers")
-    WORKLOADS.require(workload)
+    names = [name for text in metric or METRICS for name in split(text, "--metric")]
+    widths = bit_widths(bits)
+    budgets = tuple(parse_budget(text) for text in split(budget, "--budget"))
+    methods = split(solvers, "--solvers")
+    require_workload(workload)
     for name in names:
         KNOWN_METRICS.require(name)
     for name in methods:
@@ -64,16 +66,15 @@ def command(
             if not console.is_terminal:
                 console.print(text, highlight=False)
 
-        build = WORKLOADS.load(workload)
         job = Job(
-            workload=build(data),
+            workload=load_workload(workload, data),
             metrics=tuple(dict.fromkeys(names)),
             bits=widths,
             budgets=budgets,
             solvers=tuple(dict.fromkeys(methods)),
             samples=samples,
             seed=seed,
-            out=out or Path("runs") / workload,
+            out=out or Path("runs") / workload.replace(":", "-"),
         )
         results = run_job(job, say)
         say("drawing the report")
@@ -84,16 +85,3 @@ def command(
     for grid in (solver_grid(results), optimum_grid(results), accuracy_grid(results)):
         print_grid(grid)
     typer.echo(f"report: {page}")
-
-
-def _split(text: str, option: str) -> list[str]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(parts):
-        raise DataError(f"{option} must be names or numbers between commas, got {text!r}")
-    return parts
-
-
-def _bit_width(text: str) -> int:
-    if not text.isdecimal() or not 2 <= int(text) <= 16:
-        raise DataError(f"--bits must be whole numbers from 2 to 16, got {text!r}")
-    return int(text)

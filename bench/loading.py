@@ -1,0 +1,143 @@
+"""Workloads by name: a registered one, or a function of the user's own as ``module:function``."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from bitknap.problems.errors import BitknapError, DataError, UnsupportedError
+
+from . import WORKLOADS
+
+if TYPE_CHECKING:
+    from .workloads.base import Workload
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CALLABLES = ("calibration", "forward", "loss", "evaluate")
+"""The fields of a workload in which a user's own code runs."""
+
+PASSED_OVER = ("bitknap", "torch", "numpy", "importlib")
+"""Packages whose places in a traceback tell a user nothing about the user's own code."""
+
+
+def is_own(name: str) -> bool:
+    """Whether the name stands for a function of the user's own."""
+    return ":" in name
+
+
+def require_workload(name: str) -> None:
+    """Refuse a name that cannot be a workload, without importing anything.
+
+    Raises:
+        UnsupportedError: no workload is registered under the name.
+        DataError: the name has a colon, but is not of the form ``module:function``.
+    """
+    if not is_own(name):
+        WORKLOADS.require(name)
+        return
+    parts = name.split(":")
+    if len(parts) != 2 or not all(re.fullmatch(r"\w+(\.\w+)*", part) for part in parts):
+        raise DataError(
+            f"a workload of your own is written MODULE:FUNCTION, e.g. mymodule:build, got {name!r}"
+        )
+
+
+def load_workload(name: str, data: Path | None = None) -> Workload:
+    """Build a workload.
+
+    A module of the user's own is looked for in the current directory first. Whatever its code
+    raises, now or when it is run later, becomes a `DataError` that names exception and place.
+
+    Args:
+        name: registered name, or ``module:function``; the function takes no argument, or one
+            named ``data``, and returns a `Workload`.
+        data: folder of the data set.
+
+    Raises:
+        UnsupportedError: no such workload, module or function.
+        DataError: the function failed, does not return a workload, or takes no data.
+    """
+    from .workloads.base import Workload
+
+    require_workload(name)
+    if not is_own(name):
+        workload: Workload = WORKLOADS.load(name)(data)
+        return workload
+    module, function = name.split(":")
+    build = _function(module, function)
+    arguments: dict[str, Any] = {}
+    if data is not None:
+        if "data" not in inspect.signature(build).parameters:
+            raise DataError(f"--data was given, but {name} has no parameter named data")
+        arguments["data"] = data
+    built = _guard(name, build)(**arguments)
+    if not isinstance(built, Workload):
+        raise DataError(
+            f"{name} must return a bitknap.bench.Workload, got {type(built).__name__}; see "
+            "`python -c 'import bitknap.bench; help(bitknap.bench.Workload)'`"
+        )
+    guarded: dict[str, Any] = {
+        field: _guard(f"{name}: {field}", getattr(built, field)) for field in CALLABLES
+    }
+    return replace(built, **guarded)
+
+
+def _function(module: str, function: str) -> Callable[..., Any]:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise _explained(f"importing {module}", error) from error
+        raise UnsupportedError(
+            f"there is no module {error.name!r}, neither in {os.getcwd()} nor installed"
+        ) from None
+    except Exception as error:
+        raise _explained(f"importing {module}", error) from error
+    for part in function.split("."):
+        if not hasattr(found, part):
+            raise UnsupportedError(f"the module {module} ({found.__file__}) has no {function!r}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise DataError(f"{module}:{function} must be a function, got {type(found).__name__}")
+    return found  # type: ignore[no-any-return]
+
+
+def _guard(what: str, function: Callable[P, R]) -> Callable[P, R]:
+    """The function, whose exceptions other than ours become one sentence."""
+
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except BitknapError:
+            raise
+        except Exception as error:
+            raise _explained(what, error) from error
+
+    return guarded
+
+
+def _explained(what: str, error: Exception) -> DataError:
+    """The sentence for an exception of the user's code, with the last place in that code."""
+    frames = traceback.walk_tb(error.__traceback__)
+    places = [
+        f" ({frame.f_code.co_filename}, line {line})"
+        for frame, line in frames
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in PASSED_OVER
+    ]
+    message = " ".join(str(error).split())
+    return DataError(
+        f"{what} raised {type(error).__name__}{f': {message}' if message else ''}"
+        f"{places[-1] if places else ''}"
+    )

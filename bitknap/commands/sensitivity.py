@@ -1,0 +1,81 @@
+"""Compute the sensitivity table of a network of your own, or of a built-in workload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bitknap.problems import DataError
+
+from ._options import bit_widths, split
+
+if TYPE_CHECKING:
+    from bitknap.sensitivity import SensitivityTable
+
+
+def command(
+    workload: Annotated[
+        str,
+        typer.Argument(
+            help="MODULE:FUNCTION that returns a Workload, or a name of `bitknap list`."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The table, an .npz file.")],
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="Repeatable; `bitknap list` shows all. Default: fisher."),
+    ] = None,
+    bits: Annotated[str, typer.Option(help="Candidate bit-widths of every layer.")] = "2,3,4,5,6,8",
+    samples: Annotated[int, typer.Option(min=1, help="Calibration samples.")] = 1024,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
+) -> None:
+    """Compute the sensitivity table of a network of your own, or of a built-in workload.
+
+    The module is looked for in the current directory, then where packages are installed. Metrics
+    that OUT holds already, from the same network, data and options, are not computed again.
+    """
+    from rich.console import Console
+
+    from bitknap.bench.loading import load_workload, require_workload
+    from bitknap.sensitivity import METRICS
+
+    names = [name for text in metric or ["fisher"] for name in split(text, "--metric")]
+    widths = bit_widths(bits)
+    require_workload(workload)
+    for name in names:
+        METRICS.require(name)
+    if out.suffix != ".npz":
+        raise DataError(f"--out must name an .npz file, got {str(out)!r}")
+    from bitknap.bench.tables import compute, fill
+
+    console = Console(stderr=True)
+    with console.status(f"loading {workload}") as status:
+
+        def say(text: str) -> None:
+            status.update(text)
+            if not console.is_terminal:
+                console.print(text, highlight=False, markup=False)
+
+        loaded = load_workload(workload, data)
+        batches = loaded.calibration(samples, seed)
+        blank = compute(loaded, batches, widths, (), seed)
+        table = fill(blank, out, loaded, batches, tuple(dict.fromkeys(names)), say)
+    _print(table, out)
+
+
+def _print(table: SensitivityTable, out: Path) -> None:
+    from bitknap.bench.grids import Grid
+    from bitknap.bench.terminal import print_grid
+
+    rows = [
+        [name, f"{cost['seconds']:.2f}", f"{cost['passes']:g}"]
+        for name, cost in table.metric_cost.items()
+    ]
+    widths = ", ".join(map(str, table.bit_widths))
+    notes = [f"{table.weights:,} weights in {len(table.layers)} layers, at {widths} bits."]
+    notes += [f"Left in float: {name}, {why}." for name, why in table.provenance["ignored"].items()]
+    print_grid(Grid("Sensitivity", ("metric", "seconds", "passes"), rows, notes=notes))
+    typer.echo(f"table: {out}")
