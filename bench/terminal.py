@@ -8,6 +8,9 @@ from rich.table import Table
 
 from .grids import Grid
 
+_WIDTH = 160
+"""Columns of a file or a pipe, where nothing says how wide it is."""
+
 
 def print_grid(grid: Grid) -> None:
     """Print a grid with its notes on stdout."""
@@ -17,6 +20,8 @@ def print_grid(grid: Grid) -> None:
     for row in grid.rows:
         table.add_row(*row)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
     console.print(table)
     for note in grid.notes:
         console.print(f"  {note}", highlight=False, markup=False)

@@ -1,0 +1,141 @@
+"""Omega on resampled calibration data, and exact solves under many costs.
+
+Omega is a mean over calibration samples, so another draw of samples gives another Omega, and may
+give another plan. The stored per-sample terms tell how much: a resample draws N of the N samples
+with replacement, which is one row of multinomial counts c, and its Omega is c' terms / N.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bitknap.problems import DataError, FloatArray, InfeasibleError, Instance, IntArray, merge_ties
+from bitknap.sensitivity import SensitivityTable
+from bitknap.solvers import Status, solve
+from bitknap.solvers.core import solve_core
+
+_BLOCK = 1 << 22
+"""Counts drawn at once (32 MB), so that memory does not grow with the resamples."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bootstrap:
+    """Omega of a metric on resampled calibration data.
+
+    Args:
+        table: holds the per-sample scores.
+        metric: a metric with scores.
+        resamples: number R of resamples, >= 1.
+        seed: of the resamples.
+
+    Raises:
+        DataError: the metric is unknown or keeps no per-sample scores, or N < 2.
+
+    References:
+        B. Efron, Bootstrap methods: another look at the jackknife, Ann. Stat. 7 (1979) 1-26,
+        doi:10.1214/aos/1176344552.
+    """
+
+    table: SensitivityTable
+    metric: str
+    resamples: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.resamples < 1:
+            raise DataError(f"the number of resamples must be at least 1, got {self.resamples}")
+        if self.samples < 2:
+            raise DataError(
+                f"metric {self.metric!r} was computed from {self.samples} sample; "
+                "its spread needs at least 2"
+            )
+
+    @cached_property
+    def terms(self) -> FloatArray:
+        """(N, n) per-sample terms whose mean is Omega, its sign apart."""
+        return self.table.terms(self.metric)
+
+    @property
+    def samples(self) -> int:
+        """Number N of calibration samples."""
+        return len(self.terms)
+
+    def folded(self, mean: FloatArray) -> FloatArray:
+        """Omega for means of the terms: their absolute value where the statistic says so."""
+        if self.table.statistics[self.metric] == "absolute_mean":
+            return np.asarray(np.abs(mean))
+        return mean
+
+    @cached_property
+    def omega(self) -> FloatArray:
+        """(R, n) Omega of every item in every resample."""
+        generator = np.random.default_rng(self.seed)
+        even = np.full(self.samples, 1 / self.samples)
+        step = max(1, _BLOCK // self.samples)
+        parts = []
+        for start in range(0, self.resamples, step):
+            rows = min(step, self.resamples - start)
+            counts = generator.multinomial(self.samples, even, size=rows)
+            parts.append(counts.astype(np.float64) @ self.terms / self.samples)
+        return self.folded(np.concatenate(parts))
+
+    def losses(self, positions: IntArray) -> FloatArray:
+        """(R,) predicted loss of a plan in every resample; positions as of `Instance.positions`."""
+        total: FloatArray = self.omega[:, positions].sum(axis=1)
+        return total
+
+    def standard_error(self, positions: IntArray) -> float:
+        """Standard error of a plan's predicted loss, what its layers have in common included.
+
+        std_n(sum_l term_{n,l}) / sqrt(N), with the sign of each mean where Omega is its absolute
+        value.
+        """
+        terms = self.terms[:, positions]
+        if self.table.statistics[self.metric] == "absolute_mean":
+            terms = terms * np.sign(terms.mean(axis=0))
+        return float(terms.sum(axis=1).std(ddof=1) / np.sqrt(self.samples))
+
+
+def optimum(instance: Instance) -> tuple[IntArray, float]:
+    """The proven optimal choice and its objective.
+
+    Raises:
+        InfeasibleError: there is none.
+    """
+    solution = solve(instance)
+    if solution.status is not Status.OPTIMAL:
+        raise InfeasibleError(solution.message or solution.status.sentence)
+    assert solution.choice is not None
+    assert solution.objective is not None
+    return solution.choice, solution.objective
+
+
+class Resolve:
+    """Solves one feasible instance of one resource again and again, under other costs."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self._merged = merge_ties(instance)
+        small = self._merged.instance
+        parts = self._merged.item_index or tuple(np.arange(size) for size in instance.sizes)
+        self._source = np.concatenate(
+            [start + part for start, part in zip(instance.offsets[:-1], parts, strict=True)]
+        )
+        self._target = np.concatenate(
+            [
+                small.offsets[c] + np.arange(len(part))
+                for c, part in zip(self._merged.class_index, parts, strict=True)
+            ]
+        )
+
+    def __call__(self, cost: FloatArray) -> IntArray:
+        """(L,) the exact optimum when the items cost ``cost`` (n,)."""
+        small = self._merged.instance
+        summed = np.zeros(small.n_items)
+        np.add.at(summed, self._target, cost[self._source])
+        result = solve_core(small.offsets, summed, small.weight[0], int(small.capacity[0]))
+        assert result.choice is not None
+        return self._merged.expand(result.choice)

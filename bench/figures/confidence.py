@@ -1,0 +1,75 @@
+"""How sure each layer's bits are: share of the resamples that choose each bit-width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from .style import new_figure, styled
+
+_SHOWN = 0.005
+"""Shares below are left blank."""
+
+
+def draw_stability(
+    share: NDArray[np.float64],
+    chosen: Sequence[int],
+    layers: Sequence[str],
+    labels: Sequence[str],
+    title: str,
+) -> Figure:
+    """Draw the stability map: one column a layer, one row a choice, each cell in per cent.
+
+    Args:
+        share: (rows, layers) share of the resamples that make the choice; NaN where a layer has
+            no such choice.
+        chosen: row of each layer's choice in the plan of all samples, outlined.
+        layers: layer names.
+        labels: the choices, one a row, the first at the bottom.
+        title: above the axes.
+    """
+    longest = max(map(len, layers))
+    with styled():
+        figure = new_figure(
+            max(6.0, 1.9 + 0.38 * len(layers)), 1.3 + 0.3 * len(labels) + 0.07 * longest
+        )
+        axes = figure.subplots()
+        mesh = axes.pcolormesh(
+            np.ma.masked_invalid(share),
+            cmap="Blues",
+            vmin=0,
+            vmax=1,
+            edgecolors="white",
+            linewidth=1.0,
+        )
+        for (row, column), value in np.ndenumerate(share):
+            if value >= _SHOWN:
+                axes.text(
+                    column + 0.5,
+                    row + 0.5,
+                    f"{100 * value:.0f}",
+                    ha="center",
+                    va="center",
+                    color="white" if value > 0.6 else "black",
+                    fontsize=8,
+                )
+        for column, row in enumerate(chosen):
+            axes.add_patch(
+                Rectangle((column, row), 1, 1, fill=False, edgecolor="#D55E00", linewidth=2)
+            )
+        axes.set_xticks(np.arange(len(layers)) + 0.5, list(layers), rotation=90)
+        axes.set_yticks(np.arange(len(labels)) + 0.5, list(labels))
+        axes.tick_params(length=0)
+        axes.grid(visible=False)
+        for side in ("left", "bottom"):
+            axes.spines[side].set_visible(False)
+        axes.set_xlabel("layer, in order of execution")
+        axes.set_ylabel("bits a weight")
+        axes.set_title(title)
+        bar = figure.colorbar(mesh, ax=axes, pad=0.01, format=lambda x, _: f"{100 * x:.0f}")
+        bar.set_label("resamples, %")
+    return figure

@@ -1,0 +1,60 @@
+"""Plans in files: a choice for every layer of a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from bitknap.problems import DataError, IntArray
+from bitknap.sensitivity import SensitivityTable
+
+
+def load_plan(path: Path, table: SensitivityTable) -> IntArray:
+    """(L,) items of the table that a plan file chooses, as positions in the table's items.
+
+    The file is JSON: a ``bitknap.solution/1`` document, or an object of layer -> bits.
+
+    Raises:
+        DataError: the file is missing or no plan of this table; the sentence names the layer.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError:
+        raise DataError(f"{path}: not JSON; expected a solution file or layer: bits") from None
+    plan = document.get("choice") if isinstance(document, dict) and "format" in document else None
+    plan = plan if plan is not None else document
+    if not isinstance(plan, Mapping) or "format" in plan:
+        raise DataError(f"{path}: holds no plan; expected a solution file or layer: bits")
+    try:
+        return positions(plan, table)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def positions(plan: Mapping[str, object], table: SensitivityTable) -> IntArray:
+    """(L,) items of the table for a plan of layer -> label.
+
+    Raises:
+        DataError: a layer is unknown or missing, or has no item of that label.
+    """
+    names = [layer.name for layer in table.layers]
+    unknown = sorted(set(plan) - set(names))
+    if unknown:
+        raise DataError(f"the table has no layer {unknown[0]!r}")
+    found = []
+    for i, name in enumerate(names):
+        own = table.labels[table.offsets[i] : table.offsets[i + 1]]
+        if name not in plan:
+            raise DataError(f"the plan has no choice for layer {name!r}")
+        label = str(plan[name])
+        if label not in own:
+            raise DataError(f"layer {name!r} has no choice {label!r}, only {', '.join(own)}")
+        found.append(int(table.offsets[i]) + own.index(label))
+    return np.array(found, dtype=np.int64)

@@ -1,0 +1,94 @@
+"""Say how sure a plan is: bootstrap over the calibration samples of a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    table: Annotated[Path, typer.Argument(help="Sensitivity table (.npz) of `bitknap run`.")],
+    budget: Annotated[
+        str, typer.Option(help="Average bits a weight, or sizes such as 300kB; with commas.")
+    ],
+    metric: Annotated[str, typer.Option(help="A metric that keeps scores.")] = "fisher",
+    resamples: Annotated[int, typer.Option(min=1, help="Each is solved exactly.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
+    level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    robust: Annotated[
+        float | None, typer.Option(help="Also plan with mean + K standard errors.", metavar="K")
+    ] = None,
+    robust_quantile: Annotated[
+        float | None, typer.Option(help="Also plan with this quantile over the resamples.")
+    ] = None,
+    plan_a: Annotated[
+        Path | None, typer.Option(help="Plan: a solution file, or JSON of layer: bits.")
+    ] = None,
+    plan_b: Annotated[
+        Path | None, typer.Option(help="Its rival; default the optimum at the first budget.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for confidence.json and the stability maps.")
+    ] = None,
+) -> None:
+    """Say how sure a plan is: bootstrap over the calibration samples of a table.
+
+    For each budget: how often each layer keeps its choice, the interval of the predicted loss,
+    and the number of samples after which the plan stops changing.
+    """
+    from bitknap.bench.bootstrap import Bootstrap
+    from bitknap.bench.budgets import parse_budget
+    from bitknap.bench.confidence import confidence
+    from bitknap.bench.confidence_grids import comparison_sentence, document
+    from bitknap.bench.plans import load_plan
+    from bitknap.bench.rivals import compare, robust_plan
+    from bitknap.problems import DataError, write_atomically
+    from bitknap.sensitivity import load_table
+
+    if plan_b is not None and plan_a is None:
+        raise DataError("--plan-b is the rival of --plan-a; give both, or --plan-a alone")
+    if robust is not None and robust_quantile is not None:
+        raise DataError("a robust plan needs either --robust or --robust-quantile, not both")
+    budgets = [parse_budget(text) for text in budget.split(",")]
+    loaded = load_table(table)
+    rivals = [load_plan(path, loaded) for path in (plan_a, plan_b) if path is not None]
+    resampled = Bootstrap(loaded, metric, resamples, seed)
+    plans = {}
+    for limit in budgets:
+        capacity = limit.capacity(loaded.weights, loaded.overhead_bits)
+        plan = confidence(resampled, capacity, level=level, name=f"{metric} at {limit.text}")
+        pessimist = None
+        if robust is not None or robust_quantile is not None:
+            pessimist = robust_plan(
+                resampled, plan, errors=robust, quantile=robust_quantile, level=level
+            )
+        plans[limit.text] = plan, pessimist
+    comparison = None
+    if rivals:
+        first = plans[budgets[0].text][0]
+        rivals.append(first.instance.positions(first.choice))
+        comparison = compare(resampled, rivals[0], rivals[1], level)
+    found = json.dumps(document(resampled, plans, comparison, level), indent=1)
+    if out is not None:
+        from bitknap.bench.confidence_grids import stability_figure
+        from bitknap.bench.figures.style import save
+
+        write_atomically(out / "confidence.json", found + "\n")
+        for text, (plan, _) in plans.items():
+            save(stability_figure(plan, metric, text), out / f"stability_{metric}_{text}")
+    if as_json:
+        typer.echo(found)
+        return
+    from bitknap.bench.confidence_grids import layer_grid, prefix_grid, summary_grid
+    from bitknap.bench.terminal import print_grid
+
+    for text, (plan, _) in plans.items():
+        print_grid(layer_grid(plan, text, resampled))
+        print_grid(prefix_grid(plan, text))
+    print_grid(summary_grid(resampled, plans, level))
+    if comparison is not None:
+        typer.echo(comparison_sentence(comparison, level))
