@@ -77,19 +77,20 @@ def confidence_loss(output: Any, batch: Batch) -> Tensor:
 
 def cut(batch: Batch, samples: int, count: int) -> Batch:
     """The first samples of a batch whose every tensor runs over samples, else all of it."""
-    tensors = list(_tensors(batch))
-    if not tensors or any(t.dim() == 0 or len(t) != samples for t in tensors):
+    found = tensors(batch)
+    if not found or any(t.dim() == 0 or len(t) != samples for t in found):
         return batch
     return _first(batch, count)
 
 
-def _tensors(value: Any) -> list[Tensor]:
+def tensors(value: Any) -> list[Tensor]:
+    """All tensors of a nested value, in order."""
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, Mapping):
-        return [tensor for item in value.values() for tensor in _tensors(item)]
+        return [tensor for item in value.values() for tensor in tensors(item)]
     if isinstance(value, tuple | list):
-        return [tensor for item in value for tensor in _tensors(item)]
+        return [tensor for item in value for tensor in tensors(item)]
     return []
 
 

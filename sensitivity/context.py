@@ -86,6 +86,8 @@ class Context:
         seed: of everything random.
         progress: called with (what, done, total).
         metrics: the metrics of the table, so that they can share passes.
+        measured: results of the measured metrics, by name.
+        reuse: whether replaying a network's prefix is right for it; None until that is known.
     """
 
     model: nn.Module
@@ -99,6 +101,7 @@ class Context:
     progress: Progress = lambda what, done, total: None
     metrics: Sequence[Metric] = ()
     measured: dict[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
+    reuse: bool | None = None
     _deltas: dict[int, Tensor] = field(default_factory=dict)
     _passes: dict[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
 

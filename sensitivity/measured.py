@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .batches import Batch
+from .batches import Batch, tensors
 from .capture import Substitute
 from .context import Context, MetricResult
+from .prefix import Prefix
 
 Compare = Callable[[Context, Batch, Any, Any], Tensor]
 """``compare(context, batch, output, changed output)`` -> (N,)."""
@@ -51,6 +52,61 @@ class Measured:
         return MetricResult(omega, scores, passes=context.items + 1)
 
 
+class Runner:
+    """Runs the network on one batch with some layers changed, reusing the unchanged prefix.
+
+    On a context's first batch every replay is first tried unchanged; where it does not give the
+    plain output, or where a run writes to recorded results, the whole network is run instead.
+    """
+
+    def __init__(self, context: Context, batch: Batch) -> None:
+        self._context, self._batch = context, batch
+        self._prefix = Prefix()
+        self.plain = self._forward()
+
+    def _forward(self) -> Any:
+        return self._context.forward(self._context.model, self._batch)
+
+    def start_at(self, layer: int) -> None:
+        """Expect changes of this layer and of layers first used after it only."""
+        context = self._context
+        if context.reuse is False:
+            return
+        try:
+            self._prefix.advance(self._forward, context.layers[layer].weight)
+            if context.reuse is None:
+                replayed = self._prefix.run(self._forward)
+                if not (self._prefix.intact and _same(replayed, self.plain)):
+                    context.reuse = False
+        except Exception:
+            # Whatever replay breaks in a user's code, a plain run does not.
+            context.reuse = False
+
+    def run(self, changes: dict[int, Tensor]) -> Any:
+        """The output with perturbations added to some layers' weights."""
+        values = {}
+        for index, change in changes.items():
+            weight = self._context.layers[index].weight
+            values[id(weight)] = (weight, (weight + change).to(weight.dtype))
+        with Substitute(values):
+            if self._context.reuse is False:
+                return self._forward()
+            output = self._prefix.run(self._forward)
+        if not self._prefix.intact:
+            self._context.reuse = False
+        return output
+
+    def finish(self) -> None:
+        """After all layers of a batch: replay has proved itself if nothing spoke against it."""
+        if self._context.reuse is None:
+            self._context.reuse = True
+
+
+def _same(one: Any, other: Any) -> bool:
+    pairs = list(zip(tensors(one), tensors(other), strict=True))
+    return bool(pairs) and all(torch.allclose(a, b, rtol=1e-6, atol=0) for a, b in pairs)
+
+
 def run_items(
     context: Context, metrics: Sequence[Measured]
 ) -> dict[str, NDArray[np.floating[Any]]]:
@@ -59,18 +115,20 @@ def run_items(
     units: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics}
     with torch.no_grad():
         for _, batch in context.sweep("each layer at each bit-width"):
-            plain = context.forward(context.model, batch)
+            runner = Runner(context, batch)
             columns: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics}
             for index in range(len(context.layers)):
+                runner.start_at(index)
                 for change in context.delta(index):
-                    changed = run_changed(context, batch, {index: change})
+                    changed = runner.run({index: change})
                     for metric in metrics:
-                        column = metric.compare(context, batch, plain, changed)
+                        column = metric.compare(context, batch, runner.plain, changed)
                         columns[metric.name].append(column)
+            runner.finish()
             for metric in metrics:
                 values[metric.name].append(torch.stack(columns[metric.name], dim=1))
                 if metric.unit is not None:
-                    units[metric.name].append(metric.unit(context, batch, plain))
+                    units[metric.name].append(metric.unit(context, batch, runner.plain))
     result = {}
     for name, parts in values.items():
         whole = torch.cat(parts)
@@ -78,13 +136,3 @@ def run_items(
             whole = whole / torch.cat(units[name]).double().mean().to(whole.dtype)
         result[name] = whole.to(torch.promote_types(whole.dtype, torch.float32)).cpu().numpy()
     return result
-
-
-def run_changed(context: Context, batch: Batch, changes: dict[int, Tensor]) -> Any:
-    """The network's output with perturbations added to some layers' weights."""
-    values = {}
-    for index, change in changes.items():
-        weight = context.layers[index].weight
-        values[id(weight)] = (weight, (weight + change).to(weight.dtype))
-    with Substitute(values):
-        return context.forward(context.model, batch)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..batches import Batch, cut
 from ..context import Context, MetricResult
-from ..measured import run_changed
+from ..measured import Runner
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,19 @@ class Pairwise:
         batches = list(self._batches(context))
         for number, batch in enumerate(batches):
             with torch.no_grad():
-                plain = context.losses(batch)
+                runner = Runner(context, batch)
+                plain = context.loss_fn(runner.plain, batch)
                 total += len(plain)
+
+                increase = partial(_increase, context, runner, batch, plain)
                 for i in range(n):
                     context.progress("pairs of items", number * n + i, len(batches) * n)
-                    single[i] += _increase(context, batch, (i,), plain)
+                    if i % width == 0:
+                        runner.start_at(i // width)
+                    single[i] += increase((i,))
                     for j in range((i // width + 1) * width, n):
-                        double[i, j] += _increase(context, batch, (i, j), plain)
+                        double[i, j] += increase((i, j))
+                runner.finish()
         single /= total
         cross = np.triu(double / total - single[:, None] - single[None, :])
         layer = np.arange(n) // width
@@ -73,11 +81,13 @@ class Pairwise:
             left -= size
 
 
-def _increase(context: Context, batch: Batch, items: tuple[int, ...], plain: torch.Tensor) -> float:
+def _increase(
+    context: Context, runner: Runner, batch: Batch, plain: Tensor, items: tuple[int, ...]
+) -> float:
     """Summed loss increase with the items in place."""
     width = len(context.bits)
     changes = {i // width: context.delta(i // width)[i % width] for i in items}
-    losses = context.loss_fn(run_changed(context, batch, changes), batch)
+    losses = context.loss_fn(runner.run(changes), batch)
     return float((losses.double() - plain.double()).sum())
 
 
