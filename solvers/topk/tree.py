@@ -13,7 +13,7 @@ from ..frontier.convex import convex_part
 from ..frontier.lists import extended, narrow_first
 from .space import Allocation, Answer, Space
 
-MAX_STATES = 5_000_000
+MAX_STATES = 10_000_000
 _SLACK = 1e-9
 _SWAPS = 400
 

@@ -23,6 +23,9 @@ from bitknap.problems import (
 from bitknap.problems.families import mpq
 from bitknap.solvers import solve
 from bitknap.solvers.topk import forced, top_k
+from bitknap.solvers.topk.lawler import lawler
+from bitknap.solvers.topk.space import Space
+from bitknap.solvers.topk.tree import ranked_by_tree
 
 from ..reference import feasible_choices
 from .conftest import random_instance
@@ -62,7 +65,7 @@ def check_ranking(instance: Instance, k: int, solver: str | None) -> None:
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_rankings_equal_sorted_brute_force(solver: str | None) -> None:
-    for seed in range(80):
+    for seed in range(50):
         check_ranking(some(seed), 1 + seed % 9, solver)
     for seed in (1, 5, 8):
         check_ranking(some(seed), 10_000, solver)
@@ -126,6 +129,14 @@ def test_54_layers() -> None:
     assert len({tuple(a.choice.tolist()) for a in found}) == 10
     assert all(instance.is_feasible(a.choice) for a in found)
     assert (np.diff([a.objective for a in found]) >= 0.0).all()
+
+
+def test_too_many_states_are_left_to_the_partition() -> None:
+    space = Space(mpq.generate(54, seed=1), "core")
+    assert ranked_by_tree(space, 3, max_states=100) is None
+    found = ranked_by_tree(space, 3)
+    assert found is not None
+    assert [a.objective for a in found] == [a.objective for a in lawler(space, 3)]
 
 
 def test_what_cannot_be_ranked_is_refused() -> None:
