@@ -1,0 +1,41 @@
+"""Several resources, exact: Lagrangian bounds and batches of undominated states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bitknap.problems import Instance
+
+from ..base import Limits, Outcome, Status
+from ..multi import solve_multi
+
+
+@dataclass(frozen=True)
+class Multi:
+    """Depth-first search in batches below a rising threshold, for any number of resources.
+
+    See :func:`bitknap.solvers.multi.solve_multi`. With one resource it is an independent check
+    of ``core``, which is faster there.
+    """
+
+    exact: ClassVar[bool] = True
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    def supports(self, instance: Instance) -> str | None:
+        """Every instance."""
+        return None
+
+    def solve(self, instance: Instance, limits: Limits) -> Outcome:
+        """Search; costs are compared as exact integers over a power of two."""
+        result = solve_multi(instance, limits.time, limits.states)
+        return Outcome(
+            Status(result.status),
+            result.choice,
+            bound=result.bound,
+            multiplier=result.multiplier,
+            stats=result.stats,
+        )
+
+
+SOLVER = Multi()

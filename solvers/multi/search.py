@@ -1,0 +1,252 @@
+"""Depth first in batches: every choice below a threshold, or the proof that there is none."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..core.core_problem import as_int
+from ..core.fixed_point import Exact, Unit, plus, to_real
+from .bounds import Bundle, build_bundle
+from .dual import Dual
+from .model import Floats, Ints, Model
+from .states import Batch, undominated_states
+
+_NARROW, _WIDE = 64, 2048
+_SHARPENINGS = 2
+_GAIN = 0.1
+_PRICES = 40
+_ITERATIONS = 40
+
+
+@dataclass
+class Budget:
+    """What all searches of one solve may spend together, and did."""
+
+    deadline: float
+    states: float
+    counts: dict[str, int] = field(
+        default_factory=lambda: {"states": 0, "batches": 0, "prices": 0, "iterations": 0}
+    )
+
+    @property
+    def spent(self) -> bool:
+        """Whether a limit is met."""
+        return self.counts["states"] >= self.states or time.perf_counter() >= self.deadline
+
+
+@dataclass
+class Found:
+    """A choice by its exact cost and its items (positions in the instance) of the open classes."""
+
+    value: int
+    items: list[int]
+
+
+class Search:
+    """The choices of an ordered model that cost at most a threshold.
+
+    States are expanded class by class. Of the successors those go that exceed the room with
+    even the lightest items to come, those whose bound is above the threshold, and dominated
+    ones. When more than ``width`` stay, only those of least bound go on; the others wait on a
+    stack. A batch that comes off the stack, or overflows, first asks for the best prices at its
+    state of least bound, which then bound all its descendants too.
+
+    Args:
+        model: open classes in the order of the search.
+        fixed: exact cost of the other classes' items.
+        used: (K,) their usage.
+        prices: (M, K) prices per share to begin with, the best first.
+        threshold: cost above which a choice is of no interest.
+        best: cost of the best choice known, exclusive; found ones must be below it.
+        budget: shared limits.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        fixed: Exact,
+        used: Ints,
+        prices: Floats,
+        threshold: float,
+        best: int,
+        budget: Budget,
+    ) -> None:
+        self.model, self.threshold, self.best, self.budget = model, threshold, best, budget
+        self.unit = Unit(model.exponent, model.unit.limbs)
+        self.found: Found | None = None
+        self.stages = model.sizes.size
+        self.spent = float(to_real(fixed, self.unit)[0])
+        bundle = build_bundle(model, prices, self.spent)
+        self.limit = self._limits()
+        start = Batch(
+            0,
+            fixed,
+            used[:, None],
+            np.full(1, -np.inf),
+            np.zeros(1, dtype=np.int64),
+            np.zeros(1, dtype=np.int64),
+            None,
+            prices[0],
+            bundle,
+        )
+        low = bundle.bound(0, to_real(fixed, self.unit), start.usage)
+        start.low[:] = low
+        self.stack = [start]
+        self.batches = 0
+
+    def _limits(self) -> Ints:
+        """(T + 1, K) the most a state may have used, whatever it chooses later."""
+        limit = np.tile(self.model.room, (self.stages + 1, 1))
+        if self.stages:
+            least = np.minimum.reduceat(self.model.weight, self.model.first, axis=1)
+            limit[:-1] -= np.cumsum(least.T[::-1], axis=0)[::-1]
+        return limit
+
+    @property
+    def open_bound(self) -> float:
+        """A true lower bound of the choices not yet looked at."""
+        return min((float(batch.low.min()) for batch in self.stack if batch.count), default=np.inf)
+
+    @property
+    def width(self) -> int:
+        """States that go on together: more when the search turns out to be long."""
+        return min(_WIDE, _NARROW << (self.batches // 16))
+
+    def run(self) -> bool:
+        """Search until nothing is left, or a limit is met: whether it was completed."""
+        while self.stack:
+            batch = self.stack.pop().below(self.threshold)
+            self.batches += 1
+            self.budget.counts["batches"] += 1
+            fresh = True
+            while batch.count:
+                if self.budget.spent:
+                    self.stack.append(batch)
+                    return False
+                if batch.stage == self.stages:
+                    self._finish(batch)
+                    break
+                if fresh or batch.count > self.width:
+                    batch, fresh = self._sharpen(batch), False
+                if batch.count > self.width:
+                    batch, rest = batch.split(self.width)
+                    self.stack.append(rest)
+                if batch.count:
+                    batch = self._expand(batch)
+        return True
+
+    def _expand(self, batch: Batch) -> Batch:
+        """All successors of a batch that may matter."""
+        a, b = int(self.model.ptr[batch.stage]), int(self.model.ptr[batch.stage + 1])
+        stage, count = batch.stage + 1, batch.count
+        usage = (batch.usage[:, None, :] + self.model.weight[:, a:b, None]).reshape(
+            len(batch.usage), -1
+        )
+        self.budget.counts["states"] += usage.shape[1]
+        fits = usage[0] <= self.limit[stage, 0]
+        for row, most in zip(usage[1:], self.limit[stage, 1:], strict=True):
+            fits &= row <= most
+        index = np.flatnonzero(fits)
+        usage = usage[:, index]
+        which, source = np.divmod(index, count)
+        value = plus(at(self.model.value, a + which), at(batch.value, source))
+        low = batch.bundle.bound(stage, to_real(value, self.unit), usage)
+        near = np.flatnonzero(low <= self.threshold)
+        if near.size > 1 and stage < self.stages:
+            near = near[undominated_states(at(value, near), usage[:, near])]
+        return Batch(
+            stage,
+            at(value, near),
+            usage[:, near],
+            low[near],
+            source[near],
+            a + which[near],
+            batch.trail,
+            batch.price,
+            batch.bundle,
+        )
+
+    def _sharpen(self, batch: Batch) -> Batch:
+        """Add the best prices at the state of least bound while they raise it well."""
+        if batch.stage > self.stages - 2:
+            return batch
+        a = int(self.model.ptr[batch.stage])
+        dual = Dual(
+            self.model.cost[a:],
+            self.model.share[:, a:],
+            self.model.first[batch.stage :] - a,
+            self.most,
+        )
+        scale = np.maximum(self.model.room, 1)
+        for _ in range(_SHARPENINGS):
+            lowest = int(np.argmin(batch.low))
+            low, cost = float(batch.low[lowest]), self._cost(batch, lowest)
+            room = (self.model.room - batch.usage[:, lowest]) / scale
+            price, steps = dual.maximise(
+                room, batch.price, self.threshold - cost, 1e-3, _ITERATIONS
+            )
+            self.budget.counts["prices"] += 1
+            self.budget.counts["iterations"] += steps
+            if not np.isfinite(price).all():
+                break
+            extra = build_bundle(self.model, price[None], self.spent)
+            real = to_real(batch.value, self.unit)
+            lows = np.maximum(batch.low, extra.bound(batch.stage, real, batch.usage))
+            if lows[lowest] < low + _GAIN * (self.threshold - low):
+                break
+            batch = _sharper(batch, lows, price, batch.bundle.joined(extra, _PRICES))
+            batch = batch.below(self.threshold)
+            if not batch.count:
+                break
+        return batch
+
+    @property
+    def most(self) -> float:
+        """More than any choice costs."""
+        return 1.001 * float(np.maximum.reduceat(self.model.cost, self.model.first).sum()) + 1e-300
+
+    def _cost(self, batch: Batch, index: int) -> float:
+        return float(to_real(at(batch.value, np.array([index])), self.unit)[0])
+
+    def _finish(self, batch: Batch) -> None:
+        """Complete states: the cheapest becomes the best when it is cheaper, exactly."""
+        high, low = batch.value
+        order = np.argsort(high, kind="stable") if low is None else np.lexsort((low, high))
+        cheapest = int(order[0])
+        value = as_int(batch.value, cheapest)
+        if value >= self.best:
+            return
+        trail = batch.trail
+        chosen = [] if trail is None else trail.path(cheapest)
+        self.best = value
+        self.found = Found(value, self.model.item[np.array(chosen, dtype=np.int64)].tolist())
+        self.threshold = min(self.threshold, below(self.model, value))
+
+
+def below(model: Model, value: int) -> float:
+    """The most a choice cheaper than an exact cost may cost, rounded up."""
+    most = model.real(value - model.step)
+    return most + 2.0**-50 * abs(most)
+
+
+def at(value: Exact, index: Ints) -> Exact:
+    """Some of an array of exact costs."""
+    high, low = value
+    return high[index], None if low is None else low[index]
+
+
+def _sharper(batch: Batch, low: Floats, price: Floats, bundle: Bundle) -> Batch:
+    return Batch(
+        batch.stage,
+        batch.value,
+        batch.usage,
+        low,
+        batch.source,
+        batch.item,
+        batch.before,
+        price,
+        bundle,
+    )

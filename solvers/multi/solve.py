@@ -1,0 +1,227 @@
+"""``solve_multi``: thresholds above the dual bound, raised until a choice is below."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from bitknap.problems import Instance, IntArray
+
+from ..core.fixed_point import Exact, fixed
+from ..exact import float_below
+from ..local import improve, repair
+from .bounds import prices_around, useful_items
+from .dual import Dual
+from .model import Floats, Ints, Model, build_model
+from .search import Budget, Search, at, below
+
+_FIRST_ITEMS = 30
+_GROWTH = 3.0
+
+
+@dataclass(frozen=True)
+class MultiResult:
+    """Answer of :func:`solve_multi`.
+
+    Attributes
+    ----------
+    status
+        ``"optimal"``, ``"infeasible"`` (both proven), ``"feasible"`` or ``"no_solution"`` (a
+        limit stopped the proof).
+    choice
+        Item of each class, or None.
+    bound
+        A true lower bound of the optimum; None when proven.
+    multiplier
+        (K,) prices of the capacities, cost per unit of weight.
+    stats
+        Counts.
+    """
+
+    status: str
+    choice: IntArray | None
+    bound: float | None
+    multiplier: Floats
+    stats: dict[str, Any] = field(default_factory=dict)
+
+
+def solve_multi(
+    instance: Instance, time_limit: float | None = None, state_limit: int | None = None
+) -> MultiResult:
+    """Solve an instance with any number of capacities exactly.
+
+    1. Prices u of the capacities maximise the Lagrangian dual D(u), the linear relaxation.
+    2. A threshold is set a little above D(u). Items whose reduced cost exceeds the difference
+       are in no choice below it. A search over what is left finds the best such choice, which
+       then is optimal, or proves that there is none.
+    3. In the latter case the threshold rises threefold above D(u).
+
+    Classes are searched by falling priced weight of their largest change: what the large ones
+    leave open, the small ones can only fill or miss, which the bound tells early.
+
+    Args:
+        instance: without ties.
+        time_limit: seconds.
+        state_limit: states to make.
+
+    Complexity: exponential in the worst case.
+
+    References:
+        H. Kellerer, U. Pferschy, D. Pisinger, Knapsack Problems, Springer 2004, chapters 9, 11.
+        R. Korf, Artificial Intelligence 27 (1985), 97-109, for the rising threshold.
+    """
+    began = time.perf_counter()
+    deadline = math.inf if time_limit is None else began + time_limit
+    budget = Budget(deadline, math.inf if state_limit is None else state_limit)
+    model = build_model(instance)
+    if model is None:
+        return MultiResult("infeasible", None, None, np.zeros(instance.n_resources))
+    return _Rounds(instance, model, budget).run()
+
+
+class _Rounds:
+    """The rising thresholds."""
+
+    def __init__(self, instance: Instance, model: Model, budget: Budget) -> None:
+        self.instance, self.model, self.budget = instance, model, budget
+        self.best = model.most + model.step
+        self.choice: IntArray | None = None
+        self.rounds = self.items_left = self.classes_left = 0
+        self.prices = self._dual()
+        self.bound = useful_items(model, self.prices, math.inf)[1]
+
+    def _dual(self) -> Floats:
+        """Prices around the dual optimum, and a first choice rounded from its cheapest items."""
+        model = self.model
+        start = np.zeros(len(model.room))
+        dual = Dual(model.cost, model.share, model.first, 2.0 * model.real(model.most) + 1.0)
+        room = model.room / np.maximum(model.room, 1)
+        price, steps = dual.maximise(room, start, math.inf, 1e-12, 60 + 40 * len(room))
+        self.budget.counts["iterations"] += steps
+        price = price if np.isfinite(price).all() else start
+        cheapest = model.item[dual.cheapest(price)] - self.instance.offsets[:-1]
+        repaired = repair(self.instance, cheapest)
+        if repaired is not None:
+            self.choice = improve(self.instance, repaired)
+            self.best = self._value(self.choice)
+        return prices_around(price)
+
+    def _value(self, choice: IntArray) -> int:
+        """Exact cost of a choice above the class minima, in units."""
+        least = np.minimum.reduceat(self.instance.cost, self.instance.offsets[:-1])
+        unit = self.model.unit
+        taken = _total(fixed(self.instance.cost[self.instance.positions(choice)], unit))
+        return taken - _total(fixed(least, unit))
+
+    def run(self) -> MultiResult:
+        """Raise the threshold until it passes the best choice."""
+        delta = self._first_step()
+        root = self.bound
+        while True:
+            top = below(self.model, self.best)
+            threshold = min(top, root + delta)
+            self.rounds += 1
+            search = self._search(threshold)
+            if search is not None:
+                completed = search.run()
+                if search.found is not None:
+                    self._take(search)
+                if not completed:
+                    return self._stopped(min(search.threshold, search.open_bound))
+                # One that costs the threshold but for rounding may not be the only such.
+                if search.found is not None and search.threshold < threshold * (1.0 - 2.0**-40):
+                    return self._proven()
+            self.bound = max(self.bound, threshold * (1.0 - 2.0**-48))
+            if threshold >= top:
+                return self._proven()
+            delta *= _GROWTH
+
+    def _first_step(self) -> float:
+        """The reduced cost that about thirty items stay below."""
+        priced = self.model.cost + self.prices[0] @ self.model.share
+        least = np.minimum.reduceat(priced, self.model.first)
+        reduced = np.sort(priced - np.repeat(least, self.model.sizes))
+        positive = reduced[reduced > 0.0]
+        return float(positive[min(_FIRST_ITEMS, positive.size - 1)]) if positive.size else 1.0
+
+    def _search(self, threshold: float) -> Search | None:
+        """A search of what a choice up to a threshold may use; None when there is none."""
+        mask, _ = useful_items(self.model, self.prices, threshold)
+        part = self.model.keep(mask)
+        part = None if part is None else part.fitting()
+        if part is None:
+            return None
+        prices = self.prices * (part.room / np.maximum(self.model.room, 1))
+        open_classes = part.sizes > 1
+        alone = part.first[~open_classes]
+        order = _order(part, prices[0])
+        order = order[open_classes[order]]
+        self.forced = part.item[alone].tolist()
+        self.classes_left, self.items_left = len(order), int(part.sizes[order].sum())
+        used = np.zeros(len(part.room), dtype=np.int64)
+        paid = self._single(_total(at(part.value, alone)))
+        return Search(part.ordered(order), paid, used, prices, threshold, self.best, self.budget)
+
+    def _single(self, value: int) -> Exact:
+        """An exact cost as an array of one."""
+        limbs = self.model.unit.limbs
+        if limbs != 2:
+            return np.array([value], dtype=np.int64 if limbs else object), None
+        high = (value + (1 << 61)) >> 62
+        return np.array([high]), np.array([value - (high << 62)])
+
+    def _take(self, search: Search) -> None:
+        assert search.found is not None
+        items = np.sort(np.array(self.forced + search.found.items, dtype=np.int64))
+        self.choice, self.best = items - self.instance.offsets[:-1], search.found.value
+
+    def _proven(self) -> MultiResult:
+        status = "infeasible" if self.choice is None else "optimal"
+        return MultiResult(status, self.choice, None, self._multiplier(), self._stats())
+
+    def _stopped(self, bound: float) -> MultiResult:
+        status = "no_solution" if self.choice is None else "feasible"
+        true = self._unscaled(max(self.bound, bound))
+        return MultiResult(status, self.choice, true, self._multiplier(), self._stats())
+
+    def _unscaled(self, bound: float) -> float:
+        """A scaled bound above the minima as one of the instance's costs."""
+        least = np.minimum.reduceat(self.instance.cost, self.instance.offsets[:-1]).tolist()
+        base = sum(map(Fraction, least), Fraction(0))
+        return float_below(base + Fraction(bound) * Fraction(2) ** self._shift)
+
+    @property
+    def _shift(self) -> int:
+        return self.model.unit.exponent - self.model.exponent
+
+    def _multiplier(self) -> Floats:
+        prices: Floats = np.ldexp(self.prices[0] / np.maximum(self.model.room, 1), self._shift)
+        return prices
+
+    def _stats(self) -> dict[str, Any]:
+        return {
+            "rounds": self.rounds,
+            **self.budget.counts,
+            "classes_left": self.classes_left,
+            "items_left": self.items_left,
+        }
+
+
+def _order(model: Model, price: Floats) -> Ints:
+    """Classes by falling priced weight of their largest change from the cheapest item."""
+    price = price if price.any() else np.ones_like(price)
+    at = Dual(model.cost, model.share, model.first, 0.0).cheapest(price)
+    change = price @ np.abs(model.share - np.repeat(model.share[:, at], model.sizes, axis=1))
+    order: Ints = np.argsort(-np.maximum.reduceat(change, model.first), kind="stable")
+    return order
+
+
+def _total(value: Exact) -> int:
+    """Exact sum."""
+    total: int = sum(value[0].tolist())
+    return total if value[1] is None else (total << 62) + sum(value[1].tolist())
