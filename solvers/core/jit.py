@@ -62,7 +62,7 @@ def kernel() -> ModuleType:
 
     first = not compiled()
     if first:
-        print("bitknap: compiling the numba kernel, once (about half a minute)", file=sys.stderr)
+        print("bitknap: compiling the numba kernel, once (about a minute)", file=sys.stderr)
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(_folder())
     try:

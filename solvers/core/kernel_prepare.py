@@ -93,6 +93,12 @@ def alive_items(
         c, w = cost[b], weight[b]
         m = 0
         for j in range(offsets[i], offsets[i + 1]):
+            dc, turn = cost[j] - c, slope * np.float64(weight[j] - w)
+            m += dc + turn <= ceiling + 2.0**-48 * (abs(dc) + abs(turn))
+        if m < 2:
+            continue
+        m = 0
+        for j in range(offsets[i], offsets[i + 1]):
             dw, dc = weight[j] - w, cost[j] - c
             turn = slope * np.float64(dw)
             if dc + turn <= ceiling + 2.0**-48 * (abs(dc) + abs(turn)):
@@ -165,19 +171,16 @@ def widen(bits: int, low: int, high: int) -> tuple[int, int]:
     m = abs(m)
     if m == 0:
         return low, high
-    a, b = e, e
+    top = e + 53
+    while m >> (top - e - 1) == 0:
+        top -= 1
     while m & 0xFF == 0:
         m >>= 8
-        a += 8
-        b += 8
+        e += 8
     while m & 1 == 0:
         m >>= 1
-        a += 1
-        b += 1
-    while m:
-        m >>= 1
-        b += 1
-    return min(low, a), max(high, b)
+        e += 1
+    return min(low, e), max(high, top)
 
 
 @njit(cache=True)

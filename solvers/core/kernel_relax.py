@@ -82,40 +82,68 @@ def best_item(item: Any, a: int, b: int, cost: Any, weight: Any, slope: float) -
 
 
 @njit(cache=True)
-def best_two(a: int, b: int, cost: Any, weight: Any, high: float, low: float) -> Any:
-    """:func:`best_item` of items ``a .. b - 1`` for two slopes."""
-    x = y = a
+def best_of(a: int, b: int, cost: Any, weight: Any, slope: float) -> Any:
+    """:func:`best_item` of items ``a .. b - 1``."""
+    x = a
     for j in range(a + 1, b):
-        gain = (cost[j] - cost[x]) + high * np.float64(weight[j] - weight[x])
-        if gain < 0.0 or (gain == 0.0 and weight[j] < weight[x]):
+        g = (cost[j] - cost[x]) + slope * np.float64(weight[j] - weight[x])
+        if g < 0.0 or (g == 0.0 and weight[j] < weight[x]):
             x = j
-        gain = (cost[j] - cost[y]) + low * np.float64(weight[j] - weight[y])
-        if gain < 0.0 or (gain == 0.0 and weight[j] < weight[y]):
-            y = j
+    return x
+
+
+@njit(cache=True, inline="always")
+def best_two(a: int, b: int, cost: Any, weight: Any, high: float, low: float) -> Any:
+    """:func:`best_of` for two slopes.
+
+    Differences from the first item give a guess without branches. Where it is the same item for
+    both slopes, as it mostly is, differences from that item prove it right, or else it is wrong.
+    """
+    x = y = a
+    at_x = at_y = 0.0
+    c, w = cost[a], weight[a]
+    for j in range(a + 1, b):
+        dc, dw = cost[j] - c, np.float64(weight[j] - w)
+        g = dc + high * dw
+        if g < at_x:
+            x, at_x = j, g
+        g = dc + low * dw
+        if g < at_y:
+            y, at_y = j, g
+    wrong = x != y
+    if x == y:
+        c, w = cost[x], weight[x]
+        for j in range(a, b):
+            dw = weight[j] - w
+            g = (cost[j] - c) + (high if dw < 0 else low) * np.float64(dw)
+            wrong |= (g < 0.0) | ((g == 0.0) & (dw < 0))
+    if wrong:
+        return best_of(a, b, cost, weight, high), best_of(a, b, cost, weight, low)
     return x, y
 
 
 @njit(cache=True)
-def between(j: int, x: int, y: int, cost: Any, weight: Any) -> bool:
-    """Whether item ``j`` may lie on the hull between ``x`` and ``y``."""
-    if j == x or j == y:
-        return True
-    return weight[x] < weight[j] < weight[y] and cost[y] < cost[j] < cost[x]
+def between(j: int, x: int, y: int, cost: Any, weight: Any) -> Any:
+    """Whether item ``j`` may lie on the hull between ``x`` and ``y``: inside and below the chord."""
+    if weight[x] < weight[j] < weight[y] and cost[y] < cost[j] < cost[x]:
+        left = (cost[x] - cost[j]) * np.float64(weight[y] - weight[x])
+        right = (cost[x] - cost[y]) * np.float64(weight[j] - weight[x])
+        return left >= right * (1.0 - 2.0**-45)
+    return j == x or j == y  # noqa: PLR1714
 
 
 @njit(cache=True)
-def whole(offsets: Any, cost: Any, weight: Any, light: Any, heavy: Any, stride: int) -> Any:
-    """The bracket ``(0, infinity)`` of every ``stride``-th class."""
-    n = offsets.size - 1
-    count = total = 0
-    for i in range(stride // 2, n, stride):
-        count += 1
+def whole(offsets: Any, cost: Any, weight: Any, light: Any, heavy: Any, classes: Any) -> Any:
+    """The bracket ``(0, infinity)`` of some classes."""
+    n = classes.size
+    total = 0
+    for i in classes:
         total += offsets[i + 1] - offsets[i]
-    active, ptr = np.empty(count, dtype=np.int64), np.zeros(count + 1, dtype=np.int64)
+    active, ptr = np.empty(n, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
     item = np.empty(total, dtype=np.int64)
     k = m = 0
     filled = np.int64(0)
-    for i in range(stride // 2, n, stride):
+    for i in classes:
         x, y = light[i], heavy[i]
         filled += weight[x]
         if x == y:
@@ -137,48 +165,47 @@ def at_slopes(
     """The bracket ``(low, high)`` from one pass over all items, and the weight at its low end."""
     n = offsets.size - 1
     light, heavy = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+    active, ptr = np.empty(n, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
+    item = np.empty(1024, dtype=np.int64)
     filled = at_low = np.int64(0)
+    steep = min(high, NO_SLOPE)
     k = m = 0
     for i in range(n):
-        x, y = best_two(offsets[i], offsets[i + 1], cost, weight, high, low)
-        x = lights[i] if high == np.inf else x
-        y = heavies[i] if low == 0.0 else y
+        a, b = offsets[i], offsets[i + 1]
+        x, y = lights[i], heavies[i]
+        if x != y:
+            x, y = best_two(a, b, cost, weight, steep, low)
+            x = lights[i] if high == np.inf else x
+            y = heavies[i] if low == 0.0 else y
         light[i], heavy[i] = x, y
         filled += weight[x]
         at_low += weight[y]
         if weight[y] > weight[x]:
-            k += 1
-            m += offsets[i + 1] - offsets[i]
-    active, ptr = np.empty(k, dtype=np.int64), np.zeros(k + 1, dtype=np.int64)
-    item = np.empty(m, dtype=np.int64)
-    k = m = 0
-    for i in range(n):
-        x, y = light[i], heavy[i]
-        if weight[y] > weight[x]:
-            for j in range(offsets[i], offsets[i + 1]):
+            if m + b - a > item.size:
+                item = np.concatenate((item, np.empty(item.size + b - a, dtype=np.int64)))
+            for j in range(a, b):
                 if between(j, x, y, cost, weight):
                     item[m] = j
                     m += 1
             active[k] = i
             k += 1
             ptr[k] = m
-    return Bracket(light, heavy, active, ptr, item[:m], filled, high, low), at_low
+    found = Bracket(light, heavy, active[:k], ptr[: k + 1], item[:m], filled, high, low)
+    return found, at_low
 
 
 @njit(cache=True)
-def hull_steps(bracket: Any, first: int, stride: int, cost: Any, weight: Any) -> Any:
-    """Hull steps of every ``stride``-th undecided class from the ``first`` on, class by class."""
-    total = 0
-    for k in range(first, bracket.active.size, stride):
-        total += bracket.ptr[k + 1] - bracket.ptr[k]
+def hull_steps(bracket: Any, cost: Any, weight: Any) -> Any:
+    """Hull steps of the undecided classes, class by class."""
+    total = bracket.item.size
     slope, step = np.empty(total), np.empty(total, dtype=np.int64)
     cls, head = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
     largest = 2
-    for k in range(first, bracket.active.size, stride):
+    for k in range(bracket.active.size):
         largest = max(largest, bracket.ptr[k + 1] - bracket.ptr[k])
     item, slopes = np.empty(largest, dtype=np.int64), np.empty(largest)
     n = rounds = 0
-    for k in range(first, bracket.active.size, stride):
+    for k in range(bracket.active.size):
         m = bracket.ptr[k + 1] - bracket.ptr[k]
         item[:m] = bracket.item[bracket.ptr[k] : bracket.ptr[k + 1]]
         sort_items(item, m, cost, weight)
@@ -193,30 +220,69 @@ def hull_steps(bracket: Any, first: int, stride: int, cost: Any, weight: Any) ->
 
 
 @njit(cache=True)
-def guess(bracket: Any, part: float, stride: int, cost: Any, weight: Any) -> Any:
-    """Two slopes that should enclose the break, from a sample of the undecided classes.
+def draw(classes: Any, light: Any, heavy: Any, weight: Any, count: int) -> Any:
+    """About ``count`` of the classes, each drawn in proportion to the weight it spans.
 
-    ``part`` is the capacity to fill inside the bracket as a part of all that could be filled.
+    Every ``T`` units of weight a class is drawn, so that the heaviest are all there and one with
+    span ``R < T`` stands for ``T / R`` classes. Returns positions in ``classes``, total, ``T``.
     """
-    n = bracket.active.size
-    sample = hull_steps(bracket, stride // 2 if n > stride else 0, stride, cost, weight)
-    order = np.argsort(-sample.slope, kind="mergesort")
-    inside = 0.0
+    total = 0.0
+    for i in classes:
+        total += np.float64(weight[heavy[i]] - weight[light[i]])
+    unit = total / count
+    drawn = np.empty(classes.size, dtype=np.int64)
+    n = 0
+    passed, mark = 0.0, 0.5 * unit
+    for k in range(classes.size):
+        i = classes[k]
+        passed += np.float64(weight[heavy[i]] - weight[light[i]])
+        if passed > mark:
+            drawn[n] = k
+            n += 1
+            mark = unit * (np.floor(passed / unit - 0.5) + 1.5)
+    return drawn[:n].copy(), total, unit
+
+
+@njit(cache=True)
+def curve(sample: Any, unit: float, ends: Any, cost: Any, weight: Any) -> Any:
+    """Slopes of a sample's hull steps, decreasing, and the weight all classes fill before each."""
+    light, heavy = ends
+    steps = hull_steps(sample, cost, weight)
+    order = np.argsort(-steps.slope, kind="mergesort")
+    filled = np.zeros(order.size + 1)
     for a in range(order.size):
-        inside += np.float64(sample.weight[a])
-    goal = inside * part
-    at = 0
-    filled = 0.0
-    while at < order.size and filled + sample.weight[order[at]] <= goal:
-        filled += sample.weight[order[at]]
-        at += 1
-    spread = 4 + int(1.5 * np.sqrt(order.size))
-    high, low = bracket.high, bracket.low
-    if at - spread >= 0:
-        high = min(high, sample.slope[order[at - spread]] * (1.0 + 2.0**-40))
-    if at + spread < order.size:
-        low = max(low, sample.slope[order[at + spread]] * (1.0 - 2.0**-40))
+        i = steps.cls[order[a]]
+        span = np.float64(weight[heavy[i]] - weight[light[i]])
+        filled[a + 1] = filled[a] + steps.weight[order[a]] * max(1.0, unit / span)
+    return steps.slope[order], filled
+
+
+@njit(cache=True)
+def around(slope: Any, filled: Any, goal: float, off: float, ranks: int) -> Any:
+    """Slopes at least ``off`` units of weight and some ranks on either side of a goal."""
+    at = np.searchsorted(filled, goal, side="right") - 1
+    before = min(at - ranks, np.searchsorted(filled, goal - off, side="right") - 1)
+    behind = max(at + ranks, np.searchsorted(filled, goal + off, side="right"))
+    high = slope[before] * (1.0 + 2.0**-40) if before >= 0 else np.inf
+    low = slope[behind] * (1.0 - 2.0**-40) if behind < slope.size else 0.0
     return high, low
+
+
+@njit(cache=True)
+def weight_at(offsets: Any, cost: Any, weight: Any, slope: float) -> float:
+    """Total weight of the best items at a slope, up to ties and rounding."""
+    total = 0.0
+    for i in range(offsets.size - 1):
+        a = offsets[i]
+        c, w = cost[a], weight[a]
+        least, best = 0.0, 0.0
+        for j in range(a + 1, offsets[i + 1]):
+            dw = np.float64(weight[j] - w)
+            g = (cost[j] - c) + slope * dw
+            if g < least:
+                least, best = g, dw
+        total += np.float64(w) + best
+    return total
 
 
 @njit(cache=True)
@@ -260,29 +326,54 @@ def split(bracket: Any, cost: Any, weight: Any, slope: float, capacity: int) -> 
 
 @njit(cache=True)
 def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -> Any:
-    """A bracket around the break with few items inside."""
+    """A bracket around the break with few items inside.
+
+    The curve of a sample places the break; the weight of all classes there, computed exactly,
+    tells by how much the curve is off, twice; the third place is enclosed.
+    """
     light, heavy, least, most = ends
     n = cost.size
+    every = np.arange(offsets.size - 1)
     if n <= FEW:
-        return whole(offsets, cost, weight, light.copy(), heavy.copy(), 1)
-    stride = max(1, n // min(SAMPLE, max(FEW // 2, n // 8)))
-    sample = whole(offsets, cost, weight, light, heavy, min(stride, offsets.size - 1))
-    part = (capacity - least) / max(1.0, np.float64(most - least))
-    high, low = guess(sample, part, 1, cost, weight)
-    bracket, at_low = at_slopes(offsets, cost, weight, light, heavy, high, low)
-    if bracket.filled > capacity:
-        bracket, at_low = at_slopes(offsets, cost, weight, light, heavy, np.inf, high)
-    elif at_low <= capacity and low > 0.0:
-        bracket, at_low = at_slopes(offsets, cost, weight, light, heavy, low, 0.0)
+        return whole(offsets, cost, weight, light.copy(), heavy.copy(), every)
+    wanted = min(max(SAMPLE, int(np.float64(n) ** (2.0 / 3.0))), n // 8)
+    drawn, total, unit = draw(every, light, heavy, weight, max(8, wanted * every.size // n))
+    sample = whole(offsets, cost, weight, light, heavy, drawn)
+    slope, filled = curve(sample, unit, (light, heavy), cost, weight)
+    goal = filled[slope.size] * np.float64(capacity - least) / max(1.0, total)
+    off = (1.0 + 0.6 * np.sqrt(drawn.size)) * unit
+    ranks = 3 + int((NEAR_STEPS + 32) * wanted / n)
+    for _ in range(2):
+        at = min(max(0, np.searchsorted(filled, goal, side="right") - 1), slope.size - 1)
+        miss = np.float64(capacity) - weight_at(offsets, cost, weight, slope[at])
+        goal, off = filled[at] + miss, 0.25 * off + 0.1 * abs(miss)
+    high, low = around(slope, filled, goal, off, ranks)
+    while True:
+        bracket, at_low = at_slopes(offsets, cost, weight, light, heavy, high, low)
+        off, ranks = 4.0 * off, 4 * ranks
+        wide = around(slope, filled, goal, off, ranks)
+        if bracket.filled > capacity:
+            high, low = (wide[0] if wide[0] > high else np.inf), high
+        elif at_low <= capacity and low > 0.0:
+            high, low = low, (wide[1] if wide[1] < low else 0.0)
+        else:
+            return narrow(bracket, cost, weight, capacity)
+
+
+@njit(cache=True)
+def narrow(bracket: Any, cost: Any, weight: Any, capacity: int) -> Any:
+    """Narrow a bracket around the break until few items are inside."""
     while bracket.item.size > FEW:
         size = bracket.item.size
-        full = np.int64(0)
-        for k in range(bracket.active.size):
-            i = bracket.active[k]
-            full += weight[bracket.heavy[i]] - weight[bracket.light[i]]
-        part = (capacity - bracket.filled) / max(1.0, np.float64(full))
-        stride = max(1, size // min(SAMPLE, max(FEW // 2, size // 8)))
-        high, low = guess(bracket, part, min(stride, bracket.active.size), cost, weight)
+        ends = bracket.light, bracket.heavy
+        wanted = min(SAMPLE, size // 4)
+        count = max(8, wanted * bracket.active.size // size)
+        drawn, total, unit = draw(bracket.active, ends[0], ends[1], weight, count)
+        slope, filled = curve(some_of(bracket, drawn), unit, ends, cost, weight)
+        goal = filled[slope.size] * np.float64(capacity - bracket.filled) / max(1.0, total)
+        off = (1.0 + 0.6 * np.sqrt(drawn.size)) * unit
+        ranks = 3 + int((NEAR_STEPS + 32) * wanted / size)
+        high, low = around(slope, filled, goal, off, ranks)
         if high < bracket.high:
             bracket = split(bracket, cost, weight, high, capacity)
         if bracket.low < low < bracket.high:
@@ -290,6 +381,19 @@ def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
         if bracket.item.size > 0.75 * size:
             break
     return bracket
+
+
+@njit(cache=True)
+def some_of(bracket: Any, drawn: Any) -> Any:
+    """The bracket of the classes at some positions."""
+    ptr = np.zeros(drawn.size + 1, dtype=np.int64)
+    for a in range(drawn.size):
+        ptr[a + 1] = ptr[a] + bracket.ptr[drawn[a] + 1] - bracket.ptr[drawn[a]]
+    item = np.empty(ptr[drawn.size], dtype=np.int64)
+    for a in range(drawn.size):
+        item[ptr[a] : ptr[a + 1]] = bracket.item[bracket.ptr[drawn[a]] : bracket.ptr[drawn[a] + 1]]
+    b = bracket
+    return Bracket(b.light, b.heavy, b.active[drawn], ptr, item, b.filled, b.high, b.low)
 
 
 @njit(cache=True)
@@ -301,7 +405,7 @@ def near_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -
     bracket = find_bracket(offsets, cost, weight, ends, capacity)
     factor = 4.0
     while True:
-        steps = hull_steps(bracket, 0, 1, cost, weight)
+        steps = hull_steps(bracket, cost, weight)
         order = np.argsort(-steps.slope, kind="mergesort")
         room = capacity - bracket.filled
         brk = 0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .fixed_point import LIMB
 from .kernel_prepare import prepare
+from .kernel_quick import quick
 from .kernel_relax import extremes
 from .kernel_search import (
     CORE,
@@ -44,18 +45,21 @@ def run(
     That is malformed arrays, no feasible choice, costs at the ends of the float range, and costs
     too far apart for 123 bits.
     """
-    light, heavy, least, most, largest, bad = extremes(offsets, cost, weight)
-    if bad or capacity < least or not (largest == 0.0 or 2.0**-900 < largest < 2.0**900):
+    stop = _NEVER if state_limit is None else state_limit
+    q = quick(offsets, cost, weight, capacity, min(stop, _SLICE))
+    if not q.fits:
         return None
+    if q.done:
+        stats = _stats(q.base.size - q.classes, q.items, q.count)
+        return Found(q.base, q.item, q.multiplier, q.relaxed, None, stats)
+    light, heavy, least, most, *_ = extremes(offsets, cost, weight)
     reach = float(most - least)
     prepared = prepare(offsets, cost, weight, capacity, (light, heavy, least, most), reach)
-    if prepared.bits > 122:
-        return None
     problem = _problem(prepared)
     state = start(
         prepared.pending, problem.room, reach, prepared.high, prepared.low, prepared.completion
     )
-    made, stop = 0, _NEVER if state_limit is None else state_limit
+    made = 0
     while made < stop:
         state = search(state, problem, min(stop, made + _SLICE))
         made = int(state.count[TOTAL])
@@ -88,23 +92,28 @@ def _found(prepared: Any, problem: Any, state: Any) -> Found:
     finished = not state.states.w.size
     item = prepared.base.copy()
     item[state.best[:, 0]] = state.best[:, 1]
-    count = state.count
     return Found(
         base=prepared.base,
         item=item,
         multiplier=prepared.multiplier,
         relaxed=prepared.hull_bound,
         open_bound=None if finished else lowest_open(state, problem),
-        stats={
-            "kernel": "numba",
-            "classes_fixed": prepared.base.size - prepared.pending.cls.size,
-            "items_left": prepared.pending.item.size,
-            "core_size": int(count[CORE]),
-            "reduced": int(count[REDUCED]),
-            "states_total": int(count[TOTAL]),
-            "states_peak": int(count[PEAK]),
-        },
+        stats=_stats(
+            prepared.base.size - prepared.pending.cls.size, prepared.pending.item.size, state.count
+        ),
     )
+
+
+def _stats(fixed: int, items: int, count: NDArray[np.int64]) -> dict[str, float | int | str]:
+    return {
+        "kernel": "numba",
+        "classes_fixed": fixed,
+        "items_left": items,
+        "core_size": int(count[CORE]),
+        "reduced": int(count[REDUCED]),
+        "states_total": int(count[TOTAL]),
+        "states_peak": int(count[PEAK]),
+    }
 
 
 def warm_up() -> None:

@@ -17,14 +17,14 @@ from .kernel_hull import SLACK, bound_in, class_envelope, segment
 
 LIMB = 62
 HALF = 1 << 61
-DIVE_AT, DIVE_WIDTH, DIVE_DEPTH = 512, 64, 96
+DIVE_AT, DIVE_WIDTH, DIVE_DEPTH, PATIENCE = 2048, 32, 64, 256
 POOL = 1 << 16
 
 States = namedtuple("States", ["w", "high", "low", "node"])
 Pending = namedtuple("Pending", ["cls", "ptr", "item", "dw", "dc", "high", "low", "floor"])
 Pool = namedtuple("Pool", ["parent", "cls", "item"])
 Problem = namedtuple("Problem", ["room", "reach", "scale", "g", "h", "G", "exact", "first"])
-Search = namedtuple("Search", ["states", "pending", "envelope", "pool", "best", "count"])
+Search = namedtuple("Search", ["states", "pending", "envelope", "pool", "best", "count", "scratch"])
 
 # Slots of ``count``.
 N_MOVES, BEST_HIGH, BEST_LOW, ENTERED, WORK, DIVE, NODES, TOTAL, PEAK, CORE, REDUCED = range(11)
@@ -113,43 +113,48 @@ def prune(s: Any, e: Any, p: Any, count: Any, none_outside: bool) -> Any:
 
 
 @njit(cache=True)
-def merge(a: Any, s: Any, dw: int, high: int, low: int, tag: int) -> Any:
-    """Merge candidates ``a`` with the states shifted by an item; the former win ties.
+def merge(box: Any, side: int, n: int, s: Any, dw: int, high: int, low: int, tag: int) -> int:
+    """Merge candidates with the states shifted by an item; the former win ties.
 
-    The ``node`` of a candidate is ``item << 40 | state``.
+    The ``n`` candidates stand in rows ``side .. side + 3`` of the box, the result in the other
+    four. Returns its length. The ``node`` of a candidate is ``item << 40 | state``.
     """
-    n, m = a.w.size, s.w.size
-    ow, oh = np.empty(n + m, dtype=np.int64), np.empty(n + m, dtype=np.int64)
-    ol, on = np.empty(n + m, dtype=np.int64), np.empty(n + m, dtype=np.int64)
+    aw, ah, al, an = box[side], box[side + 1], box[side + 2], box[side + 3]
+    side = 4 - side
+    ow, oh, ol, on = box[side], box[side + 1], box[side + 2], box[side + 3]
+    sw, sh, sl = s.w, s.high, s.low
+    m = sw.size
     i = j = k = 0
     bw = bh = bl = np.int64(0)
     if m:
-        bw, bl = s.w[0] + dw, s.low[0] + low
+        bw, bl = sw[0] + dw, sl[0] + low
         carry = (bl + HALF) >> 62
-        bh, bl = s.high[0] + high + carry, bl - (carry << 62)
+        bh, bl = sh[0] + high + carry, bl - (carry << 62)
+    last_h, last_l = np.int64(1 << 62), np.int64(0)
     while i < n or j < m:
         if j == m:
             first = True
         elif i == n:
             first = False
-        elif a.w[i] != bw:
-            first = a.w[i] < bw
+        elif aw[i] != bw:
+            first = aw[i] < bw
         else:
-            first = a.high[i] < bh or (a.high[i] == bh and a.low[i] <= bl)
+            first = ah[i] < bh or (ah[i] == bh and al[i] <= bl)
         if first:
-            w, h, x, tagged = a.w[i], a.high[i], a.low[i], a.node[i]
+            w, h, x, tagged = aw[i], ah[i], al[i], an[i]
             i += 1
         else:
             w, h, x, tagged = bw, bh, bl, (tag << 40) | j
             j += 1
             if j < m:
-                bw, bl = s.w[j] + dw, s.low[j] + low
+                bw, bl = sw[j] + dw, sl[j] + low
                 carry = (bl + HALF) >> 62
-                bh, bl = s.high[j] + high + carry, bl - (carry << 62)
-        if k == 0 or h < oh[k - 1] or (h == oh[k - 1] and x < ol[k - 1]):
+                bh, bl = sh[j] + high + carry, bl - (carry << 62)
+        if h < last_h or (h == last_h and x < last_l):
             ow[k], oh[k], ol[k], on[k] = w, h, x, tagged
+            last_h, last_l = h, x
             k += 1
-    return States(ow[:k], oh[:k], ol[:k], on[:k])
+    return k
 
 
 @njit(cache=True)
@@ -168,46 +173,74 @@ def room_in(pool: Any, nodes: int, more: int) -> Any:
 @njit(cache=True)
 def expand(x: Any, p: Any) -> Any:
     """Let the next class enter."""
-    q, count, s = x.pending, x.count, x.states
+    q, count, s, box = x.pending, x.count, x.states, x.scratch
     t = count[ENTERED]
     a, b = q.ptr[t], q.ptr[t + 1]
-    none = np.empty(0, dtype=np.int64)
-    c = States(none, none, none, none)
-    for k in range(a, b):
-        c = merge(c, s, q.dw[k], q.high[k], q.low[k], k - a)
-    count[ENTERED] = t + 1
     made = (b - a) * s.w.size
+    if box.shape[1] < made:
+        box = np.empty((8, max(made, 2 * box.shape[1])), dtype=np.int64)
+    n = side = 0
+    for k in range(a, b):
+        n = merge(box, side, n, s, q.dw[k], q.high[k], q.low[k], k - a)
+        side = 4 - side
+    count[ENTERED] = t + 1
     count[WORK] += made
     count[TOTAL] += made
-    count[PEAK] = max(count[PEAK], c.w.size)
+    count[PEAK] = max(count[PEAK], n)
     count[CORE] += 1
+    c = box[side : side + 4, :n]
     best = improve(x, p, c, a)
-    c = prune(c, x.envelope, p, count, t + 1 == q.cls.size)
-    pool = room_in(x.pool, count[NODES], c.w.size)
+    if t + 1 == q.cls.size:
+        n = 0
+    else:
+        n = prune_box(c, x.envelope, p, count)
+    pool = room_in(x.pool, count[NODES], n)
+    w, high = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+    low, node = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     nodes = count[NODES]
-    for i in range(c.w.size):
-        k, parent = a + (c.node[i] >> 40), s.node[c.node[i] & ((1 << 40) - 1)]
+    for i in range(n):
+        w[i], high[i], low[i] = c[0, i], c[1, i], c[2, i]
+        k, parent = a + (c[3, i] >> 40), s.node[c[3, i] & ((1 << 40) - 1)]
         if q.dw[k] != 0:
             pool.parent[nodes], pool.cls[nodes], pool.item[nodes] = parent, q.cls[t], q.item[k]
             parent = nodes
             nodes += 1
-        c.node[i] = parent
+        node[i] = parent
     count[NODES] = nodes
-    return Search(c, q, x.envelope, pool, best, count)
+    return Search(States(w, high, low, node), q, x.envelope, pool, best, count, box)
+
+
+@njit(cache=True)
+def prune_box(c: Any, e: Any, p: Any, count: Any) -> int:
+    """Move the candidates whose bound is at most the threshold to the front; return how many."""
+    n = c.shape[1]
+    if n == 0:
+        return 0
+    limit = threshold(p, count, e.slope[segment(e, p.room - c[0, 0])]) + e.allowance
+    k = e.knots.size
+    left = 0
+    for i in range(n):
+        room = p.room - c[0, i]
+        while k > 0 and e.knots[k - 1] > room:
+            k -= 1
+        if room != 0 and bound_in(e, k, real(c[1, i], c[2, i], p.scale), room) <= limit:
+            c[0, left], c[1, left], c[2, left], c[3, left] = c[0, i], c[1, i], c[2, i], c[3, i]
+            left += 1
+    return left
 
 
 @njit(cache=True)
 def improve(x: Any, p: Any, c: Any, a: int) -> Any:
     """Make the last candidate that fits the incumbent when it is cheaper; return its moves."""
     count, q = x.count, x.pending
-    i = np.searchsorted(c.w, p.room, side="right") - 1
+    i = np.searchsorted(c[0], p.room, side="right") - 1
     if i < 0:
         return x.best
-    high, low = c.high[i], c.low[i]
+    high, low = c[1, i], c[2, i]
     if high > count[BEST_HIGH] or (high == count[BEST_HIGH] and low >= count[BEST_LOW]):
         return x.best
     count[BEST_HIGH], count[BEST_LOW] = high, low
-    k, node = a + (c.node[i] >> 40), x.states.node[c.node[i] & ((1 << 40) - 1)]
+    k, node = a + (c[3, i] >> 40), x.states.node[c[3, i] & ((1 << 40) - 1)]
     n = 1
     at = node
     while at >= 0:
@@ -238,12 +271,12 @@ def dive(x: Any, p: Any) -> Any:
             for i in range(DIVE_WIDTH):
                 kept[order[i]] = True
             few = take_states(x.states, kept, DIVE_WIDTH)
-            x = Search(few, x.pending, x.envelope, x.pool, x.best, count)
+            x = Search(few, x.pending, x.envelope, x.pool, x.best, count, x.scratch)
         x = expand(x, p)
         if x.states.w.size == 0:
             break
     count[ENTERED] = t
-    return Search(start, x.pending, x.envelope, x.pool, x.best, count)
+    return Search(start, x.pending, x.envelope, x.pool, x.best, count, x.scratch)
 
 
 @njit(cache=True)
@@ -286,7 +319,7 @@ def reduce(x: Any, p: Any) -> Any:
     )  # fmt: skip
     e = class_envelope(pending.ptr, 0, pending.dw, pending.dc, p.reach)
     s = prune(s, e, p, count, k == 0)
-    return Search(s, pending, e, x.pool, x.best, count)
+    return Search(s, pending, e, x.pool, x.best, count, x.scratch)
 
 
 @njit(cache=True)
@@ -323,7 +356,7 @@ def search(x: Any, p: Any, until: int) -> Any:
     count = x.count
     if count[CORE] == 0:
         s = prune(x.states, x.envelope, p, count, x.pending.cls.size == 0)
-        x = Search(s, x.pending, x.envelope, x.pool, x.best, count)
+        x = Search(s, x.pending, x.envelope, x.pool, x.best, count, x.scratch)
     while x.states.w.size and count[TOTAL] < until:
         high, low = count[BEST_HIGH], count[BEST_LOW]
         x = expand(x, p)
@@ -331,7 +364,8 @@ def search(x: Any, p: Any, until: int) -> Any:
             count[DIVE] = 4 * x.states.w.size
             x = dive(x, p)
         improved = high != count[BEST_HIGH] or low != count[BEST_LOW]
-        if improved or count[WORK] >= x.pending.item.size - x.pending.ptr[count[ENTERED]]:
+        outside = x.pending.item.size - x.pending.ptr[count[ENTERED]]
+        if improved or count[WORK] >= PATIENCE + 2 * outside:
             x = reduce(x, p)
         if count[NODES] > count[FLOOR]:
             x = compact(x)
@@ -349,7 +383,7 @@ def start(pending: Any, room: int, reach: float, high: int, low: int, moves: Any
     count[BEST_HIGH], count[BEST_LOW] = high, low
     count[DIVE], count[TOTAL], count[PEAK], count[FLOOR] = DIVE_AT, 1, 1, POOL
     e = class_envelope(pending.ptr, 0, pending.dw, pending.dc, reach)
-    return Search(s, pending, e, pool, moves, count)
+    return Search(s, pending, e, pool, moves, count, np.empty((8, 256), dtype=np.int64))
 
 
 @njit(cache=True)

@@ -30,9 +30,11 @@ __all__ = ["SearchOutcome", "reach"]
 Ints = NDArray[np.int64]
 
 # A dive starts when the list first has this many states, and at four times as many again.
-_DIVE_AT = 512
-_DIVE_WIDTH = 64
-_DIVE_DEPTH = 96
+_DIVE_AT = 2048
+_DIVE_WIDTH = 32
+_DIVE_DEPTH = 64
+# States made before the items outside are looked at again, besides two for each of these.
+_PATIENCE = 256
 # Parents kept before those without a living descendant are thrown away.
 _COMPACT = 20_000_000
 
@@ -129,7 +131,7 @@ class _Search:
             self.dive_at = 4 * self.states.weight.size
             improved |= self.dive()
         p = self.pending
-        if improved or self.work >= p.item.size - int(p.ptr[self.entered]):
+        if improved or self.work >= _PATIENCE + 2 * (p.item.size - int(p.ptr[self.entered])):
             self.reduce()
         if self.stored > _COMPACT:
             self.compact()

@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 # Stands for an infinite slope; times any weight it stays finite.
 NO_SLOPE = 2.0**960
 # How many steps on either side of the break the envelope and the greedy completion look at.
-NEAR_STEPS = 128
+NEAR_STEPS = 64
 
 
 @dataclass(frozen=True)
