@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from bitknap.bench.studies import STUDIES
@@ -12,9 +14,8 @@ from bitknap.solvers import Solution, Status, solve
 
 
 def test_coarse_choices_fit_the_fine_instance() -> None:
-    fine = mpq_multi.generate(
-        classes=60, bits=(2, 4, 6, 8), activation_bits=(2, 4, 6, 8), resources=2, seed=1
-    )
+    fine = mpq_multi.generate(classes=54, bits=tuple(range(2, 10)), resources=2, seed=1)
+    fine = replace(fine, weight=fine.weight * [[1], [1 << 14]], capacity=fine.capacity << [0, 14])
     assert fine.weight.max() > 2 * HEAVIEST
     rough = coarse(fine)
     assert rough.weight.max() <= HEAVIEST
