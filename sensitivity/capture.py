@@ -157,6 +157,10 @@ def backward_through(
     device = next(iter(weights.values())).device
     anchor = torch.zeros((), device=device, requires_grad=True)
 
+    # The hooks live in the graph of the values, so they must not refer to the values themselves:
+    # that cycle runs through C++ and would never be freed.
+    samples = [0]
+
     def visit(kind: LayerKind, use: Use, run: Run) -> Tensor:
         output = run()
         if not torch.is_grad_enabled():
@@ -172,7 +176,7 @@ def backward_through(
                     "write that operation out of place"
                 )
             with torch.no_grad():
-                consume(use, grad.detach(), len(values))
+                consume(use, grad.detach(), samples[0])
 
         output.register_hook(hook)  # type: ignore[no-untyped-call]
         return output
@@ -184,6 +188,7 @@ def backward_through(
             raise UnsupportedError(
                 "the loss does not depend on any quantizable layer; is it computed under no_grad?"
             )
+        samples[0] = len(values)
         pick = torch.ones_like(values)
         if sample is not None:
             pick.zero_()[sample] = 1
