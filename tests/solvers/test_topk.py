@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bitknap.commands.topk import command
 from bitknap.problems import (
     InfeasibleError,
     Instance,
@@ -22,6 +23,7 @@ from bitknap.problems import (
 )
 from bitknap.problems.families import mpq
 from bitknap.solvers import solve
+from bitknap.solvers.methods.core import Core
 from bitknap.solvers.topk import forced, top_k
 from bitknap.solvers.topk.lawler import lawler
 from bitknap.solvers.topk.space import Space
@@ -30,7 +32,8 @@ from bitknap.solvers.topk.tree import ranked_by_tree
 from ..reference import feasible_choices
 from .conftest import random_instance
 
-SOLVERS = [None, "core", "dp"]
+CORE = Core(kernel="numpy")
+SOLVERS = [None, CORE, "dp"]
 
 
 def random_tied(seed: int) -> Instance:
@@ -44,7 +47,7 @@ def some(seed: int) -> Instance:
     return random_tied(seed) if seed % 5 == 0 else random_instance(seed)
 
 
-def check_ranking(instance: Instance, k: int, solver: str | None) -> None:
+def check_ranking(instance: Instance, k: int, solver: str | Core | None) -> None:
     truth = feasible_choices(instance)
     if not truth:
         with pytest.raises(InfeasibleError):
@@ -64,14 +67,14 @@ def check_ranking(instance: Instance, k: int, solver: str | None) -> None:
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_rankings_equal_sorted_brute_force(solver: str | None) -> None:
+def test_rankings_equal_sorted_brute_force(solver: str | Core | None) -> None:
     for seed in range(50):
         check_ranking(some(seed), 1 + seed % 9, solver)
     for seed in (1, 5, 8):
         check_ranking(some(seed), 10_000, solver)
 
 
-def check_forced(instance: Instance, solver: str) -> None:
+def check_forced(instance: Instance, solver: str | Core) -> None:
     truth = feasible_choices(instance)
     if not truth:
         with pytest.raises(InfeasibleError):
@@ -97,8 +100,8 @@ def check_forced(instance: Instance, solver: str) -> None:
             assert found.elsewhere[i] == math.inf
 
 
-@pytest.mark.parametrize("solver", ["core", "dp"])
-def test_forced_optima_equal_brute_force(solver: str) -> None:
+@pytest.mark.parametrize("solver", [CORE, "dp"])
+def test_forced_optima_equal_brute_force(solver: str | Core) -> None:
     for seed in range(40):
         check_forced(some(seed), solver)
 
@@ -108,8 +111,8 @@ def test_forced_optima_equal_brute_force(solver: str) -> None:
 def test_thousands_equal_brute_force(block: int) -> None:
     for seed in range(300_000 + 200 * block, 300_200 + 200 * block):
         check_ranking(some(seed), 1 + seed % 20, None)
-        check_ranking(some(seed), 1 + seed % 20, "core")
-        check_forced(some(seed), "core")
+        check_ranking(some(seed), 1 + seed % 20, CORE)
+        check_forced(some(seed), CORE)
 
 
 def test_several_resources_with_a_solver_that_knows_them() -> None:
@@ -123,7 +126,7 @@ def test_several_resources_with_a_solver_that_knows_them() -> None:
 def test_54_layers() -> None:
     instance = mpq.generate(54, (2, 3, 4, 5, 6, 8), seed=1)
     found = top_k(instance, 10)
-    pieces = top_k(instance, 10, "core")
+    pieces = top_k(instance, 10, CORE)
     assert [a.objective for a in pieces] == [a.objective for a in found]
     assert found[0].objective == solve(instance).objective
     assert len({tuple(a.choice.tolist()) for a in found}) == 10
@@ -132,7 +135,7 @@ def test_54_layers() -> None:
 
 
 def test_too_many_states_are_left_to_the_partition() -> None:
-    space = Space(mpq.generate(54, seed=1), "core")
+    space = Space(mpq.generate(54, seed=1), CORE)
     assert ranked_by_tree(space, 3, max_states=100) is None
     found = ranked_by_tree(space, 3)
     assert found is not None
@@ -152,7 +155,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_command(tmp_path: Path) -> None:
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "i.json"
     save_instance(build_instance([[(3, 1), (1, 2)], [(5, 1), (1, 3)]], 4, name="two"), path)
     done = run(path, "-k", "2", "--json")
@@ -160,9 +163,10 @@ def test_command(tmp_path: Path) -> None:
     ranking = json.loads(done.stdout)["allocations"]
     assert [entry["objective"] for entry in ranking] == [4.0, 6.0]
     assert ranking[1]["choice"] == {"c0": "1", "c1": "0"}
-    done = run(path, "--forced", "--json")
-    classes = json.loads(done.stdout)["classes"]
+    command(path, force=True, as_json=True)
+    classes = json.loads(capsys.readouterr().out)["classes"]
     assert classes["c0"] == {"chosen": "0", "elsewhere": 2.0, "objective": {"0": 4.0, "1": 6.0}}
-    assert "c0: 0 -> 1" in run(path, "-k", "2").stdout
-    assert run(path, "--forced").returncode == 0
-    assert run(path, "-k", "0").returncode == 2
+    command(path, k=2)
+    assert "c0: 0 -> 1" in capsys.readouterr().out
+    command(path, force=True)
+    assert "rise elsewhere" in capsys.readouterr().out
