@@ -171,10 +171,7 @@ def build_core(relaxation: Relaxation, cost: Floats, weight: Ints) -> CoreProble
     envelope = steps_to_envelope(
         (slope[b:], step[b:]), (slope[:b], step[:b]), r.tails, reach, r.rounds
     )
-    to = np.array([p for _, p in r.completion], dtype=np.int64)
-    gain = noise = 0.0
-    for change in dc[to].tolist():
-        gain, noise = gain + change, noise + abs(change)
+    moves, gain, noise = _first_moves(r, dw, dc)
     limit = gain + SLACK * noise + envelope.allowance
     floor = envelope.bound(dc, r.room - dw)
     alive = floor <= limit
@@ -184,7 +181,8 @@ def build_core(relaxation: Relaxation, cost: Floats, weight: Ints) -> CoreProble
     classes, count = np.flatnonzero(count > 1), count[count > 1]
     order, ptr, at = _ordered(classes, count, left, dw, dc)
     base = np.repeat(r.base[order], np.diff(ptr))
-    unit = choose_unit(np.concatenate((cost[at], cost[base], cost[to], cost[_bases(r)])), size.size)
+    met = (cost[at], cost[base], *_changed(r, cost, moves))
+    unit = choose_unit(np.concatenate(met), size.size)
     dv = minus(fixed(cost[at], unit), fixed(cost[base], unit))
     if unit.limbs == 1:
         lattice = find_lattice(dw[at], dv[0])
@@ -197,12 +195,31 @@ def build_core(relaxation: Relaxation, cost: Floats, weight: Ints) -> CoreProble
         room=r.room // lattice.g * lattice.g,
         reach=reach,
         envelope=envelope,
-        incumbent=_completed(r, cost, unit),
+        incumbent=_incumbent(r, cost, moves, unit),
     )
 
 
-def _bases(r: Relaxation) -> Ints:
-    return r.base[[i for i, _ in r.completion]]
+def _first_moves(r: Relaxation, dw: Ints, dc: Floats) -> tuple[list[tuple[int, int]], float, float]:
+    """Return the greedy completion, or the best single move that fits if that saves more.
+
+    Also the cost they add and the sum of its absolute terms.
+    """
+    gain = noise = 0.0
+    for change in dc[[p for _, p in r.completion]].tolist():
+        gain, noise = gain + change, noise + abs(change)
+    fits = np.flatnonzero(dw <= r.room)
+    least = float(dc[fits].min())
+    if not least < gain:
+        return r.completion, gain, noise
+    best = fits[dc[fits] == least]
+    p = int(best[dw[best].argmin()])
+    return [(int(np.searchsorted(r.offsets, p, side="right")) - 1, p)], least, -least
+
+
+def _changed(r: Relaxation, cost: Floats, moves: list[tuple[int, int]]) -> tuple[Floats, Floats]:
+    """Return the costs of the items moved to and of those moved from."""
+    to = np.array([p for _, p in moves], dtype=np.int64)
+    return cost[to], cost[r.base[[i for i, _ in moves]]]
 
 
 def _ordered(
@@ -218,9 +235,9 @@ def _ordered(
     return classes[order], ptr, left[at]
 
 
-def _completed(r: Relaxation, cost: Floats, unit: Unit) -> Incumbent:
-    """Return the greedy completion with its exact value, or the break solution if no cheaper."""
-    to = np.array([p for _, p in r.completion], dtype=np.int64)
-    gain = minus(fixed(cost[to], unit), fixed(cost[_bases(r)], unit))
+def _incumbent(r: Relaxation, cost: Floats, moves: list[tuple[int, int]], unit: Unit) -> Incumbent:
+    """Return the break solution after some moves, exactly, or as it is if that is no dearer."""
+    to, at = _changed(r, cost, moves)
+    gain = minus(fixed(to, unit), fixed(at, unit))
     total = sum(as_int(gain, k) for k in range(to.size))
-    return Incumbent(total, r.completion) if total < 0 else Incumbent(0, [])
+    return Incumbent(total, moves) if total < 0 else Incumbent(0, [])

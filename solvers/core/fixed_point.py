@@ -6,8 +6,8 @@ comparable without any tolerance. Three widths are used, the narrowest that no s
 
 * ``1``: one int64 (integer costs, for instance);
 * ``2``: two limbs, ``high * 2**62 + low`` with ``-2**61 <= low < 2**61``: 123 bits, which holds
-  costs that span 20 orders of magnitude with all their 53 bits; small numbers have ``high == 0``, so
-  they turn into floats without cancellation;
+  costs that span 20 orders of magnitude with all their 53 bits; small numbers have
+  ``high == 0``, so they turn into floats without cancellation;
 * ``0``: Python integers in object arrays, for anything wider.
 """
 

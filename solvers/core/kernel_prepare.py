@@ -17,7 +17,7 @@ from .kernel_hull import (
     segment,
     sort_items,
 )
-from .kernel_relax import NEAR_STEPS, extremes, near_steps
+from .kernel_relax import NEAR_STEPS, near_steps
 from .kernel_search import HALF, Pending
 
 Prepared = namedtuple(
@@ -51,6 +51,24 @@ def complete(steps: Any, order: Any, brk: int, room: int, base: Any, foot: Any) 
     for k in range(m):
         moves[k, 0], moves[k, 1] = cls[by_class[k]], item[by_class[k]]
     return moves
+
+
+@njit(cache=True)
+def best_move(offsets: Any, cost: Any, weight: Any, base: Any, room: int) -> Any:
+    """Class, item and change of cost of the cheapest single move that fits, the lighter of equals."""
+    cls, item, least, lightest = -1, -1, 0.0, np.int64(0)
+    for i in range(base.size):
+        c, w = cost[base[i]], weight[base[i]]
+        hit = False
+        for j in range(offsets[i], offsets[i + 1]):
+            hit |= (cost[j] - c <= least) & (weight[j] - w <= room)
+        if not hit:
+            continue
+        for j in range(offsets[i], offsets[i + 1]):
+            dc, dw = cost[j] - c, weight[j] - w
+            if dw <= room and (dc < least or (dc == least and dc < 0.0 and dw < lightest)):
+                cls, item, least, lightest = i, j, dc, dw
+    return cls, item, least
 
 
 @njit(cache=True)
@@ -236,6 +254,10 @@ def prepare(offsets: Any, cost: Any, weight: Any, capacity: int, ends: Any, reac
     for k in range(moves.shape[0]):
         change = cost[moves[k, 1]] - cost[base[moves[k, 0]]]
         gain, noise = gain + change, noise + abs(change)
+    i, j, change = best_move(offsets, cost, weight, base, room)
+    if change < gain:
+        gain, noise = change, -change
+        moves = np.array([[i, j]])
     limit = gain + SLACK * noise + e.allowance
     cls, ptr, item, floor = alive_items(offsets, cost, weight, base, room, e, limit)
     pending, unit, bits, divisor = lay_out(cost, weight, base, cls, ptr, item, floor, moves)

@@ -124,12 +124,12 @@ def best_two(a: int, b: int, cost: Any, weight: Any, high: float, low: float) ->
 
 @njit(cache=True)
 def between(j: int, x: int, y: int, cost: Any, weight: Any) -> Any:
-    """Whether item ``j`` may lie on the hull between ``x`` and ``y``: inside and below the chord."""
+    """Whether item ``j`` may lie on the hull between ``x`` and ``y``: below their chord."""
     if weight[x] < weight[j] < weight[y] and cost[y] < cost[j] < cost[x]:
         left = (cost[x] - cost[j]) * np.float64(weight[y] - weight[x])
         right = (cost[x] - cost[y]) * np.float64(weight[j] - weight[x])
         return left >= right * (1.0 - 2.0**-45)
-    return j == x or j == y  # noqa: PLR1714
+    return j in (x, y)
 
 
 @njit(cache=True)
@@ -331,7 +331,7 @@ def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
     The curve of a sample places the break; the weight of all classes there, computed exactly,
     tells by how much the curve is off, twice; the third place is enclosed.
     """
-    light, heavy, least, most = ends
+    light, heavy, least, _ = ends
     n = cost.size
     every = np.arange(offsets.size - 1)
     if n <= FEW:

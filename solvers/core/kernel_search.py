@@ -190,10 +190,7 @@ def expand(x: Any, p: Any) -> Any:
     count[CORE] += 1
     c = box[side : side + 4, :n]
     best = improve(x, p, c, a)
-    if t + 1 == q.cls.size:
-        n = 0
-    else:
-        n = prune_box(c, x.envelope, p, count)
+    n = 0 if t + 1 == q.cls.size else prune_box(c, x.envelope, p, count)
     pool = room_in(x.pool, count[NODES], n)
     w, high = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     low, node = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)

@@ -100,7 +100,8 @@ def _undominated(cls: Ints, cost: Floats, weight: Ints) -> Ints:
 def lower_hull(cls: Ints, cost: Floats, weight: Ints) -> tuple[Ints, Ints, Floats, Ints, int]:
     """Return hull positions; per hull step its head's hull position, slope and weight; rounds.
 
-    Points of a class come by increasing weight and decreasing cost. Every point above the segment of its two neighbours is dropped, all at once, until none is.
+    Points of a class come by increasing weight and decreasing cost. Every point above the segment
+    of its two neighbours is dropped, all at once, until none is.
     """
     point = np.arange(cost.size)
     rounds = 0
