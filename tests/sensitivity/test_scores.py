@@ -10,7 +10,7 @@ from torch import nn
 
 from bitknap.sensitivity import Quantizer, quantized_copy, sensitivity_table
 
-from .networks import NETWORKS, logits, reference_scores, sequences
+from .networks import NETWORKS, attention, logits, reference_scores, sequences
 
 BITS = (2, 3, 8)
 
@@ -43,6 +43,19 @@ def test_float32_scores_follow_float64(network):
     table = sensitivity_table(model, [(floats(x), y) for x, y in batches], bits=BITS)
     assert table.scores["fisher"].dtype == np.float32
     assert table.omega["fisher"] == pytest.approx(exact, rel=1e-3)
+
+
+@pytest.mark.parametrize("network", [sequences, attention])
+def test_bfloat16_models_give_float32_scores(network):
+    model, batches = network()
+    exact = sensitivity_table(model, batches, bits=BITS).omega["fisher"]
+    model = model.to(torch.bfloat16)
+    half = [(x.bfloat16() if x.is_floating_point() else x, y) for x, y in batches]
+    table = sensitivity_table(model, half, bits=BITS)
+    assert table.scores["fisher"].dtype == np.float32
+    coarse = np.array(table.bits) < 8
+    off = np.abs(np.log(table.omega["fisher"][coarse] / exact[coarse]))
+    assert np.mean(off < 0.2) > 0.85
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
