@@ -103,27 +103,38 @@ def run_job(job: Job, say: Say) -> Results:
     path = job.out / "table.npz"
     table = fill(blank, path, job.workload, batches, job.metrics, say)
     instances = make_instances(job, table)
-    for (metric, budget), instance in instances.items():
-        save_instance(instance, job.out / "instances" / f"{metric}_{budget}.json")
+    _save_instances(job, instances)
     solutions = _solve_all(job, instances, say)
     results = Results(job, table, instances, solutions)
     say("proving the optima independently")
-    best = [(instance, results.best(*key)) for key, instance in instances.items()]
-    proved = sum(verify(instance, solution.to_dict()).proved for instance, solution in best)
-    return replace(results, proved=proved, measured=_measure(results, say))
+    proved = {
+        key: replace(instance, optimum=results.best(*key).objective)
+        for key, instance in instances.items()
+        if verify(instance, results.best(*key).to_dict()).proved
+    }
+    _save_instances(job, proved)
+    return replace(results, proved=len(proved), measured=_measure(results, say))
+
+
+def _save_instances(job: Job, instances: Mapping[tuple[str, str], Instance]) -> None:
+    for (metric, budget), instance in instances.items():
+        save_instance(instance, job.out / "instances" / f"{metric}_{budget}.json")
 
 
 def make_instances(job: Job, table: SensitivityTable) -> dict[tuple[str, str], Instance]:
     """One instance a metric and budget."""
-    return {
-        (metric, budget.text): table.to_instance(
-            metric,
-            _capacity(budget, table),
-            name=f"{job.workload.name} {metric} {budget.text}",
-        )
-        for metric in job.metrics
-        for budget in job.budgets
-    }
+    found = {}
+    quantizer = ", ".join(f"{k} {v}" for k, v in table.provenance["quantizer"].items())
+    for metric in job.metrics:
+        for budget in job.budgets:
+            name = f"{job.workload.name}/{metric}_{budget.text}"
+            instance = table.to_instance(metric, _capacity(budget, table), name=name)
+            source = (
+                f"{instance.source}; {job.workload.title}, {job.samples} samples, "
+                f"seed {job.seed}, quantizer {quantizer}, model {table.provenance['model'][:12]}"
+            )
+            found[metric, budget.text] = replace(instance, source=source)
+    return found
 
 
 def _solve_all(

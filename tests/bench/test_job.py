@@ -57,6 +57,9 @@ def test_every_file_is_there_and_reads_back(done: Results) -> None:
         stored = load_instance(out / "instances" / f"{metric}_{budget}.json")
         assert stored.cost.tolist() == instance.cost.tolist()
         assert stored.capacity.tolist() == instance.capacity.tolist()
+        assert stored.optimum == done.best(metric, budget).objective
+        assert stored.name == f"tiny/{metric}_{budget}"
+        assert "a tiny network, 64 samples, seed 0" in stored.source
         for solver in done.job.solvers:
             document = json.loads(
                 (out / "solutions" / f"{metric}_{budget}_{solver}.json").read_text()
