@@ -5,32 +5,47 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .costs import ActivationPeak, bops, latency_ns
 from .files import load_table, save_table
 from .metrics import METRICS
-from .table import LayerInfo, SensitivityTable
+from .policy import LayerPolicy
+from .table import LayerInfo, SensitivityTable, Tie
+from .ties import ties_from_graph, ties_from_patterns
 
 if TYPE_CHECKING:
     from .apply import quantized_copy
     from .build import sensitivity_table, table_provenance
+    from .graph import Graph, trace
     from .quantizers import Quantizer
 
 _LAZY = {
+    "Graph": "graph",
     "Quantizer": "quantizers",
     "quantized_copy": "apply",
     "sensitivity_table": "build",
     "table_provenance": "build",
+    "trace": "graph",
 }
 
 __all__ = [
     "METRICS",
+    "ActivationPeak",
+    "Graph",
     "LayerInfo",
+    "LayerPolicy",
     "Quantizer",
     "SensitivityTable",
+    "Tie",
+    "bops",
+    "latency_ns",
     "load_table",
     "quantized_copy",
     "save_table",
     "sensitivity_table",
     "table_provenance",
+    "ties_from_graph",
+    "ties_from_patterns",
+    "trace",
 ]
 
 

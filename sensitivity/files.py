@@ -1,4 +1,4 @@
-"""Table files ``bitknap.table/1``: NPZ without pickles, the same bytes for the same table."""
+"""Table files ``bitknap.table/2``: NPZ without pickles, the same bytes for the same table."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from numpy.typing import NDArray
 from bitknap.problems.errors import BitknapError, DataError
 from bitknap.problems.files import write_atomically
 
-from .table import LayerInfo, SensitivityTable
+from .table import LayerInfo, SensitivityTable, Tie
 
-FORMAT = "bitknap.table/1"
+FORMAT = "bitknap.table/2"
+
+READABLE = ("bitknap.table/1", FORMAT)
+"""Formats that `load_table` reads; the first has no ties and no layers left in float."""
 
 
 def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
     """Write a table atomically.
 
-    Two members are JSON text as bytes: ``header`` (layers, labels, statistics, provenance) and
-    ``times`` (seconds a metric took), the only one that differs between equal runs. The others
+    Two members are JSON text as bytes: ``header`` (layers, labels, statistics, ties, provenance)
+    and ``times`` (seconds a metric took), the only one that differs between equal runs. The others
     are arrays: ``offsets``, ``bits``, ``cost/<resource>``, ``omega/<metric>``, ``scores/<metric>``,
     ``error/<metric>``, ``interactions/<metric>``.
     """
@@ -40,6 +43,8 @@ def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
         "interactions": list(table.interactions),
         "passes": {name: cost["passes"] for name, cost in table.metric_cost.items()},
         "provenance": dict(table.provenance),
+        "ties": [{"layers": list(tie.layers), "reason": tie.reason} for tie in table.ties],
+        "floats": dict(table.floats),
     }
     times = {name: cost["seconds"] for name, cost in table.metric_cost.items()}
     arrays: dict[str, NDArray[Any]] = {
@@ -93,7 +98,7 @@ def _decode(data: bytes) -> SensitivityTable:
         known = header["format"]
     except (KeyError, TypeError, AttributeError, ValueError, OSError, zipfile.BadZipFile):
         raise DataError(f"not a sensitivity table, expected format {FORMAT}") from None
-    if known != FORMAT:
+    if known not in READABLE:
         raise DataError(f"expected format {FORMAT}, got {known!r}; compute the table again")
     try:
         return _build(header, times, arrays)
@@ -122,6 +127,8 @@ def _build(
         interactions={name: arrays[f"interactions/{name}"] for name in header["interactions"]},
         metric_cost={name: {"seconds": times[name], "passes": passes[name]} for name in passes},
         provenance=header["provenance"],
+        ties=tuple(Tie(tuple(tie["layers"]), tie["reason"]) for tie in header.get("ties", [])),
+        floats=header.get("floats", {}),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,19 @@ class LayerInfo:
         return math.prod(self.shape)
 
 
+@dataclass(frozen=True)
+class Tie:
+    """Layers that must take the same choice.
+
+    Args:
+        layers: their names, two or more, in the table's order.
+        reason: why, e.g. ``outputs added``.
+    """
+
+    layers: tuple[str, ...]
+    reason: str
+
+
 @dataclass(frozen=True, eq=False)
 class SensitivityTable:
     """Sensitivities and costs of all choices of all layers, with their provenance.
@@ -75,6 +88,9 @@ class SensitivityTable:
         errors: metric name -> (n,) standard errors that do not follow from scores.
         interactions: metric name -> (n, n) measured changes beyond the sum for pairs of items.
         provenance: what the table was computed from; equal provenance, equal table.
+        ties: groups of layers that share their choice, no layer in two of them.
+        floats: layers that a policy leaves in float -> their size in bits; they are no part of
+            the budget.
     """
 
     layers: tuple[LayerInfo, ...]
@@ -89,6 +105,8 @@ class SensitivityTable:
     errors: Mapping[str, Floats] = field(default_factory=dict)
     interactions: Mapping[str, Floats] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    ties: tuple[Tie, ...] = ()
+    floats: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check(self)
@@ -170,31 +188,53 @@ class SensitivityTable:
             raise DataError(f"average bits must be a positive number, got {average_bits!r}")
         return math.floor(average_bits * self.weights) + self.overhead_bits
 
+    def with_cost(self, resource: str, values: NDArray[np.int64]) -> SensitivityTable:
+        """The table with one more resource, or another cost for one it has.
+
+        Args:
+            resource: its name.
+            values: (n,) integers >= 0 in the resource's unit.
+        """
+        return replace(self, costs={**self.costs, resource: np.array(values, dtype=np.int64)})
+
     def to_instance(
-        self, metric: str, budget: int, resource: str = "size_bits", name: str | None = None
+        self,
+        metric: str,
+        budget: int | Mapping[str, int],
+        resource: str = "size_bits",
+        name: str | None = None,
     ) -> Instance:
-        """The knapsack: minimise the summed Omega with the resource within the budget.
+        """The knapsack: minimise the summed Omega with every resource within its budget.
 
         Args:
             metric: a metric of the table.
-            budget: capacity in the resource's unit; see `capacity` for average bits.
-            resource: a name in ``costs``.
+            budget: capacity in the resource's unit, see `capacity` for average bits; or several,
+                resource -> capacity, e.g. ``{"size_bits": 4_000_000, "bops": 10**12}``.
+            resource: a name in ``costs``, when the budget is one number.
             name: of the instance; by default the metric and the budget.
         """
         self._require(metric)
-        if resource not in self.costs:
-            known = ", ".join(self.costs)
-            raise DataError(f"the table has no resource {resource!r}; choose one of: {known}")
+        budgets = dict(budget) if isinstance(budget, Mapping) else {resource: budget}
+        if not budgets:
+            raise DataError("an instance needs a budget for at least one resource")
+        for wanted in budgets:
+            if wanted not in self.costs:
+                known = ", ".join(self.costs)
+                raise DataError(f"the table has no resource {wanted!r}; choose one of: {known}")
+        place = {layer.name: i for i, layer in enumerate(self.layers)}
+        excluded = ", ".join(f"{layer} ({size:,} bits)" for layer, size in self.floats.items())
         return Instance(
-            name=name or f"{metric}-{budget}",
+            name=name or "-".join([metric, *map(str, budgets.values())]),
             offsets=self.offsets,
             cost=self.omega[metric],
-            weight=self.costs[resource][None, :],
-            capacity=np.array([budget], dtype=np.int64),
+            weight=np.stack([self.costs[wanted] for wanted in budgets]),
+            capacity=np.array(list(budgets.values()), dtype=np.int64),
             class_names=tuple(layer.name for layer in self.layers),
             labels=self.labels,
-            resources=(resource,),
-            source=f"sensitivity table, metric {metric}",
+            resources=tuple(budgets),
+            ties=tuple(tuple(place[layer] for layer in tie.layers) for tie in self.ties),
+            source=f"sensitivity table, metric {metric}"
+            + (f"; left in float, beside the budget: {excluded}" if excluded else ""),
         )
 
     def _require(self, metric: str) -> None:
@@ -232,6 +272,21 @@ def _check(table: SensitivityTable) -> None:
             raise DataError(f"unknown statistic {table.statistics[metric]!r} of metric {metric}")
         if scores.ndim != 2 or scores.shape[1] != items:
             raise DataError(f"scores of {metric} must be (N, {items}), got {scores.shape}")
+    _check_ties(table)
     for metric, array in table.interactions.items():
         if array.shape != (items, items):
             raise DataError(f"interactions of {metric} must be ({items}, {items})")
+
+
+def _check_ties(table: SensitivityTable) -> None:
+    names = {layer.name for layer in table.layers}
+    seen: set[str] = set()
+    for tie in table.ties:
+        if len(tie.layers) < 2:
+            raise DataError(f"a tie needs at least two layers, got {list(tie.layers)}")
+        for layer in tie.layers:
+            if layer not in names:
+                raise DataError(f"a tie names layer {layer!r}, which the table lacks")
+            if layer in seen:
+                raise DataError(f"layer {layer!r} stands in two ties; merge them into one")
+            seen.add(layer)
