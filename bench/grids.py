@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from bitknap.solvers import Status, load_solver, relative_gap
 if TYPE_CHECKING:
     from .job import Results
     from .measurement import Measured
+    from .workloads.base import Accuracy
 
 
 @dataclass(frozen=True)
@@ -147,13 +148,7 @@ def optimum_grid(results: Results) -> Grid:
 def accuracy_grid(results: Results) -> Grid:
     """Measured accuracy by metric and budget, beside the controls."""
     budgets = [b.text for b in results.job.budgets]
-    series: list[tuple[str, dict[str, float]]] = []
-    for metric in results.job.metrics:
-        for solver in ("optimum", "greedy"):
-            found = _by_budget(results.measured, metric, solver)
-            if found:
-                series.append((f"{metric} ({solver})", found))
-    controls = [("uniform", _uniform(results)), ("random", _by_budget(results.measured, "random"))]
+    series, controls = _series(results, _share)
     whole = next(m.accuracy for m in results.measured if m.plan == "float")
     rows = [
         [name, *(f"{100 * values[b]:.2f}" if b in values else "-" for b in budgets)]
@@ -172,23 +167,70 @@ def accuracy_grid(results: Results) -> Grid:
     notes = [
         f"Test accuracy in %, {whole.total:,} samples; its standard error is at most {error:.2f}.",
         "uniform: the largest single bit-width within the budget; random: mean of the draws.",
+        *results.job.workload.notes,
         *(losses or ["No metric loses to a control at any budget."]),
     ]
     return Grid("Measured accuracy, %, by budget", ("plan", *budgets), rows, notes=notes)
 
 
-def _by_budget(measured: Sequence[Measured], plan: str, solver: str = "") -> dict[str, float]:
+def measure_grids(results: Results) -> dict[str, Grid]:
+    """What else the workload measured, such as perplexity: one grid a measure, by its name."""
+    budgets = [b.text for b in results.job.budgets]
+    whole = next(m.accuracy for m in results.measured if m.plan == "float")
+    grids = {}
+    for name in whole.measures:
+        series, controls = _series(results, _measure(name))
+        rows = [
+            [plan, *(f"{values[b]:.4g}" if b in values else "-" for b in budgets)]
+            for plan, values in [*series, *controls]
+        ]
+        rows.append(["float", *[f"{whole.measures[name]:.4g}"] * len(budgets)])
+        title = f"{name[0].upper()}{name[1:]}, by budget"
+        grids[name] = Grid(title, ("plan", *budgets), rows)
+    return grids
+
+
+Value = Callable[["Accuracy"], float]
+Series = list[tuple[str, dict[str, float]]]
+
+
+def _share(accuracy: Accuracy) -> float:
+    return accuracy.value
+
+
+def _measure(name: str) -> Value:
+    return lambda accuracy: accuracy.measures[name]
+
+
+def _series(results: Results, value: Value) -> tuple[Series, Series]:
+    """Values by budget of every metric's plans, and of the controls."""
+    series = [
+        (f"{metric} ({solver})", found)
+        for metric in results.job.metrics
+        for solver in ("optimum", "greedy")
+        if (found := _by_budget(results.measured, value, metric, solver))
+    ]
+    controls = [
+        ("uniform", _uniform(results, value)),
+        ("random", _by_budget(results.measured, value, "random")),
+    ]
+    return series, controls
+
+
+def _by_budget(
+    measured: Sequence[Measured], value: Value, plan: str, solver: str = ""
+) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for m in measured:
         if m.plan == plan and m.solver == solver:
-            values.setdefault(m.budget, []).append(m.accuracy.value)
+            values.setdefault(m.budget, []).append(value(m.accuracy))
     return {budget: statistics.fmean(v) for budget, v in values.items()}
 
 
-def _uniform(results: Results) -> dict[str, float]:
-    """Accuracy of the largest uniform bit-width that fits each budget."""
+def _uniform(results: Results, value: Value) -> dict[str, float]:
+    """Value at the largest uniform bit-width that fits each budget."""
     fits: dict[str, float] = {}
-    uniform = {int(m.budget): m.accuracy.value for m in results.measured if m.plan == "uniform"}
+    uniform = {int(m.budget): value(m.accuracy) for m in results.measured if m.plan == "uniform"}
     for budget in results.job.budgets:
         capacity = budget.capacity(results.table.weights, results.table.overhead_bits)
         codes = capacity - results.table.overhead_bits

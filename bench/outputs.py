@@ -15,7 +15,7 @@ from .figures.accuracy_against_size import Point, draw_accuracy
 from .figures.bits_by_layer import draw_bits_by_layer
 from .figures.predicted_loss import Prediction, draw_predicted_loss
 from .figures.style import save
-from .grids import Grid, accuracy_grid, objective_grid, optimum_grid, solver_grid
+from .grids import Grid, accuracy_grid, measure_grids, objective_grid, optimum_grid, solver_grid
 from .job import Results
 from .measurement import Measured
 from .report import Page, Section, inline, render
@@ -42,6 +42,7 @@ def write_outputs(results: Results, command: str) -> Path:
         "accuracy": accuracy_grid(results),
         "solves": objective_grid(results),
     }
+    grids |= {n.replace(" ", "_"): grid for n, grid in measure_grids(results).items()}
     for name, grid in grids.items():
         write_atomically(out / "tables" / f"{name}.csv", grid.to_csv())
     figures = {
@@ -88,7 +89,9 @@ def prediction_figure(results: Results) -> Figure:
                 if s.usage is not None and s.objective is not None:
                     points[kind].append((average(int(s.usage[0])), s.objective))
         uniform = {
-            bits: whole.objective(whole.from_labels({n: str(bits) for n in whole.class_names}))
+            bits: whole.objective(
+                whole.from_labels({n: str(b) for n, b in table.uniform(bits).items()})
+            )
             for bits in table.bit_widths
         }
         predictions[metric] = Prediction(
@@ -152,7 +155,11 @@ def _page(
         "accuracy measured on the test set.",
         facts=facts,
         sections=[
-            Section("Accuracy", figures=[drawn["accuracy"]], grids=[grids["accuracy"]]),
+            Section(
+                "Accuracy",
+                figures=[drawn["accuracy"]],
+                grids=[grids["accuracy"], *measure_grids(results).values()],
+            ),
             Section("Bits by layer", figures=[drawn["bits_by_layer"]]),
             Section(
                 "Predicted loss", figures=[drawn["predicted_loss"]], grids=[grids["optima"], costs]

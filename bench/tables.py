@@ -17,9 +17,10 @@ from bitknap.sensitivity import (
     sensitivity_table,
 )
 
+from .remembering import RememberingQuantizer
 from .workloads.base import Workload
 
-QUANTIZER = Quantizer()
+QUANTIZER: Quantizer = RememberingQuantizer()
 """How weights are quantized, in the predictions and in the measured accuracies."""
 
 

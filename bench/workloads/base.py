@@ -31,10 +31,12 @@ class Accuracy:
     Args:
         correct: right answers.
         total: questions, >= 1.
+        measures: other values taken on the way, by name, e.g. ``{"perplexity": 17.2}``.
     """
 
     correct: int
     total: int
+    measures: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def value(self) -> float:
@@ -68,6 +70,7 @@ class Workload:
         evaluate: accuracy of a network (the model, or a quantized copy) on the test set.
         provenance: what the numbers rest on, such as hashes of the checkpoint and the data.
         forward: ``forward(model, batch)`` gives the output; by default ``model(batch[0])``.
+        notes: sentences that belong beside the measured accuracies.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Workload:
     evaluate: Callable[[nn.Module], Accuracy]
     provenance: Mapping[str, str] = field(default_factory=dict)
     forward: Callable[[nn.Module, Any], Any] = _forward
+    notes: tuple[str, ...] = ()
 
 
 def classification_accuracy(

@@ -8,13 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from bitknap.bench import measurement
 from bitknap.bench.budgets import parse_budget
-from bitknap.bench.grids import accuracy_grid, objective_grid, optimum_grid, solver_grid
+from bitknap.bench.grids import (
+    accuracy_grid,
+    measure_grids,
+    objective_grid,
+    optimum_grid,
+    solver_grid,
+)
 from bitknap.bench.job import Job, Results, run_job
 from bitknap.bench.outputs import write_outputs
 from bitknap.bench.records import load_records
+from bitknap.bench.workloads.base import Accuracy
 from bitknap.problems import DataError, InfeasibleError, load_instance
 from bitknap.sensitivity import load_table
 from bitknap.solvers import Status
@@ -216,3 +224,29 @@ def test_a_damaged_accuracy_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "accuracies.json").write_text("{")
     with pytest.raises(DataError, match=r"accuracies.json is not a bitknap.accuracies/1 file"):
         run_job(tiny_job(tmp_path), quiet)
+
+
+def test_other_measures_and_notes_are_shown_beside_the_accuracy(tmp_path: Path) -> None:
+    plain = tiny_workload()
+
+    def evaluate(network: nn.Module) -> Accuracy:
+        found = plain.evaluate(network)
+        return replace(found, measures={"mistakes made": float(found.total - found.correct)})
+
+    workload = replace(plain, evaluate=evaluate, notes=("A sentence of its own.",))
+    results = run_job(tiny_job(tmp_path, workload=workload, metrics=("fisher",)), quiet)
+    (grid,) = measure_grids(results).values()
+    assert grid.title == "Mistakes made, by budget"
+    shown = {row[0]: row[1:] for row in grid.rows}
+    accuracies = {row[0]: row[1:] for row in accuracy_grid(results).rows}
+    assert shown.keys() == accuracies.keys()
+    for plan, mistakes in shown.items():
+        for count, percent in zip(mistakes, accuracies[plan], strict=True):
+            if count != "-":
+                assert float(count) == pytest.approx(200 - 2 * float(percent), abs=0.06)
+    assert "A sentence of its own." in accuracy_grid(results).notes
+    page = write_outputs(results, "bitknap run").read_text()
+    assert "Mistakes made, by budget" in page
+    assert (tmp_path / "tables" / "mistakes_made.csv").exists()
+    again = run_job(tiny_job(tmp_path, workload=workload, metrics=("fisher",)), quiet)
+    assert again.measured == results.measured
