@@ -41,7 +41,7 @@ class Setting:
 def study(quick: bool) -> Iterator[Grid]:
     """Layers under two, three and four limits; then the classical families."""
     seeds = range(1, 2 if quick else 4)
-    seconds = 5.0 if quick else 20.0
+    seconds = 5.0 if quick else 10.0
     sizes = ((54, 3), (54, 8)) if quick else tuple((n, m) for n in (54, 200) for m in BITS)
     for solver in SOLVERS:
         solve(mpq_multi.generate(classes=5, resources=2), solver)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from .model import Floats, Ints
+from .model import Floats, Ints, Model
 
 _TINY = 1e-12
 
 
-@dataclass(frozen=True)
 class Dual:
     """The dual function of some classes, for any room.
 
@@ -20,23 +17,30 @@ class Dual:
         D(u) = sum_i min_j (c_ij + u . a_ij) - u . room
 
     Args:
-        cost: (n,) costs >= 0.
-        share: (K, n) weights as shares.
-        first: first item of each class.
+        model: the classes.
         most: a price level that no useful choice reaches, above the cost of every choice.
     """
 
-    cost: Floats
-    share: Floats
-    first: Ints
-    most: float
+    def __init__(self, model: Model, most: float) -> None:
+        self.most, self.stage = most, 0
+        self.rows = np.vstack((model.share, model.cost))
+        self.ptr, self.class_of = model.ptr, model.class_of
+        self.start_at(0)
+
+    def start_at(self, stage: int) -> None:
+        """Restrict the function to the classes from a stage on."""
+        a = int(self.ptr[stage])
+        self.open_rows = self.rows[:, a:]
+        self.first = self.ptr[stage:-1] - a
+        self.open_class = self.class_of[a:] - stage
 
     def cheapest(self, price: Floats) -> Ints:
         """The item of least priced cost in each class, the first of equals."""
-        priced = self.cost + price @ self.share
+        priced = np.concatenate((price, (1.0,))) @ self.open_rows
         least = np.minimum.reduceat(priced, self.first)
-        sizes = np.diff(np.append(self.first, priced.size))
-        hit = np.flatnonzero(priced == np.repeat(least, sizes))
+        hit = (priced == least[self.open_class]).nonzero()[0]
+        if hit.size == least.size:
+            return hit
         items: Ints = hit[np.searchsorted(hit, self.first)]
         return items
 
@@ -88,19 +92,29 @@ class Dual:
                 if value >= target or above - best_value <= tolerance * abs(above):
                     break
             rate = inverse @ column
-            steps = np.where(rate > _TINY, np.maximum(level, 0.0), np.inf)
-            steps /= np.where(rate > _TINY, rate, 1.0)
-            out = int(np.argmin(steps))
-            if not np.isfinite(steps[out]):
+            out, step = _leaving(level.tolist(), rate.tolist())
+            if out < 0:
                 break
-            level -= steps[out] * rate
-            level[out] = steps[out]
+            level -= step * rate
+            level[out] = step
             inverse[out] /= rate[out]
             rate[out] = 0.0
-            inverse -= np.outer(rate, inverse[out])
+            inverse -= rate[:, None] * inverse[out]
             costs[out] = cost
         return best, done
 
     def _column(self, price: Floats) -> tuple[Floats, float]:
-        at = self.cheapest(price)
-        return np.append(self.share[:, at].sum(axis=1), 1.0), float(self.cost[at].sum())
+        """Usage of the cheapest choice, then 1 for the convexity row; and its cost."""
+        column = self.open_rows[:, self.cheapest(price)].sum(axis=1)
+        cost = float(column[-1])
+        column[-1] = 1.0
+        return column, cost
+
+
+def _leaving(level: list[float], rate: list[float]) -> tuple[int, float]:
+    """The basic variable that reaches zero first, and how far that is; -1 when none does."""
+    out, least = -1, np.inf
+    for k, (value, slope) in enumerate(zip(level, rate, strict=True)):
+        if slope > _TINY and max(value, 0.0) < least * slope:
+            out, least = k, max(value, 0.0) / slope
+    return out, least

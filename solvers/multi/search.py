@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..core.core_problem import as_int
 from ..core.fixed_point import Exact, Unit, plus, to_real
-from .bounds import Bundle, build_bundle
+from .bounds import build_bundle
 from .dual import Dual
 from .model import Floats, Ints, Model
 from .states import Batch, undominated_states
 
-_NARROW, _WIDE = 64, 2048
-_SHARPENINGS = 2
-_GAIN = 0.1
+_NARROW, _WIDE = 128, 4096
+_PATIENCE = 8
+_GAIN = 0.05
 _PRICES = 40
 _ITERATIONS = 40
 
@@ -81,6 +81,7 @@ class Search:
         self.spent = float(to_real(fixed, self.unit)[0])
         bundle = build_bundle(model, prices, self.spent)
         self.limit = self._limits()
+        self.dual = Dual(model, 1.001 * _dearest(model) + 1e-300)
         start = Batch(
             0,
             fixed,
@@ -95,7 +96,7 @@ class Search:
         low = bundle.bound(0, to_real(fixed, self.unit), start.usage)
         start.low[:] = low
         self.stack = [start]
-        self.batches = 0
+        self.batches = self.idle = self.pause = 0
 
     def _limits(self) -> Ints:
         """(T + 1, K) the most a state may have used, whatever it chooses later."""
@@ -130,7 +131,7 @@ class Search:
                     self._finish(batch)
                     break
                 if fresh or batch.count > self.width:
-                    batch, fresh = self._sharpen(batch), False
+                    batch, fresh = self._sharpened(batch), False
                 if batch.count > self.width:
                     batch, rest = batch.split(self.width)
                     self.stack.append(rest)
@@ -169,44 +170,36 @@ class Search:
             batch.bundle,
         )
 
-    def _sharpen(self, batch: Batch) -> Batch:
-        """Add the best prices at the state of least bound while they raise it well."""
-        if batch.stage > self.stages - 2:
+    def _sharpened(self, batch: Batch) -> Batch:
+        """The batch with better prices, where they are due; less often when they do not help."""
+        self.idle += 1
+        if self.idle <= self.pause or batch.stage > self.stages - 2:
             return batch
-        a = int(self.model.ptr[batch.stage])
-        dual = Dual(
-            self.model.cost[a:],
-            self.model.share[:, a:],
-            self.model.first[batch.stage :] - a,
-            self.most,
-        )
-        scale = np.maximum(self.model.room, 1)
-        for _ in range(_SHARPENINGS):
-            lowest = int(np.argmin(batch.low))
-            low, cost = float(batch.low[lowest]), self._cost(batch, lowest)
-            room = (self.model.room - batch.usage[:, lowest]) / scale
-            price, steps = dual.maximise(
-                room, batch.price, self.threshold - cost, 1e-3, _ITERATIONS
-            )
-            self.budget.counts["prices"] += 1
-            self.budget.counts["iterations"] += steps
-            if not np.isfinite(price).all():
-                break
-            extra = build_bundle(self.model, price[None], self.spent)
-            real = to_real(batch.value, self.unit)
-            lows = np.maximum(batch.low, extra.bound(batch.stage, real, batch.usage))
-            if lows[lowest] < low + _GAIN * (self.threshold - low):
-                break
-            batch = _sharper(batch, lows, price, batch.bundle.joined(extra, _PRICES))
-            batch = batch.below(self.threshold)
-            if not batch.count:
-                break
-        return batch
+        sharper = self._sharpen(batch)
+        self.idle, self.pause = 0, 0 if sharper is not batch else min(self.pause + 1, _PATIENCE)
+        return sharper
 
-    @property
-    def most(self) -> float:
-        """More than any choice costs."""
-        return 1.001 * float(np.maximum.reduceat(self.model.cost, self.model.first).sum()) + 1e-300
+    def _sharpen(self, batch: Batch) -> Batch:
+        """Add the best prices at the state of least bound if they raise it well."""
+        self.dual.start_at(batch.stage)
+        lowest = int(np.argmin(batch.low))
+        low, cost = float(batch.low[lowest]), self._cost(batch, lowest)
+        room = (self.model.room - batch.usage[:, lowest]) / np.maximum(self.model.room, 1)
+        price, steps = self.dual.maximise(
+            room, batch.price, self.threshold - cost, 1e-3, _ITERATIONS
+        )
+        self.budget.counts["prices"] += 1
+        self.budget.counts["iterations"] += steps
+        if not np.isfinite(price).all():
+            return batch
+        extra = build_bundle(self.model, price[None], self.spent)
+        real = to_real(batch.value, self.unit)
+        lows = np.maximum(batch.low, extra.bound(batch.stage, real, batch.usage))
+        if lows[lowest] < low + _GAIN * (self.threshold - low):
+            return batch
+        return replace(
+            batch, low=lows, price=price, bundle=batch.bundle.joined(extra, _PRICES)
+        ).below(self.threshold)
 
     def _cost(self, batch: Batch, index: int) -> float:
         return float(to_real(at(batch.value, np.array([index])), self.unit)[0])
@@ -238,15 +231,5 @@ def at(value: Exact, index: Ints) -> Exact:
     return high[index], None if low is None else low[index]
 
 
-def _sharper(batch: Batch, low: Floats, price: Floats, bundle: Bundle) -> Batch:
-    return Batch(
-        batch.stage,
-        batch.value,
-        batch.usage,
-        low,
-        batch.source,
-        batch.item,
-        batch.before,
-        price,
-        bundle,
-    )
+def _dearest(model: Model) -> float:
+    return float(np.maximum.reduceat(model.cost, model.first).sum()) if model.sizes.size else 0.0

@@ -99,7 +99,7 @@ class _Rounds:
         """Prices around the dual optimum, and a first choice rounded from its cheapest items."""
         model = self.model
         start = np.zeros(len(model.room))
-        dual = Dual(model.cost, model.share, model.first, 2.0 * model.real(model.most) + 1.0)
+        dual = Dual(model, 2.0 * model.real(model.most) + 1.0)
         room = model.room / np.maximum(model.room, 1)
         price, steps = dual.maximise(room, start, math.inf, 1e-12, 60 + 40 * len(room))
         self.budget.counts["iterations"] += steps
@@ -215,7 +215,7 @@ class _Rounds:
 def _order(model: Model, price: Floats) -> Ints:
     """Classes by falling priced weight of their largest change from the cheapest item."""
     price = price if price.any() else np.ones_like(price)
-    at = Dual(model.cost, model.share, model.first, 0.0).cheapest(price)
+    at = Dual(model, 0.0).cheapest(price)
     change = price @ np.abs(model.share - np.repeat(model.share[:, at], model.sizes, axis=1))
     order: Ints = np.argsort(-np.maximum.reduceat(change, model.first), kind="stable")
     return order

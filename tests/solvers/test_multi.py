@@ -179,7 +179,7 @@ def test_dual_reaches_the_linear_relaxation() -> None:
         instance = mpq_multi.generate(classes=40, bits=(2, 4, 6, 8), resources=4, seed=seed)
         model = build_model(instance)
         assert model is not None
-        dual = Dual(model.cost, model.share, model.first, 1e3)
+        dual = Dual(model, 1e3)
         price, _ = dual.maximise(np.ones(4), np.zeros(4), math.inf, 1e-12, 300)
         at = dual.cheapest(price)
         reached = model.cost[at].sum() + price @ (model.share[:, at].sum(axis=1) - 1.0)
