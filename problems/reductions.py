@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from .instance import Instance, IntArray
 
+# Pairs of items compared at once.
+_PAIRS = 1 << 22
+
 
 def undominated(instance: Instance) -> NDArray[np.bool_]:
     """(n,) mask of the items that no other item of their class dominates.
@@ -37,13 +40,19 @@ def _undominated_1(instance: Instance) -> NDArray[np.bool_]:
 
 
 def _undominated_k(instance: Instance) -> NDArray[np.bool_]:
+    """Every pair of items of a class is compared, many classes of one size at once."""
     keep = np.ones(instance.n_items, dtype=bool)
-    for start, stop in zip(instance.offsets[:-1], instance.offsets[1:], strict=True):
-        points = np.vstack((instance.cost[None, start:stop], instance.weight[:, start:stop]))
-        no_worse = (points[:, :, None] <= points[:, None, :]).all(axis=0)
-        equal = (points[:, :, None] == points[:, None, :]).all(axis=0)
-        earlier = np.tri(stop - start, k=-1, dtype=bool).T
-        keep[start:stop] = ~(no_worse & (~equal | earlier)).any(axis=0)
+    for size in np.unique(instance.sizes).tolist():
+        starts = instance.offsets[:-1][instance.sizes == size]
+        block = max(1, _PAIRS // size**2)
+        for a in range(0, len(starts), block):
+            items = starts[a : a + block, None] + np.arange(size)
+            no_worse = np.ones((len(items), size, size), dtype=bool)
+            for row in (instance.cost, *instance.weight):
+                no_worse &= row[items][:, :, None] <= row[items][:, None, :]
+            equal = no_worse & no_worse.transpose(0, 2, 1)
+            earlier = np.tri(size, k=-1, dtype=bool).T
+            keep[items] = ~(no_worse & (~equal | earlier)).any(axis=1)
     return keep
 
 

@@ -38,7 +38,7 @@ class Dual:
         """The item of least priced cost in each class, the first of equals."""
         priced = np.concatenate((price, (1.0,))) @ self.open_rows
         least = np.minimum.reduceat(priced, self.first)
-        hit = (priced == least[self.open_class]).nonzero()[0]
+        hit: Ints = (priced == least[self.open_class]).nonzero()[0]
         if hit.size == least.size:
             return hit
         items: Ints = hit[np.searchsorted(hit, self.first)]
