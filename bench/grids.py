@@ -231,10 +231,11 @@ def _uniform(results: Results, value: Value) -> dict[str, float]:
     """Value at the largest uniform bit-width that fits each budget."""
     fits: dict[str, float] = {}
     uniform = {int(m.budget): value(m.accuracy) for m in results.measured if m.plan == "uniform"}
+    average = {int(m.budget): m.average_bits for m in results.measured if m.plan == "uniform"}
     for budget in results.job.budgets:
         capacity = budget.capacity(results.table.weights, results.table.overhead_bits)
         codes = capacity - results.table.overhead_bits
-        within = [bits for bits in uniform if bits * results.table.weights <= codes]
+        within = [bits for bits in uniform if average[bits] * results.table.weights <= codes]
         if within:
             fits[budget.text] = uniform[max(within)]
     return fits

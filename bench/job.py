@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from bitknap.problems import (
     save_instance,
     write_atomically,
 )
-from bitknap.sensitivity import SensitivityTable
+from bitknap.sensitivity import LayerPolicy, SensitivityTable, Tie
 from bitknap.solvers import Solution, Status, load_solver, solve
 from bitknap.solvers.verify import verify
 
@@ -25,6 +25,7 @@ from .budgets import Budget
 from .measurement import Evaluator, Measured
 from .records import Record, record_of, save_records
 from .tables import QUANTIZER, compute, fill
+from .ties import trace_workload, with_found_ties
 from .workloads.base import Workload
 
 Say = Callable[[str], None]
@@ -44,6 +45,8 @@ class Job:
         samples: calibration samples.
         seed: of the calibration draw and the random controls.
         out: folder for everything that is written.
+        policy: what is decided about layers beforehand; every instance keeps it.
+        tie_kinds: kinds of ties to find in the traced network, of `sensitivity.ties.KINDS`.
     """
 
     workload: Workload
@@ -54,6 +57,8 @@ class Job:
     samples: int
     seed: int
     out: Path
+    policy: LayerPolicy = field(default_factory=LayerPolicy)
+    tie_kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,9 +104,11 @@ def run_job(job: Job, say: Say) -> Results:
         load_solver(name)
     batches = job.workload.calibration(job.samples, job.seed)
     blank = compute(job.workload, batches, job.bits, (), job.seed)
-    check_budgets(job, blank)
+    ties = _found_ties(job, blank)
+    check_budgets(job, job.policy.apply(replace(blank, ties=ties)))
     path = job.out / "table.npz"
-    table = fill(blank, path, job.workload, batches, job.metrics, say)
+    stored = fill(blank, path, job.workload, batches, job.metrics, say)
+    table = job.policy.apply(replace(stored, ties=ties))
     instances = make_instances(job, table)
     _save_instances(job, instances)
     solutions = _solve_all(job, instances, say)
@@ -114,6 +121,13 @@ def run_job(job: Job, say: Say) -> Results:
     }
     _save_instances(job, proved)
     return replace(results, proved=len(proved), measured=_measure(results, say))
+
+
+def _found_ties(job: Job, table: SensitivityTable) -> tuple[Tie, ...]:
+    """Ties of the traced network, of the kinds that the job asks for."""
+    if not job.tie_kinds:
+        return ()
+    return with_found_ties(table, trace_workload(table, job.workload), job.tie_kinds).ties
 
 
 def _save_instances(job: Job, instances: Mapping[tuple[str, str], Instance]) -> None:

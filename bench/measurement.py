@@ -100,11 +100,10 @@ class Evaluator:
             capacities: text of each budget -> its limit in bits, scales included.
             seed: of the random draws.
         """
-        layers, widths = self.table.layers, self.table.bit_widths
+        widths = self.table.bit_widths
         rows = [self.measure("float", {})]
         for bits in widths:
-            plan = {layer.name: bits for layer in layers}
-            rows.append(self.measure("uniform", plan, budget=str(bits)))
+            rows.append(self.measure("uniform", self.table.uniform(bits), budget=str(bits)))
         for budget, capacity in capacities.items():
             codes = capacity - self.table.overhead_bits
             for draw in range(RANDOM_DRAWS):

@@ -188,6 +188,17 @@ class SensitivityTable:
             raise DataError(f"average bits must be a positive number, got {average_bits!r}")
         return math.floor(average_bits * self.weights) + self.overhead_bits
 
+    def uniform(self, bits: int) -> dict[str, int]:
+        """Layer -> the weight bits nearest to ``bits`` that the layer may take, the fewer on a tie.
+
+        Where layers may take the same bits, all have ``bits``; pinned ones keep theirs.
+        """
+        nearest = {}
+        for i, layer in enumerate(self.layers):
+            own = self.bits[self.offsets[i] : self.offsets[i + 1]].tolist()
+            nearest[layer.name] = min(own, key=lambda own_bits: (abs(own_bits - bits), own_bits))
+        return nearest
+
     def with_cost(self, resource: str, values: NDArray[np.int64]) -> SensitivityTable:
         """The table with one more resource, or another cost for one it has.
 

@@ -99,9 +99,7 @@ def ties_from_graph(graph: Graph, kinds: Sequence[str] = DEFAULT) -> tuple[Tie, 
     Raises:
         DataError: a kind is unknown.
     """
-    for kind in kinds:
-        if kind not in KINDS:
-            raise DataError(f"a kind of tie is one of {', '.join(KINDS)}, got {kind!r}")
+    require_kinds(kinds)
     found: list[Tie] = []
     if "residual" in kinds:
         found += _added(graph, graph.reached("shape", "norm"), "outputs added")
@@ -118,6 +116,17 @@ def ties_from_graph(graph: Graph, kinds: Sequence[str] = DEFAULT) -> tuple[Tie, 
             readers.setdefault(graph.input_of(index), set()).add(layer)
         found += [_tie(graph, group, "one input") for group in readers.values() if len(group) > 1]
     return united(found, graph.names)
+
+
+def require_kinds(kinds: Iterable[str]) -> None:
+    """Refuse kinds of ties that are not of `KINDS`.
+
+    Raises:
+        DataError: naming the first.
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            raise DataError(f"a kind of tie is one of {', '.join(KINDS)}, got {kind!r}")
 
 
 def _added(graph: Graph, reached: Sequence[frozenset[int]], reason: str) -> list[Tie]:

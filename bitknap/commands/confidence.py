@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from ._options import split
+from ._policy import Allow, Exclude, Pin, Tied, layer_policy
+
 
 def command(
     table: Annotated[Path, typer.Argument(help="Sensitivity table (.npz) of `bitknap run`.")],
@@ -30,6 +33,10 @@ def command(
     plan_b: Annotated[
         Path | None, typer.Option(help="Its rival; default the optimum at the first budget.")
     ] = None,
+    pin: Pin = None,
+    exclude: Exclude = None,
+    allow: Allow = None,
+    tie: Tied = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for confidence.json and the stability maps.")
@@ -53,8 +60,8 @@ def command(
         raise DataError("--plan-b is the rival of --plan-a; give both, or --plan-a alone")
     if robust is not None and robust_quantile is not None:
         raise DataError("a robust plan needs either --robust or --robust-quantile, not both")
-    budgets = [parse_budget(text) for text in budget.split(",")]
-    loaded = load_table(table)
+    budgets = [parse_budget(text) for text in split(budget, "--budget")]
+    loaded = layer_policy(pin, exclude, allow, tie).apply(load_table(table))
     rivals = [load_plan(path, loaded) for path in (plan_a, plan_b) if path is not None]
     resampled = Bootstrap(loaded, metric, resamples, seed)
     plans = {}

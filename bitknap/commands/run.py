@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ._options import bit_widths, split
+from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 
 BITS = "2,3,4,5,6,8"
 BUDGETS = "2.25,2.5,3,4"
@@ -33,6 +34,17 @@ def command(
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder; default runs/WORKLOAD.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
+    pin: Pin = None,
+    exclude: Exclude = None,
+    allow: Allow = None,
+    tie: Tied = None,
+    find_ties: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND,..",
+            help="Tie layers by the traced network: residual, attention, gate, stream, input.",
+        ),
+    ] = None,
 ) -> None:
     """Take a workload from its network to measured accuracy at every budget.
 
@@ -44,12 +56,16 @@ def command(
     from bitknap.bench.budgets import parse_budget
     from bitknap.bench.loading import load_workload, require_workload
     from bitknap.sensitivity import METRICS as KNOWN_METRICS
+    from bitknap.sensitivity.ties import require_kinds
     from bitknap.solvers import load_solver
 
     names = [name for text in metric or METRICS for name in split(text, "--metric")]
     widths = bit_widths(bits)
     budgets = tuple(parse_budget(text) for text in split(budget, "--budget"))
     methods = split(solvers, "--solvers")
+    policy = layer_policy(pin, exclude, allow, tie)
+    kinds = split(find_ties, "--find-ties") if find_ties else []
+    require_kinds(kinds)
     require_workload(workload)
     for name in names:
         KNOWN_METRICS.require(name)
@@ -75,13 +91,17 @@ def command(
             samples=samples,
             seed=seed,
             out=out or Path("runs") / workload.replace(":", "-"),
+            policy=policy,
+            tie_kinds=tuple(kinds),
         )
         results = run_job(job, say)
         say("drawing the report")
         page = write_outputs(results, shlex.join(["bitknap", *sys.argv[1:]]))
-    from bitknap.bench.grids import accuracy_grid, optimum_grid, solver_grid
+    from bitknap.bench.grids import accuracy_grid, measure_grids, optimum_grid, solver_grid
     from bitknap.bench.terminal import print_grid
 
-    for grid in (solver_grid(results), optimum_grid(results), accuracy_grid(results)):
+    print_grid(solver_grid(results))
+    print_grid(optimum_grid(results))
+    for grid in (accuracy_grid(results), *measure_grids(results).values()):
         print_grid(grid)
     typer.echo(f"report: {page}")

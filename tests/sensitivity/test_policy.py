@@ -70,6 +70,12 @@ def test_a_policy_holds_in_the_instance() -> None:
     assert LayerPolicy().apply(table) is table
 
 
+def test_uniform_bits_under_a_policy() -> None:
+    table = LayerPolicy(pin=(("l0", "8"),), allow=(("l1", ("2", "8")),)).apply(random_table())
+    assert list(table.uniform(4).values()) == [8, 2, 4, 4, 4, 4]
+    assert table.uniform(5) == table.uniform(4)
+
+
 def test_later_patterns_intersect_and_excluded_layers_leave_their_tie() -> None:
     table = random_table()
     left = LayerPolicy(allow=(("*", ("2", "4")), ("l1", ("4", "8")))).apply(table)

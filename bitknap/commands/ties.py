@@ -1,0 +1,119 @@
+"""Find layers that should share their bits, and say what each tie costs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ._options import split
+from ._policy import Allow, Exclude, Pin, Tied, layer_policy
+
+if TYPE_CHECKING:
+    from bitknap.bench.ties import Prices
+    from bitknap.sensitivity import SensitivityTable
+
+
+def command(
+    table: Annotated[Path, typer.Argument(help="Sensitivity table (.npz).")],
+    workload: Annotated[
+        str | None, typer.Option(help="Its workload, whose network is traced for ties.")
+    ] = None,
+    kind: Annotated[
+        str, typer.Option(help="What to trace: residual, attention, gate, stream, input.")
+    ] = "residual,attention,gate",
+    tie: Tied = None,
+    pin: Pin = None,
+    exclude: Exclude = None,
+    allow: Allow = None,
+    metric: Annotated[str, typer.Option(help="For the prices.")] = "fisher",
+    budget: Annotated[
+        str | None, typer.Option(help="Price the ties at average bits or sizes; with commas.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the table with its ties and policy to this file.")
+    ] = None,
+) -> None:
+    """Find layers that should share their bits, and say what each tie costs.
+
+    Ties come from the table, from --tie patterns, and with --workload from the traced network.
+    The price of a tie is the rise of the optimal predicted loss, both optima being exact.
+    """
+    from bitknap.bench.budgets import parse_budget
+    from bitknap.bench.ties import price_ties, trace_workload, with_found_ties
+    from bitknap.sensitivity import load_table, save_table
+
+    budgets = [parse_budget(text) for text in split(budget, "--budget")] if budget else []
+    policy = layer_policy(pin, exclude, allow, tie)
+    loaded = load_table(table)
+    notes: list[str] = []
+    if workload is not None:
+        from bitknap.bench.loading import load_workload
+
+        graph = trace_workload(loaded, load_workload(workload, data))
+        loaded = with_found_ties(loaded, graph, split(kind, "--kind"))
+        notes.append(f"Traced by {graph.tracer}.")
+        if graph.samples:
+            peak = graph.activation_peak()
+            notes.append(
+                f"Activations of one sample peak at {peak.bits(32) / 8000:,.1f} kB in float32, "
+                f"{peak.bits(8) / 8000:,.1f} kB at 8 bits ({peak.step}), whatever the plan."
+            )
+    loaded = policy.apply(loaded)
+    prices = {
+        limit.text: price_ties(loaded, metric, limit.capacity(loaded.weights, loaded.overhead_bits))
+        for limit in budgets
+    }
+    if out is not None:
+        save_table(loaded, out)
+    if as_json:
+        typer.echo(json.dumps(_document(loaded, metric, prices), indent=1))
+    else:
+        _print(loaded, prices, notes)
+
+
+def _document(table: SensitivityTable, metric: str, prices: dict[str, Prices]) -> dict[str, Any]:
+    return {
+        "format": "bitknap.ties/1",
+        "ties": [asdict(tie) for tie in table.ties],
+        "metric": metric,
+        "prices": {
+            text: {
+                "without_ties": found.free,
+                "with_ties": found.tied,
+                "ties": [{"alone": p.alone, "beside_the_others": p.beside} for p in found.ties],
+            }
+            for text, found in prices.items()
+        },
+    }
+
+
+def _print(table: SensitivityTable, prices: dict[str, Prices], notes: list[str]) -> None:
+    from bitknap.bench.grids import Grid
+    from bitknap.bench.terminal import print_grid
+
+    columns = ["layers", "why"]
+    rows = [[", ".join(tie.layers), tie.reason] for tie in table.ties]
+    for text, found in prices.items():
+        columns += [f"alone at {text}", f"beside the others at {text}"]
+        for row, priced in zip(rows, found.ties, strict=True):
+            row += [_share(priced.alone, found.free), _share(priced.beside, found.free)]
+        notes.append(
+            f"At {text}: predicted loss {found.free:.4g} without ties, {found.tied:.4g} with all "
+            f"({_share(found.tied - found.free, found.free)})."
+        )
+    shared = [
+        f"{layer.name} is also {', '.join(layer.shared)}" for layer in table.layers if layer.shared
+    ]
+    notes += [f"One weight, one choice: {text}." for text in shared]
+    title = f"Ties: {len(rows)} groups" if rows else "No ties"
+    print_grid(Grid(title, columns, rows, notes=notes, text_columns=2))
+
+
+def _share(rise: float, free: float) -> str:
+    return f"+{100 * rise / free:.3g} %" if free > 0 else f"+{rise:.3g}"

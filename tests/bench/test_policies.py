@@ -1,0 +1,147 @@
+"""Policies and ties from the command line to measured accuracy, and what ties cost."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from torch import Tensor, nn
+from typer.testing import CliRunner
+
+from bitknap.bench.budgets import parse_budget
+from bitknap.bench.job import Job, run_job
+from bitknap.bench.outputs import write_outputs
+from bitknap.bench.ties import price_ties, trace_workload, with_found_ties
+from bitknap.cli import build_app
+from bitknap.problems import BitknapError, DataError
+from bitknap.sensitivity import LayerPolicy, Tie, load_table, save_table, sensitivity_table
+from bitknap.solvers import solve
+
+from .tables import random_table
+from .tiny import tiny_workload
+
+
+class Residual(nn.Module):
+    """Two layers whose outputs are added, between two others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(36, 16), nn.Linear(16, 3)
+        self.left, self.right = nn.Linear(16, 16), nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x.flatten(1)).relu()
+        return self.last((self.left(h) + self.right(h.tanh())).relu())
+
+
+def test_a_run_keeps_its_policy_and_the_ties_it_finds(tmp_path: Path) -> None:
+    workload = dataclasses.replace(tiny_workload(), model=Residual().eval())
+    job = Job(
+        workload=workload,
+        metrics=("fisher",),
+        bits=(2, 3, 4, 8),
+        budgets=(parse_budget("4"),),
+        solvers=("core", "greedy"),
+        samples=32,
+        seed=0,
+        out=tmp_path,
+        policy=LayerPolicy(pin=(("@last", "8"),), exclude=("@first",)),
+        tie_kinds=("residual",),
+    )
+    results = run_job(job, lambda text: None)
+    instance = results.instances["fisher", "4"]
+    assert instance.class_names == ("left", "right", "last")
+    assert instance.ties == ((0, 1),)
+    for solver in job.solvers:
+        labels = results.solutions["fisher", "4", solver].labels
+        assert labels is not None
+        assert labels["last"] == "8"
+        assert labels["left"] == labels["right"]
+    assert all("first" not in row.allocation for row in results.measured)
+    stored = load_table(tmp_path / "table.npz")
+    assert [layer.name for layer in stored.layers] == ["first", "left", "right", "last"]
+    assert stored.ties == ()
+    assert write_outputs(results, "test").exists()
+
+
+def test_prices_are_differences_of_optima() -> None:
+    ties = (Tie(("l0", "l1"), "a"), Tie(("l2", "l3", "l4"), "b"))
+    table = dataclasses.replace(random_table(seed=1), ties=ties)
+    budget = table.capacity(4.2)
+    found = price_ties(table, "fisher", budget)
+
+    def loss(*chosen: Tie) -> float:
+        part = dataclasses.replace(table, ties=chosen)
+        objective = solve(part.to_instance("fisher", budget), "brute").objective
+        assert objective is not None
+        return objective
+
+    assert found.free == pytest.approx(loss())
+    assert found.tied == pytest.approx(loss(*ties))
+    assert found.tied > found.free
+    for priced, other in zip(found.ties, reversed(ties), strict=True):
+        assert priced.alone == pytest.approx(loss(priced.tie) - loss(), abs=1e-12)
+        assert priced.beside == pytest.approx(loss(*ties) - loss(other), abs=1e-12)
+
+
+def test_found_ties_join_those_of_the_table_and_another_network_is_refused() -> None:
+    workload = dataclasses.replace(tiny_workload(), model=Residual().eval())
+    batches = workload.calibration(8, 0)
+    table = sensitivity_table(workload.model, batches, metrics=())
+    own = dataclasses.replace(table, ties=(Tie(("first", "left"), "mine"),))
+    joined = with_found_ties(own, trace_workload(own, workload), ("residual",))
+    assert joined.ties == (Tie(("first", "left", "right"), "mine; outputs added"),)
+    with pytest.raises(DataError, match=r"no parameter 'l0\.weight'"):
+        trace_workload(random_table(), workload)
+
+
+def call(name: str, *arguments: str | Path) -> str:
+    result = CliRunner().invoke(build_app(name), [name, *map(str, arguments)])
+    if isinstance(result.exception, BitknapError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_the_ties_command_prices_and_writes(tmp_path: Path) -> None:
+    path, out = tmp_path / "t.npz", tmp_path / "tied.npz"
+    save_table(random_table(), path)
+    asked = [path, "--tie", "l{0,1}", "--tie", "l{2,3}", "--pin", "l5=8", "--budget", "4,5"]
+    document = json.loads(call("ties", *asked, "--json", "--out", out))
+    assert [tie["layers"] for tie in document["ties"]] == [["l0", "l1"], ["l2", "l3"]]
+    prices = document["prices"]["4"]
+    assert prices["with_ties"] >= prices["without_ties"]
+    assert len(prices["ties"]) == 2
+    assert len(load_table(out).ties) == 2
+    shown = call("ties", *asked)
+    assert "beside the others at 5" in shown
+    assert "pattern l{0,1}" in shown
+    assert "No ties" in call("ties", path)
+    certain = json.loads(
+        call("confidence", out, "--budget", "4", "--resamples", "20", "--allow", "l4=2,4", "--json")
+    )
+    layers = certain["budgets"][0]["layers"]
+    assert layers["l5"]["share"] == {"8": 1.0}
+    assert layers["l0"]["share"] == layers["l1"]["share"]
+    assert "8" not in layers["l4"]["share"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--pin", "l0"], "--pin must be GLOB=BITS, got 'l0'"),
+        (["--allow", "=2"], "--allow must be GLOB=BITS"),
+        (["--allow", "l0=2,,4"], "--allow must be names or numbers"),
+        (["--tie", "l0"], "a tie needs two layers"),
+        (["--exclude", "conv*"], "no layer matches"),
+    ],
+)
+def test_bad_policies_are_one_sentence(tmp_path: Path, arguments: list[str], words: str) -> None:
+    path = tmp_path / "t.npz"
+    save_table(random_table(), path)
+    with pytest.raises(DataError, match=words):
+        call("ties", path, *arguments)
+    with pytest.raises(DataError, match="a kind of tie is one of residual"):
+        call("run", "--find-ties", "all")
