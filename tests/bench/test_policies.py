@@ -15,7 +15,7 @@ from bitknap.bench.job import Job, run_job
 from bitknap.bench.outputs import write_outputs
 from bitknap.bench.ties import price_ties, trace_workload, with_found_ties
 from bitknap.cli import build_app
-from bitknap.problems import BitknapError, DataError
+from bitknap.problems import BitknapError, DataError, load_instance
 from bitknap.sensitivity import LayerPolicy, Tie, load_table, save_table, sensitivity_table
 from bitknap.solvers import solve
 
@@ -145,3 +145,29 @@ def test_bad_policies_are_one_sentence(tmp_path: Path, arguments: list[str], wor
         call("ties", path, *arguments)
     with pytest.raises(DataError, match="a kind of tie is one of residual"):
         call("run", "--find-ties", "all")
+
+
+def test_an_instance_with_all_resources_is_built_and_solved(tmp_path: Path) -> None:
+    table = random_table()
+    save_table(table, tmp_path / "t.npz")
+    rows = [f"{layer.name},{b},8,{b / 4}" for layer in table.layers for b in (2, 4, 8)]
+    (tmp_path / "ms.csv").write_text("\n".join(["layer,w_bits,a_bits,ms", *rows]))
+    out = tmp_path / "i.json"
+    every = ["--budget", "5", "--max-bops", "1000000", "--latency", tmp_path / "ms.csv"]
+    call("build", tmp_path / "t.npz", "--out", out, *every, "--max-ms", "5.5",
+         "--activation-bits", "8", "--exclude", "l1", "--pin", "@last=8")  # fmt: skip
+    instance = load_instance(out)
+    assert instance.resources == ("size_bits", "bops", "latency_ns")
+    weights = table.weights - table.layers[1].numel
+    assert instance.capacity.tolist() == [5 * weights + 5 * 32, 10**6, 5_500_000]
+    assert instance.weight[1, 0] == table.layers[0].macs * 2 * 8
+    solution = solve(instance, "brute")
+    assert solution.usage is not None
+    assert solution.usage[2] <= 5_500_000
+    for wrong, words in (
+        ([], "at least one limit"),
+        (["--latency", tmp_path / "ms.csv"], "go together"),
+        (["--max-ms", "3"], "go together"),
+    ):
+        with pytest.raises(DataError, match=words):
+            call("build", tmp_path / "t.npz", "--out", out, *wrong)

@@ -1,0 +1,67 @@
+"""Build an instance file from a sensitivity table: metric, limits, layer policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ._policy import Allow, Exclude, Pin, Tied, layer_policy
+
+
+def command(
+    table: Annotated[Path, typer.Argument(help="Sensitivity table (.npz).")],
+    out: Annotated[Path, typer.Option(help="Instance file (.json or .npz).")],
+    metric: Annotated[str, typer.Option(help="A metric of the table.")] = "fisher",
+    budget: Annotated[
+        str | None, typer.Option(help="Average bits a weight, or a size such as 300kB.")
+    ] = None,
+    max_bops: Annotated[
+        int | None, typer.Option(min=0, help="Bit operations a sample: MACs * bits * bits.")
+    ] = None,
+    latency: Annotated[
+        Path | None, typer.Option(help="CSV of measurements: layer,w_bits,a_bits,ms.")
+    ] = None,
+    max_ms: Annotated[
+        float | None, typer.Option(min=0, help="Latency in milliseconds, with --latency.")
+    ] = None,
+    activation_bits: Annotated[
+        int | None, typer.Option(min=1, help="Of the bit operations (32) and the latency file.")
+    ] = None,
+    pin: Pin = None,
+    exclude: Exclude = None,
+    allow: Allow = None,
+    tie: Tied = None,
+) -> None:
+    """Build an instance file from a sensitivity table: metric, limits, layer policy.
+
+    Every limit given is one resource of the instance: size_bits, bops, latency_ns.
+    """
+    from bitknap.bench.budgets import parse_budget
+    from bitknap.problems import DataError, save_instance
+    from bitknap.sensitivity import bops, latency_ns, load_table
+
+    if (latency is None) != (max_ms is None):
+        raise DataError("--latency and --max-ms go together: the measurements and the limit")
+    loaded = load_table(table)
+    limits: dict[str, int] = {}
+    if latency is not None and max_ms is not None:
+        loaded = loaded.with_cost("latency_ns", latency_ns(loaded, latency, activation_bits))
+        limits["latency_ns"] = int(max_ms * 10**6)
+    if max_bops is not None:
+        loaded = loaded.with_cost("bops", bops(loaded, activation_bits or 32))
+        limits = {"bops": max_bops, **limits}
+    loaded = layer_policy(pin, exclude, allow, tie).apply(loaded)
+    if budget is not None:
+        limit = parse_budget(budget)
+        capacity = limit.capacity(loaded.weights, loaded.overhead_bits)
+        limits = {"size_bits": capacity, **limits}
+    if not limits:
+        raise DataError("give at least one limit: --budget, --max-bops, or --latency and --max-ms")
+    instance = loaded.to_instance(metric, limits)
+    save_instance(instance, out)
+    shown = ", ".join(f"{name} <= {value:,}" for name, value in limits.items())
+    typer.echo(f"wrote {out}: {len(instance)} layers, {instance.n_items} items, {shown}", err=True)
+    for name, bits in loaded.floats.items():
+        typer.echo(f"left in float, beside the budget: {name}, {bits:,} bits", err=True)
