@@ -147,7 +147,7 @@ def _page(
             [name, f"{cost['seconds']:.2f}", str(cost["passes"])]
             for name, cost in table.metric_cost.items()
         ],
-        notes=("One pass is one forward, or one forward and backward, over the samples.",),
+        notes=("A pass is one forward or one backward over the samples.",),
     )
     return Page(
         title=f"Bits for every layer: {job.workload.title}",
