@@ -55,7 +55,7 @@ def complete(steps: Any, order: Any, brk: int, room: int, base: Any, foot: Any) 
 
 @njit(cache=True)
 def best_move(offsets: Any, cost: Any, weight: Any, base: Any, room: int) -> Any:
-    """Class, item and change of cost of the cheapest single move that fits, the lighter of equals."""
+    """Class, item and change of cost of the cheapest move that fits, the lighter of equals."""
     cls, item, least, lightest = -1, -1, 0.0, np.int64(0)
     for i in range(base.size):
         c, w = cost[base[i]], weight[base[i]]
