@@ -9,6 +9,7 @@ import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 __all__ = ["compiled", "kernel", "loaded"]
 
@@ -63,12 +64,13 @@ def kernel() -> ModuleType:
     first = not compiled()
     if first:
         print("bitknap: compiling the numba kernel, once (about a minute)", file=sys.stderr)
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(_folder())
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(_folder())
     try:
         module = importlib.import_module(f"{__package__}.kernel_run")
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
     if first:
         module.warm_up()
         _folder().mkdir(parents=True, exist_ok=True)
