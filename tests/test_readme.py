@@ -1,0 +1,35 @@
+"""The README's example runs as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import bitknap
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_example_takes_a_network_and_a_loader_to_an_allocation() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 5))
+    data = TensorDataset(torch.randn(32, 3, 8, 8), torch.randint(0, 5, (32,)))
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    names = {"model": model, "loader": DataLoader(data, batch_size=16)}
+    exec(blocks[0], names)
+    solution = names["solution"]
+    assert isinstance(solution, bitknap.Solution)
+    assert solution.status is bitknap.Status.OPTIMAL
+    assert set(solution.labels or {}) == {"0", "3"}
+
+
+def test_the_instance_in_the_readme_is_well_formed(tmp_path: Path) -> None:
+    text = README.read_text(encoding="utf-8")
+    blocks = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "i.json").write_text(blocks[0])
+    solution = bitknap.solve(bitknap.load_instance(tmp_path / "i.json"))
+    assert solution.status is bitknap.Status.OPTIMAL
