@@ -110,5 +110,18 @@ def test_help_lists_the_commands_and_version_is_the_package_s() -> None:
 
     assert run("--version").stdout == f"bitknap {__version__}\n"
     shown = run("--help").stdout
-    for name in ("run", "solve", "list"):
+    for name in ("run", "solve", "list", "verify", "frontier", "topk", "instances", "bench"):
+        assert name in shown
+
+
+def test_metrics_states_what_each_costs() -> None:
+    found = json.loads(run("metrics", "--json").stdout)
+    assert found["fisher"]["passes"] == "1 forward + 1 backward"
+    assert found["fisher"]["scores"] is True
+    assert len(found) >= 14
+
+
+def test_a_solve_shows_what_preprocessing_removed(instance: Path) -> None:
+    shown = run("solve", instance).stdout
+    for name in ("dominated", "off hull", "classes fixed", "lp bound"):
         assert name in shown

@@ -66,6 +66,7 @@ def _print(solution: Solution) -> None:
         ("bound", solution.bound),
         ("gap", solution.gap),
         ("seconds", f"{solution.seconds:.6f}"),
+        *((name.replace("_", " "), value) for name, value in solution.stats.items()),
     ):
         if value is not None:
             facts.add_row(name, str(value))
