@@ -29,8 +29,6 @@ class Arrays:
         At most the sum of the heaviest items.
     scale
         0 unless the largest cost is beyond ``2**900`` or below ``2**-900``.
-    fits
-        Whether the lightest items fit.
     """
 
     offsets: NDArray[np.int64]
@@ -38,7 +36,6 @@ class Arrays:
     weight: NDArray[np.int64]
     capacity: int
     scale: int
-    fits: bool
 
 
 def check(
@@ -66,10 +63,9 @@ def check(
         raise InstanceError(
             "the weights add up to 2^62 or more, beyond 64-bit integers; use a coarser unit"
         )
-    least = int(np.minimum.reduceat(weight, first).sum())
     scale, cost = _rescale(cost, largest)
     most = int(heaviest.sum())
-    return Arrays(offsets, cost, weight, min(int(capacity), most), scale, least <= capacity)
+    return Arrays(offsets, cost, weight, min(int(capacity), most), scale)
 
 
 def check_shapes(

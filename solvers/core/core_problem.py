@@ -14,7 +14,15 @@ from .lattice import Lattice, find_lattice
 from .relaxation import Relaxation
 from .sequence import entry_order
 
-__all__ = ["CoreProblem", "Incumbent", "Pending", "build_core"]
+__all__ = [
+    "CoreProblem",
+    "Incumbent",
+    "Pending",
+    "as_int",
+    "build_core",
+    "first_envelope",
+    "first_moves",
+]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -24,7 +32,7 @@ Floats = NDArray[np.float64]
 class Incumbent:
     """A feasible solution: its cost in units relative to the break solution, and what it moves.
 
-    ``moves`` holds ``(class, position among the undominated items)``.
+    ``moves`` holds ``(class, item)``.
     """
 
     value: int
@@ -42,7 +50,7 @@ class Pending:
     ptr
         Class ``t`` owns items ``ptr[t]:ptr[t + 1]``.
     item
-        Positions among the undominated items.
+        Items of the instance.
     dw, dc, dv
         Weight, cost, and exact cost relative to the break item.
     floor
@@ -150,7 +158,19 @@ def real(value: int, unit: Unit) -> float:
     return math.ldexp(float(value >> shift), unit.exponent + shift)
 
 
-def build_core(relaxation: Relaxation, cost: Floats, weight: Ints) -> CoreProblem:
+def first_envelope(relaxation: Relaxation, weight: Ints) -> tuple[Envelope, float]:
+    """Return ``F`` of all classes and the largest possible movement of weight."""
+    r = relaxation
+    lightest, heaviest = weight[r.item[r.offsets[:-1]]], weight[r.item[r.offsets[1:] - 1]]
+    reach = float((heaviest - lightest).sum())
+    (slope, step), b = r.steps, r.brk
+    up, down = (slope[b:], step[b:]), (slope[:b], step[:b])
+    return steps_to_envelope(up, down, r.tails, reach, r.rounds), reach
+
+
+def build_core(
+    relaxation: Relaxation, cost: Floats, weight: Ints, rival: Ints, given: Floats
+) -> CoreProblem:
     """Drop the items that the relaxation rules out and order the classes that are left.
 
     An item is ruled out when its class's deviation alone lifts the bound above the incumbent
@@ -160,18 +180,17 @@ def build_core(relaxation: Relaxation, cost: Floats, weight: Ints) -> CoreProble
         relaxation: the break solution.
         cost: costs of the instance.
         weight: weights of the instance.
+        rival: items of a known choice, or nothing.
+        given: costs that the rival's items are priced at.
     """
     r = relaxation
+    envelope, reach = first_envelope(r, weight)
+    moves = first_moves(r, cost, weight, rival, given)
+    gain, noise = _changes(r, given, moves)
     cost, weight = cost[r.item], weight[r.item]
     size = np.diff(r.offsets)
     dw = weight - np.repeat(weight[r.base], size)
     dc = cost - np.repeat(cost[r.base], size)
-    reach = float((weight[r.offsets[1:] - 1] - weight[r.offsets[:-1]]).sum())
-    (slope, step), b = r.steps, r.brk
-    envelope = steps_to_envelope(
-        (slope[b:], step[b:]), (slope[:b], step[:b]), r.tails, reach, r.rounds
-    )
-    moves, gain, noise = _first_moves(r, dw, dc)
     limit = gain + SLACK * noise + envelope.allowance
     floor = envelope.bound(dc, r.room - dw)
     alive = floor <= limit
@@ -181,7 +200,7 @@ def build_core(relaxation: Relaxation, cost: Floats, weight: Ints) -> CoreProble
     classes, count = np.flatnonzero(count > 1), count[count > 1]
     order, ptr, at = _ordered(classes, count, left, dw, dc)
     base = np.repeat(r.base[order], np.diff(ptr))
-    met = (cost[at], cost[base], *_changed(r, cost, moves))
+    met = (cost[at], cost[base], *_changed(r, given, moves))
     unit = choose_unit(np.concatenate(met), size.size)
     dv = minus(fixed(cost[at], unit), fixed(cost[base], unit))
     if unit.limbs == 1:
@@ -189,37 +208,55 @@ def build_core(relaxation: Relaxation, cost: Floats, weight: Ints) -> CoreProble
     else:
         lattice = Lattice(max(1, int(np.gcd.reduce(dw[at]))), 0, 1)
     return CoreProblem(
-        pending=Pending(order, ptr, at, dw[at], dc[at], dv, floor[at]),
+        pending=Pending(order, ptr, r.item[at], dw[at], dc[at], dv, floor[at]),
         unit=unit,
         lattice=lattice,
         room=r.room // lattice.g * lattice.g,
         reach=reach,
         envelope=envelope,
-        incumbent=_incumbent(r, cost, moves, unit),
+        incumbent=_incumbent(r, given, moves, unit),
     )
 
 
-def _first_moves(r: Relaxation, dw: Ints, dc: Floats) -> tuple[list[tuple[int, int]], float, float]:
-    """Return the greedy completion, or the best single move that fits if that saves more.
-
-    Also the cost they add and the sum of its absolute terms.
-    """
-    gain = noise = 0.0
-    for change in dc[[p for _, p in r.completion]].tolist():
-        gain, noise = gain + change, noise + abs(change)
+def first_moves(
+    r: Relaxation, cost: Floats, weight: Ints, rival: Ints, given: Floats
+) -> list[tuple[int, int]]:
+    """Return the greedy completion, the best single move that fits, or the rival: the cheapest."""
+    base = r.item[r.base]
+    moves = [(i, int(r.item[p])) for i, p in r.completion]
+    gain, noise = _changes(r, given, moves)
+    size = np.diff(r.offsets)
+    dw = weight[r.item] - np.repeat(weight[base], size)
+    dc = cost[r.item] - np.repeat(cost[base], size)
     fits = np.flatnonzero(dw <= r.room)
     least = float(dc[fits].min())
-    if not least < gain:
-        return r.completion, gain, noise
-    best = fits[dc[fits] == least]
-    p = int(best[dw[best].argmin()])
-    return [(int(np.searchsorted(r.offsets, p, side="right")) - 1, p)], least, -least
+    if least < gain:
+        best = fits[dc[fits] == least]
+        p = int(best[dw[best].argmin()])
+        cls = int(np.searchsorted(r.offsets, p, side="right")) - 1
+        moves, gain, noise = [(cls, int(r.item[p]))], least, -least
+    if rival.size:
+        differ = np.flatnonzero(rival != base)
+        other = list(zip(differ.tolist(), rival[differ].tolist(), strict=True))
+        rival_gain, rival_noise = _changes(r, given, other)
+        if rival_gain <= gain + SLACK * (noise + rival_noise):
+            return other
+    return moves
 
 
 def _changed(r: Relaxation, cost: Floats, moves: list[tuple[int, int]]) -> tuple[Floats, Floats]:
     """Return the costs of the items moved to and of those moved from."""
-    to = np.array([p for _, p in moves], dtype=np.int64)
-    return cost[to], cost[r.base[[i for i, _ in moves]]]
+    to = np.array([j for _, j in moves], dtype=np.int64)
+    return cost[to], cost[r.item[r.base[[i for i, _ in moves]]]]
+
+
+def _changes(r: Relaxation, cost: Floats, moves: list[tuple[int, int]]) -> tuple[float, float]:
+    """Return the sum of the changes of cost, and of their absolute values."""
+    gain = noise = 0.0
+    to, at = _changed(r, cost, moves)
+    for change in (to - at).tolist():
+        gain, noise = gain + change, noise + abs(change)
+    return gain, noise
 
 
 def _ordered(

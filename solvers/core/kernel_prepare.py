@@ -19,7 +19,14 @@ from .kernel_hull import (
 )
 from .kernel_relax import NEAR_STEPS, near_steps
 from .kernel_search import HALF, Pending
+from .relaxation import HUGE as _HUGE
 
+HUGE = _HUGE
+
+Relaxed = namedtuple(
+    "Relaxed",
+    ["base", "room", "multiplier", "at_break", "huge", "envelope", "moves", "gain", "noise"],
+)
 Prepared = namedtuple(
     "Prepared",
     [
@@ -237,8 +244,20 @@ def gcd(a: int, b: int) -> int:
 
 
 @njit(cache=True)
-def prepare(offsets: Any, cost: Any, weight: Any, capacity: int, ends: Any, reach: float) -> Any:
-    """Solve the relaxation and lay out the classes that may leave their break item."""
+def relax(
+    offsets: Any,
+    cost: Any,
+    weight: Any,
+    capacity: int,
+    ends: Any,
+    reach: float,
+    rival: Any,
+    given: Any,
+) -> Any:
+    """Solve the relaxation and find a first incumbent: greedy, one move, or the rival if given.
+
+    ``rival`` holds items, or nothing; ``given`` are the costs they are priced at.
+    """
     steps, order, brk, room, bracket = near_steps(offsets, cost, weight, ends, capacity)
     foot = feet(steps, bracket)
     base = bracket.light
@@ -247,36 +266,86 @@ def prepare(offsets: Any, cost: Any, weight: Any, capacity: int, ends: Any, reac
         i = steps.cls[a]
         if weight[steps.head[a]] > weight[base[i]]:
             base[i] = steps.head[a]
-    multiplier = steps.slope[order[brk]] if brk < order.size else 0.0
+    multiplier, at_break = 0.0, -1
+    if brk < order.size:
+        multiplier, at_break = steps.slope[order[brk]], steps.cls[order[brk]]
     e = first_envelope(steps, order, brk, reach)
     moves = complete(steps, order, brk, room, base, foot)
-    gain = noise = 0.0
-    for k in range(moves.shape[0]):
-        change = cost[moves[k, 1]] - cost[base[moves[k, 0]]]
-        gain, noise = gain + change, noise + abs(change)
+    gain, noise = changes(moves, base, given)
     i, j, change = best_move(offsets, cost, weight, base, room)
     if change < gain:
         gain, noise = change, -change
         moves = np.array([[i, j]])
-    limit = gain + SLACK * noise + e.allowance
-    cls, ptr, item, floor = alive_items(offsets, cost, weight, base, room, e, limit)
-    pending, unit, bits, divisor = lay_out(cost, weight, base, cls, ptr, item, floor, moves)
-    bit_of = cost.view(np.int64)
+    if rival.size:
+        n = 0
+        for i in range(base.size):
+            n += base[i] != rival[i]
+        other = np.empty((n, 2), dtype=np.int64)
+        n = 0
+        for i in range(base.size):
+            if base[i] != rival[i]:
+                other[n, 0], other[n, 1] = i, rival[i]
+                n += 1
+        rival_gain, rival_noise = changes(other, base, given)
+        if rival_gain <= gain + SLACK * (noise + rival_noise):
+            gain, noise, moves = rival_gain, rival_noise, other
+    huge = is_huge(steps, order, brk)
+    return Relaxed(base, room, multiplier, at_break, huge, e, moves, gain, noise)
+
+
+@njit(cache=True)
+def changes(moves: Any, base: Any, cost: Any) -> tuple[float, float]:
+    """Sum of the changes of cost, and of their absolute values."""
+    gain = noise = 0.0
+    for k in range(moves.shape[0]):
+        change = cost[moves[k, 1]] - cost[base[moves[k, 0]]]
+        gain, noise = gain + change, noise + abs(change)
+    return gain, noise
+
+
+@njit(cache=True)
+def is_huge(steps: Any, order: Any, brk: int) -> bool:
+    """Whether the break step is far heavier than most of the steps near it."""
+    if brk == order.size:
+        return False
+    near = steps.weight[order[max(0, brk - NEAR_STEPS) : brk + NEAR_STEPS]]
+    return steps.weight[order[brk]] > HUGE * np.sort(near)[near.size // 2]
+
+
+@njit(cache=True)
+def prepare(offsets: Any, cost: Any, weight: Any, r: Any, reach: float, given: Any) -> Any:
+    """Lay out the classes that may leave their break item."""
+    base, e, moves = r.base, r.envelope, r.moves
+    limit = r.gain + SLACK * r.noise + e.allowance
+    cls, ptr, item, floor = alive_items(offsets, cost, weight, base, r.room, e, limit)
+    pending, unit, bits, divisor = lay_out(cost, weight, base, cls, ptr, item, floor, moves, given)
+    bit_of = given.view(np.int64)
     high = low = np.int64(0)
     if bits <= 122:
         for k in range(moves.shape[0]):
             h, x = difference(bit_of[moves[k, 1]], bit_of[base[moves[k, 0]]], unit)
             carry = (low + x + HALF) >> 62
             high, low = high + h + carry, low + x - (carry << 62)
-    bound = bound_in(e, segment(e, room), 0.0, room) - e.allowance
+    if high > 0 or (high == 0 and low > 0):
+        high = low = np.int64(0)
+        moves = moves[:0]
+    bound = bound_in(e, segment(e, r.room), 0.0, r.room) - e.allowance
     return Prepared(
-        base, room, multiplier, e, reach, pending, moves, unit, bits, high, low, divisor, bound
+        base, r.room, r.multiplier, e, reach, pending, moves, unit, bits, high, low, divisor, bound
     )
 
 
 @njit(cache=True)
 def lay_out(
-    cost: Any, weight: Any, base: Any, cls: Any, ptr: Any, item: Any, floor: Any, moves: Any
+    cost: Any,
+    weight: Any,
+    base: Any,
+    cls: Any,
+    ptr: Any,
+    item: Any,
+    floor: Any,
+    moves: Any,
+    given: Any,
 ) -> Any:
     """Return the classes in order of entry with exact costs, the unit, bits, gcd of weights."""
     n, m = cls.size, item.size
@@ -289,9 +358,10 @@ def lay_out(
         for j in range(ptr[i], ptr[i + 1]):
             dw[j], dc[j] = weight[item[j]] - weight[b], cost[item[j]] - cost[b]
             unit, top = widen(bit_of[item[j]], unit, top)
+    given_bits = given.view(np.int64)
     for k in range(moves.shape[0]):
-        unit, top = widen(bit_of[moves[k, 1]], unit, top)
-        unit, top = widen(bit_of[base[moves[k, 0]]], unit, top)
+        unit, top = widen(given_bits[moves[k, 1]], unit, top)
+        unit, top = widen(given_bits[base[moves[k, 0]]], unit, top)
     if top < unit:
         unit = top = 0
     bits = top - unit + 1

@@ -8,16 +8,28 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .kernel_prepare import gcd, prepare
+from .kernel_hull import bound_in, segment
+from .kernel_prepare import gcd, prepare, relax
 from .kernel_relax import extremes
 from .kernel_search import Problem, search, start
+from .relaxation import LARGE as _LARGE
+from .relaxation import MANY as _MANY
+
+LARGE, MANY = _LARGE, _MANY
 
 # Lattice arithmetic on numbers below this stays within 64 bits.
 SMALL = 1 << 20
 
+# How it ended: proven; not within the states; at a class to branch on; not for this kernel.
+DONE, LONG, BRANCH, INFEASIBLE, UNFIT = range(5)
+
 Quick = namedtuple(
-    "Quick", ["fits", "done", "base", "item", "multiplier", "relaxed", "classes", "items", "count"]
-)
+    "Quick",
+    [
+        "code", "base", "item", "multiplier", "relaxed", "classes", "items", "count", "cls",
+        "floor",
+    ],
+)  # fmt: skip
 
 
 @njit(cache=True)
@@ -57,38 +69,72 @@ def small_lattice(dw: Any, dc: Any, divisor: int) -> Any:
 
 
 @njit(cache=True)
-def quick(offsets: Any, cost: Any, weight: Any, capacity: int, until: int) -> Any:
-    """Solve if it can be done by ``until`` states.
-
-    ``fits`` tells whether the numba kernel can take the instance at all, ``done`` whether the
-    choice is proven.
-    """
-    light, heavy, least, most, largest, bad = extremes(offsets, cost, weight)
-    fits = not bad and capacity >= least and (largest == 0.0 or 2.0**-900 < largest < 2.0**900)
+def refuse(code: int) -> Any:
+    """An answer without a choice."""
     none = np.empty(0, dtype=np.int64)
-    if not fits:
-        return Quick(False, False, none, none, 0.0, 0.0, 0, 0, none)
+    return Quick(code, none, none, 0.0, 0.0, 0, 0, none, -1, np.empty(0))
+
+
+@njit(cache=True)
+def apply(base: Any, moves: Any) -> Any:
+    """Items after some moves."""
+    item = base.copy()
+    for k in range(moves.shape[0]):
+        item[moves[k, 0]] = moves[k, 1]
+    return item
+
+
+@njit(cache=True)
+def quick(
+    offsets: Any,
+    cost: Any,
+    weight: Any,
+    capacity: int,
+    until: int,
+    rival: Any,
+    given: Any,
+    may: bool,
+) -> Any:
+    """Solve if it can be done by ``until`` states, or tell where to branch if one may."""
+    light, heavy, least, most, largest, bad = extremes(offsets, cost, weight)
+    if bad or not (largest == 0.0 or 2.0**-900 < largest < 2.0**900):
+        return refuse(UNFIT)
+    if capacity < least:
+        return refuse(INFEASIBLE)
     reach = np.float64(most - least)
-    p = prepare(offsets, cost, weight, capacity, (light, heavy, least, most), reach)
+    r = relax(offsets, cost, weight, capacity, (light, heavy, least, most), reach, rival, given)
+    e = r.envelope
+    p = prepare(offsets, cost, weight, r, reach, given)
     if p.bits > 122:
-        return Quick(False, False, none, none, 0.0, 0.0, 0, 0, none)
+        return refuse(UNFIT)
     pending = p.pending
+    if may and r.huge and pending.cls.size * MANY > r.base.size >= LARGE:
+        i = r.at_break
+        floor = np.empty(offsets[i + 1] - offsets[i])
+        for j in range(offsets[i], offsets[i + 1]):
+            room = r.room - (weight[j] - weight[r.base[i]])
+            dc = cost[j] - cost[r.base[i]]
+            floor[j - offsets[i]] = bound_in(e, segment(e, room), dc, room) - e.allowance
+        bound = p.hull_bound
+        none = np.empty(0, dtype=np.int64)
+        item = apply(r.base, p.completion)
+        return Quick(
+            BRANCH, r.base, item, r.multiplier, bound, pending.cls.size, pending.item.size, none,
+            i, floor,
+        )  # fmt: skip
     g, h, big = p.gcd, np.int64(0), np.int64(1)
     if p.bits <= 62:
         value = (pending.high << 62) + pending.low
         if value.size and max(np.abs(value).max(), np.abs(pending.dw).max()) >= SMALL:
-            return Quick(True, False, none, none, 0.0, 0.0, 0, 0, none)
+            return refuse(LONG)
         g, h, big = small_lattice(pending.dw, value, p.gcd)
     problem = Problem(
         p.room // g * g, reach, 2.0**p.exponent, g, h, big, p.bits <= 62, p.envelope.allowance
     )
     x = start(pending, problem.room, reach, p.high, p.low, p.completion)
     x = search(x, problem, until)
-    item = p.base.copy()
-    for k in range(x.best.shape[0]):
-        item[x.best[k, 0]] = x.best[k, 1]
-    done = x.states.w.size == 0
+    code = DONE if x.states.w.size == 0 else LONG
     return Quick(
-        True, done, p.base, item, p.multiplier, p.hull_bound, pending.cls.size, pending.item.size,
-        x.count,
+        code, p.base, apply(p.base, x.best), p.multiplier, p.hull_bound, pending.cls.size,
+        pending.item.size, x.count, -1, np.empty(0),
     )  # fmt: skip

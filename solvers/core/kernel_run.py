@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .fixed_point import LIMB
-from .kernel_prepare import prepare
-from .kernel_quick import quick
+from .kernel_prepare import prepare, relax
+from .kernel_quick import BRANCH, DONE, INFEASIBLE, UNFIT, quick
 from .kernel_relax import extremes
 from .kernel_search import (
     CORE,
     PEAK,
     REDUCED,
+    SLOTS,
     TOTAL,
     Problem,
     lowest_open,
@@ -23,7 +25,8 @@ from .kernel_search import (
     start,
 )
 from .lattice import Lattice, find_lattice
-from .result import Found
+from .result import Branch, Found
+from .task import Infeasible, Task
 
 __all__ = ["run", "warm_up"]
 
@@ -32,29 +35,35 @@ _SLICE = 4_000_000
 _NEVER = 1 << 62
 
 
-def run(
-    offsets: NDArray[np.int64],
-    cost: NDArray[np.float64],
-    weight: NDArray[np.int64],
-    capacity: int,
-    deadline: float | None,
-    state_limit: int | None,
-) -> Found | None:
+def run(task: Task) -> Found | None:
     """Solve, or return None for what the NumPy kernel must see to.
 
     That is malformed arrays, no feasible choice, costs at the ends of the float range, and costs
     too far apart for 123 bits.
+
+    Raises:
+        Infeasible: the lightest items do not fit.
     """
-    stop = _NEVER if state_limit is None else state_limit
-    q = quick(offsets, cost, weight, capacity, min(stop, _SLICE))
-    if not q.fits:
+    t = task
+    arrays = _frozen(t.offsets), _frozen(t.cost), _frozen(t.weight)
+    given = _frozen(t.given)
+    stop = _NEVER if t.state_limit is None else t.state_limit
+    q = quick(*arrays, t.capacity, min(stop, _SLICE), t.rival, given, t.may_branch)
+    if q.code == UNFIT:
         return None
-    if q.done:
+    if q.code == INFEASIBLE:
+        raise Infeasible
+    if q.code == BRANCH:
+        branch = Branch(q.cls, q.floor)
+        stats = _stats(q.base.size - q.classes, q.items, np.zeros(SLOTS, dtype=np.int64))
+        return Found(q.base, q.item, q.multiplier, q.relaxed, q.relaxed, stats, branch)
+    if q.code == DONE:
         stats = _stats(q.base.size - q.classes, q.items, q.count)
         return Found(q.base, q.item, q.multiplier, q.relaxed, None, stats)
-    light, heavy, least, most, *_ = extremes(offsets, cost, weight)
+    light, heavy, least, most, *_ = extremes(*arrays)
     reach = float(most - least)
-    prepared = prepare(offsets, cost, weight, capacity, (light, heavy, least, most), reach)
+    relaxed = relax(*arrays, t.capacity, (light, heavy, least, most), reach, t.rival, given)
+    prepared = prepare(*arrays, relaxed, reach, given)
     problem = _problem(prepared)
     state = start(
         prepared.pending, problem.room, reach, prepared.high, prepared.low, prepared.completion
@@ -63,9 +72,17 @@ def run(
     while made < stop:
         state = search(state, problem, min(stop, made + _SLICE))
         made = int(state.count[TOTAL])
-        if not state.states.w.size or (deadline is not None and time.perf_counter() >= deadline):
+        late = t.deadline is not None and time.perf_counter() >= t.deadline
+        if late or not state.states.w.size:
             break
     return _found(prepared, problem, state)
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a read-only view: the kernel is compiled for these, and for nothing else."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _problem(prepared: Any) -> Any:
@@ -122,6 +139,6 @@ def warm_up() -> None:
     for classes in (3, 2000):
         offsets = np.arange(classes + 1) * 4
         cost, weight = rng.random(4 * classes), rng.integers(0, 1 << 30, 4 * classes)
-        capacity = int(weight.sum()) // 4
-        run(offsets, cost, weight, capacity, None, None)
-        run(offsets, cost, weight, capacity, None, 1)
+        task = Task(offsets, cost, weight, int(weight.sum()) // 4)
+        run(task)
+        run(replace(task, state_limit=1))

@@ -23,13 +23,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NEAR_STEPS", "NO_SLOPE", "Relaxation", "lower_hull", "relax"]
+__all__ = ["HUGE", "LARGE", "MANY", "NEAR_STEPS", "NO_SLOPE", "Relaxation", "lower_hull", "relax"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 # Stands for an infinite slope; times any weight it stays finite.
 NO_SLOPE = 2.0**960
+# Branch when the break step is this much heavier than the middle one of those near it, one class
+# in ``MANY`` may leave its break item, and there are at least ``LARGE`` classes.
+HUGE, MANY, LARGE = 32, 20, 500
 # How many steps on either side of the break the envelope and the greedy completion look at.
 NEAR_STEPS = 64
 
@@ -48,6 +51,10 @@ class Relaxation:
         Position in ``item`` of the break solution's item, shape (L,).
     room
         Capacity left by the break solution, >= 0.
+    at_break
+        Class of the break step, or -1.
+    huge
+        Whether the break step is far heavier than most of those near it.
     multiplier
         Slope of the break step; 0 when every class stands at its cheapest item.
     completion
@@ -68,6 +75,8 @@ class Relaxation:
     offsets: Ints
     base: Ints
     room: int
+    at_break: int
+    huge: bool
     multiplier: float
     completion: list[tuple[int, int]]
     hull_size: int
@@ -131,6 +140,10 @@ def _complete(room: int, taken: Ints, steps: list[tuple[int, int, int]]) -> dict
     return moved
 
 
+def _is_huge(near: Ints, weight: int) -> bool:
+    return weight > HUGE * int(np.sort(near)[near.size // 2])
+
+
 def relax(offsets: Ints, cost: Floats, weight: Ints, capacity: int) -> Relaxation:
     """Solve the linear relaxation.
 
@@ -168,6 +181,8 @@ def relax(offsets: Ints, cost: Floats, weight: Ints, capacity: int) -> Relaxatio
         offsets=u_offsets,
         base=hull[at],
         room=room,
+        huge=brk < order.size and _is_huge(step_w[near], int(step_w[order[brk]])),
+        at_break=int(step_cls[order[brk]]) if brk < order.size else -1,
         multiplier=float(slope[order[brk]]) if brk < order.size else 0.0,
         completion=[(i, int(hull[p])) for i, p in sorted(moved.items())],
         hull_size=hull.size,

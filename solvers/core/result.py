@@ -7,7 +7,24 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CoreResult", "Found"]
+__all__ = ["Branch", "CoreResult", "Found"]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A class to be fixed to each of its items in turn.
+
+    Attributes
+    ----------
+    cls
+        The class.
+    floor
+        Lower bound on the cost of a solution with each of its items, relative to the break
+        solution.
+    """
+
+    cls: int
+    floor: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,8 @@ class Found:
         Lower bound on what was not searched, likewise; ``None`` when all was.
     stats
         Counts.
+    branch
+        Where to branch instead of searching; ``None`` when there was a search.
     """
 
     base: NDArray[np.int64]
@@ -36,6 +55,7 @@ class Found:
     relaxed: float
     open_bound: float | None
     stats: dict[str, float | int | str]
+    branch: Branch | None = None
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitknap.problems import UnsupportedError
 
-from . import jit
-from .arrays import Arrays, check, check_shapes
-from .core_problem import build_core
-from .reach import reach
-from .relaxation import relax
+from . import jit, numpy_run
+from .arrays import check, check_shapes
+from .branching import solve_branching
 from .result import CoreResult, Found
+from .task import Infeasible, Task
 
 __all__ = ["prefers_numba", "solve_core"]
 
@@ -101,42 +101,20 @@ def solve_core(
     cost = np.ascontiguousarray(cost, dtype=np.float64)
     weight = np.ascontiguousarray(weight, dtype=np.int64)
     check_shapes(offsets, cost, weight)
-    if kernel == "numba" or (kernel == "auto" and prefers_numba(cost.size)):
-        found = jit.kernel().run(offsets, cost, weight, int(capacity), deadline, state_limit)
-        if found is not None:
-            return _report(offsets, cost, found, 0)
-    arrays = check(offsets, cost, weight, capacity)
-    if not arrays.fits:
-        return CoreResult("infeasible", None, math.inf, math.inf, 0.0, {"kernel": "numpy"})
-    found = run_numpy(arrays, deadline, state_limit)
+    task = Task(offsets, cost, weight, int(capacity), deadline, state_limit)
+    try:
+        if kernel == "numba" or (kernel == "auto" and prefers_numba(cost.size)):
+            found = solve_branching(jit.kernel().run, task)
+            if found is not None:
+                return _report(offsets, cost, found, 0)
+        arrays = check(offsets, cost, weight, capacity)
+        task = replace(task, cost=arrays.cost, capacity=arrays.capacity)
+        found = solve_branching(numpy_run.run, task)
+    except Infeasible:
+        return CoreResult("infeasible", None, math.inf, math.inf, 0.0, {})
     spent(time.perf_counter() - began)
+    assert found is not None
     return _report(offsets, cost, found, arrays.scale)
-
-
-def run_numpy(arrays: Arrays, deadline: float | None, state_limit: int | None) -> Found:
-    """Solve with the NumPy kernel."""
-    relaxation = relax(arrays.offsets, arrays.cost, arrays.weight, arrays.capacity)
-    core = build_core(relaxation, arrays.cost, arrays.weight)
-    outcome = reach(core, deadline, state_limit)
-    chosen = relaxation.base.copy()
-    for cls, position in outcome.incumbent.moves:
-        chosen[cls] = position
-    bound = core.envelope.bound(np.zeros(1), np.array([relaxation.room]))
-    return Found(
-        base=relaxation.item[relaxation.base],
-        item=relaxation.item[chosen],
-        multiplier=relaxation.multiplier,
-        relaxed=float(bound[0]) - core.envelope.allowance,
-        open_bound=outcome.open_bound,
-        stats={
-            "kernel": "numpy",
-            "dominated": arrays.cost.size - relaxation.item.size,
-            "off_hull": relaxation.item.size - relaxation.hull_size,
-            "classes_fixed": relaxation.base.size - core.pending.classes.size,
-            "items_left": core.pending.item.size,
-            **outcome.stats,
-        },
-    )
 
 
 def _report(

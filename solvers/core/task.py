@@ -1,0 +1,51 @@
+"""What a kernel is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Infeasible", "Task"]
+
+
+class Infeasible(Exception):
+    """The lightest items do not fit."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """An instance, what may be spent, and what is known.
+
+    Attributes
+    ----------
+    offsets, cost, weight, capacity
+        The instance.
+    deadline
+        ``time.perf_counter()`` at which to stop, or ``None``.
+    state_limit
+        States made at which to stop, or ``None``.
+    rival
+        Items of a known choice that the answer must be no dearer than, shape (L,), or empty. It
+        need not be a choice of this instance.
+    prices
+        What the rival's items cost; ``cost`` if not given.
+    may_branch
+        Whether the kernel may answer with a class to branch on.
+    """
+
+    offsets: NDArray[np.int64]
+    cost: NDArray[np.float64]
+    weight: NDArray[np.int64]
+    capacity: int
+    deadline: float | None = None
+    state_limit: int | None = None
+    rival: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    prices: NDArray[np.float64] | None = None
+    may_branch: bool = False
+
+    @property
+    def given(self) -> NDArray[np.float64]:
+        """Costs of the instance that the rival belongs to."""
+        return self.cost if self.prices is None else self.prices

@@ -1,0 +1,192 @@
+"""Both kernels of the core solver give the same choice; large, branched and integer instances."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from bitknap.problems import Instance
+from bitknap.problems.families import FAMILIES, mpq
+from bitknap.solvers import Status, solve
+from bitknap.solvers.core import CoreResult, branching, numpy_run, relaxation, solve_core
+from bitknap.solvers.core.arrays import check
+from bitknap.solvers.core.fixed_point import choose_unit, fixed, minus, to_real
+from bitknap.solvers.core.lattice import find_lattice
+from bitknap.solvers.core.task import Task
+from bitknap.solvers.methods.core import Core
+
+BITS = (2, 3, 4, 5, 6, 7, 8, 16)
+
+
+def run(instance: Instance, kernel: str) -> CoreResult:
+    return solve_core(
+        instance.offsets,
+        instance.cost,
+        instance.weight[0],
+        int(instance.capacity[0]),
+        kernel=kernel,
+    )
+
+
+def assert_same(instance: Instance) -> CoreResult:
+    a, b = run(instance, "numpy"), run(instance, "numba")
+    assert a.choice is not None
+    assert b.choice is not None
+    assert a.optimal
+    assert b.optimal
+    assert b.stats["kernel"] == "numba"
+    assert a.choice.tolist() == b.choice.tolist()
+    return b
+
+
+@pytest.mark.parametrize("bits", [(2, 4, 8), BITS])
+@pytest.mark.parametrize("classes", [5, 54, 200, 1000])
+def test_kernels_agree_on_mpq(classes: int, bits: tuple[int, ...]) -> None:
+    for seed in range(3):
+        assert_same(mpq.generate(classes=classes, bits=bits, seed=seed))
+
+
+@pytest.mark.parametrize(
+    "family", ["uncorrelated", "weakly_correlated", "strongly_correlated", "subset_sum", "zigzag"]
+)
+@pytest.mark.parametrize("shape", [(10, 10, 100), (50, 5, 30), (400, 10, 1000), (10, 200, 1000)])
+def test_kernels_agree_on_pisinger(family: str, shape: tuple[int, int, int]) -> None:
+    classes, items, limit = shape
+    for seed in range(2):
+        generate = FAMILIES.load(family)
+        assert_same(generate(classes=classes, items=items, range_=limit, seed=seed))
+
+
+def test_integer_optimum_of_dynamic_programming_over_the_capacity() -> None:
+    """An independent method at sizes that enumeration cannot reach."""
+    for seed in range(6):
+        instance = FAMILIES.load("strongly_correlated")(classes=30, items=6, range_=100, seed=seed)
+        best = np.full(int(instance.capacity[0]) + 1, np.inf)
+        best[0] = 0.0
+        for a, b in zip(instance.offsets, instance.offsets[1:], strict=False):
+            after = np.full_like(best, np.inf)
+            for c, w in zip(instance.cost[a:b], instance.weight[0, a:b].tolist(), strict=True):
+                after[w:] = np.minimum(after[w:], best[: best.size - w] + c)
+            best = after
+        assert run(instance, "numpy").objective == best.min()
+
+
+def test_permuted_classes_have_the_same_optimum() -> None:
+    instance = mpq.generate(classes=60, bits=BITS, seed=4)
+    order = np.random.default_rng(0).permutation(60)
+    cost = instance.cost.reshape(60, -1)[order].ravel()
+    weight = instance.weight[0].reshape(60, -1)[order].ravel()
+    permuted = solve_core(instance.offsets, cost, weight, int(instance.capacity[0]))
+    assert permuted.objective == run(instance, "numpy").objective
+
+
+@pytest.mark.parametrize("kernel", ["numpy", "numba"])
+def test_branching_finds_the_optimum_of_the_search(
+    kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Instances that branch, against the same without branching."""
+    branched = 0
+    for seed in range(12):
+        instance = mpq.generate(classes=1200, bits=BITS, seed=seed)
+        result = run(instance, kernel)
+        branched += "branches" in result.stats
+        with monkeypatch.context() as patch:
+            patch.setattr(branching, "replace", _without_branching)
+            plain = run(instance, kernel)
+        assert "branches" not in plain.stats
+        assert result.objective == plain.objective
+    assert branched
+
+
+def _without_branching(task: Task, **changes: object) -> Task:
+    return replace(task, **{**changes, "may_branch": False})  # type: ignore[arg-type]
+
+
+def test_branching_stops_at_limits_with_a_true_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("HUGE", 0), ("MANY", 10**9), ("LARGE", 1)):
+        for module in (relaxation, numpy_run):
+            monkeypatch.setattr(module, name, value, raising=False)
+    branched = 0
+    for seed in range(10):
+        instance = mpq.generate(classes=12, seed=seed)
+        arrays = (instance.offsets, instance.cost, instance.weight[0], int(instance.capacity[0]))
+        best = solve(instance, Core("numba")).objective
+        assert best is not None
+        full = solve_core(*arrays, kernel="numpy")
+        branched += "branches" in full.stats
+        assert full.objective == best
+        for limit in (0, 3, 10, 40):
+            part = solve_core(*arrays, kernel="numpy", state_limit=limit)
+            assert part.bound <= best <= part.objective
+    assert branched >= 5
+
+
+def test_a_hundred_thousand_classes() -> None:
+    rng = np.random.default_rng(3)
+    sizes, widths = mpq.layer_sizes(rng, 100_000), np.array(BITS)
+    cost = mpq.layer_costs(rng, 100_000, widths, 3.0, 0.3).ravel()
+    weight = (sizes[:, None] * widths).ravel()
+    capacity = 4 * int(sizes.sum())
+    result = solve_core(np.arange(0, cost.size + 1, 8), cost, weight, capacity, kernel="numba")
+    assert result.optimal
+    assert result.choice is not None
+    at = np.arange(0, cost.size, 8) + result.choice
+    assert int(weight[at].sum()) <= capacity
+    # The relaxation bounds the optimum from below, the multiplier proves how closely.
+    assert 0.0 <= result.objective - float(result.stats["lp_bound"]) < 1e-3 * result.objective
+
+
+def test_wide_costs_are_exact() -> None:
+    rng = np.random.default_rng(5)
+    for exponents, limbs in (((0, 1), 2), ((-3, 3), 2), ((-30, 30), 0)):
+        cost = rng.choice([-1.0, 1.0], 200) * 10.0 ** rng.uniform(*exponents, 200)
+        unit = choose_unit(cost, 1000)
+        assert unit.limbs == limbs
+        high, low = minus(fixed(cost[:100], unit), fixed(cost[100:], unit))
+        for k in range(100):
+            value = int(high[k]) if low is None else (int(high[k]) << 62) + int(low[k])
+            exact = Fraction(cost[k]) - Fraction(cost[100 + k])
+            assert Fraction(value) * Fraction(2) ** unit.exponent == exact
+        assert np.allclose(to_real((high, low), unit), cost[:100] - cost[100:], rtol=1e-12)
+
+
+def test_lattice_of_strongly_correlated_differences() -> None:
+    rng = np.random.default_rng(0)
+    dw, steps = rng.integers(-500, 500, 300), rng.integers(-5, 6, 300)
+    lattice = find_lattice(dw, -dw - 10 * steps)
+    assert (lattice.g, lattice.h, lattice.G) == (1, 9, 10)
+    assert find_lattice(dw, rng.integers(-9, 9, 300)).G == 1
+    assert find_lattice(6 * dw, 4 * dw).g == 6
+
+
+def test_weights_near_the_limit() -> None:
+    offsets, cost = np.array([0, 2, 4]), np.array([2.0, 1.0, 2.0, 1.0])
+    weight = np.array([1, 1 << 60, 0, 1 << 60])
+    for kernel in ("numpy", "numba"):
+        result = solve_core(offsets, cost, weight, (1 << 60) + 1, kernel=kernel)
+        assert result.objective == 3.0
+        everything = solve_core(offsets, cost, weight, (1 << 63) - 1, kernel=kernel)
+        assert everything.objective == 2.0
+    assert check(offsets, cost, weight, 1 << 62).capacity == 1 << 61
+
+
+def test_importing_the_solver_does_not_load_numba() -> None:
+    code = (
+        "import sys; from bitknap.problems.families import mpq; from bitknap.solvers import solve;"
+        "r = solve(mpq.generate(), 'core'); assert r.status == 'optimal';"
+        "assert r.stats['kernel'] == 'numpy'; assert 'numba' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_registered_solver_carries_the_multiplier() -> None:
+    solution = solve(mpq.generate(), "core")
+    assert solution.status is Status.OPTIMAL
+    assert solution.multiplier is not None
+    assert solution.multiplier[0] > 0.0
+    assert solution.bound == solution.objective
