@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .envelope import SLACK, Envelope, build_envelope, steps_to_envelope
-from .fixed_point import LIMB, Exact, Unit, choose_unit, fixed, minus
+from .fixed_point import Exact, Unit, as_int, choose_unit, fixed, minus
+from .incumbent import Incumbent, changed, changes, exact_incumbent, first_moves
 from .lattice import Lattice, find_lattice
 from .relaxation import Relaxation
 from .sequence import entry_order
@@ -26,17 +27,6 @@ __all__ = [
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Incumbent:
-    """A feasible solution: its cost in units relative to the break solution, and what it moves.
-
-    ``moves`` holds ``(class, item)``.
-    """
-
-    value: int
-    moves: list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -146,12 +136,6 @@ class CoreProblem:
         return limit + SLACK * abs(limit)
 
 
-def as_int(value: Exact, at: int) -> int:
-    """Return one exact cost as a Python integer."""
-    high, low = value
-    return int(high[at]) if low is None else (int(high[at]) << LIMB) + int(low[at])
-
-
 def real(value: int, unit: Unit) -> float:
     """Return a cost in units as a float, to within 2**-52."""
     shift = max(0, value.bit_length() - 64)
@@ -186,7 +170,7 @@ def build_core(
     r = relaxation
     envelope, reach = first_envelope(r, weight)
     moves = first_moves(r, cost, weight, rival, given)
-    gain, noise = _changes(r, given, moves)
+    gain, noise = changes(r, given, moves)
     cost, weight = cost[r.item], weight[r.item]
     size = np.diff(r.offsets)
     dw = weight - np.repeat(weight[r.base], size)
@@ -200,7 +184,7 @@ def build_core(
     classes, count = np.flatnonzero(count > 1), count[count > 1]
     order, ptr, at = _ordered(classes, count, left, dw, dc)
     base = np.repeat(r.base[order], np.diff(ptr))
-    met = (cost[at], cost[base], *_changed(r, given, moves))
+    met = (cost[at], cost[base], *changed(r, given, moves))
     unit = choose_unit(np.concatenate(met), size.size)
     dv = minus(fixed(cost[at], unit), fixed(cost[base], unit))
     if unit.limbs == 1:
@@ -214,49 +198,8 @@ def build_core(
         room=r.room // lattice.g * lattice.g,
         reach=reach,
         envelope=envelope,
-        incumbent=_incumbent(r, given, moves, unit),
+        incumbent=exact_incumbent(r, given, moves, unit),
     )
-
-
-def first_moves(
-    r: Relaxation, cost: Floats, weight: Ints, rival: Ints, given: Floats
-) -> list[tuple[int, int]]:
-    """Return the greedy completion, the best single move that fits, or the rival: the cheapest."""
-    base = r.item[r.base]
-    moves = [(i, int(r.item[p])) for i, p in r.completion]
-    gain, noise = _changes(r, given, moves)
-    size = np.diff(r.offsets)
-    dw = weight[r.item] - np.repeat(weight[base], size)
-    dc = cost[r.item] - np.repeat(cost[base], size)
-    fits = np.flatnonzero(dw <= r.room)
-    least = float(dc[fits].min())
-    if least < gain:
-        best = fits[dc[fits] == least]
-        p = int(best[dw[best].argmin()])
-        cls = int(np.searchsorted(r.offsets, p, side="right")) - 1
-        moves, gain, noise = [(cls, int(r.item[p]))], least, -least
-    if rival.size:
-        differ = np.flatnonzero(rival != base)
-        other = list(zip(differ.tolist(), rival[differ].tolist(), strict=True))
-        rival_gain, rival_noise = _changes(r, given, other)
-        if rival_gain <= gain + SLACK * (noise + rival_noise):
-            return other
-    return moves
-
-
-def _changed(r: Relaxation, cost: Floats, moves: list[tuple[int, int]]) -> tuple[Floats, Floats]:
-    """Return the costs of the items moved to and of those moved from."""
-    to = np.array([j for _, j in moves], dtype=np.int64)
-    return cost[to], cost[r.item[r.base[[i for i, _ in moves]]]]
-
-
-def _changes(r: Relaxation, cost: Floats, moves: list[tuple[int, int]]) -> tuple[float, float]:
-    """Return the sum of the changes of cost, and of their absolute values."""
-    gain = noise = 0.0
-    to, at = _changed(r, cost, moves)
-    for change in (to - at).tolist():
-        gain, noise = gain + change, noise + abs(change)
-    return gain, noise
 
 
 def _ordered(
@@ -270,11 +213,3 @@ def _ordered(
     ptr = np.concatenate(([0], np.cumsum(count[order])))
     at = np.repeat(first[order] - ptr[:-1], count[order]) + np.arange(ptr[-1])
     return classes[order], ptr, left[at]
-
-
-def _incumbent(r: Relaxation, cost: Floats, moves: list[tuple[int, int]], unit: Unit) -> Incumbent:
-    """Return the break solution after some moves, exactly, or as it is if that is no dearer."""
-    to, at = _changed(r, cost, moves)
-    gain = minus(fixed(to, unit), fixed(at, unit))
-    total = sum(as_int(gain, k) for k in range(to.size))
-    return Incumbent(total, moves) if total < 0 else Incumbent(0, [])

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LIMB", "Unit", "choose_unit", "fixed", "minus", "plus", "to_real"]
+__all__ = ["LIMB", "Unit", "as_int", "choose_unit", "fixed", "minus", "plus", "to_real"]
 
 LIMB = 62
 HALF = 1 << (LIMB - 1)
@@ -112,3 +112,9 @@ def to_real(value: Exact, unit: Unit) -> NDArray[np.float64]:
 def _real(x: int, exponent: int) -> float:
     shift = max(0, x.bit_length() - 64)
     return float(np.ldexp(float(x >> shift), exponent + shift))
+
+
+def as_int(value: Exact, at: int) -> int:
+    """Return one exact cost as a Python integer."""
+    high, low = value
+    return int(high[at]) if low is None else (int(high[at]) << LIMB) + int(low[at])

@@ -6,14 +6,13 @@ import hashlib
 import importlib
 import os
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 __all__ = ["compiled", "kernel", "loaded"]
-
-_SOURCES = ("kernel_hull", "kernel_relax", "kernel_search", "kernel_prepare")
 
 
 def loaded() -> bool:
@@ -37,7 +36,14 @@ def _folder() -> Path:
         digest.update(path.read_bytes())
     given = os.environ.get("NUMBA_CACHE_DIR")
     root = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    return root / "bitknap" / f"core-{digest.hexdigest()[:16]}"
+    folder = root / "bitknap" / f"core-{digest.hexdigest()[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "writable").touch()
+    except OSError:
+        # A read-only home: compiled for this process only.
+        return Path(tempfile.mkdtemp(prefix="bitknap-"))
+    return folder
 
 
 def _processor() -> str:
@@ -73,6 +79,5 @@ def kernel() -> ModuleType:
         config.CACHE_DIR = before
     if first:
         module.warm_up()
-        _folder().mkdir(parents=True, exist_ok=True)
         (_folder() / "compiled").touch()
     return module

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from .kernel_bracket import extremes
+from .kernel_exact import gcd
+from .kernel_first import relax
 from .kernel_hull import bound_in, segment
-from .kernel_prepare import gcd, prepare, relax
-from .kernel_relax import extremes
-from .kernel_search import Problem, search, start
+from .kernel_prepare import prepare
+from .kernel_search import search, start
+from .kernel_states import Problem
 from .relaxation import LARGE as _LARGE
 from .relaxation import MANY as _MANY
 

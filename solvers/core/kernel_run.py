@@ -10,20 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fixed_point import LIMB
-from .kernel_prepare import prepare, relax
+from .kernel_bracket import extremes
+from .kernel_first import relax
+from .kernel_prepare import prepare
 from .kernel_quick import BRANCH, DONE, INFEASIBLE, UNFIT, quick
-from .kernel_relax import extremes
-from .kernel_search import (
-    CORE,
-    PEAK,
-    REDUCED,
-    SLOTS,
-    TOTAL,
-    Problem,
-    lowest_open,
-    search,
-    start,
-)
+from .kernel_search import lowest_open, search, start
+from .kernel_states import CORE, PEAK, REDUCED, SLOTS, TOTAL, Problem
 from .lattice import Lattice, find_lattice
 from .result import Branch, Found
 from .task import Infeasible, Task

@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .core_problem import CoreProblem, Incumbent, as_int
+from .core_problem import CoreProblem
 from .envelope import SLACK
-from .fixed_point import Exact, plus, to_real
+from .fixed_point import Exact, as_int, plus, to_real
+from .incumbent import Incumbent
+from .states import Stage, States, pareto
 
 __all__ = ["SearchOutcome", "reach"]
 
@@ -48,61 +49,6 @@ class SearchOutcome:
     stats: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass
-class _States:
-    """Undominated states by increasing weight, and where each came from in the stage before."""
-
-    weight: Ints
-    value: Exact
-    source: Ints
-
-    def take(self, index: Any) -> _States:
-        high, low = self.value
-        value = (high[index], None if low is None else low[index])
-        return _States(self.weight[index], value, self.source[index])
-
-
-@dataclass
-class _Stage:
-    """The class that entered, its items kept, the parents of the states, the list length before."""
-
-    cls: int
-    items: Ints
-    source: Ints
-    before: int
-
-
-def _pareto(weight: Ints, value: Exact) -> Ints:
-    """Return the undominated of the candidates by increasing weight; the first of equals."""
-    order = np.argsort(weight, kind="stable")
-    high, low = value[0][order], value[1]
-    best = np.minimum.accumulate(high)
-    kept = np.ones(order.size, dtype=bool)
-    np.less(high[1:], best[:-1], out=kept[1:])
-    if low is not None:
-        tied = np.flatnonzero(high[1:] == best[:-1]) + 1
-        if tied.size:
-            _settle_ties(kept, high, low[order], tied)
-    order = order[kept]
-    w = weight[order]
-    last = np.ones(order.size, dtype=bool)
-    np.not_equal(w[1:], w[:-1], out=last[:-1])
-    return order if last.all() else order[last]
-
-
-def _settle_ties(kept: NDArray[np.bool_], high: Ints, low: Ints, tied: Ints) -> None:
-    """Keep those of equal high limb whose low limb is below all before it."""
-    least: dict[int, int] = {}
-    for i in tied.tolist():
-        h = int(high[i])
-        if h not in least:
-            first = int(np.flatnonzero(kept[:i] & (high[:i] == h))[0])
-            least[h] = int(low[first])
-        if low[i] < least[h]:
-            least[h] = int(low[i])
-            kept[i] = True
-
-
 class _Search:
     """The state list and its history."""
 
@@ -112,8 +58,8 @@ class _Search:
         self.best = core.incumbent
         self.envelope = core.outside(core.pending, 0)
         start = np.zeros(1, dtype=np.int64)
-        self.states = _States(start, core.zero(), start)
-        self.stages: list[_Stage] = []
+        self.states = States(start, core.zero(), start)
+        self.stages: list[Stage] = []
         self.entered = 0
         self.stored = 0
         self.work = 0
@@ -151,14 +97,14 @@ class _Search:
         weight = (dw[:, None] + s.weight).ravel()
         high, low = plus((dv[0][:, None], None if dv[1] is None else dv[1][:, None]), s.value)
         value: Exact = (high.ravel(), None if low is None else low.ravel())
-        index = _pareto(weight, value)
+        index = pareto(weight, value)
         before = s.weight.size
-        self.states = _States(weight, value, np.arange(weight.size)).take(index)
+        self.states = States(weight, value, np.arange(weight.size)).take(index)
         self.work += weight.size
         self.counts["states_total"] += weight.size
         self.counts["states_peak"] = max(self.counts["states_peak"], index.size)
         self.counts["core_size"] += 1
-        stage = _Stage(cls, items, self.states.source, before)
+        stage = Stage(cls, items, self.states.source, before)
         improved = self.improve(stage)
         self.prune()
         stage.source = self.states.source
@@ -213,13 +159,13 @@ class _Search:
         self.prune()
         if self.states.weight.size < before:
             none = np.zeros(1, dtype=np.int64)
-            self.record(_Stage(-1, none, self.states.source, before))
+            self.record(Stage(-1, none, self.states.source, before))
 
-    def record(self, stage: _Stage) -> None:
+    def record(self, stage: Stage) -> None:
         self.stages.append(stage)
         self.stored += stage.source.size
 
-    def improve(self, stage: _Stage) -> bool:
+    def improve(self, stage: Stage) -> bool:
         """Make the last state that fits the incumbent when it is cheaper."""
         s = self.states
         at = int(np.searchsorted(s.weight, self.core.room, side="right")) - 1
@@ -231,7 +177,7 @@ class _Search:
         self.best = Incumbent(value, self.path(int(s.source[at]), stage))
         return True
 
-    def path(self, source: int, stage: _Stage) -> list[tuple[int, int]]:
+    def path(self, source: int, stage: Stage) -> list[tuple[int, int]]:
         """Return ``(class, item)`` of the choices that lead to a state of the stage."""
         moves = []
         at = len(self.stages)

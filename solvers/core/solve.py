@@ -30,6 +30,8 @@ def prefers_numba(items: int) -> bool:
     """Whether ``kernel="auto"`` solves an instance of that many items with numba."""
     if jit.loaded():
         return True
+    if items < _LOAD[0] and _spent < _LOAD[1]:
+        return False
     size, seconds = _LOAD if jit.compiled() else _COMPILE
     return items >= size or _spent >= seconds
 
