@@ -76,10 +76,12 @@ def solve_core(
         state_limit: number of states made after which to stop likewise.
 
     Returns:
-        The choice with its proof or bound. Its ``stats`` count: ``dominated`` and ``off_hull``
-        items (above another; above the line through two others), ``core_size`` classes that
-        entered, ``classes_entered`` of them with a choice left, ``reduced`` items dropped by
-        their bound, ``states_total`` and ``states_peak``, ``lp_bound``, ``kernel``.
+        The choice with its proof or bound. Its ``stats``: ``kernel``; ``classes_fixed``, classes
+        that the bounds leave at their break item from the start; ``items_left``, items of the
+        others; ``core_size``, classes that entered the core; ``reduced``, items dropped during the
+        search; ``states_total`` and ``states_peak``; ``lp_bound``; ``branches``, relaxations solved
+        with a class fixed, where one was too large for the core; and from the NumPy kernel
+        ``dominated`` and ``off_hull`` items (no better than another; above the line through two).
 
     Raises:
         InstanceError: the arrays are not an instance, or weights overflow.
