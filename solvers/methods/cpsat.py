@@ -60,6 +60,8 @@ def _cp_sat(instance: Instance, seconds: float | None, threads: int) -> Answer:
     model.minimize(cp_model.LinearExpr.weighted_sum(x, costs))
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = threads
+    # Its handler would leave the default action behind, and Ctrl-C would then end the process.
+    solver.parameters.catch_sigint_signal = False
     solver.parameters.relative_gap_limit = 0.0
     solver.parameters.absolute_gap_limit = 0.0
     if seconds is not None:
