@@ -16,6 +16,7 @@ from bitknap.sensitivity import (
     save_table,
     sensitivity_table,
 )
+from bitknap.sensitivity.measured import Measured
 
 from .remembering import RememberingQuantizer
 from .workloads.base import Workload
@@ -74,23 +75,31 @@ def fill(
     """
     table = _stored(blank, path, say)
     missing = [name for name in metrics if name not in table.omega]
-    shared = [name for name in missing if METRICS.load(name).has_scores]
     widths = blank.provenance["bits"]
-    for group in [shared, *([name] for name in missing if name not in shared)]:
-        if group:
-            say(f"computing {', '.join(group)}")
-            new = compute(workload, batches, widths, group, blank.provenance["seed"], say)
-            table = replace(
-                table,
-                omega={**table.omega, **new.omega},
-                scores={**table.scores, **new.scores},
-                statistics={**table.statistics, **new.statistics},
-                metric_cost={**table.metric_cost, **new.metric_cost},
-                errors={**table.errors, **new.errors},
-                interactions={**table.interactions, **new.interactions},
-            )
-            save_table(table, path)
+    for group in _sharing_a_pass(missing):
+        say(f"computing {', '.join(group)}")
+        new = compute(workload, batches, widths, group, blank.provenance["seed"], say)
+        table = replace(
+            table,
+            omega={**table.omega, **new.omega},
+            scores={**table.scores, **new.scores},
+            statistics={**table.statistics, **new.statistics},
+            metric_cost={**table.metric_cost, **new.metric_cost},
+            errors={**table.errors, **new.errors},
+            interactions={**table.interactions, **new.interactions},
+        )
+        save_table(table, path)
     return table
+
+
+def _sharing_a_pass(names: Sequence[str]) -> list[list[str]]:
+    """The single-pass metrics together, every other alone, the measured ones together and last."""
+    metrics = {name: METRICS.load(name) for name in names}
+    measured = [name for name, metric in metrics.items() if isinstance(metric, Measured)]
+    others = [name for name in names if name not in measured]
+    single = [name for name in others if metrics[name].has_scores]
+    groups = [single, *([name] for name in others if name not in single), measured]
+    return [group for group in groups if group]
 
 
 def _stored(blank: SensitivityTable, path: Path, say: Callable[[str], None]) -> SensitivityTable:

@@ -166,6 +166,13 @@ def test_only_what_is_missing_is_computed(done: Results) -> None:
     assert [text for text in said if text.startswith("computing")] == ["computing loss"]
 
 
+def test_slow_measured_metrics_are_a_step_of_their_own(tmp_path: Path) -> None:
+    said: list[str] = []
+    run_job(tiny_job(tmp_path, metrics=("loss", "fisher", "weight_mse", "kl")), said.append)
+    steps = [text for text in said if text.startswith("computing")]
+    assert steps == ["computing fisher", "computing weight_mse", "computing loss, kl"]
+
+
 def test_a_stale_table_is_refused_by_name(tmp_path: Path) -> None:
     run_job(tiny_job(tmp_path), quiet)
     said: list[str] = []
