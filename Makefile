@@ -39,7 +39,7 @@ demo-llm: setup ## the main job on SmolLM2-135M and the topics of Python's docum
 	  --samples 64 --solvers greedy,core,highs
 
 test: setup data ## the whole test suite but the slow part
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 test-slow: setup data ## the long runs
 	$(BIN)/python -m pytest -m slow
