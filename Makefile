@@ -10,7 +10,8 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo demo-imagenet demo-text demo-llm test test-slow lint types check format bench smoke readme setup data clean
+.PHONY: demo demo-imagenet demo-text demo-llm test test-slow lint types check format bench smoke readme \
+  docs docs-examples setup data clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
 	$(BIN)/bitknap run --out $(OUT)
@@ -65,6 +66,13 @@ smoke: setup data ## a small main job from end to end
 
 readme: setup ## fill the README's results from the demo's run
 	$(BIN)/python -m bitknap.bench.readme $(OUT) README.md
+
+docs: setup ## the documentation as a site, in site/; a warning is an error
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+docs-examples: setup ## run the commands that the documents show, and write what they print now
+	$(BIN)/python -m bitknap.bench.documented --write README.md docs/*.md
 
 setup: $(STAMP)
 

@@ -1,0 +1,65 @@
+"""The examples in README and docs print what they say; pages are linked and complete."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from bitknap.bench.documented import BLOCK, update
+from bitknap.problems.families.mpq import generate
+from bitknap.solvers import SOLVERS, Status, solve
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLES = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.name)
+def test_examples_print_what_the_page_says(page: Path, tmp_path: Path) -> None:
+    _, changed = update(page.read_text(encoding="utf-8"), tmp_path)
+    assert not changed, "\n".join([*changed, "run `make docs-examples` and read the change"])
+
+
+def test_a_changed_output_is_seen_and_written(tmp_path: Path) -> None:
+    text = "```console\n$ python -c 'print(6 * 7)'\n41\n```\n"
+    new, changed = update(text, tmp_path)
+    assert new == text.replace("41", "42")
+    assert len(changed) == 1
+    assert update(new, tmp_path) == (new, [])
+
+
+def test_dots_stand_for_any_text(tmp_path: Path) -> None:
+    text = "```console\n$ python -c 'print(1.25, \"seconds\")'\n... seconds\n```\n"
+    assert update(text, tmp_path) == (text, [])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_solver_of_the_page_works_as_one_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "upwards.py").write_text(blocks[0], encoding="utf-8")
+    package = importlib.import_module("bitknap.solvers.methods")
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    assert package.__spec__ is not None
+    monkeypatch.setattr(package.__spec__, "submodule_search_locations", package.__path__)
+    assert "upwards" in SOLVERS.names()
+    assert SOLVERS.summary("upwards").startswith("Greedy from below")
+    instance = generate(classes=54, seed=1)
+    answer = solve(instance, "upwards")
+    best = solve(instance)
+    assert answer.status is Status.FEASIBLE
+    assert answer.objective is not None
+    assert best.objective is not None
+    lightest = instance.objective(instance.from_labels(dict.fromkeys(instance.class_names, "2")))
+    assert best.objective <= answer.objective < lightest / 10
