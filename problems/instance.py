@@ -27,7 +27,7 @@ def _frozen(array: NDArray[np.generic]) -> None:
 class Instance:
     """A multiple-choice knapsack problem (MCKP; with several resources, MMKP).
 
-    Choose exactly one item j(i) of each class i::
+    Choose exactly one item j(i) of each class i:
 
         minimise    sum_i cost[i, j(i)]
         subject to  sum_i weight[k, i, j(i)] <= capacity[k]   for every resource k

@@ -22,7 +22,7 @@ SCALE_BITS = 32
 class Quantizer:
     """Uniform weight quantizer without zero point, one scale a channel or one a tensor.
 
-    With b bits and a channel w of the weight::
+    With b bits and a channel w of the weight:
 
         Q_b(w) = s* clip(round(w / s*), low, high)
         s* = argmin_s || s clip(round(w / s), low, high) - w ||^2

@@ -14,7 +14,7 @@ _MASK = np.uint64((1 << 48) - 1)
 class Lrand48:
     """``srand48(seed)`` followed by calls of ``lrand48()``.
 
-    The state is a 48-bit linear congruence, and a draw its upper 31 bits::
+    The state is a 48-bit linear congruence, and a draw its upper 31 bits:
 
         X_{t+1} = (0x5DEECE66D X_t + 11) mod 2^48,    X_0 = 2^16 seed + 0x330E
         lrand48() = X_{t+1} div 2^17

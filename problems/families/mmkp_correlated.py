@@ -15,7 +15,7 @@ def generate(
     range_: int = 10,
     seed: int = 1,
 ) -> Instance:
-    """Usages w uniform in [0, R], prices u_k uniform in [1, R], capacities L R / 2, and::
+    """Usages w uniform in [0, R], prices u_k uniform in [1, R], capacities L R / 2, and:
 
         p_ij = sum_k u_k w_kij + uniform integer in [0, 3 K R / 5]
 

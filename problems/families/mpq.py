@@ -22,7 +22,7 @@ def generate(
     """Layers with n_l weights and sensitivity s_l, quantized to b bits.
 
     n_l is log-normal (median e^11, log-deviation 2), s_l log-normal with log-deviation
-    ``spread``, and::
+    ``spread``, and:
 
         weight = n_l b,    cost = s_l 4^-b exp(noise * N(0, 1)),    capacity = floor(budget sum n_l)
 

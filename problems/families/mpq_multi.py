@@ -26,7 +26,7 @@ def generate(
     """Layers with n_l weights, m_l = n_l r_l multiplications and a_l activations.
 
     An item is a pair (b, c) of weight and activation bits, or b for both when
-    ``activation_bits`` is empty. Its usages, of which the first ``resources`` are limited::
+    ``activation_bits`` is empty. Its usages, of which the first ``resources`` are limited:
 
         size_bits = n_l b        bops = m_l b c
         latency_ns = 2000 + m_l (b + c) f_l / 10^5    activation_bits = a_l c

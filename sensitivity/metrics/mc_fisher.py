@@ -18,7 +18,7 @@ from ..context import Context, MetricResult
 class MonteCarloFisher:
     """The true Fisher's quadratic form, by sampling; for cross-entropy, Gauss-Newton's.
 
-    With labels y_n drawn from the model's own probabilities p(. | x_n)::
+    With labels y_n drawn from the model's own probabilities p(. | x_n):
 
         Omega_{l,b} = 1/(2N) sum_n <grad_{w_l} -log p(y_n | x_n), dw_{l,b}>^2
 

@@ -19,7 +19,7 @@ from ..measured import Runner
 class Pairwise:
     """Measured loss increase of items and of pairs of items of different layers.
 
-    With L(S) the mean loss increase when the items of S are in place::
+    With L(S) the mean loss increase when the items of S are in place:
 
         Omega_i = L({i}),    interaction_{ij} = L({i, j}) - L({i}) - L({j})
 

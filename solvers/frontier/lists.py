@@ -56,7 +56,7 @@ def undominated_points(
     """All undominated points that matter for budgets from ``lowest`` to ``highest``.
 
     With costs as excesses over the cheapest item of each class, which are not negative, the list
-    after a class is the undominated part of ::
+    after a class is the undominated part of :
 
         { (w + w_ij, e + e_ij) : (w, e) in the list before, j in class i }
 

@@ -22,7 +22,7 @@ class DynamicProgramming:
 
     With costs and weights counted from the smallest of each class, and weights and capacity
     divided by their greatest common divisor, f_i(c) is the least cost of classes 1..i within
-    weight c::
+    weight c:
 
         f_i(c) = min_j  f_{i-1}(c - w_ij) + p_ij
 

@@ -21,7 +21,7 @@ from ..dual import dual_bound
 class Fptas:
     """Round the costs above the class minima down to few levels, then recurse over them exactly.
 
-    With d_ij = c_ij - min_j c_ij >= 0 and D the sum of the chosen d, the answer satisfies::
+    With d_ij = c_ij - min_j c_ij >= 0 and D the sum of the chosen d, the answer satisfies:
 
         D <= (1 + eps) D*,    hence    cost <= optimum + eps (optimum - sum_i min_j c_ij)
 

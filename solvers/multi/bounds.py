@@ -33,7 +33,7 @@ class Bundle:
     """Bounds from M prices for the states of an ordered model.
 
     A state that has chosen in the first t classes, with cost c and usage w, costs whatever it
-    chooses in the others at least, for every price u >= 0 per unit of weight::
+    chooses in the others at least, for every price u >= 0 per unit of weight:
 
         c + u . (w - room) + sum_{i >= t} min_j (c_ij + u . w_ij)
 

@@ -12,7 +12,7 @@ _TINY = 1e-12
 class Dual:
     """The dual function of some classes, for any room.
 
-    With prices u >= 0 of the resources (per share of the room)::
+    With prices u >= 0 of the resources (per share of the room):
 
         D(u) = sum_i min_j (c_ij + u . a_ij) - u . room
 

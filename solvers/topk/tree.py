@@ -26,7 +26,7 @@ def ranked_by_tree(space: Space, k: int, max_states: int = MAX_STATES) -> list[A
 
     Dynamic programming gives f_t(c), the least excess of the first t classes within weight c, as
     a list of undominated states. Partial choices of the other classes are then extended, class
-    by class, always the one with the least ::
+    by class, always the one with the least :
 
         excess so far + f_t(room left)
 

@@ -33,7 +33,7 @@ def verify(
     Nothing the document says is believed, nothing of the solvers is used: plain integers and
     fractions only. Costs are float64, so a power of two times each is an integer and all sums are
     exact. The labels, ties, usage, capacity, objective (correctly rounded), bound and gap are
-    recomputed. Then, with a multiplier lambda >= 0 found here, the exact dual bound ::
+    recomputed. Then, with a multiplier lambda >= 0 found here, the exact dual bound :
 
         L(lambda) = sum_i min_j (cost_ij + lambda . weight_ij) - lambda . capacity
 

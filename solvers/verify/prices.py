@@ -19,7 +19,7 @@ def good_price(
 ) -> Price:
     """Multipliers lambda >= 0 whose bound L(lambda) is near its largest.
 
-    Polyak's subgradient method in floating point, with the threshold of the search as target::
+    Polyak's subgradient method in floating point, with the threshold of the search as target:
 
         lambda <- max(0, lambda + theta (target - L) / |g|^2 g),    g = usage - capacity
 

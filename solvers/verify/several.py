@@ -25,7 +25,7 @@ def search_several(
     """Find the least cost below a threshold, or show that there is none.
 
     A partial choice with cost c and usage u costs, however the set T of open classes is
-    completed, for every lambda >= 0 at least::
+    completed, for every lambda >= 0 at least:
 
         c + sum_{i in T} min_j (cost_ij + lambda . weight_ij) - lambda . (capacity - u)    (2)
 

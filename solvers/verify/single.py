@@ -22,7 +22,7 @@ def search_single(model: ExactModel, threshold: int, max_states: int) -> Search:
     slope: what a unit of extra weight saves at most (heavier items), or what a unit of weight
     given back costs at least (lighter items). Let alpha be the largest saving and beta the
     smallest charge over a set T of classes still open. A partial choice that leaves d units of
-    room to the base items of T costs, however it is completed, at least::
+    room to the base items of T costs, however it is completed, at least:
 
         its cost + cost of the base items of T - alpha d    if d >= 0
         its cost + cost of the base items of T + beta |d|   if d <  0        (1)
