@@ -3,56 +3,50 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
 
-from bitknap.problems.errors import DataError
+import numpy as np
 
-__all__ = ["random_allocation"]
+from bitknap.problems import Instance, IntArray, merge_ties
+from bitknap.problems.errors import InfeasibleError
+from bitknap.solvers.local import lightest
+
+__all__ = ["random_choice"]
 
 
-def random_allocation(
-    weights: Mapping[str, int], widths: Sequence[int], budget: int, seed: int
-) -> dict[str, int]:
-    """Draw bit-widths at random that keep a budget and leave no room in it.
+def random_choice(instance: Instance, seed: int) -> IntArray:
+    """Draw a choice at random that keeps every budget and tie and leaves no room.
 
-    Every layer starts at the smallest width; a random layer then climbs to a random larger width,
-    among all pairs of layer and width that still fit, until none does.
+    Every class starts at its lightest item; a random class then climbs to a random heavier item,
+    among all pairs of class and item that still fit, until none does. What a policy has decided
+    is part of the instance, so that the draw keeps it as an optimum does.
 
     Args:
-        weights: number of weights n_l of every layer.
-        widths: bit-widths b to choose from.
-        budget: limit of ``sum_l n_l b_l``, in bits.
-        seed: seed of the draw; equal arguments give equal allocations.
+        instance: only its weights, capacities and ties matter.
+        seed: of the draw; equal arguments give equal choices.
 
     Returns:
-        Layer -> bits, in the order of `weights`.
+        (L,) positions within the classes.
 
     Raises:
-        DataError: even the smallest width does not fit.
+        InfeasibleError: even the lightest items do not fit.
     """
-    choices = sorted(set(widths))
-    allocation = dict.fromkeys(weights, choices[0])
-    left = budget - choices[0] * sum(weights.values())
-    if left < 0:
-        raise DataError(
-            f"a budget of {budget:,} bits is too small: {choices[0]} bits a weight take "
-            f"{budget - left:,}"
-        )
+    merged = merge_ties(instance)
+    free = merged.instance
+    at = free.positions(lightest(free))
     source = random.Random(seed)
-    while upgrades := _upgrades(weights, choices, allocation, left):
-        layer = source.choice(list(upgrades))
-        bits = source.choice(upgrades[layer])
-        left -= weights[layer] * (bits - allocation[layer])
-        allocation[layer] = bits
-    return allocation
-
-
-def _upgrades(
-    weights: Mapping[str, int], choices: Sequence[int], allocation: Mapping[str, int], left: int
-) -> dict[str, list[int]]:
-    """Larger widths that fit into what is left, for every layer that has one."""
-    fitting = {
-        layer: [b for b in choices if b > bits and weights[layer] * (b - bits) <= left]
-        for layer, bits in allocation.items()
-    }
-    return {layer: widths for layer, widths in fitting.items() if widths}
+    while True:
+        room = free.capacity - free.weight[:, at].sum(axis=1)
+        if (room < 0).any():
+            k = int(np.argmax(room < 0))
+            raise InfeasibleError(
+                f"the lightest choice of {instance.name!r} uses {free.capacity[k] - room[k]:,} of "
+                f"{free.resources[k]}, above the capacity {free.capacity[k]:,}"
+            )
+        rise = free.weight - free.weight[:, at[free.class_of]]
+        heavier = (rise >= 0).all(axis=0) & (rise > 0).any(axis=0)
+        items = np.flatnonzero(heavier & (rise <= room[:, None]).all(axis=0))
+        if not items.size:
+            return merged.expand(at - free.offsets[:-1])
+        owner = free.class_of[items]
+        chosen = source.choice(np.unique(owner).tolist())
+        at[chosen] = source.choice(items[owner == chosen].tolist())

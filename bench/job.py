@@ -196,7 +196,8 @@ def _measure(results: Results, say: Say) -> tuple[Measured, ...]:
     job, table = results.job, results.table
     path = job.out / "accuracies.json"
     evaluator = Evaluator(job.workload, QUANTIZER, table, path, say)
-    rows = evaluator.controls({b.text: _capacity(b, table) for b in job.budgets}, job.seed)
+    by_budget = {budget: instance for (_, budget), instance in results.instances.items()}
+    rows = evaluator.controls(by_budget, job.seed)
     for metric, budget in results.instances:
         plans = {"optimum": results.best(metric, budget)}
         if "greedy" in job.solvers:

@@ -9,10 +9,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from bitknap.problems import DataError, write_atomically
+from bitknap.problems import DataError, Instance, IntArray, write_atomically
 from bitknap.sensitivity import Quantizer, SensitivityTable, quantized_copy
 
-from .accuracy import random_allocation
+from .accuracy import random_choice
 from .workloads.base import Accuracy, Workload
 
 FORMAT = "bitknap.accuracies/1"
@@ -93,21 +93,20 @@ class Evaluator:
             average = total / self.table.weights
         return Measured(plan, solver, budget, draw, average, found, dict(allocation))
 
-    def controls(self, capacities: Mapping[str, int], seed: int) -> list[Measured]:
-        """The float network, every uniform bit-width, and random plans within each capacity.
+    def controls(self, instances: Mapping[str, Instance], seed: int) -> list[Measured]:
+        """The float network, every uniform bit-width, and random plans within each budget.
 
         Args:
-            capacities: text of each budget -> its limit in bits, scales included.
+            instances: text of each budget -> a knapsack with it, whose policy and ties random
+                plans keep; its costs do not matter.
             seed: of the random draws.
         """
-        widths = self.table.bit_widths
         rows = [self.measure("float", {})]
-        for bits in widths:
+        for bits in self.table.bit_widths:
             rows.append(self.measure("uniform", self.table.uniform(bits), budget=str(bits)))
-        for budget, capacity in capacities.items():
-            codes = capacity - self.table.overhead_bits
+        for budget, instance in instances.items():
             for draw in range(RANDOM_DRAWS):
-                plan = random_allocation(self.weights, widths, codes, seed=seed + draw)
+                plan = allocation(instance, random_choice(instance, seed + draw))
                 rows.append(self.measure("random", plan, budget=budget, draw=draw))
         return rows
 
@@ -129,6 +128,11 @@ class Evaluator:
         rows = {name: asdict(accuracy) for name, accuracy in sorted(self.known.items())}
         document = {"format": FORMAT, "key": self.key, "rows": rows}
         write_atomically(self.path, json.dumps(document, indent=1) + "\n")
+
+
+def allocation(instance: Instance, choice: IntArray) -> dict[str, int]:
+    """Layer -> bits of a choice."""
+    return {name: int(label) for name, label in instance.by_label(choice).items()}
 
 
 def _digest(value: Mapping[str, Any]) -> str:

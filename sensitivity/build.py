@@ -85,11 +85,14 @@ def sensitivity_table(
             context.progress = progress
         refuse_unfit(context)
         results: dict[str, MetricResult] = {}
-        seconds: dict[str, float] = {}
+        times: dict[str, dict[str, float]] = {}
         for name, metric in chosen.items():
-            start = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             results[name] = metric.compute(context)
-            seconds[name] = time.perf_counter() - start
+            times[name] = {
+                "seconds": time.perf_counter() - wall,
+                "cpu_seconds": time.process_time() - cpu,
+            }
     scores = {name: result.scores for name, result in results.items() if result.scores is not None}
     sizes, bops = _costs(found, widths, quantizer)
     return SensitivityTable(
@@ -102,7 +105,7 @@ def sensitivity_table(
         scores=scores,
         statistics={name: chosen[name].statistic for name in scores},
         metric_cost={
-            name: {"seconds": seconds[name], "passes": float(result.passes)}
+            name: {**times[name], "passes": float(result.passes)}
             for name, result in results.items()
         },
         errors={n: result.error for n, result in results.items() if result.error is not None},

@@ -28,9 +28,9 @@ def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
     """Write a table atomically.
 
     Two members are JSON text as bytes: ``header`` (layers, labels, statistics, ties, provenance)
-    and ``times`` (seconds a metric took), the only one that differs between equal runs. The others
-    are arrays: ``offsets``, ``bits``, ``cost/<resource>``, ``omega/<metric>``, ``scores/<metric>``,
-    ``error/<metric>``, ``interactions/<metric>``.
+    and ``times`` (seconds a metric took by the wall clock and of the processor), the only one that
+    differs between equal runs. The others are arrays: ``offsets``, ``bits``, ``cost/<resource>``,
+    ``omega/<metric>``, ``scores/<metric>``, ``error/<metric>``, ``interactions/<metric>``.
     """
     header = {
         "format": FORMAT,
@@ -46,7 +46,10 @@ def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
         "ties": [{"layers": list(tie.layers), "reason": tie.reason} for tie in table.ties],
         "floats": dict(table.floats),
     }
-    times = {name: cost["seconds"] for name, cost in table.metric_cost.items()}
+    times = {
+        name: {what: value for what, value in cost.items() if what != "passes"}
+        for name, cost in table.metric_cost.items()
+    }
     arrays: dict[str, NDArray[Any]] = {
         "header": _bytes(header),
         "times": _bytes(times),
@@ -107,7 +110,7 @@ def _decode(data: bytes) -> SensitivityTable:
 
 
 def _build(
-    header: dict[str, Any], times: dict[str, float], arrays: dict[str, NDArray[Any]]
+    header: dict[str, Any], times: dict[str, Any], arrays: dict[str, NDArray[Any]]
 ) -> SensitivityTable:
     layers = tuple(
         LayerInfo(**{**item, "shape": tuple(item["shape"]), "shared": tuple(item["shared"])})
@@ -125,11 +128,16 @@ def _build(
         statistics=header["statistics"],
         errors={name: arrays[f"error/{name}"] for name in header["errors"]},
         interactions={name: arrays[f"interactions/{name}"] for name in header["interactions"]},
-        metric_cost={name: {"seconds": times[name], "passes": passes[name]} for name in passes},
+        metric_cost={name: {**_times(times[name]), "passes": passes[name]} for name in passes},
         provenance=header["provenance"],
         ties=tuple(Tie(tuple(tie["layers"]), tie["reason"]) for tie in header.get("ties", [])),
         floats=header.get("floats", {}),
     )
+
+
+def _times(stored: Any) -> dict[str, float]:
+    """Seconds a metric took; early tables of the same format have those of the wall clock alone."""
+    return dict(stored) if isinstance(stored, dict) else {"seconds": float(stored)}
 
 
 def _bytes(document: object) -> NDArray[np.uint8]:

@@ -51,8 +51,6 @@ def command(
     Writes the sensitivity table, instances, solutions, records, figures and report.html to OUT;
     a second run with the same inputs reuses what is there.
     """
-    from rich.console import Console
-
     from bitknap.bench.budgets import parse_budget
     from bitknap.bench.loading import load_workload, require_workload
     from bitknap.sensitivity import METRICS as KNOWN_METRICS
@@ -74,14 +72,9 @@ def command(
     from bitknap.bench.job import Job, run_job
     from bitknap.bench.outputs import write_outputs
 
-    console = Console(stderr=True)
-    with console.status(f"loading {workload}") as status:
+    from ._progress import progress
 
-        def say(text: str) -> None:
-            status.update(text)
-            if not console.is_terminal:
-                console.print(text, highlight=False)
-
+    with progress(f"loading {workload}") as say:
         job = Job(
             workload=load_workload(workload, data),
             metrics=tuple(dict.fromkeys(names)),

@@ -37,8 +37,6 @@ def command(
     The module is looked for in the current directory, then where packages are installed. Metrics
     that OUT holds already, from the same network, data and options, are not computed again.
     """
-    from rich.console import Console
-
     from bitknap.bench.loading import load_workload, require_workload
     from bitknap.sensitivity import METRICS
 
@@ -51,14 +49,9 @@ def command(
         raise DataError(f"--out must name an .npz file, got {str(out)!r}")
     from bitknap.bench.tables import compute, fill
 
-    console = Console(stderr=True)
-    with console.status(f"loading {workload}") as status:
+    from ._progress import progress
 
-        def say(text: str) -> None:
-            status.update(text)
-            if not console.is_terminal:
-                console.print(text, highlight=False, markup=False)
-
+    with progress(f"loading {workload}") as say:
         loaded = load_workload(workload, data)
         batches = loaded.calibration(samples, seed)
         blank = compute(loaded, batches, widths, (), seed)

@@ -60,6 +60,9 @@ def test_a_run_keeps_its_policy_and_the_ties_it_finds(tmp_path: Path) -> None:
         assert labels["last"] == "8"
         assert labels["left"] == labels["right"]
     assert all("first" not in row.allocation for row in results.measured)
+    draws = [row.allocation for row in results.measured if row.plan == "random"]
+    assert draws
+    assert all(plan["last"] == 8 and plan["left"] == plan["right"] for plan in draws)
     stored = load_table(tmp_path / "table.npz")
     assert [layer.name for layer in stored.layers] == ["first", "left", "right", "last"]
     assert stored.ties == ()

@@ -1,0 +1,163 @@
+"""Metrics against each other: tables of the same calibration draws, and the plans they lead to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bitknap.problems import DataError, Instance, IntArray
+from bitknap.sensitivity import METRICS, SensitivityTable
+from bitknap.sensitivity.measured import Measured as MeasuredMetric
+from bitknap.solvers import solve
+
+from .accuracy import random_choice
+from .exchange import best_of_exchanges
+from .measurement import Evaluator, Measured, allocation
+from .tables import QUANTIZER, compute, fill
+from .workloads.base import Workload
+
+YARDSTICKS = ("loss", "kl")
+"""Measured on images that no metric saw."""
+
+SHUFFLED = "fisher"
+"""Whose scores the control shuffles."""
+
+Tables = Mapping[tuple[str, int], SensitivityTable]
+"""Table of each metric and draw."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared.
+
+    Args:
+        workload: network and data.
+        samples: metric -> calibration samples a draw; those of fewer samples are the first of
+            those of more.
+        bits: candidate bit-widths.
+        budgets: average bits a weight.
+        seeds: of the calibration draws; draw number s also seeds the controls.
+        held_out: images for the yardsticks, less those that are in a draw.
+        folder: keeps all that is finished.
+        say: told what is done.
+    """
+
+    workload: Workload
+    samples: Mapping[str, int]
+    bits: tuple[int, ...]
+    budgets: tuple[float, ...]
+    seeds: Sequence[int]
+    held_out: int
+    folder: Path
+    say: Callable[[str], None]
+
+    def tables(self) -> dict[tuple[str, int], SensitivityTable]:
+        """The table of every metric and draw; those in the folder are reused.
+
+        Every metric runs on its own, so that its time is its own; measured ones share their runs,
+        and the time of these is that of each.
+        """
+        found: dict[tuple[str, int], SensitivityTable] = {}
+        for samples in sorted(set(self.samples.values()), reverse=True):
+            names = [name for name, own in self.samples.items() if own == samples]
+            for seed in self.seeds:
+                table = self._filled(samples, seed, names)
+                found |= {(name, seed): table for name in names}
+        return found
+
+    def yardstick(self) -> SensitivityTable:
+        """Measured loss and KL of every item on images outside every draw."""
+        most = max(self.samples.values())
+        draws = [self.workload.calibration(most, seed) for seed in self.seeds]
+        more = self.workload.calibration(self.held_out, 1 + max(self.seeds))
+        batches = list(outside(more, draws))
+        blank = compute(self.workload, batches, self.bits, (), 0)
+        path = self.folder / f"held-out-{self.held_out}.npz"
+        return fill(blank, path, self.workload, batches, YARDSTICKS, self.say)
+
+    def accuracies(self, tables: Tables) -> list[Measured]:
+        """Measured accuracy of every metric's optimum and of the controls, a row each."""
+        first = next(iter(tables.values()))
+        path = self.folder / "accuracies.json"
+        evaluator = Evaluator(self.workload, QUANTIZER, first, path, self.say)
+        rows = [evaluator.measure("float", {})]
+        for bits in self.bits:
+            rows.append(evaluator.measure("uniform", first.uniform(bits), budget=str(bits)))
+        for seed in self.seeds:
+            for budget in self.budgets:
+                for name, instance, choice in self._plans(tables, seed, budget):
+                    plan = allocation(instance, choice)
+                    rows.append(evaluator.measure(name, plan, budget=f"{budget:g}", draw=seed))
+        return rows
+
+    def _filled(self, samples: int, seed: int, names: Sequence[str]) -> SensitivityTable:
+        batches = self.workload.calibration(samples, seed)
+        table = compute(self.workload, batches, self.bits, (), seed)
+        path = self.folder / f"draw{seed}-{samples}.npz"
+        together = [n for n in names if isinstance(METRICS.load(n), MeasuredMetric)]
+        groups = [(n,) for n in names if n not in together] + [tuple(together)] * bool(together)
+        for group in groups:
+            self.say(f"draw {seed}, {samples} samples: {', '.join(group)}")
+            table = fill(table, path, self.workload, batches, group, self.say)
+        return table
+
+    def _plans(
+        self, tables: Tables, seed: int, budget: float
+    ) -> Iterator[tuple[str, Instance, IntArray]]:
+        """Name, knapsack and choice of every plan of a draw and budget."""
+        for name in self.samples:
+            table = tables[name, seed]
+            instance = table.to_instance(name, table.capacity(budget))
+            yield name, instance, (best := optimum(instance))
+            pairs = pair_terms(table, name)
+            if pairs is not None:
+                yield f"{name}, with pairs", instance, best_of_exchanges(instance, pairs, best)
+        table = tables[SHUFFLED, seed]
+        instance = table.to_instance(SHUFFLED, table.capacity(budget))
+        mixed = shuffled(instance, seed)
+        yield "shuffled", mixed, optimum(mixed)
+        yield "random", instance, random_choice(instance, seed)
+
+
+def optimum(instance: Instance) -> IntArray:
+    """The proven optimum."""
+    choice = solve(instance).choice
+    if choice is None:
+        raise DataError(f"no choice of {instance.name} fits; raise the budget")
+    return choice
+
+
+def pair_terms(table: SensitivityTable, metric: str) -> np.ndarray[Any, Any] | None:
+    """(n, n) terms between items that a metric has beyond Omega: measured, or fisher's s's/N."""
+    if metric in table.interactions:
+        return table.interactions[metric]
+    return table.cross(metric) if metric == "fisher" else None
+
+
+def shuffled(instance: Instance, seed: int) -> Instance:
+    """The knapsack with the layers' costs permuted, each layer's kept together over its bits."""
+    width = int(instance.sizes[0])
+    if (instance.sizes != width).any():
+        raise DataError("costs can be shuffled only where all layers have the same choices")
+    order = np.random.default_rng(seed).permutation(len(instance))
+    return replace(instance, cost=instance.cost.reshape(-1, width)[order].ravel())
+
+
+def outside(batches: Sequence[Any], draws: Sequence[Sequence[Any]]) -> Iterator[Any]:
+    """Batches (x, y, ...) without the samples whose x is in one of the draws."""
+    known = {digest for draw in draws for batch in draw for digest in _digests(batch[0])}
+    for batch in batches:
+        keep = torch.tensor([digest not in known for digest in _digests(batch[0])])
+        if keep.any():
+            yield tuple(part[keep] for part in batch)
+
+
+def _digests(samples: torch.Tensor) -> Iterator[bytes]:
+    for sample in samples:
+        yield hashlib.sha256(sample.contiguous().numpy().tobytes()).digest()

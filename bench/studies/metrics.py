@@ -1,0 +1,227 @@
+"""All sensitivity metrics on the same draws: cost, agreement with measured loss, accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import bootstrap, spearmanr
+
+from bitknap.bench.comparison import SHUFFLED, Comparison, Tables
+from bitknap.bench.grids import Grid
+from bitknap.bench.loading import load_workload
+from bitknap.bench.measurement import Measured
+from bitknap.sensitivity import METRICS, SensitivityTable
+from bitknap.sensitivity.measured import Measured as MeasuredMetric
+
+WORKLOAD = "fashion-resnet18"
+BITS = (2, 3, 4, 5, 6, 8)
+BUDGETS = (2.25, 2.5, 3.0, 4.0)
+SAMPLES = {
+    "fisher": 1024,
+    "mc_fisher": 1024,
+    "logit_fisher": 1024,
+    "first_order": 1024,
+    "weight_mse": 1024,
+    "diag_fisher": 1024,
+    "output_fisher": 1024,
+    "loss": 512,
+    "kl": 512,
+    "sqnr": 512,
+    "hessian": 256,
+    "hawq": 64,
+    "hawq_v2": 64,
+    "pairwise": 64,
+}
+"""Calibration samples a draw: fewer where a sample costs more."""
+SCALE = 1024
+"""Samples that the shown seconds are for."""
+RESAMPLES = 2000
+CONTROLS = ("uniform", "random", "shuffled")
+
+Values = Sequence[float]
+
+
+def study(quick: bool, folder: Path, say: Callable[[str], None]) -> Iterator[Grid]:
+    """Every metric on five calibration draws; two metrics, samples and draws when quick."""
+    comparison = Comparison(
+        workload=load_workload(WORKLOAD, None),
+        samples={"fisher": 64, "weight_mse": 64} if quick else SAMPLES,
+        bits=(2, 4, 8) if quick else BITS,
+        budgets=(3.0,) if quick else BUDGETS,
+        seeds=range(2 if quick else 5),
+        held_out=64 if quick else 2048,
+        folder=folder / "quick" if quick else folder,
+        say=say,
+    )
+    yield from compare(comparison)
+
+
+def compare(comparison: Comparison) -> Iterator[Grid]:
+    """The grids of a comparison: cost and agreement, accuracy, differences from fisher."""
+    tables = comparison.tables()
+    yield agreement_grid(comparison, tables, comparison.yardstick())
+    accuracies = Accuracies(comparison, comparison.accuracies(tables))
+    yield accuracy_grid(accuracies)
+    yield difference_grid(accuracies)
+
+
+def agreement_grid(comparison: Comparison, tables: Tables, yardstick: SensitivityTable) -> Grid:
+    """What each metric costs, and how it ranks items beside their measured loss and KL."""
+    rows = []
+    for name, samples in comparison.samples.items():
+        mine = [tables[name, seed] for seed in comparison.seeds]
+        row = [name, str(samples), f"{mine[0].metric_cost[name]['passes']:g}"]
+        row.append(f"{np.mean([_seconds(table, name) for table in mine]) * SCALE / samples:.3g}")
+        for measured in ("loss", "kl"):
+            truth = yardstick.omega[measured]
+            ranks = [float(spearmanr(table.omega[name], truth).statistic) for table in mine]
+            row += [f"{np.mean(ranks):.3f}", _range(interval(ranks), ".3f")]
+        rows.append(row)
+    negative = float((yardstick.omega["loss"] < 0).mean())
+    held = len(yardstick.scores["loss"])
+    return Grid(
+        "Cost, and rank correlation with what quantizing one layer does",
+        ("metric", "samples", "passes", f"s/{SCALE:,}", "loss", "95 %", "KL", "95 %"),
+        rows,
+        notes=(
+            f"{len(comparison.seeds)} calibration draws; Spearman's rho over "
+            f"{len(yardstick.labels)} (layer, bits) items, mean of the draws and percentile "
+            "bootstrap interval over them.",
+            f"Yardsticks: mean loss increase and KL to the float output with that item alone "
+            f"quantized, on {held:,} training images outside every draw. {100 * negative:.0f} % of "
+            "the loss increases are negative, so that the loss is a poor yardstick here.",
+            f"s/{SCALE:,}: processor seconds of one thread for {SCALE:,} samples, in proportion to "
+            "those taken; passes over the samples taken. loss, kl and sqnr share their runs.",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Accuracies in % by plan and budget, one a draw.
+
+    Args:
+        comparison: what was compared.
+        measured: rows of `Comparison.accuracies`.
+    """
+
+    comparison: Comparison
+    measured: Sequence[Measured]
+
+    @cached_property
+    def by_plan(self) -> Mapping[str, Mapping[float, Values]]:
+        """Plan -> budget -> accuracies of the draws."""
+        found: dict[str, dict[float, list[float]]] = {}
+        for row in self.measured:
+            if row.plan not in ("float", "uniform"):
+                own = found.setdefault(row.plan, {})
+                own.setdefault(float(row.budget), []).append(100 * row.accuracy.value)
+        uniform = {int(r.budget): r for r in self.measured if r.plan == "uniform"}
+        found["uniform"] = {
+            budget: [100 * uniform[max(b for b in uniform if b <= budget)].accuracy.value]
+            for budget in self.comparison.budgets
+        }
+        whole = next(row.accuracy for row in self.measured if row.plan == "float")
+        found["float"] = {budget: [100 * whole.value] for budget in self.comparison.budgets}
+        return found
+
+
+def accuracy_grid(accuracies: Accuracies) -> Grid:
+    """Mean accuracy and interval of every plan at every budget, and what loses to a control."""
+    budgets, plans = accuracies.comparison.budgets, accuracies.by_plan
+    controls = [name for name in CONTROLS if name in plans]
+    order = [*(name for name in plans if name not in (*controls, "float")), *controls, "float"]
+    rows = [[name, *(_cell(plans[name][budget]) for budget in budgets)] for name in order]
+    total = accuracies.measured[0].accuracy.total
+    losses = [
+        f"At {budget:g} bits {name} ({np.mean(plans[name][budget]):.2f}) loses to {control} "
+        f"({np.mean(plans[control][budget]):.2f})."
+        for budget in budgets
+        for control in controls
+        for name in order
+        if name not in (*controls, "float")
+        and np.mean(plans[name][budget]) < np.mean(plans[control][budget])
+    ]
+    return Grid(
+        "Measured accuracy of the exact optimum, %, by average bits",
+        ("plan", *(f"{budget:g}" for budget in budgets)),
+        rows,
+        notes=(
+            f"Mean of {len(accuracies.comparison.seeds)} calibration draws and 95 % percentile "
+            "bootstrap interval over them: few draws, so the intervals are rough, and too narrow.",
+            f"{total:,} test images: the binomial standard error of one accuracy is "
+            f"{_binomial(85, total):.2f} at 85 % and {_binomial(94, total):.2f} at 94 %, and "
+            "comes on top.",
+            "with pairs: with terms between layers (measured, or fisher's s's/N), the best of 21 "
+            "local optima under exchanges of two layers, not proven. All other optima are proven.",
+            f"uniform: the largest one that fits; random: fills the budget; shuffled: {SHUFFLED}'s "
+            "costs with the layers permuted, one draw each.",
+            *(losses or ["No metric loses to a control."]),
+        ),
+    )
+
+
+def difference_grid(accuracies: Accuracies) -> Grid:
+    """Accuracy above that of fisher's optimum, draw by draw."""
+    budgets, plans = accuracies.comparison.budgets, accuracies.by_plan
+    rows, better = [], []
+    for name in plans:
+        if name in (SHUFFLED, *CONTROLS, "float"):
+            continue
+        row = [name]
+        for budget in budgets:
+            gaps = np.subtract(plans[name][budget], plans[SHUFFLED][budget])
+            low, high = interval(gaps.tolist())
+            row.append(f"{gaps.mean():+.2f} {_range((low, high), '+.2f')}")
+            if low > 0:
+                better.append(f"{name} at {budget:g}")
+        rows.append(row)
+    return Grid(
+        f"Accuracy above that of {SHUFFLED}, points, by average bits",
+        ("plan", *(f"{budget:g}" for budget in budgets)),
+        rows,
+        notes=(
+            "Mean of the differences draw by draw and their 95 % percentile bootstrap interval.",
+            f"Better than {SHUFFLED} with the whole interval above 0: "
+            f"{', '.join(better) or 'none'}.",
+        ),
+    )
+
+
+def interval(values: Values) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of the mean; the value itself where there is one."""
+    if len(values) < 2:
+        return values[0], values[0]
+    found = bootstrap(
+        (np.array(values),),
+        np.mean,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def _seconds(table: SensitivityTable, metric: str) -> float:
+    """Processor seconds; metrics that share their runs have those of all."""
+    names = [metric]
+    if isinstance(METRICS.load(metric), MeasuredMetric):
+        names = [n for n in table.metrics if isinstance(METRICS.load(n), MeasuredMetric)]
+    return sum(table.metric_cost[name]["cpu_seconds"] for name in names)
+
+
+def _cell(values: Values) -> str:
+    mean = f"{np.mean(values):.2f}"
+    return mean if len(values) < 2 else f"{mean} {_range(interval(values), '.2f')}"
+
+
+def _range(bounds: tuple[float, float], form: str) -> str:
+    return f"[{bounds[0]:{form}}, {bounds[1]:{form}}]"
+
+
+def _binomial(percent: float, total: int) -> float:
+    return float(np.sqrt(percent * (100 - percent) / total))

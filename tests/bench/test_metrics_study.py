@@ -1,0 +1,126 @@
+"""The comparison of metrics on a tiny workload: what is printed, reused, and said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bitknap.bench.comparison import Comparison, outside, shuffled
+from bitknap.bench.measurement import Measured
+from bitknap.bench.studies import STUDIES
+from bitknap.bench.studies.metrics import (
+    SAMPLES,
+    Accuracies,
+    accuracy_grid,
+    compare,
+    difference_grid,
+    interval,
+)
+from bitknap.bench.workloads.base import Accuracy
+from bitknap.sensitivity import METRICS, load_table
+
+from .tables import random_table
+from .tiny import tiny_workload
+
+
+def tiny_comparison(folder: Path, said: list[str]) -> Comparison:
+    return Comparison(
+        workload=tiny_workload(),
+        samples={"fisher": 64, "loss": 32, "kl": 32, "pairwise": 8},
+        bits=(2, 4, 8),
+        budgets=(2.5, 4.0),
+        seeds=range(2),
+        held_out=96,
+        folder=folder,
+        say=said.append,
+    )
+
+
+def test_the_grids_of_a_tiny_workload_and_a_second_run(tmp_path: Path) -> None:
+    said: list[str] = []
+    comparison = tiny_comparison(tmp_path, said)
+    cost, accuracy, gaps = compare(comparison)
+    assert [row[0] for row in cost.rows] == ["fisher", "loss", "kl", "pairwise"]
+    shown = {row[0]: row for row in cost.rows}
+    assert shown["loss"][1:4] == shown["kl"][1:4]
+    assert shown["loss"][2] == "10"
+    assert float(shown["kl"][6]) > 0.7
+    assert [row[0] for row in accuracy.rows] == [
+        "fisher", "fisher, with pairs", "loss", "kl", "pairwise", "pairwise, with pairs",
+        "uniform", "random", "shuffled", "float",
+    ]  # fmt: skip
+    assert [row[0] for row in gaps.rows] == [row[0] for row in accuracy.rows[1:6]]
+
+    yardstick = load_table(tmp_path / "held-out-96.npz")
+    fisher = load_table(tmp_path / "draw1-64.npz")
+    assert yardstick.metrics == ("loss", "kl")
+    assert 0 < len(yardstick.scores["loss"]) < 96
+    assert fisher.metric_cost["fisher"]["cpu_seconds"] > 0
+
+    before = list(said)
+    said.clear()
+    again = list(compare(comparison))
+    assert [grid.rows for grid in again] == [cost.rows, accuracy.rows, gaps.rows]
+    assert any(text.startswith("evaluating") for text in before)
+    assert not [text for text in said if text.startswith(("computing", "evaluating"))]
+
+
+def test_held_out_images_are_in_no_draw(tmp_path: Path) -> None:
+    workload = tiny_workload()
+    draws = [workload.calibration(64, seed) for seed in range(2)]
+    left = torch.cat([x for x, _ in outside(workload.calibration(96, 2), draws)])
+    seen = {tuple(row) for d in draws for x, _ in d for row in x.flatten(1).tolist()}
+    kept = {tuple(row) for row in left.flatten(1).tolist()}
+    asked = {tuple(row) for x, _ in workload.calibration(96, 2) for row in x.flatten(1).tolist()}
+    assert kept == asked - seen
+    assert len(kept) < 96
+
+
+def test_shuffling_keeps_each_layers_costs_together() -> None:
+    instance = random_table().to_instance("fisher", random_table().capacity(4.0))
+    mixed = shuffled(instance, 3)
+    rows = {tuple(row) for row in instance.cost.reshape(6, 3)}
+    assert {tuple(row) for row in mixed.cost.reshape(6, 3)} == rows
+    assert not np.array_equal(mixed.cost, instance.cost)
+    assert np.array_equal(mixed.weight, instance.weight)
+
+
+def test_losses_to_controls_and_gains_on_fisher_are_said(tmp_path: Path) -> None:
+    def row(plan: str, budget: str, correct: int, draw: int = 0) -> Measured:
+        return Measured(plan, "", budget, draw, 4.0, Accuracy(correct, 100), {})
+
+    rows = [row("float", "", 95), row("uniform", "2", 50), row("uniform", "4", 90)]
+    for draw in range(2):
+        rows += [row("fisher", b, 80 + draw, draw) for b in ("2.5", "4")]
+        rows += [row("kl", b, 85, draw) for b in ("2.5", "4")]
+        rows += [row("random", b, 30, draw) for b in ("2.5", "4")]
+        rows += [row("shuffled", b, 40, draw) for b in ("2.5", "4")]
+    found = Accuracies(tiny_comparison(tmp_path, []), rows)
+    grid = accuracy_grid(found)
+    cells = {r[0]: list(r[1:]) for r in grid.rows}
+    assert cells["uniform"] == ["50.00", "90.00"]
+    assert cells["fisher"][0] == "80.50 [80.00, 81.00]"
+    assert cells["float"] == ["95.00", "95.00"]
+    notes = " ".join(grid.notes)
+    assert "At 4 bits fisher (80.50) loses to uniform (90.00)." in notes
+    assert "At 2.5" not in notes
+    better = difference_grid(found)
+    assert better.rows == [["kl", "+4.50 [+4.00, +5.00]", "+4.50 [+4.00, +5.00]"]]
+    assert "kl at 2.5, kl at 4" in better.notes[1]
+
+
+def test_intervals_come_from_the_draws() -> None:
+    draws = [1.0, 2.0, 3.0, 4.0, 5.0]
+    low, high = interval(draws)
+    means = [np.mean(np.random.default_rng(s).choice(draws, 5)) for s in range(4000)]
+    assert (low, high) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.21)
+    assert interval([2.0] * 5) == (2.0, 2.0)
+    assert interval([7.0]) == (7.0, 7.0)
+
+
+def test_every_metric_is_compared_and_the_study_is_listed() -> None:
+    assert sorted(SAMPLES) == sorted(METRICS.names())
+    assert "metrics" in STUDIES.names()
