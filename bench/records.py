@@ -13,7 +13,10 @@ from bitknap.solvers import Solution
 
 from .environment import machine, versions
 
-FORMAT = "bitknap.record/1"
+FORMAT = "bitknap.record/2"
+
+READABLE = (FORMAT, "bitknap.record/1")
+"""Records of the older format lack what came later; those fields have their defaults."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,26 @@ class Record:
         suite: what the run belongs to.
         instance: its name.
         solver: name of the method.
-        parameters: of the method.
-        seed: of the run.
-        status: how it ended.
+        status: how it ended: a :class:`~bitknap.solvers.Status`, or ``killed`` (ran past its time
+            limit and the grace), ``memory`` (needed more than its memory limit), ``refuted`` (made
+            a claim that the referee found false).
         objective: recomputed cost, or None.
         bound: proven lower bound, or None.
-        seconds: wall time of the solve alone.
+        seconds: wall time of the solve alone; of a killed run, until it was killed.
+        seed: of the run.
+        repeat: number of the run among those that differ by it alone, from 0.
+        parameters: of the method.
+        exact: whether the method proves optimality when no limit stops it.
+        group: of the suite's instances it belongs to, e.g. the family.
+        instance_hash: sha256 of the instance's content.
+        classes: number of classes L.
+        items: number of items over all classes.
+        resources: number of capacities K.
+        time_limit: seconds, or None.
+        memory_limit: bytes, or None.
+        threads: threads the method may use.
         memory: peak resident bytes of a process of its own, or None when it had none.
+        message: one sentence for a person, where there is something to say.
         machine: processor, cores and system.
         versions: of Python and the packages.
     """
@@ -43,45 +59,89 @@ class Record:
     bound: float | None
     seconds: float
     seed: int = 0
+    repeat: int = 0
     parameters: dict[str, Any] = field(default_factory=dict)
+    exact: bool = False
+    group: str = ""
+    instance_hash: str = ""
+    classes: int = 0
+    items: int = 0
+    resources: int = 0
+    time_limit: float | None = None
+    memory_limit: int | None = None
+    threads: int = 1
     memory: int | None = None
+    message: str = ""
     machine: str = field(default_factory=machine)
     versions: dict[str, str] = field(default_factory=versions)
+
+    def to_line(self) -> str:
+        """The record as one line of JSON with its newline."""
+        return json.dumps({"format": FORMAT} | asdict(self), sort_keys=True) + "\n"
+
+    @staticmethod
+    def from_line(line: str) -> Record:
+        """The record in one line of JSON.
+
+        Raises:
+            DataError: the line is no record of a known format.
+        """
+        try:
+            row = json.loads(line)
+            if row.pop("format") not in READABLE:
+                raise ValueError
+            return Record(**row)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise DataError(f"is not a {FORMAT} record") from None
 
 
 def record_of(suite: str, solution: Solution, *, seed: int = 0) -> Record:
     """The row of a solution."""
+    instance = solution.instance
     return Record(
         suite=suite,
-        instance=solution.instance.name,
+        instance=instance.name,
         solver=solution.solver,
         status=solution.status.value,
         objective=solution.objective,
         bound=solution.bound,
         seconds=solution.seconds,
         seed=seed,
+        classes=len(instance),
+        items=instance.n_items,
+        resources=instance.n_resources,
+        message=solution.message,
     )
 
 
 def save_records(records: Iterable[Record], path: Path) -> None:
     """Write records atomically, one JSON object a line."""
-    lines = [json.dumps({"format": FORMAT} | asdict(r), sort_keys=True) for r in records]
-    write_atomically(path, "".join(line + "\n" for line in lines))
+    write_atomically(path, "".join(record.to_line() for record in records))
 
 
 def load_records(path: Path) -> list[Record]:
     """Read records back.
 
     Raises:
-        DataError: a line is not a record of this format.
+        DataError: the file is missing, or a line is not a record of a known format.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; `bitknap bench SUITE` writes it") from None
+    return parse_records(text, path)
+
+
+def parse_records(text: str, path: Path) -> list[Record]:
+    """The records of a file's text; ``path`` is for the message.
+
+    Raises:
+        DataError: a line is not a record of a known format.
     """
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         try:
-            row = json.loads(line)
-            if row.pop("format") != FORMAT:
-                raise ValueError
-            records.append(Record(**row))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise DataError(f"{path}, line {number}: is not a {FORMAT} record") from None
+            records.append(Record.from_line(line))
+        except DataError as error:
+            raise DataError(f"{path}, line {number}: {error}") from None
     return records

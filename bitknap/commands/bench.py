@@ -1,44 +1,177 @@
-"""Run a study or list them: measured comparisons, printed and kept as CSV."""
+"""Run a suite of solvers and instances, or a study; without a name, list them."""
 
 from __future__ import annotations
 
 import inspect
+import json
+import shlex
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bitknap.cli import EXIT_FAILED
+
+from ._options import split
+
+if TYPE_CHECKING:
+    from bitknap.bench.runner import Suite
+
 
 def command(
-    study: Annotated[str | None, typer.Argument(help="Name; without it, all are listed.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer instances.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A suite, your own suite (.toml), or a study.")
+    ] = None,
+    solvers: Annotated[
+        str | None, typer.Option(help="Methods with commas, or all, exact, heuristic.")
+    ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds a run; 60 unless the suite says.")
+    ] = None,
+    memory_limit: Annotated[
+        int | None, typer.Option(min=1, help="MB a run; 4000 unless the suite says.")
+    ] = None,
+    repeat: Annotated[
+        int | None, typer.Option(min=1, help="Runs a pair; 5 unless the suite says.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the order and the methods.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes at a time.")] = 1,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run on this Dask cluster (tcp://...).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; of a suite runs/bench/NAME by default.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer instances (studies).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Run a study or list them: measured comparisons, printed and kept as CSV.
+    """Run a suite of solvers and instances, or a study; without a name, list them.
 
-    Long studies keep what is finished in runs/STUDY, and a killed one goes on from there.
+    A suite appends every run to OUT/records.jsonl and goes on where it was stopped; it ends with
+    a summary and exit code 1 when answers of solvers contradict each other. A study prints its
+    tables, and with --out writes them as CSV; long ones keep what is finished in runs/STUDY.
     """
+    from bitknap.bench.runner import suite_files
+    from bitknap.bench.studies import STUDIES
+    from bitknap.problems import DataError, UnsupportedError
+
+    if name is None:
+        _list(as_json)
+        return
+    if name in STUDIES.names() and name not in suite_files():
+        given = [solvers, time_limit, memory_limit, repeat, seed, dask]
+        if as_json or any(value is not None for value in given):
+            raise DataError(f"{name} is a study, which takes --quick and --out only")
+        _run_study(name, quick, out)
+        return
+    if not name.endswith(".toml") and name not in suite_files():
+        known = ", ".join([*suite_files(), *STUDIES.names()])
+        raise UnsupportedError(
+            f"no suite or study is named {name!r}; choose one of: {known}, or name a .toml file"
+        )
+    if quick:
+        raise DataError(f"{name} is a suite, which takes no --quick; `smoke` is the small one")
+    suite = _suite(name, solvers, time_limit, memory_limit, repeat, seed)
+    _run_suite(suite, out or Path("runs") / "bench" / suite.name, workers, dask, as_json)
+
+
+def _list(as_json: bool) -> None:
+    from bitknap.bench.runner import find_suite, suite_files
     from bitknap.bench.studies import STUDIES
 
-    if study is None:
-        for name in STUDIES.names():
-            typer.echo(f"{name:20} {STUDIES.summary(name)}")
+    found = {
+        "suites": {name: find_suite(name).summary for name in suite_files()},
+        "studies": {name: STUDIES.summary(name) for name in STUDIES.names()},
+    }
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
         return
+    for kind, entries in found.items():
+        typer.echo(f"{kind}:")
+        for name, summary in entries.items():
+            typer.echo(f"  {name:22} {summary}")
 
+
+def _suite(
+    name: str,
+    solvers: str | None,
+    time_limit: float | None,
+    memory_limit: int | None,
+    repeat: int | None,
+    seed: int | None,
+) -> Suite:
+    from bitknap.bench.runner import find_suite
+    from bitknap.bench.runner.suite import solver_names
+
+    suite = find_suite(name)
+    changed: dict[str, Any] = {"repeat": repeat, "seed": seed}
+    if solvers is not None:
+        changed["solvers"] = solver_names(split(solvers, "--solvers"))
+    allowed = {
+        "time": time_limit,
+        "memory": None if memory_limit is None else memory_limit * 1_000_000,
+    }
+    changed["allowance"] = replace(suite.allowance, **_given(allowed))
+    return replace(suite, **_given(changed))
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _run_suite(suite: Suite, out: Path, workers: int, dask: str | None, as_json: bool) -> None:
+    from bitknap.bench.measures.contradictions import contradictions
+    from bitknap.bench.measures.summary import summary_grids
+    from bitknap.bench.runner import run_suite
+    from bitknap.bench.runner.progress import TerminalProgress
+    from bitknap.bench.terminal import print_grid
+
+    with TerminalProgress(suite.name) as progress:
+        records = run_suite(
+            suite,
+            out,
+            progress,
+            workers=workers,
+            dask=dask,
+            command=shlex.join(["bitknap", *sys.argv[1:]]),
+        )
+    grids = summary_grids(records)
+    clashes = [found.sentence for found in contradictions(records)]
+    if as_json:
+        first = grids[0]
+        document = {
+            "records": str(out / "records.jsonl"),
+            "runs": len(records),
+            "solvers": [dict(zip(first.columns, row, strict=True)) for row in first.rows],
+            "contradictions": clashes,
+        }
+        typer.echo(json.dumps(document, indent=1))
+    else:
+        for grid in grids:
+            print_grid(grid)
+        typer.echo(f"records: {out / 'records.jsonl'}")
+    if clashes:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _run_study(name: str, quick: bool, out: Path | None) -> None:
     from bitknap.bench.environment import machine, versions
+    from bitknap.bench.studies import STUDIES
     from bitknap.bench.terminal import print_grid
     from bitknap.problems import write_atomically
 
     from ._progress import progress
 
-    run = STUDIES.load(study)
-    with progress(f"running {study}") as say:
-        offered = {"folder": Path("runs") / study, "say": say}
+    run = STUDIES.load(name)
+    with progress(f"running {name}") as say:
+        offered = {"folder": Path("runs") / name, "say": say}
         wanted = inspect.signature(run).parameters
         grids = list(run(quick, **{k: v for k, v in offered.items() if k in wanted}))
     for number, grid in enumerate(grids):
         print_grid(grid)
         if out is not None:
-            write_atomically(out / f"{study}-{number}.csv", grid.to_csv())
+            write_atomically(out / f"{name}-{number}.csv", grid.to_csv())
     typer.echo(f"machine: {machine()}")
     typer.echo("versions: " + ", ".join(f"{name} {v}" for name, v in versions().items()))

@@ -10,7 +10,8 @@ import numpy as np
 from bitknap.problems import Instance
 
 from ..base import Limits, Outcome, Status
-from ..core import solve_core
+from ..core import jit, solve_core
+from ..core.solve import prefers_numba
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Core:
         if instance.n_resources != 1:
             return f"it handles one resource, the instance has {instance.n_resources}"
         return None
+
+    def warm_up(self, instance: Instance) -> None:
+        """Load the compiled kernel, or compile it, where a solve of the instance would."""
+        if self.kernel == "numba" or (self.kernel == "auto" and prefers_numba(instance.n_items)):
+            jit.kernel()
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Solve on the instance's arrays; exact under rational arithmetic."""

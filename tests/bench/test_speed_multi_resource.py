@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from bitknap.bench.studies import STUDIES
-from bitknap.bench.studies.multi_resource import HEAVIEST, _fastest, coarse
+from bitknap.bench.studies.speed_multi_resource import HEAVIEST, _fastest, coarse
 from bitknap.problems import build_instance
 from bitknap.problems.families import mpq_multi
 from bitknap.solvers import Solution, Status, solve
@@ -38,4 +38,4 @@ def test_the_fastest_has_most_proofs_first() -> None:
 
 
 def test_it_is_listed() -> None:
-    assert "multi-resource" in STUDIES.names()
+    assert "speed-multi-resource" in STUDIES.names()

@@ -1,0 +1,131 @@
+"""Answers: what all runs of one solver on one instance amount to, and the best that is known."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bitknap.bench.records import Record
+from bitknap.solvers import Status
+
+TOLERANCE = 1e-12
+"""Relative; two recomputed objectives that differ by more are different."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What all records together know of an instance.
+
+    Args:
+        best: least objective of any run, or None.
+        proven: whether a run proved that objective optimal.
+        bound: the optimum where it is proven, else the highest bound below ``best``, or None.
+    """
+
+    best: float | None
+    proven: bool
+    bound: float | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The runs of one solver on one instance.
+
+    Args:
+        runs: their records, one at least, by number.
+        reference: of the instance.
+    """
+
+    runs: tuple[Record, ...]
+    reference: Reference
+
+    @property
+    def first(self) -> Record:
+        """The first run: what does not differ between runs is read from it."""
+        return self.runs[0]
+
+    @property
+    def supported(self) -> bool:
+        """Whether the solver can handle the instance."""
+        return self.first.status != Status.UNSUPPORTED
+
+    @cached_property
+    def seconds(self) -> float:
+        """Median time of the runs."""
+        return statistics.median(run.seconds for run in self.runs)
+
+    @cached_property
+    def proven(self) -> bool:
+        """Whether every run ended in a claim of optimality or infeasibility that is true."""
+        return all(run.status in PROOFS and is_true(run, self.reference) for run in self.runs)
+
+
+PROOFS = (Status.OPTIMAL, Status.INFEASIBLE)
+
+
+def is_claim(run: Record) -> bool:
+    """Whether the solver says that it did what it is for.
+
+    An exact method is for a proof, a heuristic for a feasible choice.
+    """
+    return run.status in (*PROOFS, "refuted") or (not run.exact and run.status == Status.FEASIBLE)
+
+
+def is_true(run: Record, reference: Reference) -> bool:
+    """Whether nothing that is known refutes what the solver said."""
+    if run.status == Status.OPTIMAL:
+        assert run.objective is not None
+        assert reference.best is not None
+        return same(run.objective, reference.best)
+    if run.status == Status.INFEASIBLE:
+        return reference.best is None
+    return run.status != "refuted"
+
+
+def same(first: float, second: float, tolerance: float = TOLERANCE) -> bool:
+    """Whether two numbers are within the relative tolerance."""
+    return abs(first - second) <= tolerance * max(abs(first), abs(second))
+
+
+def key_of(record: Record) -> str:
+    """What tells instances apart: the hash, or the name in records that have none."""
+    return record.instance_hash or record.instance
+
+
+def reference_of(records: Iterable[Record]) -> Reference:
+    """The best known of one instance, from its records by any solver."""
+    rows = list(records)
+    costs = [row.objective for row in rows if row.objective is not None]
+    if not costs:
+        bounds = [row.bound for row in rows if row.bound is not None]
+        return Reference(None, False, max(bounds, default=None))
+    best = min(costs)
+    if any(r.status == Status.OPTIMAL and same(r.objective or 0.0, best) for r in rows):
+        return Reference(best, True, best)
+    bounds = [row.bound for row in rows if row.bound is not None and row.bound <= best]
+    return Reference(best, False, max(bounds, default=None))
+
+
+def answers_of(records: Sequence[Record]) -> list[Answer]:
+    """The answers in records, in the order of their first run."""
+    by_instance: dict[str, list[Record]] = {}
+    for record in records:
+        by_instance.setdefault(key_of(record), []).append(record)
+    references = {key: reference_of(rows) for key, rows in by_instance.items()}
+    pairs: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        pairs.setdefault((key_of(record), record.solver), []).append(record)
+    return [
+        Answer(tuple(sorted(runs, key=lambda run: run.repeat)), references[key])
+        for (key, _), runs in pairs.items()
+    ]
+
+
+def by_solver(answers: Iterable[Answer]) -> dict[str, list[Answer]]:
+    """Solver -> its answers, solvers sorted by name."""
+    found: dict[str, list[Answer]] = {}
+    for answer in answers:
+        found.setdefault(answer.first.solver, []).append(answer)
+    return dict(sorted(found.items()))

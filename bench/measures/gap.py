@@ -1,0 +1,36 @@
+"""Gap: how far an objective is from the proven optimum, or from the best bound."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+
+from bitknap.solvers import relative_gap
+
+from .answers import Answer
+
+
+def gap(answer: Answer) -> float | None:
+    """Mean over the runs of (objective - reference) / |objective|.
+
+    The reference is the proven optimum, and the best bound of any solver where nothing is proven,
+    so that the gap is then an upper estimate. None without a reference, or when a run found no
+    choice. 0 is equality of the recomputed objectives.
+
+    References:
+        G. Gamrath, T. Achterberg et al., SCIP, whose tables divide by |objective| likewise.
+    """
+    reference = answer.reference.bound
+    if reference is None:
+        return None
+    gaps = []
+    for run in answer.runs:
+        if run.objective is None:
+            return None
+        gaps.append(relative_gap(run.objective, reference))
+    return statistics.fmean(gaps)
+
+
+def gaps(answers: Iterable[Answer]) -> list[float]:
+    """The gaps of those answers that have one."""
+    return [value for value in map(gap, answers) if value is not None]

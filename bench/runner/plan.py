@@ -1,0 +1,111 @@
+"""What is left to run: tasks of a suite that its records do not cover, in a shuffled order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bitknap.bench.records import Record
+from bitknap.problems import Instance, UnsupportedError
+from bitknap.solvers import SOLVERS, Status, load_solver
+
+from .cases import Case, Facts
+from .suite import Allowance, Suite
+
+FINAL = ("killed", "memory", "refuted", Status.CRASHED.value, Status.UNSUPPORTED.value)
+"""Statuses of runs that are not repeated."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Runs of one solver on one instance, one after another in one process.
+
+    Args:
+        suite: name of the suite.
+        case: recipe of the instance.
+        facts: name, hash and sizes of the instance.
+        solver: name of the method.
+        repeats: numbers of the runs.
+        seed: of run 0.
+        allowance: limits of each run.
+    """
+
+    suite: str
+    case: Case
+    facts: Facts
+    solver: str
+    repeats: tuple[int, ...]
+    seed: int
+    allowance: Allowance
+
+    def record(self, repeat: int, status: str, seconds: float = 0.0, **fields: Any) -> Record:
+        """The row of one of its runs."""
+        parameters, exact = traits(self.solver)
+        return Record(
+            suite=self.suite,
+            solver=self.solver,
+            parameters=parameters,
+            exact=exact,
+            seed=self.seed + repeat,
+            repeat=repeat,
+            status=status,
+            seconds=seconds,
+            time_limit=self.allowance.time,
+            memory_limit=self.allowance.memory,
+            threads=self.allowance.threads,
+            **{"objective": None, "bound": None} | vars(self.facts) | fields,
+        )
+
+
+def traits(solver: str) -> tuple[dict[str, Any], bool]:
+    """Parameters of a method but its seed, and whether it is exact; as far as it loads."""
+    try:
+        method = SOLVERS.load(solver)
+        parameters = {name: value for name, value in vars(method).items() if name != "seed"}
+        return parameters, bool(method.exact)
+    except Exception:  # A file that does not load is the run's finding, not the plan's.
+        return {}, False
+
+
+def is_final(record: Record) -> bool:
+    """Whether the run was cut off, so that a repeat would tell nothing new.
+
+    An exact method without a proof was stopped by a limit.
+    """
+    unproven = record.exact and record.status in (Status.FEASIBLE, Status.NO_SOLUTION)
+    limit = record.time_limit
+    return record.status in FINAL or unproven or (limit is not None and record.seconds >= limit)
+
+
+def remaining(
+    suite: Suite, cases: Sequence[tuple[Case, Facts]], records: Sequence[Record]
+) -> list[Task]:
+    """The tasks that records do not cover, shuffled by the suite's seed."""
+    done: dict[tuple[str, str, str], set[int]] = {}
+    for record in records:
+        key = record.instance_hash, record.instance, record.solver
+        numbers = range(suite.repeat) if is_final(record) else [record.repeat]
+        done.setdefault(key, set()).update(numbers)
+    tasks = []
+    for case, facts in cases:
+        for solver in suite.solvers:
+            finished = done.get((facts.instance_hash, facts.instance, solver), set())
+            left = tuple(k for k in range(suite.repeat) if k not in finished)
+            if left:
+                tasks.append(
+                    Task(suite.name, case, facts, solver, left, suite.seed, suite.allowance)
+                )
+    random.Random(suite.seed).shuffle(tasks)
+    return tasks
+
+
+def refusal(solver: str, merged: Instance) -> str | None:
+    """Why a method cannot run on an instance without ties, or None when it can or may."""
+    try:
+        return load_solver(solver).supports(merged)
+    except UnsupportedError as error:
+        return str(error)
+    except Exception:  # It fails again in a process of its own, where it is recorded.
+        return None

@@ -1,0 +1,66 @@
+"""Progress of a suite on standard error."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bitknap.bench.records import Record
+
+
+class TerminalProgress:
+    """A bar on a terminal; elsewhere nothing but a line where a run went wrong.
+
+    Args:
+        name: of the suite.
+    """
+
+    def __init__(self, name: str) -> None:
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.fields[suite]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._console = console
+        self._task = self._bar.add_task("", total=None, suite=name)
+
+    def say(self, text: str) -> None:
+        """What is being done now."""
+        self._bar.update(self._task, description=text)
+
+    def total(self, runs: int) -> None:
+        """How many runs there are to do."""
+        self._bar.update(self._task, total=runs)
+
+    def finished(self, record: Record, skipped: int = 0) -> None:
+        """A run has ended, and ``skipped`` more of the same solver will not be done."""
+        self._bar.update(
+            self._task,
+            advance=1 + skipped,
+            description=f"{record.solver} on {record.instance}: {record.status}",
+        )
+        if record.status in ("killed", "memory", "crashed", "refuted"):
+            self._bar.console.print(
+                f"{record.solver} on {record.instance}: {record.status}, {record.message}",
+                highlight=False,
+                markup=False,
+            )
+
+    def __enter__(self) -> TerminalProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()

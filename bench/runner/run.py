@@ -1,0 +1,163 @@
+"""Run a suite into a folder, or go on where it was stopped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from bitknap.bench.records import Record
+from bitknap.problems import DataError, merge_ties, write_atomically
+
+from .cases import Case, Facts, facts_of
+from .log import RecordLog
+from .plan import refusal, remaining
+from .pool import run_locally, run_on_dask
+from .suite import Suite
+
+FORMAT = "bitknap.suite/1"
+
+RECORDS = "records.jsonl"
+PLAN = "suite.json"
+
+
+class Progress(Protocol):
+    """Told what is going on."""
+
+    def say(self, text: str) -> None:
+        """What is being done now."""
+
+    def total(self, runs: int) -> None:
+        """How many runs there are to do."""
+
+    def finished(self, record: Record) -> None:
+        """A run has ended."""
+
+
+def run_suite(
+    suite: Suite,
+    out: Path,
+    progress: Progress,
+    *,
+    workers: int = 1,
+    dask: str | None = None,
+    command: str = "",
+) -> list[Record]:
+    """Run what the folder's records do not cover, and return all records of the folder.
+
+    Writes ``records.jsonl``, a line a run, and ``suite.json``, what was asked. Nothing that is
+    recorded is run again, so a suite that was killed goes on and a finished one ends at once.
+
+    Args:
+        suite: what to run.
+        out: the folder.
+        progress: told what is going on.
+        workers: processes at a time on this machine.
+        dask: address of a scheduler; the runs then happen on its workers.
+        command: kept in ``suite.json``.
+
+    Raises:
+        DataError: the folder holds a run of another suite or under other limits, is being written
+            by another process, or the disk is full.
+        BitknapError: an instance cannot be built.
+    """
+    with RecordLog(out / RECORDS) as log:
+        cases, refusals = _prepare(suite, progress)
+        _write_plan(suite, [facts for _, facts in cases], out / PLAN, log, command)
+        tasks = remaining(suite, cases, log.records)
+        progress.total(sum(len(task.repeats) for task in tasks))
+
+        def sink(record: Record) -> None:
+            log.append(record)
+            progress.finished(record)
+
+        possible = []
+        for task in tasks:
+            reason = refusals.get((task.facts.instance, task.solver))
+            if reason is None:
+                possible.append(task)
+            else:
+                sink(task.record(0, "unsupported", message=reason))
+        progress.say("running")
+        if dask is None:
+            run_locally(possible, workers, sink)
+        else:
+            run_on_dask(possible, dask, sink)
+        return log.records
+
+
+Refusals = dict[tuple[str, str], str]
+"""(instance, solver) -> why the solver cannot handle the instance."""
+
+
+def _prepare(suite: Suite, progress: Progress) -> tuple[list[tuple[Case, Facts]], Refusals]:
+    """Build every instance once, for its facts and for what solvers say of it."""
+    cases: dict[str, tuple[Case, Facts]] = {}
+    refusals: Refusals = {}
+    for case in suite.cases:
+        progress.say(f"preparing {case.name}")
+        instance = case.build()
+        facts = facts_of(instance, case)
+        known = cases.setdefault(facts.instance, (case, facts))
+        if known[1].instance_hash != facts.instance_hash:
+            raise DataError(
+                f"two instances of {suite.name} are named {facts.instance!r}; "
+                "give one of their [[instances]] tables a group"
+            )
+        merged = merge_ties(instance).instance
+        for solver in suite.solvers:
+            reason = refusal(solver, merged)
+            if reason is not None:
+                refusals[facts.instance, solver] = reason
+    return list(cases.values()), refusals
+
+
+def _write_plan(suite: Suite, facts: list[Facts], path: Path, log: RecordLog, command: str) -> None:
+    """Keep what was asked; refuse to mix it with something else."""
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "name": suite.name,
+        "summary": suite.summary,
+        "seed": suite.seed,
+        "allowance": asdict(suite.allowance),
+        "instances": [asdict(entry) for entry in facts],
+        "solvers": list(suite.solvers),
+        "repeat": suite.repeat,
+        "command": command,
+    }
+    if path.exists():
+        before = load_plan(path)
+        document["solvers"] = list(dict.fromkeys([*before["solvers"], *suite.solvers]))
+        for key in ("name", "seed", "allowance", "instances"):
+            if before[key] != document[key]:
+                raise DataError(
+                    f"{path.parent} holds a run with another {key} of the suite "
+                    f"{before['name']!r}; name another --out, or remove that folder"
+                )
+        if before == document:
+            return
+    elif log.records:
+        raise DataError(f"{path.parent} holds records of another command; name another --out")
+    try:
+        write_atomically(path, json.dumps(document, indent=1) + "\n")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def load_plan(path: Path) -> dict[str, Any]:
+    """The content of a ``suite.json``.
+
+    Raises:
+        DataError: the file is missing, unreadable or of another format.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["format"] != FORMAT:
+            raise ValueError
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; `bitknap bench SUITE` writes it") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataError(f"{path}: is not a {FORMAT} file") from None
+    assert isinstance(document, dict)
+    return document
