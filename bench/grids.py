@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from bitknap.solvers import Status, load_solver, relative_gap
 
 if TYPE_CHECKING:
-    from .job import Results
     from .measurement import Measured
+    from .results import Results
     from .workloads.base import Accuracy
 
 
@@ -48,7 +48,7 @@ class Grid:
 def solver_grid(results: Results) -> Grid:
     """How each solver did over all instances: proofs, gap to the optimum, milliseconds."""
     rows = []
-    for name in results.job.solvers:
+    for name in results.asked.solvers:
         found = [results.solutions[m, b, name] for m, b in results.instances]
         gaps = [
             relative_gap(s.objective, results.best(m, b).objective or 0.0)
@@ -87,7 +87,7 @@ def agreement(results: Results) -> str:
     """Whether all proven optima of each instance agree, as a sentence."""
     worst = 0.0
     for metric, budget in results.instances:
-        found = [results.solutions[metric, budget, name] for name in results.job.solvers]
+        found = [results.solutions[metric, budget, name] for name in results.asked.solvers]
         values = [s.objective for s in found if s.status is Status.OPTIMAL]
         costs = [v for v in values if v is not None]
         if costs:
@@ -102,7 +102,7 @@ def objective_grid(results: Results) -> Grid:
     rows = []
     for metric, budget in results.instances:
         best = results.best(metric, budget)
-        for name in results.job.solvers:
+        for name in results.asked.solvers:
             s = results.solutions[metric, budget, name]
             gap = None if s.objective is None else relative_gap(s.objective, best.objective or 0.0)
             rows.append(
@@ -126,7 +126,7 @@ def objective_grid(results: Results) -> Grid:
 
 def optimum_grid(results: Results) -> Grid:
     """Predicted loss increase of the optimum at every budget, and how far the greedy is."""
-    greedy = "greedy" if "greedy" in results.job.solvers else None
+    greedy = "greedy" if "greedy" in results.asked.solvers else None
     rows = []
     for metric, budget in results.instances:
         best = results.best(metric, budget)
@@ -147,7 +147,7 @@ def optimum_grid(results: Results) -> Grid:
 
 def accuracy_grid(results: Results) -> Grid:
     """Measured accuracy by metric and budget, beside the controls."""
-    budgets = [b.text for b in results.job.budgets]
+    budgets = [b.text for b in results.asked.budgets]
     series, controls = _series(results, _share)
     whole = next(m.accuracy for m in results.measured if m.plan == "float")
     rows = [
@@ -167,7 +167,7 @@ def accuracy_grid(results: Results) -> Grid:
     notes = [
         f"Test accuracy in %, {whole.total:,} samples; its standard error is at most {error:.2f}.",
         "uniform: the largest single bit-width within the budget; random: mean of the draws.",
-        *results.job.workload.notes,
+        *results.asked.notes,
         *(losses or ["No metric loses to a control at any budget."]),
     ]
     return Grid("Measured accuracy, %, by budget", ("plan", *budgets), rows, notes=notes)
@@ -175,7 +175,7 @@ def accuracy_grid(results: Results) -> Grid:
 
 def measure_grids(results: Results) -> dict[str, Grid]:
     """What else the workload measured, such as perplexity: one grid a measure, by its name."""
-    budgets = [b.text for b in results.job.budgets]
+    budgets = [b.text for b in results.asked.budgets]
     whole = next(m.accuracy for m in results.measured if m.plan == "float")
     grids = {}
     for name in whole.measures:
@@ -206,7 +206,7 @@ def _series(results: Results, value: Value) -> tuple[Series, Series]:
     """Values by budget of every metric's plans, and of the controls."""
     series = [
         (f"{metric} ({solver})", found)
-        for metric in results.job.metrics
+        for metric in results.asked.metrics
         for solver in ("optimum", "greedy")
         if (found := _by_budget(results.measured, value, metric, solver))
     ]
@@ -232,7 +232,7 @@ def _uniform(results: Results, value: Value) -> dict[str, float]:
     fits: dict[str, float] = {}
     uniform = {int(m.budget): value(m.accuracy) for m in results.measured if m.plan == "uniform"}
     average = {int(m.budget): m.average_bits for m in results.measured if m.plan == "uniform"}
-    for budget in results.job.budgets:
+    for budget in results.asked.budgets:
         capacity = budget.capacity(results.table.weights, results.table.overhead_bits)
         codes = capacity - results.table.overhead_bits
         within = [bits for bits in uniform if average[bits] * results.table.weights <= codes]

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from bitknap.problems import (
-    DataError,
     InfeasibleError,
     Instance,
     build_instance,
@@ -18,12 +17,13 @@ from bitknap.problems import (
     write_atomically,
 )
 from bitknap.sensitivity import LayerPolicy, SensitivityTable, Tie
-from bitknap.solvers import Solution, Status, load_solver, solve
+from bitknap.solvers import Solution, load_solver, solve
 from bitknap.solvers.verify import verify
 
 from .budgets import Budget
 from .measurement import Evaluator, Measured
 from .records import Record, record_of, save_records
+from .results import Asked, Results, instance_path, save_results, solution_path
 from .tables import QUANTIZER, compute, fill
 from .ties import trace_workload, with_found_ties
 from .workloads.base import Workload
@@ -47,6 +47,7 @@ class Job:
         out: folder for everything that is written.
         policy: what is decided about layers beforehand; every instance keeps it.
         tie_kinds: kinds of ties to find in the traced network, of `sensitivity.ties.KINDS`.
+        command: the command line, kept beside the results.
     """
 
     workload: Workload
@@ -59,35 +60,23 @@ class Job:
     out: Path
     policy: LayerPolicy = field(default_factory=LayerPolicy)
     tie_kinds: tuple[str, ...] = ()
+    command: str = ""
 
-
-@dataclass(frozen=True)
-class Results:
-    """What the main job found.
-
-    Args:
-        job: what was asked.
-        table: sensitivities and sizes.
-        instances: by (metric, budget text).
-        solutions: by (metric, budget text, solver).
-        proved: on how many instances the independent checker proved the best solution optimal.
-        measured: accuracies of plans and controls.
-    """
-
-    job: Job
-    table: SensitivityTable
-    instances: Mapping[tuple[str, str], Instance]
-    solutions: Mapping[tuple[str, str, str], Solution]
-    proved: int = 0
-    measured: tuple[Measured, ...] = ()
-
-    def best(self, metric: str, budget: str) -> Solution:
-        """The solution of least cost, an optimal one where there is one."""
-        found = [self.solutions[metric, budget, name] for name in self.job.solvers]
-        answered = [s for s in found if s.objective is not None]
-        if not answered:
-            raise DataError(f"no solver answered {metric} at {budget}; add one to --solvers")
-        return min(answered, key=lambda s: (s.objective, s.status is not Status.OPTIMAL))
+    def asked(self, ties: tuple[Tie, ...]) -> Asked:
+        """What is kept of the job beside its results; ``ties`` were found in the network."""
+        return Asked(
+            workload=self.workload.name,
+            title=self.workload.title,
+            notes=self.workload.notes,
+            metrics=self.metrics,
+            budgets=self.budgets,
+            solvers=self.solvers,
+            samples=self.samples,
+            seed=self.seed,
+            command=self.command,
+            policy=self.policy,
+            ties=ties,
+        )
 
 
 def run_job(job: Job, say: Say) -> Results:
@@ -112,7 +101,7 @@ def run_job(job: Job, say: Say) -> Results:
     instances = make_instances(job, table)
     _save_instances(job, instances)
     solutions = _solve_all(job, instances, say)
-    results = Results(job, table, instances, solutions)
+    results = Results(job.asked(ties), job.out, table, instances, solutions)
     say("proving the optima independently")
     proved = {
         key: replace(instance, optimum=results.best(*key).objective)
@@ -120,7 +109,9 @@ def run_job(job: Job, say: Say) -> Results:
         if verify(instance, results.best(*key).to_dict()).proved
     }
     _save_instances(job, proved)
-    return replace(results, proved=len(proved), measured=_measure(results, say))
+    results = replace(results, proved=len(proved), measured=_measure(job, results, say))
+    save_results(results)
+    return results
 
 
 def _found_ties(job: Job, table: SensitivityTable) -> tuple[Tie, ...]:
@@ -132,7 +123,7 @@ def _found_ties(job: Job, table: SensitivityTable) -> tuple[Tie, ...]:
 
 def _save_instances(job: Job, instances: Mapping[tuple[str, str], Instance]) -> None:
     for (metric, budget), instance in instances.items():
-        save_instance(instance, job.out / "instances" / f"{metric}_{budget}.json")
+        save_instance(instance, instance_path(job.out, metric, budget))
 
 
 def make_instances(job: Job, table: SensitivityTable) -> dict[tuple[str, str], Instance]:
@@ -164,7 +155,7 @@ def _solve_all(
             solutions[metric, budget, name] = solution
             records.append(record_of("run", solution, seed=job.seed))
             write_atomically(
-                job.out / "solutions" / f"{metric}_{budget}_{name}.json",
+                solution_path(job.out, metric, budget, name),
                 json.dumps(solution.to_dict(), indent=1) + "\n",
             )
         save_records(records, job.out / "records.jsonl")
@@ -191,9 +182,9 @@ def check_budgets(job: Job, table: SensitivityTable) -> None:
             )
 
 
-def _measure(results: Results, say: Say) -> tuple[Measured, ...]:
+def _measure(job: Job, results: Results, say: Say) -> tuple[Measured, ...]:
     """Accuracy of every optimum and greedy plan, and of the controls."""
-    job, table = results.job, results.table
+    table = results.table
     path = job.out / "accuracies.json"
     evaluator = Evaluator(job.workload, QUANTIZER, table, path, say)
     by_budget = {budget: instance for (_, budget), instance in results.instances.items()}

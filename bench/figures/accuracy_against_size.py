@@ -2,77 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import line_style, new_figure, styled
+from .style import PANEL, line_style, new_figure, styled
 
 
 @dataclass(frozen=True)
 class Point:
-    """One measured plan.
+    """One measured plan, or the mean of several.
 
     Args:
         average_bits: bits a weight.
         accuracy: share of right answers.
-        error: its standard error.
+        low, high: its interval.
     """
 
     average_bits: float
     accuracy: float
-    error: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Plans of one kind.
+
+    Args:
+        name: in the legend.
+        points: in any order.
+        style: number of its colour, marker and dashes.
+        rival: drawn thin and hollow, beside another curve of the same style.
+    """
+
+    name: str
+    points: Sequence[Point]
+    style: int
+    rival: bool = False
 
 
 CLOSE_UP = 10.0
 """Percentage points below the float network that the close-up shows."""
 
 
-def draw_accuracy(
-    series: Mapping[str, Sequence[Point]], float_accuracy: float, title: str
-) -> Figure:
+def draw_accuracy(curves: Sequence[Curve], float_accuracy: float, title: str) -> Figure:
     """Draw accuracy in per cent with error bars, whole and close to the float network.
 
     Args:
-        series: name -> its points.
+        curves: what was measured.
         float_accuracy: of the network before quantization, a dashed line.
         title: above the axes.
     """
-    top = 100 * float_accuracy
     with styled():
         figure = new_figure(9.6, 4.2)
         whole, close = figure.subplots(1, 2)
-        for axes in (whole, close):
-            axes.axhline(top, color="#555555", linewidth=1, linestyle=(0, (6, 3)))
-            for index, (name, points) in enumerate(series.items()):
-                _draw_series(axes, index, name, points)
-            axes.set_xlabel("average bits a weight (codes)")
-        whole.annotate(
-            f"float {top:.2f} %",
-            (0.01, top),
-            xycoords=("axes fraction", "data"),
-            xytext=(0, 3),
-            textcoords="offset points",
-            fontsize=8.5,
-        )
-        whole.margins(y=0.08)
-        whole.set_ylabel("test accuracy, %")
-        whole.legend(loc="lower right")
-        close.set_ylim(top - CLOSE_UP, top + 0.08 * CLOSE_UP)
-        close.set_title(f"the last {CLOSE_UP:g} points", fontsize=9.5)
+        _draw_whole(whole, curves, 100 * float_accuracy)
+        _draw_close(close, curves, 100 * float_accuracy)
         figure.suptitle(title, fontsize=10.5)
     return figure
 
 
-def _draw_series(axes: Axes, index: int, name: str, points: Sequence[Point]) -> None:
-    ordered = sorted(points, key=lambda p: p.average_bits)
-    axes.errorbar(
-        [p.average_bits for p in ordered],
-        [100 * p.accuracy for p in ordered],
-        yerr=[100 * p.error for p in ordered],
-        capsize=2,
-        label=name,
-        **line_style(index),
+def accuracy_panels(curves: Sequence[Curve], float_accuracy: float) -> tuple[Figure, Figure]:
+    """The two drawings of `draw_accuracy`, each a figure of its own."""
+    figures = []
+    with styled():
+        for draw in (_draw_whole, _draw_close):
+            figures.append(new_figure(*PANEL))
+            draw(figures[-1].subplots(), curves, 100 * float_accuracy)
+    return figures[0], figures[1]
+
+
+def _draw_whole(axes: Axes, curves: Sequence[Curve], top: float) -> None:
+    _draw(axes, curves, top)
+    axes.annotate(
+        f"float {top:.2f} %",
+        (0.01, top),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        fontsize=8.5,
     )
+    axes.margins(y=0.08)
+    axes.set_ylabel("test accuracy, %")
+    axes.legend(loc="lower right")
+
+
+def _draw_close(axes: Axes, curves: Sequence[Curve], top: float) -> None:
+    _draw(axes, curves, top)
+    axes.set_ylim(top - CLOSE_UP, top + 0.08 * CLOSE_UP)
+    axes.set_title(f"the last {CLOSE_UP:g} points", fontsize=9.5)
+
+
+def _draw(axes: Axes, curves: Sequence[Curve], top: float) -> None:
+    axes.axhline(top, color="#555555", linewidth=1, linestyle=(0, (6, 3)))
+    for curve in curves:
+        points = sorted(curve.points, key=lambda p: p.average_bits)
+        thin = {"linewidth": 0.8, "mfc": "white", "markersize": 6.5} if curve.rival else {}
+        axes.errorbar(
+            [p.average_bits for p in points],
+            [100 * p.accuracy for p in points],
+            # A mean of equal draws may differ from them by rounding.
+            yerr=[
+                [max(0.0, 100 * (p.accuracy - p.low)) for p in points],
+                [max(0.0, 100 * (p.high - p.accuracy)) for p in points],
+            ],
+            capsize=2,
+            label=curve.name,
+            **(line_style(curve.style) | thin),
+        )
+    axes.set_xlabel("average bits a weight (codes)")

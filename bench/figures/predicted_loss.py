@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import COLOURS, new_figure, styled
+from .style import COLOURS, PANEL, new_figure, styled
 
 
 @dataclass(frozen=True)
@@ -43,56 +45,64 @@ def draw_predicted_loss(predictions: Mapping[str, Prediction], kilobytes_per_bit
         for axes, (metric, data) in zip(
             figure.subplots(1, count, squeeze=False)[0], predictions.items(), strict=True
         ):
-            axes.step(
-                data.sizes,
-                data.losses,
-                where="post",
-                color=COLOURS[0],
-                label="optimum at every size",
-            )
-            axes.plot(
-                *zip(*data.budgets, strict=True), "o", color=COLOURS[0], label="optimum at a budget"
-            )
-            if data.greedy:
-                axes.plot(
-                    *zip(*data.greedy, strict=True),
-                    "x",
-                    color=COLOURS[1],
-                    markersize=7,
-                    label="greedy at a budget",
-                )
-            axes.plot(
-                list(data.uniform),
-                list(data.uniform.values()),
-                "D",
-                color="#000000",
-                mfc="white",
-                label="uniform",
-            )
-            for bits, loss in data.uniform.items():
-                axes.annotate(
-                    str(bits), (bits, loss), xytext=(5, 4), textcoords="offset points", fontsize=8
-                )
-            axes.margins(x=0.07, y=0.1)
-            positive = [*data.losses, *data.uniform.values()]
-            if min(positive) > 0:
-                axes.set_yscale("log")
-            else:
-                axes.set_yscale("symlog", linthresh=_linear_up_to(positive))
-            axes.set_title(metric)
-            axes.set_xlabel("average bits a weight")
-            top = axes.secondary_xaxis(
-                "top",
-                functions=(
-                    lambda bits: bits * kilobytes_per_bit,
-                    lambda size: size / kilobytes_per_bit,
-                ),
-            )
-            top.set_xlabel("size of the codes, kB", fontsize=8.5)
-            top.tick_params(labelsize=8)
+            _draw(axes, metric, data, kilobytes_per_bit)
         figure.axes[0].set_ylabel("predicted loss increase (metric's own unit)")
         figure.axes[0].legend(loc="upper right", fontsize=8)
     return figure
+
+
+def draw_prediction(metric: str, data: Prediction, kilobytes_per_bit: float) -> Figure:
+    """One panel of `draw_predicted_loss` as a figure of its own."""
+    with styled():
+        figure = new_figure(*PANEL)
+        axes = figure.subplots()
+        _draw(axes, metric, data, kilobytes_per_bit)
+        axes.set_ylabel("predicted loss increase")
+        axes.legend(loc="upper right", fontsize=8)
+    return figure
+
+
+def _draw(axes: Axes, metric: str, data: Prediction, kilobytes_per_bit: float) -> None:
+    axes.step(
+        data.sizes, data.losses, where="post", color=COLOURS[0], label="optimum at every size"
+    )
+    axes.plot(*zip(*data.budgets, strict=True), "o", color=COLOURS[0], label="optimum at a budget")
+    if data.greedy:
+        axes.plot(
+            *zip(*data.greedy, strict=True),
+            "x",
+            color=COLOURS[1],
+            markersize=7,
+            label="greedy at a budget",
+        )
+    axes.plot(
+        list(data.uniform),
+        list(data.uniform.values()),
+        "D",
+        color="#000000",
+        mfc="white",
+        label="uniform",
+    )
+    for bits, loss in data.uniform.items():
+        axes.annotate(
+            str(bits), (bits, loss), xytext=(5, 4), textcoords="offset points", fontsize=8
+        )
+    axes.margins(x=0.07, y=0.1)
+    positive = [*data.losses, *data.uniform.values()]
+    if min(positive) > 0:
+        axes.set_yscale("log")
+    else:
+        axes.set_yscale("symlog", linthresh=_linear_up_to(positive))
+    axes.set_title(metric)
+    axes.set_xlabel("average bits a weight")
+    top = axes.secondary_xaxis("top", functions=_scaling(kilobytes_per_bit))
+    top.set_xlabel("size of the codes, kB", fontsize=8.5)
+    top.tick_params(labelsize=8)
+
+
+def _scaling(factor: float) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """Multiplication by a factor, and its inverse."""
+    return lambda value: value * factor, lambda value: value / factor
 
 
 def _linear_up_to(values: Sequence[float]) -> float:

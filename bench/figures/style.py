@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 """Okabe and Ito's palette, dark colours first."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1)))
+
+PANEL = (4.6, 3.7)
+"""Inches of a panel that stands beside others on a page."""
 
 SETTINGS: dict[str, Any] = {
     "figure.dpi": 110,
@@ -35,6 +39,7 @@ SETTINGS: dict[str, Any] = {
     "lines.markersize": 5,
     "svg.fonttype": "path",
     "svg.hashsalt": "bitknap",
+    "pdf.fonttype": 42,
 }
 
 
@@ -55,6 +60,13 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def chunks(count: int, most: int = 28) -> list[slice]:
+    """Parts of so many columns of a map, as even as can be, none of more than ``most``."""
+    parts = -(-count // most)
+    edges = [round(k * count / parts) for k in range(parts + 1)]
+    return [slice(a, b) for a, b in pairwise(edges)]
+
+
 def line_style(index: int) -> dict[str, Any]:
     """Colour, marker and dashes of the index-th series."""
     i = index % len(COLOURS)
@@ -62,9 +74,11 @@ def line_style(index: int) -> dict[str, Any]:
 
 
 def save(figure: Figure, stem: Path) -> None:
-    """Write ``stem.png`` and ``stem.svg`` atomically, the same bytes every time."""
-    write_atomically(stem.with_suffix(".png"), _rendered(figure, "png", {"Software": None}))
-    write_atomically(stem.with_suffix(".svg"), svg_text(figure))
+    """Write ``stem.png``, ``.svg`` and ``.pdf`` atomically, the same bytes every time."""
+    folder, name = stem.parent, stem.name
+    write_atomically(folder / f"{name}.png", _rendered(figure, "png", {"Software": None}))
+    write_atomically(folder / f"{name}.pdf", _rendered(figure, "pdf", {"CreationDate": None}))
+    write_atomically(folder / f"{name}.svg", svg_text(figure))
 
 
 def svg_text(figure: Figure) -> str:

@@ -70,7 +70,7 @@ def command(
     for name in methods:
         load_solver(name)
     from bitknap.bench.job import Job, run_job
-    from bitknap.bench.outputs import write_outputs
+    from bitknap.bench.report.write import write_report
 
     from ._progress import progress
 
@@ -86,10 +86,11 @@ def command(
             out=out or Path("runs") / workload.replace(":", "-"),
             policy=policy,
             tie_kinds=tuple(kinds),
+            command=shlex.join(["bitknap", *sys.argv[1:]]),
         )
         results = run_job(job, say)
         say("drawing the report")
-        page = write_outputs(results, shlex.join(["bitknap", *sys.argv[1:]]))
+        page = write_report(job.out)
     from bitknap.bench.grids import accuracy_grid, measure_grids, optimum_grid, solver_grid
     from bitknap.bench.terminal import print_grid
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
 
-from bitknap.bench.figures.accuracy_against_size import Point, draw_accuracy
+from bitknap.bench.figures.accuracy_against_size import Curve, Point, draw_accuracy
 from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
 from bitknap.bench.figures.predicted_loss import Prediction, draw_predicted_loss
 from bitknap.bench.figures.style import save
-from bitknap.bench.report import inline
+from bitknap.bench.report.base import Mark, Panel
+from bitknap.bench.report.inline import inline, placed
 
 
 def bits() -> Figure:
@@ -22,8 +25,9 @@ def predicted(least: float = 1e-3) -> Figure:
 
 
 def accuracy() -> Figure:
-    points = [Point(3, 0.9, 0.003), Point(2, 0.1, 0.003)]
-    return draw_accuracy({"fisher": points, "uniform": points}, 0.94, "a network")
+    points = [Point(3, 0.9, 0.89, 0.91), Point(2, 0.1, 0.09, 0.11)]
+    curves = [Curve("fisher", points, 0), Curve("greedy", points, 0, rival=True)]
+    return draw_accuracy(curves, 0.94, "a network")
 
 
 def words(figure: Figure) -> set[str]:
@@ -52,18 +56,33 @@ def test_negative_predictions_do_not_vanish_from_the_axis() -> None:
 @pytest.mark.parametrize("draw", [bits, predicted, accuracy])
 def test_saved_files_are_the_same_bytes_every_time(draw: object, tmp_path: Path) -> None:
     assert callable(draw)
-    for stem in ("one", "two"):
+    for stem in ("at_2.5", "at_3.5"):
         save(draw(), tmp_path / stem)
-    for suffix in (".png", ".svg"):
-        one, two = ((tmp_path / stem).with_suffix(suffix).read_bytes() for stem in ("one", "two"))
+    for suffix in ("png", "svg", "pdf"):
+        one, two = ((tmp_path / f"{s}.{suffix}").read_bytes() for s in ("at_2.5", "at_3.5"))
         assert one == two
         assert len(one) > 3000
 
 
 def test_inline_figures_do_not_share_ids() -> None:
-    first, second = inline(accuracy(), "a", 'It\'s "so"'), inline(accuracy(), "b", "x")
+    first, second = inline(Panel(accuracy()), "a", 'It\'s "so"'), inline(Panel(bits()), "b", "x")
     assert first.svg.startswith('<svg role="img" aria-label="It\'s \'so\'"')
     assert 'id="a-figure_1"' in first.svg
     assert 'id="b-figure_1"' in second.svg
     assert 'id="figure_1"' not in first.svg
     assert "<metadata>" not in first.svg
+    assert first.marks == ""
+
+
+def test_marks_lie_where_the_svg_draws_their_points() -> None:
+    figure = accuracy()
+    mark = Mark(2.0, 10.0, {"plan": "</script>"})
+    drawing = inline(Panel(figure, [mark, mark]), "a", "x")
+    found = json.loads(drawing.marks)
+    assert "</script>" not in drawing.marks
+    assert found["names"] == [["plan"]]
+    x, y, names, values = found["marks"][0]
+    assert (names, values) == (0, ["</script>"])
+    uses = re.findall(r'<use xlink:href="[^"]*" x="([\d.]+)" y="([\d.]+)"', drawing.svg)
+    assert (x, y) in {(round(float(a), 1), round(float(b), 1)) for a, b in uses}
+    assert placed(figure, [mark, mark]) == drawing.marks

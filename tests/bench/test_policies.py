@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from bitknap.bench.budgets import parse_budget
 from bitknap.bench.job import Job, run_job
-from bitknap.bench.outputs import write_outputs
+from bitknap.bench.report.write import write_report
+from bitknap.bench.results import load_results
 from bitknap.bench.ties import price_ties, trace_workload, with_found_ties
 from bitknap.cli import build_app
 from bitknap.problems import BitknapError, DataError, load_instance
@@ -66,7 +67,10 @@ def test_a_run_keeps_its_policy_and_the_ties_it_finds(tmp_path: Path) -> None:
     stored = load_table(tmp_path / "table.npz")
     assert [layer.name for layer in stored.layers] == ["first", "left", "right", "last"]
     assert stored.ties == ()
-    assert write_outputs(results, "test").exists()
+    again = load_results(tmp_path)
+    assert again.asked == results.asked
+    assert again.table.ties == results.table.ties
+    assert "left in float" in write_report(tmp_path).read_text()
 
 
 def test_prices_are_differences_of_optima() -> None:

@@ -1,0 +1,57 @@
+"""Grids as LaTeX: a ``booktabs`` tabular to ``\\input``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .grids import Grid
+
+_ESCAPES = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        "Ω": r"$\Omega$",
+    }
+)
+
+
+def escape(text: str) -> str:
+    """Text whose every character LaTeX prints as it stands."""
+    return text.translate(_ESCAPES)
+
+
+def latex(grid: Grid) -> str:
+    """The grid as a tabular, its title and notes as comments; needs the package booktabs."""
+    columns = "".join(
+        "l" if index < grid.text_columns else "r" for index in range(len(grid.columns))
+    )
+    comments = [f"% {line}" for text in (grid.title, *grid.notes) for line in text.splitlines()]
+    return "\n".join(
+        [
+            *comments,
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            _row(grid.columns),
+            r"\midrule",
+            *map(_row, grid.rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def _row(cells: Sequence[str]) -> str:
+    return " & ".join(escape(cell) for cell in cells) + r" \\"

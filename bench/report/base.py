@@ -1,0 +1,99 @@
+"""What a section is made of: facts, sentences, figures with points to read off, and grids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from matplotlib.figure import Figure
+
+from bitknap.bench.grids import Grid
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point of a figure whose values can be read off.
+
+    Args:
+        x, y: where it is, in the units of the axes.
+        values: name -> value, as shown.
+    """
+
+    x: float
+    y: float
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One drawing on the page; panels stand side by side where there is room.
+
+    Args:
+        figure: with one axes that matters, the first.
+        marks: points that can be read off, in the order in which arrow keys visit them.
+    """
+
+    figure: Figure
+    marks: Sequence[Mark] = ()
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure: as files, and as panels on the page.
+
+    Args:
+        name: of the files ``figures/NAME.{png,svg,pdf}``.
+        caption: the sentences below it.
+        figure: for the files.
+        panels: for the page; by default the figure itself.
+        data: the numbers that are drawn, written as ``figures/NAME.csv``.
+        command: what draws it again, where that is not ``bitknap report DIR --section NAME``.
+        wide: keep the panels at a readable width and let readers scroll them sideways.
+    """
+
+    name: str
+    caption: str
+    figure: Figure
+    panels: Sequence[Panel] = ()
+    data: Grid | None = None
+    command: str = ""
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a section shows, in this order.
+
+    Args:
+        facts: (name, value) pairs.
+        texts: sentences.
+        plots: figures.
+        grids: file stem -> table.
+        commands: command lines.
+    """
+
+    facts: Sequence[tuple[str, str]] = ()
+    texts: Sequence[str] = ()
+    plots: Sequence[Plot] = ()
+    grids: Mapping[str, Grid] = field(default_factory=dict)
+    commands: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Section(Generic[Found]):
+    """A part of the page; every file of ``sections`` and ``comparisons`` defines one.
+
+    Args:
+        heading: of the part.
+        order: parts stand in ascending order.
+        needs: what the folder must hold, to be said where it does not.
+        build: gives the content for a folder (or two), or None where there is nothing to show.
+    """
+
+    heading: str
+    order: int
+    needs: str
+    build: Callable[[Found], Content | None]

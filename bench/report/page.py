@@ -1,0 +1,80 @@
+"""The page: one self-contained HTML file that works from file://."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import jinja2
+
+from bitknap.bench.grids import Grid
+
+from .inline import Drawing
+
+LONG = 16
+"""Grids of more rows are folded."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the page.
+
+    Args:
+        name: of its files.
+        drawings: its panels.
+        caption: the sentences below it.
+        command: what draws it again.
+        wide: whether readers scroll it sideways rather than let it shrink.
+    """
+
+    name: str
+    drawings: Sequence[Drawing]
+    caption: str
+    command: str
+    wide: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section of the page, as `base.Content` with its figures drawn."""
+
+    name: str
+    heading: str
+    facts: Sequence[tuple[str, str]]
+    texts: Sequence[str]
+    figures: Sequence[Figure]
+    grids: Sequence[tuple[str, Grid]]
+    commands: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that a page shows.
+
+    Args:
+        title: its heading.
+        lead: one sentence below it.
+        parts: in order.
+        absent: (heading, what it needs) of the sections that the folder has no data for.
+    """
+
+    title: str
+    lead: str
+    parts: Sequence[Part]
+    absent: Sequence[tuple[str, str]]
+
+
+def render(page: Page) -> str:
+    """The page as HTML text."""
+    here = files("bitknap.bench.report")
+    source, style, script = (
+        here.joinpath(f"page.{kind}").read_text(encoding="utf-8")
+        for kind in ("html.j2", "css", "js")
+    )
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(source).render(
+        **vars(page), style=style, script=script, long=LONG
+    )

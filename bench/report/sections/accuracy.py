@@ -1,0 +1,120 @@
+"""Measured accuracy against size, for every metric and solver, beside the controls."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from scipy.stats import binomtest
+
+from bitknap.bench.figures.accuracy_against_size import (
+    Curve,
+    Point,
+    accuracy_panels,
+    draw_accuracy,
+)
+from bitknap.bench.grids import Grid, accuracy_grid, measure_grids
+from bitknap.bench.measurement import Measured
+from bitknap.bench.report.base import Content, Mark, Panel, Plot, Section
+from bitknap.bench.report.source import Source
+from bitknap.bench.results import Results
+from bitknap.bench.workloads.base import Accuracy
+
+LEVEL = 0.95
+
+CAPTION = (
+    "Measured test accuracy of each metric's plans, beside uniform bit-widths, random plans and "
+    "the float network (dashed). Filled: the exact optimum; hollow: the greedy. Bars are 95 % "
+    "Wilson intervals over the test samples; those of random plans run from the lowest to the "
+    "highest draw, around their mean."
+)
+
+
+def build(source: Source) -> Content | None:
+    """The figure, its numbers, and the tables by budget."""
+    results = source.results
+    if results is None:
+        return None
+    whole = next(m.accuracy.value for m in results.measured if m.plan == "float")
+    curves = accuracy_curves(results)
+    marks = [_mark(results, curve, point) for curve in curves for point in curve.points]
+    left, right = accuracy_panels(curves, whole)
+    lowest = right.axes[0].get_ylim()[0]
+    plot = Plot(
+        "accuracy",
+        CAPTION,
+        draw_accuracy(curves, whole, results.asked.title),
+        panels=(Panel(left, marks), Panel(right, [m for m in marks if m.y >= lowest])),
+        data=_numbers(curves),
+    )
+    grids = {n.replace(" ", "_"): grid for n, grid in measure_grids(results).items()}
+    return Content(plots=[plot], grids={"accuracy": accuracy_grid(results)} | grids)
+
+
+def accuracy_curves(results: Results) -> list[Curve]:
+    """One curve a metric and solver, the uniform bit-widths, and the random plans' mean."""
+    asked = results.asked
+    curves = []
+    for style, metric in enumerate(asked.metrics):
+        for solver in ("optimum", "greedy"):
+            rows = [m for m in results.measured if (m.plan, m.solver) == (metric, solver)]
+            if rows:
+                name = f"{metric} ({solver})"
+                curves.append(Curve(name, list(map(_point, rows)), style, solver == "greedy"))
+    uniform = [_point(m) for m in results.measured if m.plan == "uniform"]
+    random = []
+    for budget in asked.budgets:
+        draws = [m for m in results.measured if (m.plan, m.budget) == ("random", budget.text)]
+        random.append(_mean(draws))
+    style = len(asked.metrics)
+    return [*curves, Curve("uniform", uniform, style), Curve("random", random, style + 1)]
+
+
+def interval(accuracy: Accuracy) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of right answers.
+
+    References:
+        E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209-212, doi:10.1080/01621459.1927.10502953.
+    """
+    test = binomtest(accuracy.correct, accuracy.total)
+    found = test.proportion_ci(confidence_level=LEVEL, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def _point(m: Measured) -> Point:
+    return Point(m.average_bits, m.accuracy.value, *interval(m.accuracy))
+
+
+def _mean(draws: Sequence[Measured]) -> Point:
+    values = [m.accuracy.value for m in draws]
+    bits = statistics.fmean(m.average_bits for m in draws)
+    return Point(bits, statistics.fmean(values), min(values), max(values))
+
+
+def _mark(results: Results, curve: Curve, point: Point) -> Mark:
+    kilobytes = point.average_bits * results.table.weights / 8000
+    return Mark(
+        point.average_bits,
+        100 * point.accuracy,
+        {
+            "plan": curve.name,
+            "size": f"{point.average_bits:.3f} bits a weight, {kilobytes:,.1f} kB of codes",
+            "accuracy": f"{100 * point.accuracy:.2f} % "
+            f"({100 * point.low:.2f} to {100 * point.high:.2f})",
+        },
+    )
+
+
+def _numbers(curves: Sequence[Curve]) -> Grid:
+    return Grid(
+        "Accuracy against size",
+        ("plan", "average bits", "accuracy", "low", "high"),
+        [
+            [curve.name, *(f"{v:.6g}" for v in (p.average_bits, p.accuracy, p.low, p.high))]
+            for curve in curves
+            for p in curve.points
+        ],
+    )
+
+
+SECTION = Section("Accuracy against size", 10, "measured accuracies (`bitknap run`)", build)

@@ -1,0 +1,170 @@
+"""Predicted loss of the optimum at every size: the frontier, to be read off point by point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bitknap.bench.figures.predicted_loss import (
+    Prediction,
+    draw_predicted_loss,
+    draw_prediction,
+)
+from bitknap.bench.grids import Grid, optimum_grid
+from bitknap.bench.measurement import Measured
+from bitknap.bench.report.base import Content, Mark, Panel, Plot, Section
+from bitknap.bench.report.source import Source
+from bitknap.bench.results import Results
+from bitknap.problems import IntArray
+from bitknap.solvers.frontier import Frontier, frontier
+
+from .accuracy import interval
+
+SHOWN = 300
+"""Points of a frontier that can be read off; the line shows all."""
+
+CAPTION = (
+    "Predicted loss increase of the optimum at every size, the greedy's plans at the budgets and "
+    "the uniform bit-widths (numbers). Each metric has its own unit: compare shapes, not heights."
+)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The frontier of one metric, with what was measured of the run."""
+
+    results: Results
+    metric: str
+    frontier: Frontier
+
+    def average(self, usage: float) -> float:
+        """Bits a weight of a size in bits, scales apart."""
+        return (usage - self.results.table.overhead_bits) / self.results.table.weights
+
+    def points(self) -> Iterator[tuple[str, IntArray]]:
+        """What can be read off: kind and choice, by size within each kind."""
+        results, instance = self.results, self.frontier.instance
+        at = set(np.linspace(0, len(self.frontier) - 1, SHOWN).round().astype(int).tolist())
+        best = {}
+        for budget in results.asked.budgets:
+            labels = results.best(self.metric, budget.text).labels
+            if labels is not None:
+                best[budget.text] = instance.from_labels(labels)
+        known = {tuple(choice.tolist()) for choice in best.values()}
+        for i in sorted(at):
+            choice = self.frontier.choice(i)
+            if tuple(choice.tolist()) not in known:
+                yield "optimum", choice
+        for text, choice in best.items():
+            yield f"optimum at {text}", choice
+        for budget in results.asked.budgets:
+            greedy = results.solutions.get((self.metric, budget.text, "greedy"))
+            if greedy is not None and greedy.labels is not None:
+                yield f"greedy at {budget.text}", instance.from_labels(greedy.labels)
+        for bits in results.table.bit_widths:
+            labels = {name: str(b) for name, b in results.table.uniform(bits).items()}
+            yield f"uniform {bits}", instance.from_labels(labels)
+
+    def prediction(self) -> Prediction:
+        """What the figure draws."""
+        found: dict[str, list[tuple[float, float]]] = {"optimum at": [], "greedy at": []}
+        uniform = {}
+        for kind, choice in self.points():
+            what, _, which = kind.rpartition(" ")
+            place = (self.size(choice), self.frontier.instance.objective(choice))
+            if what in found:
+                found[what].append(place)
+            elif what:
+                uniform[int(which)] = place[1]
+        return Prediction(
+            [self.average(usage) for usage in self.frontier.usage.tolist()],
+            self.frontier.objective.tolist(),
+            found["greedy at"],
+            found["optimum at"],
+            uniform,
+        )
+
+    def size(self, choice: IntArray) -> float:
+        """Bits a weight of a choice."""
+        return self.average(int(self.frontier.instance.usage(choice)[0]))
+
+    def marks(self, measured: Mapping[tuple[int, ...], Measured]) -> list[Mark]:
+        """The points with all that is known of them; ``measured`` by the bits of the layers."""
+        instance, weights = self.frontier.instance, self.results.table.weights
+        found = []
+        for kind, choice in self.points():
+            bits = tuple(int(label) for label in instance.by_label(choice).values())
+            size, loss = self.size(choice), instance.objective(choice)
+            values = {
+                "plan": kind,
+                "size": f"{size:.4f} bits a weight, {size * weights / 8000:,.2f} kB of codes",
+                "predicted loss": f"{loss:.6g}",
+            }
+            row = measured.get(bits)
+            if row is not None:
+                low, high = interval(row.accuracy)
+                values["measured accuracy"] = (
+                    f"{row.accuracy} ({100 * low:.2f} to {100 * high:.2f})"
+                )
+                values |= {f"measured {k}": f"{v:.5g}" for k, v in row.accuracy.measures.items()}
+            values["bits by layer"] = " ".join(map(str, bits))
+            found.append(Mark(size, loss, values))
+        return found
+
+
+def build(source: Source) -> Content | None:
+    """One panel a metric."""
+    results = source.results
+    if results is None:
+        return None
+    table = results.table
+    largest = table.capacity(float(max(table.bit_widths)))
+    curves = [
+        Curve(results, metric, frontier(table.to_instance(metric, largest)))
+        for metric in results.asked.metrics
+    ]
+    measured = {tuple(m.allocation.values()): m for m in results.measured if m.allocation}
+    predictions = {curve.metric: curve.prediction() for curve in curves}
+    marks = {curve.metric: curve.marks(measured) for curve in curves}
+    kilobytes = table.weights / 8000
+    plot = Plot(
+        "frontier",
+        CAPTION,
+        draw_predicted_loss(predictions, kilobytes),
+        panels=[
+            Panel(draw_prediction(metric, data, kilobytes), marks[metric])
+            for metric, data in predictions.items()
+        ],
+        data=_numbers(marks),
+    )
+    return Content(
+        texts=[_size(curve) for curve in curves],
+        plots=[plot],
+        grids={"optima": optimum_grid(results)},
+    )
+
+
+def _size(curve: Curve) -> str:
+    found = curve.frontier
+    how = "exact" if found.exact else f"within {found.tolerance:.3g}, too many states for all"
+    return (
+        f"{curve.metric}: {len(found):,} undominated plans ({how}), "
+        f"{int(found.supported.sum()):,} on the convex hull."
+    )
+
+
+def _numbers(marks: Mapping[str, list[Mark]]) -> Grid:
+    names = list(
+        dict.fromkeys(name for group in marks.values() for m in group for name in m.values)
+    )
+    rows = [
+        [metric, repr(mark.x), repr(mark.y), *(mark.values.get(name, "") for name in names)]
+        for metric, group in marks.items()
+        for mark in group
+    ]
+    return Grid("The frontier's points", ("metric", "average bits", "loss", *names), rows)
+
+
+SECTION = Section("Predicted loss: the frontier", 20, "a sensitivity table (`bitknap run`)", build)

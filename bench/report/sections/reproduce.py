@@ -1,0 +1,19 @@
+"""The commands that make the folder and this page."""
+
+from __future__ import annotations
+
+import shlex
+
+from bitknap.bench.report.base import Content, Section
+from bitknap.bench.report.source import Source
+
+
+def build(source: Source) -> Content | None:
+    """The run, then the report."""
+    if source.results is None or not source.results.asked.command:
+        return None
+    report = shlex.join(["bitknap", "report", str(source.path)])
+    return Content(commands=[f"{source.results.asked.command}\n{report}"])
+
+
+SECTION = Section("Reproduce", 95, "a command line kept beside the results", build)

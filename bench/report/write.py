@@ -1,0 +1,115 @@
+"""From folders to the page and its files; one code path for all that a report shows."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bitknap.bench.figures.style import save
+from bitknap.bench.latex import latex
+from bitknap.problems import Catalogue, DataError, write_atomically
+
+from . import COMPARISONS, SECTIONS
+from .base import Content, Panel, Plot, Section
+from .inline import inline
+from .page import Figure, Page, Part, render
+from .source import Source, open_source
+
+PAGE = "report.html"
+
+
+def write_report(
+    folder: Path, other: Path | None = None, out: Path | None = None, only: Sequence[str] = ()
+) -> Path:
+    """Write the page of a folder, or of two compared, with all figures and tables as files.
+
+    Args:
+        folder: of `bitknap run` or of a benchmark.
+        other: of the same, to compare with; then nothing else is shown.
+        out: the page (``*.html``) or a folder for it, where ``figures`` and ``tables`` are
+            written too; by default the folder itself.
+        only: names of the sections to show; by default all.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        DataError: a folder has nothing to show, or nothing that was asked for.
+        UnsupportedError: there is no such section.
+    """
+    catalogue = SECTIONS if other is None else COMPARISONS
+    for name in only:
+        catalogue.require(name)
+    first = open_source(folder)
+    page = _page_path(folder, other, out)
+    if other is None:
+        command = ["bitknap", "report", str(folder)]
+        title, lead = first.title, first.lead
+        sources: tuple[Source, ...] = (first,)
+    else:
+        second = open_source(other)
+        command = ["bitknap", "report", str(folder), str(other)]
+        title = f"{second.path.name} against {first.path.name}"
+        lead = f"A is {first.path} ({first.title}); B is {second.path} ({second.title})."
+        sources = first, second
+    parts, absent = [], []
+    for name, section in _sections(catalogue, only):
+        content = section.build(*sources)
+        if content is None:
+            absent.append((section.heading, section.needs))
+        else:
+            _save_files(content, page.parent)
+            parts.append(_part(name, section.heading, content, shlex.join(command)))
+    if not parts:
+        raise DataError(
+            f"{' and '.join(str(s.path) for s in sources)}: nothing to show; "
+            + "; ".join(f"{heading} needs {needs}" for heading, needs in absent)
+        )
+    write_atomically(page, render(Page(title, lead, parts, absent)))
+    return page
+
+
+def _page_path(folder: Path, other: Path | None, out: Path | None) -> Path:
+    if out is None:
+        out = folder if other is None else folder / f"against-{other.resolve().name}"
+    return out if out.suffix == ".html" else out / PAGE
+
+
+def _sections(catalogue: Catalogue, only: Sequence[str]) -> Iterator[tuple[str, Section[Any]]]:
+    """Name and section, in the order of the page."""
+    names = only or catalogue.names()
+    found = {name: catalogue.load(name) for name in names}
+    yield from sorted(found.items(), key=lambda pair: (pair[1].order, pair[0]))
+
+
+def _part(name: str, heading: str, content: Content, report: str) -> Part:
+    def figure(plot: Plot) -> Figure:
+        panels = plot.panels or (Panel(plot.figure),)
+        drawings = [
+            inline(panel, f"{plot.name}-{number}", plot.caption)
+            for number, panel in enumerate(panels)
+        ]
+        command = plot.command or f"{report} --section {name}"
+        return Figure(plot.name, drawings, plot.caption, command, plot.wide)
+
+    return Part(
+        name=name,
+        heading=heading,
+        facts=content.facts,
+        texts=content.texts,
+        figures=[figure(plot) for plot in content.plots],
+        grids=list(content.grids.items()),
+        commands=content.commands,
+    )
+
+
+def _save_files(content: Content, folder: Path) -> None:
+    for plot in content.plots:
+        save(plot.figure, folder / "figures" / plot.name)
+        if plot.data is not None:
+            write_atomically(folder / "figures" / f"{plot.name}.csv", plot.data.to_csv())
+    for name, grid in content.grids.items():
+        write_atomically(folder / "tables" / f"{name}.csv", grid.to_csv())
+        write_atomically(folder / "tables" / f"{name}.tex", latex(grid))

@@ -1,0 +1,34 @@
+"""Write the page of a folder, or of two compared, with its figures and tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(help="Folder of `bitknap run` or `bitknap bench`.")],
+    other: Annotated[
+        Path | None, typer.Argument(help="Another such folder, to compare with the first.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Page (*.html) or folder; default FOLDER/report.html.")
+    ] = None,
+    section: Annotated[
+        list[str] | None, typer.Option(help="Show this section only; repeatable.")
+    ] = None,
+) -> None:
+    """Write the page of a folder, or of two compared, with its figures and tables.
+
+    The page is one file that works offline; beside it, figures/ holds every figure as PNG, SVG and
+    PDF, and tables/ every table as CSV and LaTeX.
+    """
+    from rich.console import Console
+
+    from bitknap.bench.report.write import write_report
+
+    with Console(stderr=True).status("drawing the report"):
+        page = write_report(folder, other, out, section or ())
+    typer.echo(f"report: {page}")
