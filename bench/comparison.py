@@ -77,7 +77,7 @@ class Comparison:
         draws = [self.workload.calibration(most, seed) for seed in self.seeds]
         more = self.workload.calibration(self.held_out, 1 + max(self.seeds))
         batches = list(outside(more, draws))
-        blank = compute(self.workload, batches, self.bits, (), 0)
+        blank = compute(self.workload, batches, self.bits, (), 0, self.say)
         path = self.folder / f"held-out-{self.held_out}.npz"
         return fill(blank, path, self.workload, batches, YARDSTICKS, self.say)
 
@@ -98,7 +98,7 @@ class Comparison:
 
     def _filled(self, samples: int, seed: int, names: Sequence[str]) -> SensitivityTable:
         batches = self.workload.calibration(samples, seed)
-        table = compute(self.workload, batches, self.bits, (), seed)
+        table = compute(self.workload, batches, self.bits, (), seed, self.say)
         path = self.folder / f"draw{seed}-{samples}.npz"
         together = [n for n in names if isinstance(METRICS.load(n), MeasuredMetric)]
         groups = [(n,) for n in names if n not in together] + [tuple(together)] * bool(together)

@@ -92,7 +92,7 @@ def run_job(job: Job, say: Say) -> Results:
     for name in job.solvers:
         load_solver(name)
     batches = job.workload.calibration(job.samples, job.seed)
-    blank = compute(job.workload, batches, job.bits, (), job.seed)
+    blank = compute(job.workload, batches, job.bits, (), job.seed, say)
     ties = _found_ties(job, blank)
     check_budgets(job, job.policy.apply(replace(blank, ties=ties)))
     path = job.out / "table.npz"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,9 @@ from .workloads.base import Workload
 QUANTIZER: Quantizer = RememberingQuantizer()
 """How weights are quantized, in the predictions and in the measured accuracies."""
 
+SILENCE = 0.5
+"""Seconds between reports of progress."""
+
 
 def compute(
     workload: Workload,
@@ -33,10 +37,17 @@ def compute(
     seed: int,
     say: Callable[[str], None] = lambda text: None,
 ) -> SensitivityTable:
-    """The table of a workload; without metrics it holds layers, sizes and provenance only."""
+    """The table of a workload; without metrics it holds layers, sizes and provenance only.
+
+    `say` is told of the progress twice a second at most.
+    """
+    said = time.monotonic()
 
     def progress(what: str, done: int, total: int) -> None:
-        say(f"{what}: {done} of {total}")
+        nonlocal said
+        if time.monotonic() - said >= SILENCE:
+            say(f"{what}: {done} of {total}")
+            said = time.monotonic()
 
     return sensitivity_table(
         workload.model,

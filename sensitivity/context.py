@@ -129,10 +129,11 @@ class Context:
         if layer not in self._deltas:
             info, weight = self.layers[layer].info, self.layers[layer].weight.detach()
             exact = weight.to(torch.promote_types(weight.dtype, torch.float32))
+            changes, done = [], len(self._deltas) * len(self.bits)
             try:
-                changes = [
-                    self.quantizer(exact, bits, dim=info.channel_dim) - exact for bits in self.bits
-                ]
+                for number, bits in enumerate(self.bits):
+                    self.progress("perturbations", done + number, self.items)
+                    changes.append(self.quantizer(exact, bits, dim=info.channel_dim) - exact)
             except DataError as error:
                 raise DataError(f"layer {info.name}: {error}") from None
             self._deltas[layer] = torch.stack(changes)

@@ -54,7 +54,7 @@ def command(
     with progress(f"loading {workload}") as say:
         loaded = load_workload(workload, data)
         batches = loaded.calibration(samples, seed)
-        blank = compute(loaded, batches, widths, (), seed)
+        blank = compute(loaded, batches, widths, (), seed, say)
         table = fill(blank, out, loaded, batches, tuple(dict.fromkeys(names)), say)
     _print(table, out)
 

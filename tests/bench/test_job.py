@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from bitknap.bench import measurement
+from bitknap.bench import measurement, tables
 from bitknap.bench.budgets import parse_budget
 from bitknap.bench.grids import (
     accuracy_grid,
@@ -227,6 +227,25 @@ def test_an_interruption_keeps_what_was_finished(
     said: list[str] = []
     run_job(tiny_job(tmp_path), said.append)
     assert not [text for text in said if text.startswith("computing")]
+
+
+def test_bug_a_run_was_silent_while_perturbations_were_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "SILENCE", 0.0)
+    said: list[str] = []
+    run_job(tiny_job(tmp_path), said.append)
+    before = said[: said.index("computing fisher")]
+    assert [f"perturbations: {number} of 12" for number in range(12)] == before[:12]
+
+
+def test_progress_is_told_now_and_then_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "SILENCE", 1e9)
+    said: list[str] = []
+    run_job(tiny_job(tmp_path), said.append)
+    assert not [text for text in said if " of " in text]
 
 
 def test_a_damaged_accuracy_file_is_named(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from .networks import NETWORKS, logits, reference_scores
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 BITS = (2, 4)
+KINDS_WITH_WEIGHTS = ("conv", "conv_transpose", "embedding", "linear", "matmul")
 everywhere = pytest.mark.parametrize("network", NETWORKS)
 
 
@@ -249,6 +250,41 @@ def test_cross_terms_of_fisher(network):
     cross = table.cross("fisher")
     assert cross == pytest.approx(scores.T @ scores / len(scores), rel=1e-9, abs=1e-14)
     assert np.diag(cross) / 2 == pytest.approx(result)
+
+
+@everywhere
+def test_cross_terms_of_fisher_are_the_dense_matrix_between_layers(network):
+    """A whole plan's form 1/2 dw' F dw, with F the outer products of all layers' gradients."""
+    table, _ = omega(network, "fisher")
+    model, batches = network()
+    weights = [model.get_parameter(layer.parameter) for layer in table.layers]
+    fisher = 0.0
+    for x, y in batches:
+        for n in range(len(x)):
+            loss = F.cross_entropy(logits(model(x[n : n + 1])), y[n : n + 1])
+            grads = torch.cat([g.flatten() for g in torch.autograd.grad(loss, weights)])
+            fisher = fisher + torch.outer(grads, grads) / sum(len(x) for x, _ in batches)
+    plan = np.arange(len(weights)) % len(BITS) + np.arange(len(weights)) * len(BITS)
+    moved = torch.cat([moves(model, table.layers)[item].flatten() for item in plan])
+    chosen = np.zeros(len(table.labels))
+    chosen[plan] = 1
+    whole = float(moved @ fisher @ moved) / 2
+    assert chosen @ table.cross("fisher") @ chosen / 2 == pytest.approx(whole, rel=1e-9)
+    assert abs(whole - table.omega["fisher"][plan].sum()) > 1e-3 * whole
+
+
+def test_the_networks_hold_every_kind_of_layer():
+    found = {}
+    for network in NETWORKS:
+        model, batches = network()
+        for layer in sensitivity_table(model, batches, metrics=(), bits=BITS).layers:
+            found.setdefault(layer.kind, []).append(layer)
+    assert sorted(found) == sorted(KINDS_WITH_WEIGHTS)
+    assert any(layer.shape[1] == 1 and layer.shape[0] == 6 for layer in found["conv"])
+    assert any("in_proj" in layer.name for layer in found["linear"])
+    tied = [layer for layers in found.values() for layer in layers if layer.uses > 1]
+    assert {layer.kind for layer in tied} == {"conv", "linear", "embedding"}
+    assert any(layer.shared for layer in tied)
 
 
 def test_labels_are_needed_by_metrics_of_the_loss_only():
