@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-CALLABLES = ("calibration", "forward", "loss", "evaluate")
+CALLABLES = ("calibration", "forward", "loss", "evaluate", "training")
 """The fields of a workload in which a user's own code runs."""
 
 PASSED_OVER = ("bitknap", "torch", "numpy", "importlib")
@@ -87,7 +87,9 @@ def load_workload(name: str, data: Path | None = None) -> Workload:
             "`python -c 'import bitknap.bench; help(bitknap.bench.Workload)'`"
         )
     guarded: dict[str, Any] = {
-        field: _guard(f"{name}: {field}", getattr(built, field)) for field in CALLABLES
+        field: _guard(f"{name}: {field}", getattr(built, field))
+        for field in CALLABLES
+        if getattr(built, field) is not None
     }
     return replace(built, **guarded)
 

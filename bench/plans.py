@@ -15,10 +15,23 @@ from bitknap.sensitivity import SensitivityTable
 def load_plan(path: Path, table: SensitivityTable) -> IntArray:
     """(L,) items of the table that a plan file chooses, as positions in the table's items.
 
+    Raises:
+        DataError: the file is missing or no plan of this table; the sentence names the layer.
+    """
+    plan = read_plan(path)
+    try:
+        return positions(plan, table)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def read_plan(path: Path) -> Mapping[str, object]:
+    """Layer -> choice as a file has it.
+
     The file is JSON: a ``bitknap.solution/1`` document, or an object of layer -> bits.
 
     Raises:
-        DataError: the file is missing or no plan of this table; the sentence names the layer.
+        DataError: the file is missing or holds no plan.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -32,10 +45,7 @@ def load_plan(path: Path, table: SensitivityTable) -> IntArray:
     plan = plan if plan is not None else document
     if not isinstance(plan, Mapping) or "format" in plan:
         raise DataError(f"{path}: holds no plan; expected a solution file or layer: bits")
-    try:
-        return positions(plan, table)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+    return plan
 
 
 def positions(plan: Mapping[str, object], table: SensitivityTable) -> IntArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Recipe", "augment", "learning_rate"]
+from .data import ImageSet, normalise
+
+__all__ = ["Epoch", "Recipe", "augment", "learning_rate"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +89,30 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
     columns = left + columns
     index = torch.arange(count)
     return padded[index[:, None, None], rows[:, :, None], columns[:, None, :]].unsqueeze(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Epoch:
+    """The batches of one pass over a training set, shuffled and augmented.
+
+    Args:
+        images: the training set.
+        recipe: gives the batch size and the augmentation.
+        seed: of order and augmentation; equal seeds give equal batches.
+    """
+
+    images: ImageSet
+    recipe: Recipe
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.images) // self.recipe.batch
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches ``(x, y)``: x ``(batch, 1, 28, 28)`` float32, normalised; y int64."""
+        generator = torch.Generator().manual_seed(self.seed)
+        order = torch.randperm(len(self.images), generator=generator)
+        for part in torch.split(order, self.recipe.batch)[: len(self)]:
+            batch = self.images.take(part)
+            x = normalise(augment(batch.images, self.recipe, generator))
+            yield x.to(memory_format=torch.channels_last), batch.labels

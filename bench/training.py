@@ -28,9 +28,9 @@ from bitknap.problems.catalogue import Catalogue
 from bitknap.problems.errors import BitknapError, DataError, UnsupportedError
 from bitknap.problems.files import write_atomically
 
-from .data import FashionMNIST, ImageSet, hold_out, load_fashion_mnist, normalise
+from .data import FashionMNIST, ImageSet, hold_out, load_fashion_mnist
 from .environment import machine, versions
-from .recipe import Recipe, augment, learning_rate
+from .recipe import Epoch, Recipe, learning_rate
 from .workloads.base import classification_accuracy
 
 __all__ = ["FORMAT", "TrainingState", "main", "train"]
@@ -85,8 +85,8 @@ def train(
         _console.print(f"going on after epoch {len(state.losses)}, saved in {partial}")
     for epoch in range(len(state.losses), recipe.epochs):
         wall, cpu = time.perf_counter(), time.process_time()
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-        loss = _train_epoch(network, optimizer, train_set, recipe, epoch, generator)
+        batches = Epoch(train_set, recipe, seed * 1_000_003 + epoch)
+        loss = _train_epoch(network, optimizer, batches, recipe, epoch)
         if not math.isfinite(loss):
             raise DataError(f"the loss of epoch {epoch + 1} is {loss}: lower the learning rate")
         state.losses.append(loss)
@@ -114,25 +114,20 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
 def _train_epoch(
     network: nn.Module,
     optimizer: torch.optim.SGD,
-    train_set: ImageSet,
+    batches: Epoch,
     recipe: Recipe,
     epoch: int,
-    generator: torch.Generator,
 ) -> float:
     """One pass over the training set; returns the mean loss."""
     network.train()
-    steps = len(train_set) // recipe.batch
-    order = torch.randperm(len(train_set), generator=generator)
+    steps = len(batches)
     total = 0.0
-    for step in range(steps):
+    for step, (images, labels) in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(recipe, epoch * steps + step, recipe.epochs * steps)
-        batch = train_set.take(order[step * recipe.batch : (step + 1) * recipe.batch])
-        images = normalise(augment(batch.images, recipe, generator))
-        images = images.to(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.autocast):
             logits = network(images)
-        loss = F.cross_entropy(logits.float(), batch.labels, label_smoothing=recipe.label_smoothing)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

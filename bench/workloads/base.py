@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import safetensors.torch
 import torch
@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bitknap.bench.data import FashionMNIST, ImageSet, normalise
+from bitknap.bench.recipe import Epoch, Recipe
 from bitknap.problems.errors import DataError
 
-__all__ = ["Accuracy", "Workload", "classification_accuracy", "fashion_classifier"]
+__all__ = ["Accuracy", "Batches", "Workload", "classification_accuracy", "fashion_classifier"]
 
 CALIBRATION_BATCH = 64
 # Fastest for both networks on one thread: larger activations fall out of the cache.
@@ -52,6 +53,14 @@ class Accuracy:
         return f"{100 * self.value:.2f} %"
 
 
+class Batches(Protocol):
+    """Batches of known number, such as a list or a `torch.utils.data.DataLoader`."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
 def _forward(model: nn.Module, batch: Any) -> Any:
     return model(batch[0])
 
@@ -71,6 +80,8 @@ class Workload:
         provenance: what the numbers rest on, such as hashes of the checkpoint and the data.
         forward: ``forward(model, batch)`` gives the output; by default ``model(batch[0])``.
         notes: sentences that belong beside the measured accuracies.
+        training: ``training(seed)`` gives the batches of one epoch, shuffled and augmented; equal
+            seeds give equal batches. Without it the network cannot be fine-tuned.
     """
 
     name: str
@@ -82,6 +93,7 @@ class Workload:
     provenance: Mapping[str, str] = field(default_factory=dict)
     forward: Callable[[nn.Module, Any], Any] = _forward
     notes: tuple[str, ...] = ()
+    training: Callable[[int], Batches] | None = None
 
 
 def classification_accuracy(
@@ -159,20 +171,21 @@ def load_checkpoint(model: nn.Module, path: Path) -> str:
 
 
 def fashion_classifier(
-    name: str, title: str, network: nn.Module, checkpoint: Path, data: FashionMNIST
+    name: str, title: str, recipe: Recipe, checkpoint: Path, data: FashionMNIST
 ) -> Workload:
     """A trained classifier of Fashion-MNIST as a workload.
 
     Args:
         name: name of the workload.
         title: one line for tables and reports.
-        network: the architecture; it receives the weights of the checkpoint.
+        recipe: the network, which receives the weights of the checkpoint, and its training.
         checkpoint: safetensors file.
         data: the data set.
 
     Raises:
         DataError: the checkpoint is missing, damaged or of another network.
     """
+    network = recipe.network()
     digest = load_checkpoint(network, checkpoint)
     network.eval()
 
@@ -192,4 +205,5 @@ def fashion_classifier(
             "checkpoint": checkpoint.name,
             "checkpoint_sha256": digest,
         },
+        training=lambda seed: Epoch(data.train, recipe, seed),
     )

@@ -25,7 +25,7 @@ def build(data: Path | None = None) -> Workload:
     return fashion_classifier(
         name="fashion-mobilenetv2",
         title="MobileNetV2 (16 to 104 channels) on Fashion-MNIST",
-        network=MobileNetV2(),
+        recipe=RECIPE,
         checkpoint=Path(__file__).with_suffix(".safetensors"),
         data=load_fashion_mnist(data),
     )

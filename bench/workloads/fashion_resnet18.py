@@ -25,7 +25,7 @@ def build(data: Path | None = None) -> Workload:
     return fashion_classifier(
         name="fashion-resnet18",
         title="ResNet-18 (16-32-64-128 channels) on Fashion-MNIST",
-        network=ResNet18(),
+        recipe=RECIPE,
         checkpoint=Path(__file__).with_suffix(".safetensors"),
         data=load_fashion_mnist(data),
     )

@@ -33,6 +33,10 @@ def tiny_workload(seed: int = 0) -> Workload:
         order = torch.randperm(400, generator=torch.Generator().manual_seed(draw))[:samples]
         return [(x[part], y[part]) for part in order.split(32)]
 
+    def training(draw: int) -> list[Any]:
+        order = torch.randperm(400, generator=torch.Generator().manual_seed(draw))
+        return [(x[part], y[part]) for part in order.split(40)]
+
     def evaluate(network: nn.Module) -> Accuracy:
         right: Tensor = network(x[400:]).argmax(dim=1) == y[400:]
         return Accuracy(int(right.sum()), 200)
@@ -45,4 +49,5 @@ def tiny_workload(seed: int = 0) -> Workload:
         loss=cross_entropy,
         evaluate=evaluate,
         provenance={"data_sha256": f"seed {seed}"},
+        training=training,
     )

@@ -1,0 +1,244 @@
+"""Fine-tuning of an allocation: quantization-aware training with learned steps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from bitknap.problems import DataError, UnsupportedError, write_atomically
+from bitknap.sensitivity import LayerInfo
+
+from .quantized_training import QuantizedTraining
+from .tables import QUANTIZER
+from .workloads.base import Workload
+
+__all__ = ["FineTuned", "FineTuning", "fine_tune", "unshared"]
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """How an allocation is fine-tuned: SGD with Nesterov momentum on the workload's loss.
+
+    The learning rate falls linearly to almost 0 over all steps. Batch normalisation trains as
+    usual: batch statistics in training, the running ones updated and used by the result. Weight
+    decay goes to what has two axes or more, so to no step, bias or normalisation.
+
+    Args:
+        epochs: passes over the training set.
+        batches: batches of an epoch that are used, from its beginning; None for all.
+        learning_rate: of the first step.
+        momentum: Nesterov momentum.
+        weight_decay: L2 penalty.
+        input_bits: bits of the layers' inputs; None leaves them in float.
+    """
+
+    epochs: int = 1
+    batches: int | None = None
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    input_bits: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batches"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise DataError(f"{name} of a fine-tuning must be 1 or more, got {value}")
+        if self.input_bits is not None and not 2 <= self.input_bits <= 16:
+            raise DataError(f"inputs take 2 to 16 bits, got {self.input_bits}")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise DataError(f"a learning rate must be above 0, got {self.learning_rate}")
+
+
+@dataclass
+class FineTuned:
+    """What a fine-tuning gave.
+
+    Args:
+        network: plain network in evaluation mode, its weights quantized.
+        losses: mean training loss of every epoch.
+        seconds: wall time of the training steps.
+    """
+
+    network: nn.Module
+    losses: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def fine_tune(
+    workload: Workload,
+    layers: Sequence[LayerInfo],
+    allocation: Mapping[str, int],
+    tuning: FineTuning,
+    *,
+    seed: int = 0,
+    partial: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> FineTuned:
+    """Train the network with its weights quantized as allocated.
+
+    The same arguments, library versions and threads give the same weights, interrupted or not.
+
+    Args:
+        workload: gives network, training batches and loss.
+        layers: the table's layers.
+        allocation: layer name -> weight bits; layers left out stay in float.
+        tuning: how to train.
+        seed: of order and augmentation, through ``workload.training``, and of dropout.
+        partial: file that keeps the state after every epoch; an existing one is gone on from.
+        say: told after every few steps how far it is.
+
+    Raises:
+        UnsupportedError: the workload has no training batches.
+        DataError: `partial` belongs to another fine-tuning, or the loss is not finite.
+    """
+    if workload.training is None:
+        raise UnsupportedError(
+            f"the workload {workload.name} has no training batches to fine-tune with; give its "
+            "Workload a `training` function"
+        )
+    model = QuantizedTraining(workload.model, layers, allocation, QUANTIZER)
+    if tuning.input_bits is not None:
+        model.quantize_inputs(workload, tuning.input_bits, samples=256, seed=seed)
+    optimizer = _optimizer(model, tuning)
+    key = _key(workload, allocation, tuning, seed)
+    losses, seconds = _resume(partial, key, model, optimizer)
+    for epoch in range(len(losses), tuning.epochs):
+        start = time.perf_counter()
+        losses.append(_epoch(model, optimizer, workload, tuning, epoch, seed, say))
+        seconds += time.perf_counter() - start
+        if not math.isfinite(losses[-1]):
+            raise DataError(f"the loss of epoch {epoch + 1} is {losses[-1]}; lower the rate")
+        if partial is not None and epoch + 1 < tuning.epochs:
+            _save(partial, key, model, optimizer, losses, seconds)
+    return FineTuned(model.finished(), losses, seconds)
+
+
+def _optimizer(model: QuantizedTraining, tuning: FineTuning) -> torch.optim.SGD:
+    steps = {id(p) for p in (*model.weight_steps.parameters(), *model.input_steps.parameters())}
+    trained = list(model.parameters())
+    decayed = [p for p in trained if p.ndim > 1 and id(p) not in steps]
+    others = [p for p in trained if p.ndim <= 1 or id(p) in steps]
+    return torch.optim.SGD(
+        [
+            {"params": decayed, "weight_decay": tuning.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=tuning.learning_rate,
+        momentum=tuning.momentum,
+        nesterov=tuning.momentum > 0,
+    )
+
+
+def _epoch(
+    model: QuantizedTraining,
+    optimizer: torch.optim.SGD,
+    workload: Workload,
+    tuning: FineTuning,
+    epoch: int,
+    seed: int,
+    say: Callable[[str], None],
+) -> float:
+    """One pass; returns the mean loss."""
+    assert workload.training is not None
+    own = seed * 1_000_003 + epoch
+    data = workload.training(own)
+    steps = len(data) if tuning.batches is None else min(tuning.batches, len(data))
+    if not steps:
+        raise DataError(f"the training data of {workload.name} do not fill one batch")
+    total, begun = 0.0, time.perf_counter()
+    model.train()
+    with torch.random.fork_rng():
+        torch.manual_seed(own)
+        for step, batch in enumerate(islice(iter(data), steps)):
+            part = 1 - (epoch * steps + step + 0.5) / (tuning.epochs * steps)
+            for group in optimizer.param_groups:
+                group["lr"] = tuning.learning_rate * part
+            loss = workload.loss(workload.forward(model, batch), batch).mean()
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += loss.item()
+            if (step + 1) % 10 == 0:
+                left = (
+                    (time.perf_counter() - begun)
+                    / (step + 1)
+                    * (tuning.epochs * steps - epoch * steps - step - 1)
+                )
+                say(f"epoch {epoch + 1}, step {step + 1} of {steps}, {left:.0f} s left")
+    return total / steps
+
+
+def _key(workload: Workload, allocation: Mapping[str, int], tuning: FineTuning, seed: int) -> str:
+    content = {
+        "workload": dict(workload.provenance) | {"name": workload.name},
+        "allocation": dict(allocation),
+        "tuning": asdict(tuning),
+        "quantizer": QUANTIZER.describe(),
+        "seed": seed,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _save(
+    path: Path,
+    key: str,
+    model: nn.Module,
+    optimizer: torch.optim.SGD,
+    losses: Sequence[float],
+    seconds: float,
+) -> None:
+    tensors = {f"model.{name}": value for name, value in unshared(model).items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors[f"momentum.{index}"] = state["momentum_buffer"]
+    note = json.dumps({"key": key, "losses": list(losses), "seconds": seconds})
+    contiguous = {name: value.contiguous() for name, value in tensors.items()}
+    write_atomically(path, safetensors.torch.save(contiguous, {"state": note}))
+
+
+def _resume(
+    path: Path | None, key: str, model: nn.Module, optimizer: torch.optim.SGD
+) -> tuple[list[float], float]:
+    """Losses and seconds of the epochs done; model and optimizer are set to their end."""
+    if path is None or not path.exists():
+        return [], 0.0
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            note: dict[str, Any] = json.loads(file.metadata()["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        raise DataError(f"{path} is no saved fine-tuning; remove it to start anew") from error
+    if note["key"] != key:
+        raise DataError(f"{path} is of another fine-tuning; remove it to start anew")
+    with torch.no_grad():
+        for name, value in unshared(model).items():
+            value.copy_(tensors[f"model.{name}"])
+    state = optimizer.state_dict()
+    for group in state["param_groups"]:
+        for index in group["params"]:
+            if (momentum := tensors.get(f"momentum.{index}")) is not None:
+                state["state"][index] = {"momentum_buffer": momentum}
+    optimizer.load_state_dict(state)
+    return list(note["losses"]), float(note["seconds"])
+
+
+def unshared(model: nn.Module) -> dict[str, Tensor]:
+    """The state dict without second names of the same tensor."""
+    seen: dict[int, str] = {}
+    return {
+        name: value
+        for name, value in model.state_dict(keep_vars=True).items()
+        if seen.setdefault(id(value), name) == name
+    }

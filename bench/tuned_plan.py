@@ -1,0 +1,106 @@
+"""A plan fine-tuned into a folder: the network, and a record with the accuracies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+
+from bitknap.problems import DataError, write_atomically
+from bitknap.sensitivity import quantized_copy
+from bitknap.sensitivity.quantizers import check_bits
+
+from .environment import machine, versions
+from .finetuning import FineTuning, fine_tune, unshared
+from .grids import Grid
+from .lsq import InputQuantizer
+from .plans import positions
+from .tables import QUANTIZER, compute
+from .workloads.base import Workload
+
+FORMAT = "bitknap.finetuning/1"
+
+
+def tune_plan(
+    workload: Workload,
+    plan: Mapping[str, object],
+    tuning: FineTuning,
+    seed: int,
+    out: Path,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Fine-tune a plan and write ``network.safetensors`` and ``finetuning.json``.
+
+    Returns:
+        The record.
+
+    Raises:
+        DataError: the plan does not fit the network.
+    """
+    try:
+        allocation = {layer: int(str(bits)) for layer, bits in plan.items()}
+    except ValueError:
+        raise DataError("a plan to fine-tune must give every layer whole bits") from None
+    for bits in (widths := sorted(set(allocation.values()))):
+        check_bits(bits)
+    table = compute(workload, workload.calibration(64, seed), widths, (), seed)
+    positions(plan, table)
+    say("evaluating the float network")
+    accuracy = {"float": workload.evaluate(workload.model)}
+    say("evaluating the plan")
+    plain = quantized_copy(workload.model, table.layers, allocation, QUANTIZER)
+    accuracy["before"] = workload.evaluate(plain)
+    partial = out / "partial.safetensors"
+    tuned = fine_tune(
+        workload, table.layers, allocation, tuning, seed=seed, partial=partial, say=say
+    )
+    say("evaluating the fine-tuned network")
+    accuracy["after"] = workload.evaluate(tuned.network)
+    content = safetensors.torch.save(
+        {name: value.contiguous() for name, value in unshared(tuned.network).items()}
+    )
+    record = {
+        "format": FORMAT,
+        "workload": workload.name,
+        "allocation": allocation,
+        "tuning": asdict(tuning),
+        "quantizer": QUANTIZER.describe(),
+        "seed": seed,
+        "losses": tuned.losses,
+        "accuracy": {name: asdict(found) for name, found in accuracy.items()},
+        "input_steps": {
+            name: {"step": hook.quantizer.step.item(), "codes": hook.quantizer.codes}
+            for name, module in tuned.network.named_modules()
+            for hook in module._forward_pre_hooks.values()
+            if isinstance(hook, InputQuantizer)
+        },
+        "provenance": dict(workload.provenance),
+        "network_sha256": hashlib.sha256(content).hexdigest(),
+        "seconds": round(tuned.seconds, 1),
+        "machine": machine(),
+        "versions": versions(),
+    }
+    write_atomically(out / "network.safetensors", content)
+    write_atomically(out / "finetuning.json", json.dumps(record, indent=1) + "\n")
+    partial.unlink(missing_ok=True)
+    return record
+
+
+def tuning_grid(record: Mapping[str, Any]) -> Grid:
+    """Accuracy of the float network, and of the plan before and after."""
+    rows = [
+        [name, f"{100 * found['correct'] / found['total']:.2f}", f"{found['total']:,}"]
+        for name, found in record["accuracy"].items()
+    ]
+    losses = ", ".join(f"{loss:.4f}" for loss in record["losses"])
+    return Grid(
+        f"Fine-tuning {record['workload']}",
+        ("network", "accuracy, %", "samples"),
+        rows,
+        notes=(f"Mean training loss by epoch: {losses}; {record['seconds']:g} s of training.",),
+    )

@@ -1,0 +1,56 @@
+"""Fine-tune the network of a workload with its weights quantized as a plan says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    workload: Annotated[
+        str, typer.Argument(help="A name of `bitknap list`, or your own MODULE:FUNCTION.")
+    ],
+    plan: Annotated[
+        Path, typer.Option(help="A solution of `bitknap solve --json`, or JSON of layer: bits.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for network.safetensors and finetuning.json.")],
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training set.")] = 1,
+    batches: Annotated[
+        int | None, typer.Option(min=1, help="Batches of an epoch that are used; default all.")
+    ] = None,
+    learning_rate: Annotated[float, typer.Option(help="Of the first step; falls to 0.")] = 0.01,
+    input_bits: Annotated[
+        int | None, typer.Option(help="Bits of the layers' inputs; default float.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of order and augmentation.")] = 0,
+    data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
+) -> None:
+    """Fine-tune the network of a workload with its weights quantized as a plan says.
+
+    Quantization-aware training with learned steps (LSQ). Prints the accuracy of the float
+    network, and of the plan before and after. Interrupted, it goes on after the last whole epoch.
+    """
+    from rich.console import Console
+
+    from bitknap.bench.finetuning import FineTuning
+    from bitknap.bench.loading import load_workload, require_workload
+    from bitknap.bench.plans import read_plan
+    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.tuned_plan import tune_plan, tuning_grid
+
+    require_workload(workload)
+    tuning = FineTuning(epochs, batches, learning_rate, input_bits=input_bits)
+    chosen = read_plan(plan)
+    console = Console(stderr=True)
+    with console.status(f"loading {workload}") as status:
+
+        def say(text: str) -> None:
+            status.update(text)
+            if not console.is_terminal:
+                console.print(text, highlight=False, markup=False)
+
+        record = tune_plan(load_workload(workload, data), chosen, tuning, seed, out, say)
+    print_grid(tuning_grid(record))
+    typer.echo(f"network: {out / 'network.safetensors'}")
