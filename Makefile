@@ -10,7 +10,7 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo demo-imagenet demo-text demo-llm test test-slow lint types check format bench smoke readme \
+.PHONY: demo demo-imagenet demo-text demo-llm test test-slow lint types check format bench bench-compare bench-smoke smoke readme \
   docs docs-examples setup data clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
@@ -60,6 +60,12 @@ format: setup
 
 bench: setup ## pytest-benchmark files, saved for `pytest-benchmark compare`
 	$(BIN)/python -m pytest bench -o python_files='bench_*.py' --benchmark-only --benchmark-autosave
+
+bench-compare: setup ## the last two `make bench` against each other; fails when one is 1.5 times slower
+	$(BIN)/python -m bitknap.bench.regression
+
+bench-smoke: setup ## every solver on a few small instances, each in its own process; goes on if stopped
+	$(BIN)/bitknap bench smoke --workers 2
 
 smoke: setup data ## a small main job from end to end
 	$(BIN)/bitknap run --samples 64 --metric fisher --metric weight_mse --budget 3 --out runs/smoke

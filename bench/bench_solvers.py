@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from bitknap.solvers import SOLVERS, Limits, Status, load_solver
 
 LAYERS = (20, 54, 200, 1000)
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
-LIMITS = Limits(time=10.0)
+LIMITS = Limits(time=2.0)
 
 
 @pytest.mark.parametrize("layers", LAYERS)
@@ -23,10 +24,13 @@ def test_solver(benchmark: Any, name: str, layers: int) -> None:
     reason = solver.supports(instance)
     if reason is not None:
         pytest.skip(reason)
+    start = time.perf_counter()
     first = solver.solve(instance, LIMITS)
+    seconds = time.perf_counter() - start
     if first.status is Status.NO_SOLUTION or (solver.exact and first.status is Status.FEASIBLE):
         pytest.skip(f"no proof within {LIMITS.time:g} s")
     benchmark.group = f"{layers} layers"
     benchmark.extra_info["status"] = first.status.value
     benchmark.extra_info["cost"] = instance.objective(first.choice)  # type: ignore[arg-type]
-    benchmark.pedantic(solver.solve, args=(instance, LIMITS), rounds=3, iterations=1)
+    rounds = min(max(int(0.5 / seconds), 3), 200)
+    benchmark.pedantic(solver.solve, args=(instance, LIMITS), rounds=rounds, iterations=1)

@@ -109,7 +109,7 @@ def reference_of(records: Iterable[Record]) -> Reference:
 
 
 def answers_of(records: Sequence[Record]) -> list[Answer]:
-    """The answers in records, in the order of their first run."""
+    """The answers in records, by group, size, instance and solver."""
     by_instance: dict[str, list[Record]] = {}
     for record in records:
         by_instance.setdefault(key_of(record), []).append(record)
@@ -117,10 +117,16 @@ def answers_of(records: Sequence[Record]) -> list[Answer]:
     pairs: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         pairs.setdefault((key_of(record), record.solver), []).append(record)
-    return [
+    answers = [
         Answer(tuple(sorted(runs, key=lambda run: run.repeat)), references[key])
         for (key, _), runs in pairs.items()
     ]
+    return sorted(answers, key=_order)
+
+
+def _order(answer: Answer) -> tuple[str, int, int, str, str]:
+    run = answer.first
+    return run.group, run.classes, run.items, run.instance, run.solver
 
 
 def by_solver(answers: Iterable[Answer]) -> dict[str, list[Answer]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bitknap.bench.grids import Grid
 from bitknap.bench.records import Record
 
-from .answers import Answer, answers_of, by_solver
+from .answers import Answer, answers_of, by_solver, key_of
 from .contradictions import contradictions
 from .gap import gaps
 from .rates import correct_rate, success_rate
@@ -61,7 +61,7 @@ def solver_grid(records: Sequence[Record], answers: Sequence[Answer]) -> Grid:
     if not contradictions(records):
         notes.append("No claims contradict each other (objectives to 1e-12, bounds to 1e-9).")
     return Grid(
-        f"Solvers over {len({_key(answer) for answer in answers})} instances",
+        f"Solvers over {len({key_of(answer.first) for answer in answers})} instances",
         (*columns, "ms", "peak MB", "went wrong"),
         rows,
         notes=notes,
@@ -117,10 +117,6 @@ def scaling_grid(answers: Sequence[Answer]) -> Grid:
         notes=("left out: instances without a proof or answer; they flatter the exponent.",),
         text_columns=2,
     )
-
-
-def _key(answer: Answer) -> str:
-    return answer.first.instance_hash or answer.first.instance
 
 
 def _share(value: float | None) -> str:

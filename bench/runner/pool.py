@@ -74,7 +74,7 @@ def run_on_dask(tasks: Sequence[Task], address: str, sink: Sink) -> None:
             "--dask needs the package 'distributed'; pip install 'bitknap[dask]'"
         ) from None
     try:
-        client = Client(address, timeout=10)
+        client = Client(address, timeout=5)
     except (OSError, ValueError) as error:
         raise DataError(f"no Dask scheduler answers at {address} ({error})") from None
     with client:
