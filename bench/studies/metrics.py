@@ -32,9 +32,9 @@ SAMPLES = {
     "kl": 512,
     "sqnr": 512,
     "hessian": 256,
-    "hawq": 64,
-    "hawq_v2": 64,
-    "pairwise": 64,
+    "hawq": 32,
+    "hawq_v2": 32,
+    "pairwise": 32,
 }
 """Calibration samples a draw: fewer where a sample costs more."""
 SCALE = 1024

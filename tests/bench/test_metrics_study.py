@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,29 @@ def test_the_grids_of_a_tiny_workload_and_a_second_run(tmp_path: Path) -> None:
     assert [grid.rows for grid in again] == [cost.rows, accuracy.rows, gaps.rows]
     assert any(text.startswith("evaluating") for text in before)
     assert not [text for text in said if text.startswith(("computing", "evaluating"))]
+
+
+@pytest.mark.parametrize("where", ["computing loss, kl", "evaluating uniform 8"])
+def test_a_killed_comparison_goes_on_where_it_stopped(tmp_path: Path, where: str) -> None:
+    def killed(text: str) -> None:
+        if text == where:
+            raise KeyboardInterrupt
+
+    asked = {"samples": {"fisher": 64, "loss": 32, "kl": 32}, "seeds": range(1)}
+    comparison = replace(tiny_comparison(tmp_path, []), **asked)
+    with pytest.raises(KeyboardInterrupt):
+        list(compare(replace(comparison, say=killed)))
+    said: list[str] = []
+    resumed = [grid.rows for grid in compare(replace(comparison, say=said.append))][1:]
+    done = [text for text in said if text.startswith(("computing", "evaluating"))]
+    assert done[0] == where
+    whole = replace(comparison, folder=tmp_path / "whole")
+    assert [grid.rows for grid in compare(whole)][1:] == resumed
+
+
+def test_the_document_names_every_metric() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert [name for name in METRICS.names() if f"\n| `{name}` |" not in text] == []
 
 
 def test_held_out_images_are_in_no_draw(tmp_path: Path) -> None:
