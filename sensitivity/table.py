@@ -189,15 +189,22 @@ class SensitivityTable:
         return math.floor(average_bits * self.weights) + self.overhead_bits
 
     def uniform(self, bits: int) -> dict[str, int]:
-        """Layer -> the weight bits nearest to ``bits`` that the layer may take, the fewer on a tie.
+        """Layer -> the weight bits nearest to ``bits`` that the layer may take, the fewer of two.
 
-        Where layers may take the same bits, all have ``bits``; pinned ones keep theirs.
+        Where layers may take the same bits, all have ``bits``; pinned ones keep theirs, and tied
+        ones have the nearest bits that they share.
         """
-        nearest = {}
-        for i, layer in enumerate(self.layers):
-            own = self.bits[self.offsets[i] : self.offsets[i + 1]].tolist()
-            nearest[layer.name] = min(own, key=lambda own_bits: (abs(own_bits - bits), own_bits))
-        return nearest
+        own = {
+            layer.name: set(self.bits[self.offsets[i] : self.offsets[i + 1]].tolist())
+            for i, layer in enumerate(self.layers)
+        }
+        for tie in self.ties:
+            shared = set.intersection(*(own[name] for name in tie.layers))
+            own |= dict.fromkeys(tie.layers, shared)
+        return {
+            name: min(widths, key=lambda width: (abs(width - bits), width))
+            for name, widths in own.items()
+        }
 
     def with_cost(self, resource: str, values: NDArray[np.int64]) -> SensitivityTable:
         """The table with one more resource, or another cost for one it has.

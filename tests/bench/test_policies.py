@@ -104,6 +104,13 @@ def test_found_ties_join_those_of_the_table_and_another_network_is_refused() -> 
         trace_workload(random_table(), workload)
 
 
+def test_bug_uniform_bits_broke_ties_of_layers_with_other_choices() -> None:
+    policy = LayerPolicy(allow=(("l1", ("2", "4")),), tie=("l{1,2}",))
+    table = policy.apply(random_table())
+    assert table.uniform(8) == {"l0": 8, "l1": 4, "l2": 4, "l3": 8, "l4": 8, "l5": 8}
+    assert table.uniform(3) == dict.fromkeys(table.uniform(3), 2)
+
+
 def call(name: str, *arguments: str | Path) -> str:
     result = CliRunner().invoke(build_app(name), [name, *map(str, arguments)])
     if isinstance(result.exception, BitknapError):
