@@ -18,7 +18,7 @@ from bitknap.solvers import solve
 
 from .accuracy import random_choice
 from .exchange import best_of_exchanges
-from .measurement import Evaluator, Measured, allocation
+from .measurement import Evaluator, Measured
 from .tables import QUANTIZER, compute, fill
 from .workloads.base import Workload
 
@@ -92,7 +92,7 @@ class Comparison:
         for seed in self.seeds:
             for budget in self.budgets:
                 for name, instance, choice in self._plans(tables, seed, budget):
-                    plan = allocation(instance, choice)
+                    plan = instance.by_label(choice)
                     rows.append(evaluator.measure(name, plan, budget=f"{budget:g}", draw=seed))
         return rows
 

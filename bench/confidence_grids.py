@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bitknap.problems import Instance
+from bitknap.sensitivity.choices import by_size
 
 from .bootstrap import Bootstrap
 from .confidence import Confidence
@@ -174,9 +175,9 @@ def comparison_sentence(found: Comparison, level: float) -> str:
 
 
 def stability_map(plan: Confidence) -> tuple[NDArray[np.float64], list[int], list[str]]:
-    """(rows, L) shares, each layer's chosen row, and the rows' labels, numbers ascending."""
+    """(rows, L) shares, each layer's chosen row, and the rows' labels, few bits first."""
     instance = plan.instance
-    labels = sorted(set(instance.labels), key=lambda s: (not s.isdecimal(), s.zfill(9)))
+    labels = sorted(set(instance.labels), key=by_size)
     rank = {label: row for row, label in enumerate(labels)}
     share = np.full((len(labels), len(instance)), np.nan)
     rows = np.array([rank[label] for label in instance.labels])

@@ -166,7 +166,7 @@ def accuracy_grid(results: Results) -> Grid:
     error = 100 * math.sqrt(0.25 / whole.total)
     notes = [
         f"Test accuracy in %, {whole.total:,} samples; its standard error is at most {error:.2f}.",
-        "uniform: the largest single bit-width within the budget; random: mean of the draws.",
+        "uniform: the largest single choice within the budget; random: mean of the draws.",
         *results.asked.notes,
         *(losses or ["No metric loses to a control at any budget."]),
     ]
@@ -228,17 +228,27 @@ def _by_budget(
 
 
 def _uniform(results: Results, value: Value) -> dict[str, float]:
-    """Value at the largest uniform bit-width that fits each budget."""
+    """Value at the largest uniform choice that fits each budget."""
     fits: dict[str, float] = {}
-    uniform = {int(m.budget): value(m.accuracy) for m in results.measured if m.plan == "uniform"}
-    average = {int(m.budget): m.average_bits for m in results.measured if m.plan == "uniform"}
+    table, uniform = results.table, [m for m in results.measured if m.plan == "uniform"]
+    usage = {
+        m.budget: {r: int(c[table.positions(m.allocation)].sum()) for r, c in table.costs.items()}
+        for m in uniform
+    }
     for budget in results.asked.budgets:
-        capacity = budget.capacity(results.table.weights, results.table.overhead_bits)
-        codes = capacity - results.table.overhead_bits
-        within = [bits for bits in uniform if average[bits] * results.table.weights <= codes]
+        limits = _limits(results, budget.text)
+        within = [m for m in uniform if all(usage[m.budget][r] <= limits[r] for r in limits)]
         if within:
-            fits[budget.text] = uniform[max(within)]
+            fits[budget.text] = value(
+                max(within, key=lambda m: tuple(usage[m.budget].values())).accuracy
+            )
     return fits
+
+
+def _limits(results: Results, budget: str) -> dict[str, int]:
+    """Resource -> limit of a budget."""
+    instance = results.instances[results.asked.metrics[0], budget]
+    return dict(zip(instance.resources, instance.capacity.tolist(), strict=True))
 
 
 def _percent(ratio: float) -> str:

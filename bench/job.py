@@ -16,7 +16,8 @@ from bitknap.problems import (
     save_instance,
     write_atomically,
 )
-from bitknap.sensitivity import LayerPolicy, SensitivityTable, Tie
+from bitknap.sensitivity import LayerPolicy, Quantizer, SensitivityTable, Tie
+from bitknap.sensitivity.choices import Choice
 from bitknap.solvers import Solution, load_solver, solve
 from bitknap.solvers.verify import verify
 
@@ -39,20 +40,21 @@ class Job:
     Args:
         workload: network with data.
         metrics: names of the sensitivity metrics.
-        bits: candidate bit-widths of every layer.
+        bits: candidates of every layer, from few bits to many.
         budgets: limits on the size.
         solvers: names of the methods.
         samples: calibration samples.
         seed: of the calibration draw and the random controls.
         out: folder for everything that is written.
         policy: what is decided about layers beforehand; every instance keeps it.
+        quantizer: how weights are quantized, in the predictions and in the measured accuracies.
         tie_kinds: kinds of ties to find in the traced network, of `sensitivity.ties.KINDS`.
         command: the command line, kept beside the results.
     """
 
     workload: Workload
     metrics: tuple[str, ...]
-    bits: tuple[int, ...]
+    bits: tuple[Choice, ...]
     budgets: tuple[Budget, ...]
     solvers: tuple[str, ...]
     samples: int
@@ -60,6 +62,7 @@ class Job:
     out: Path
     policy: LayerPolicy = field(default_factory=LayerPolicy)
     tie_kinds: tuple[str, ...] = ()
+    quantizer: Quantizer = QUANTIZER
     command: str = ""
 
     def asked(self, ties: tuple[Tie, ...]) -> Asked:
@@ -92,11 +95,11 @@ def run_job(job: Job, say: Say) -> Results:
     for name in job.solvers:
         load_solver(name)
     batches = job.workload.calibration(job.samples, job.seed)
-    blank = compute(job.workload, batches, job.bits, (), job.seed, say)
+    blank = compute(job.workload, batches, job.bits, (), job.seed, say, job.quantizer)
     ties = _found_ties(job, blank)
     check_budgets(job, job.policy.apply(replace(blank, ties=ties)))
     path = job.out / "table.npz"
-    stored = fill(blank, path, job.workload, batches, job.metrics, say)
+    stored = fill(blank, path, job.workload, batches, job.metrics, say, job.quantizer)
     table = job.policy.apply(replace(stored, ties=ties))
     instances = make_instances(job, table)
     _save_instances(job, instances)
@@ -177,7 +180,7 @@ def check_budgets(job: Job, table: SensitivityTable) -> None:
             average = (least - table.overhead_bits) / table.weights
             raise InfeasibleError(
                 f"the budget {budget.text} is infeasible for {job.workload.name} with "
-                f"{min(job.bits)} bits or more: the smallest feasible one is {average:g} "
+                f"{job.bits[0]} bits or more: the smallest feasible one is {average:g} "
                 f"bits a weight, or {least / 8000:.3f} kB"
             )
 
@@ -186,7 +189,7 @@ def _measure(job: Job, results: Results, say: Say) -> tuple[Measured, ...]:
     """Accuracy of every optimum and greedy plan, and of the controls."""
     table = results.table
     path = job.out / "accuracies.json"
-    evaluator = Evaluator(job.workload, QUANTIZER, table, path, say)
+    evaluator = Evaluator(job.workload, job.quantizer, table, path, say)
     by_budget = {budget: instance for (_, budget), instance in results.instances.items()}
     rows = evaluator.controls(by_budget, job.seed)
     for metric, budget in results.instances:
@@ -195,8 +198,7 @@ def _measure(job: Job, results: Results, say: Say) -> tuple[Measured, ...]:
             plans["greedy"] = results.solutions[metric, budget, "greedy"]
         for solver, solution in plans.items():
             assert solution.labels is not None
-            plan = {name: int(label) for name, label in solution.labels.items()}
-            rows.append(evaluator.measure(metric, plan, solver=solver, budget=budget))
+            rows.append(evaluator.measure(metric, solution.labels, solver=solver, budget=budget))
     return tuple(rows)
 
 

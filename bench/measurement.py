@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from bitknap.problems import DataError, Instance, IntArray, write_atomically
+from bitknap.problems import DataError, Instance, write_atomically
 from bitknap.sensitivity import Quantizer, SensitivityTable, quantized_copy
 
 from .accuracy import random_choice
@@ -18,7 +18,7 @@ from .workloads.base import Accuracy, Workload
 FORMAT = "bitknap.accuracies/1"
 RANDOM_DRAWS = 3
 
-Allocation = Mapping[str, int]
+Allocation = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Measured:
     Args:
         plan: metric whose optimum it is, or ``uniform``, ``random``, ``float``.
         solver: which solver chose it; empty for controls.
-        budget: text of the budget it keeps; for ``uniform`` its bits.
+        budget: text of the budget it keeps; for ``uniform`` its label.
         draw: number of the random draw.
         average_bits: bits a weight, codes only; 32 for the float network.
         accuracy: right answers and questions.
-        allocation: layer -> bits; empty for the float network.
+        allocation: layer -> label of its choice; empty for the float network.
     """
 
     plan: str
@@ -65,7 +65,6 @@ class Evaluator:
     ) -> None:
         self.workload, self.quantizer, self.table = workload, quantizer, table
         self.path, self.say = path, say
-        self.weights = {layer.name: layer.numel for layer in table.layers}
         self.key = _digest({**workload.provenance, "quantizer": quantizer.describe()})
         self.known = self._load()
 
@@ -79,7 +78,8 @@ class Evaluator:
         draw: int = 0,
     ) -> Measured:
         """The accuracy of the network with these weights quantized; nothing for an empty one."""
-        found = self.known.get(name := _digest(dict(allocation)))
+        plan_bits = {k: int(v) if v.isdecimal() else v for k, v in allocation.items()}
+        found = self.known.get(name := _digest(plan_bits))
         if found is None:
             self.say(f"evaluating {plan} {budget} {solver}".rstrip())
             model = self.workload.model
@@ -89,8 +89,8 @@ class Evaluator:
             self._save()
         average = 32.0
         if allocation:
-            total = sum(self.weights[layer] * bits for layer, bits in allocation.items())
-            average = total / self.table.weights
+            codes = self.table.code_bits[self.table.positions(allocation)]
+            average = int(codes.sum()) / self.table.weights
         return Measured(plan, solver, budget, draw, average, found, dict(allocation))
 
     def controls(self, instances: Mapping[str, Instance], seed: int) -> list[Measured]:
@@ -102,11 +102,11 @@ class Evaluator:
             seed: of the random draws.
         """
         rows = [self.measure("float", {})]
-        for bits in self.table.bit_widths:
-            rows.append(self.measure("uniform", self.table.uniform(bits), budget=str(bits)))
+        for label in self.table.choices:
+            rows.append(self.measure("uniform", self.table.uniform(label), budget=label))
         for budget, instance in instances.items():
             for draw in range(RANDOM_DRAWS):
-                plan = allocation(instance, random_choice(instance, seed + draw))
+                plan = instance.by_label(random_choice(instance, seed + draw))
                 rows.append(self.measure("random", plan, budget=budget, draw=draw))
         return rows
 
@@ -128,11 +128,6 @@ class Evaluator:
         rows = {name: asdict(accuracy) for name, accuracy in sorted(self.known.items())}
         document = {"format": FORMAT, "key": self.key, "rows": rows}
         write_atomically(self.path, json.dumps(document, indent=1) + "\n")
-
-
-def allocation(instance: Instance, choice: IntArray) -> dict[str, int]:
-    """Layer -> bits of a choice."""
-    return {name: int(label) for name, label in instance.by_label(choice).items()}
 
 
 def _digest(value: Mapping[str, Any]) -> str:

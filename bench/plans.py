@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from bitknap.problems import DataError, IntArray
 from bitknap.sensitivity import SensitivityTable
 
@@ -20,7 +18,7 @@ def load_plan(path: Path, table: SensitivityTable) -> IntArray:
     """
     plan = read_plan(path)
     try:
-        return positions(plan, table)
+        return table.positions({name: str(label) for name, label in plan.items()})
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -46,25 +44,3 @@ def read_plan(path: Path) -> Mapping[str, object]:
     if not isinstance(plan, Mapping) or "format" in plan:
         raise DataError(f"{path}: holds no plan; expected a solution file or layer: bits")
     return plan
-
-
-def positions(plan: Mapping[str, object], table: SensitivityTable) -> IntArray:
-    """(L,) items of the table for a plan of layer -> label.
-
-    Raises:
-        DataError: a layer is unknown or missing, or has no item of that label.
-    """
-    names = [layer.name for layer in table.layers]
-    unknown = sorted(set(plan) - set(names))
-    if unknown:
-        raise DataError(f"the table has no layer {unknown[0]!r}")
-    found = []
-    for i, name in enumerate(names):
-        own = table.labels[table.offsets[i] : table.offsets[i + 1]]
-        if name not in plan:
-            raise DataError(f"the plan has no choice for layer {name!r}")
-        label = str(plan[name])
-        if label not in own:
-            raise DataError(f"layer {name!r} has no choice {label!r}, only {', '.join(own)}")
-        found.append(int(table.offsets[i]) + own.index(label))
-    return np.array(found, dtype=np.int64)

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from bitknap.sensitivity import Quantizer
+from bitknap.sensitivity.choices import Choice
 
 __all__ = ["RememberingQuantizer"]
 
-Key = tuple[str, str, tuple[int, ...], int, int]
+Key = tuple[str, str, tuple[int, ...], Choice, int]
 
 _CODES: dict[tuple[object, Key], tuple[Tensor, Tensor]] = {}
 
@@ -26,13 +27,22 @@ class RememberingQuantizer(Quantizer):
     apart by their content, so copies of a network share; codes take one or two bytes a weight.
     """
 
-    def encode(self, weight: Tensor, bits: int, *, dim: int = 0) -> tuple[Tensor, Tensor]:
-        """Integer codes (rows, k) in float64 and scales (rows,), one row a channel."""
+    def encode(self, weight: Tensor, choice: Choice, *, dim: int = 0) -> tuple[Tensor, Tensor]:
+        """As `Quantizer.encode`."""
         content = weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
         digest = hashlib.sha256(content.data).hexdigest()
-        key = digest, f"{weight.dtype} {weight.device}", tuple(weight.shape), bits, dim
+        key = digest, f"{weight.dtype} {weight.device}", tuple(weight.shape), choice, dim
         if (self, key) not in _CODES:
-            codes, scale = super().encode(weight, bits, dim=dim)
-            _CODES[self, key] = codes.to(torch.int8 if bits <= 8 else torch.int16), scale
+            codes, scale = super().encode(weight, choice, dim=dim)
+            _CODES[self, key] = codes.to(_smallest(codes)), scale
         codes, scale = _CODES[self, key]
         return codes.double(), scale
+
+
+def _smallest(codes: Tensor) -> torch.dtype:
+    """The smallest integer type that holds the codes."""
+    ends = [int(end) for end in codes.aminmax()] if codes.numel() else [0]
+    types = (torch.int8, torch.int16, torch.int32)
+    return next(
+        t for t in types if all(torch.iinfo(t).min <= e <= torch.iinfo(t).max for e in ends)
+    )

@@ -17,13 +17,14 @@ from bitknap.sensitivity import (
     save_table,
     sensitivity_table,
 )
+from bitknap.sensitivity.choices import Choice
 from bitknap.sensitivity.measured import Measured
 
 from .remembering import RememberingQuantizer
 from .workloads.base import Workload
 
 QUANTIZER: Quantizer = RememberingQuantizer()
-"""How weights are quantized, in the predictions and in the measured accuracies."""
+"""How weights are quantized unless something else is asked for."""
 
 SILENCE = 0.5
 """Seconds between reports of progress."""
@@ -32,10 +33,11 @@ SILENCE = 0.5
 def compute(
     workload: Workload,
     batches: Sequence[Any],
-    bits: Sequence[int],
+    bits: Sequence[Choice],
     metrics: Sequence[str],
     seed: int,
     say: Callable[[str], None] = lambda text: None,
+    quantizer: Quantizer = QUANTIZER,
 ) -> SensitivityTable:
     """The table of a workload; without metrics it holds layers, sizes and provenance only.
 
@@ -56,7 +58,7 @@ def compute(
         bits=bits,
         loss_fn=workload.loss,
         forward=workload.forward,
-        quantizer=QUANTIZER,
+        quantizer=quantizer,
         seed=seed,
         progress=progress,
         provenance={"workload": workload.name, **workload.provenance},
@@ -70,6 +72,7 @@ def fill(
     batches: Sequence[Any],
     metrics: Sequence[str],
     say: Callable[[str], None],
+    quantizer: Quantizer = QUANTIZER,
 ) -> SensitivityTable:
     """The table with all metrics asked for, computing only what the file lacks.
 
@@ -83,13 +86,14 @@ def fill(
         batches: its calibration data.
         metrics: names.
         say: told what is done, and by name what made a stored table stale.
+        quantizer: that of ``blank``.
     """
     table = _stored(blank, path, say)
     missing = [name for name in metrics if name not in table.omega]
     widths = blank.provenance["bits"]
     for group in _sharing_a_pass(missing):
         say(f"computing {', '.join(group)}")
-        new = compute(workload, batches, widths, group, blank.provenance["seed"], say)
+        new = compute(workload, batches, widths, group, blank.provenance["seed"], say, quantizer)
         table = replace(
             table,
             omega={**table.omega, **new.omega},

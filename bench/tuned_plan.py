@@ -13,13 +13,12 @@ import safetensors.torch
 
 from bitknap.problems import DataError, write_atomically
 from bitknap.sensitivity import quantized_copy
-from bitknap.sensitivity.quantizers import check_bits
+from bitknap.sensitivity.choices import require_choice
 
 from .environment import machine, versions
 from .finetuning import FineTuning, fine_tune, unshared
 from .grids import Grid
 from .lsq import InputQuantizer
-from .plans import positions
 from .tables import QUANTIZER, compute
 from .workloads.base import Workload
 
@@ -47,9 +46,9 @@ def tune_plan(
     except ValueError:
         raise DataError("a plan to fine-tune must give every layer whole bits") from None
     for bits in (widths := sorted(set(allocation.values()))):
-        check_bits(bits)
+        require_choice(bits)
     table = compute(workload, workload.calibration(64, seed), widths, (), seed)
-    positions(plan, table)
+    table.positions(allocation)
     say("evaluating the float network")
     accuracy = {"float": workload.evaluate(workload.model)}
     say("evaluating the plan")

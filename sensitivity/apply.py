@@ -10,6 +10,7 @@ from torch import nn
 
 from bitknap.problems.errors import DataError
 
+from .choices import parse_label
 from .quantizers import Quantizer
 from .table import LayerInfo
 
@@ -25,7 +26,7 @@ def quantized_copy(
     Args:
         model: the float network; not changed.
         layers: the table's layers.
-        allocation: layer name -> weight bits; layers left out stay in float.
+        allocation: layer name -> choice; layers left out stay in float.
         quantizer: the one that the table was computed with.
 
     Raises:
@@ -40,6 +41,6 @@ def quantized_copy(
         for layer in layers:
             if layer.name in allocation:
                 weight = quantized.get_parameter(layer.parameter)
-                bits = int(allocation[layer.name])
-                weight.copy_(quantizer(weight, bits, dim=layer.channel_dim))
+                choice, _ = parse_label(str(allocation[layer.name]))
+                weight.copy_(quantizer(weight, choice, dim=layer.channel_dim))
     return quantized

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,11 +14,12 @@ from bitknap.problems.errors import DataError
 from .batches import Batch, confidence_loss, cross_entropy, default_forward, per_sample
 from .capture import frozen
 from .checks import refuse_training, refuse_unfit
+from .choices import Choice, operand_bits, require_choices
 from .context import Context, Forward, LossFn, Metric, MetricResult, Progress
 from .layers import Discovery, discover_layers
 from .metrics import METRICS
 from .provenance import hash_data, hash_model, versions
-from .quantizers import Quantizer, check_bits
+from .quantizers import Quantizer
 from .table import SensitivityTable
 
 ACTIVATION_BITS = 32
@@ -31,7 +31,7 @@ def sensitivity_table(
     batches: Iterable[Batch],
     *,
     metrics: Sequence[str | Metric] = ("fisher",),
-    bits: Sequence[int] = (2, 3, 4, 5, 6, 8),
+    bits: Sequence[Choice] = (2, 3, 4, 5, 6, 8),
     loss_fn: LossFn | None = None,
     forward: Forward | None = None,
     quantizer: Quantizer | None = None,
@@ -48,7 +48,7 @@ def sensitivity_table(
         batches: calibration data, read once and kept.
         metrics: names of metrics, see ``METRICS.names()``, or metrics with other parameters,
             e.g. ``dataclasses.replace(METRICS.load("hawq_v2"), draws=200)``.
-        bits: candidate weight bit-widths, increasing, each 2..16.
+        bits: candidates for every layer, from few bits to many: ``ternary``, 2..16, ``float``.
         loss_fn: ``loss_fn(output, batch)`` -> (N,) losses; default cross-entropy with the labels
             batch[1] or batch["labels"], which metrics that need no loss can do without.
         forward: ``forward(model, batch)`` -> output; default ``model(batch[0])``.
@@ -68,7 +68,7 @@ def sensitivity_table(
         ('1', ('2', '3', '4', '5', '6', '8'))
     """
     chosen = _chosen(metrics)
-    widths = _check_bits(bits)
+    widths = require_choices(bits)
     quantizer = quantizer or Quantizer()
     data = list(batches)
     refuse_training(model)
@@ -99,7 +99,7 @@ def sensitivity_table(
         layers=tuple(layer.info for layer in found.layers),
         offsets=np.arange(len(found.layers) + 1, dtype=np.int64) * len(widths),
         labels=tuple(str(b) for _ in found.layers for b in widths),
-        bits=np.array([b for _ in found.layers for b in widths], dtype=np.int64),
+        bits=np.array([operand_bits(b) for _ in found.layers for b in widths], dtype=np.int64),
         costs={"size_bits": sizes, "bops": bops},
         omega={name: result.omega for name, result in results.items()},
         scores=scores,
@@ -125,7 +125,7 @@ def sensitivity_table(
 def table_provenance(
     model: nn.Module,
     batches: Sequence[Batch],
-    bits: Sequence[int],
+    bits: Sequence[Choice],
     quantizer: Quantizer,
     seed: int,
 ) -> dict[str, Any]:
@@ -146,19 +146,10 @@ def _chosen(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
     return {metric.name: metric for metric in found}
 
 
-def _check_bits(bits: Sequence[int]) -> tuple[int, ...]:
-    widths = tuple(bits)
-    for width in widths:
-        check_bits(width)
-    if not widths or any(a >= b for a, b in itertools.pairwise(widths)):
-        raise DataError(f"bit-widths must be strictly increasing, got {list(widths)}")
-    return widths
-
-
 def _costs(
-    found: Discovery, widths: Sequence[int], quantizer: Quantizer
+    found: Discovery, widths: Sequence[Choice], quantizer: Quantizer
 ) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
     infos = [layer.info for layer in found.layers]
     sizes = [quantizer.size_bits(i.shape, b, dim=i.channel_dim) for i in infos for b in widths]
-    bops = [i.macs * b * ACTIVATION_BITS for i in infos for b in widths]
+    bops = [i.macs * operand_bits(b) * ACTIVATION_BITS for i in infos for b in widths]
     return np.array(sizes, dtype=np.int64), np.array(bops, dtype=np.int64)

@@ -16,6 +16,7 @@ from bitknap.problems.errors import DataError
 
 from .batches import Batch, per_sample
 from .capture import backward_through
+from .choices import Choice
 from .kinds.base import Use
 from .layers import Layer
 from .quantizers import Quantizer
@@ -81,7 +82,7 @@ class Context:
         batches: all batches of the calibration data.
         forward: ``forward(model, batch)`` -> output.
         loss_fn: ``loss_fn(output, batch)`` -> one loss a sample.
-        bits: candidate bit-widths, the same for every layer.
+        bits: candidate weight choices, the same for every layer.
         quantizer: gives the perturbations dw = Q_b(w) - w.
         seed: of everything random.
         progress: called with (what, done, total).
@@ -95,7 +96,7 @@ class Context:
     batches: Sequence[Batch]
     forward: Forward
     loss_fn: LossFn
-    bits: Sequence[int]
+    bits: Sequence[Choice]
     quantizer: Quantizer
     seed: int = 0
     progress: Progress = lambda what, done, total: None

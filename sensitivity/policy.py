@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from bitknap.problems.errors import DataError
 
+from .choices import FLOAT_BITS
 from .patterns import matching
 from .table import SensitivityTable
 from .ties import restrict, ties_from_patterns, united
-
-FLOAT_BITS = 32
-"""Bits of a weight that is left in float."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from bitknap.problems import Instance
 from bitknap.problems.errors import DataError
 
+from .choices import Choice, by_size, code_bits, parse_label
+
 Floats = NDArray[np.float64]
 
 STATISTICS: dict[str, Callable[[Floats], Floats]] = {
@@ -127,16 +129,50 @@ class SensitivityTable:
         return sum(layer.numel for layer in self.layers)
 
     @property
-    def bit_widths(self) -> tuple[int, ...]:
-        """All candidate bit-widths, ascending."""
-        return tuple(sorted(set(self.bits.tolist())))
+    def choices(self) -> tuple[str, ...]:
+        """All labels, from few bits to many."""
+        return tuple(sorted(set(self.labels), key=by_size))
+
+    @property
+    def code_bits(self) -> NDArray[np.int64]:
+        """(n,) bits of each item's codes alone; the rest of its size are scales and zero points."""
+        counts = np.repeat([layer.numel for layer in self.layers], np.diff(self.offsets))
+        pairs = zip(self.labels, counts.tolist(), strict=True)
+        return np.array([code_bits(parse_label(s)[0], n) for s, n in pairs], dtype=np.int64)
 
     @property
     def overhead_bits(self) -> int:
-        """Bits that are stored besides the codes: the scales of every layer."""
-        numel = np.repeat([layer.numel for layer in self.layers], np.diff(self.offsets))
-        overhead = self.costs["size_bits"] - self.bits * numel
+        """Bits that are stored besides the codes: scales and zero points.
+
+        Where they differ between the items of a layer, the most counts.
+        """
+        overhead = self.costs["size_bits"] - self.code_bits
         return int(np.maximum.reduceat(overhead, self.offsets[:-1]).sum())
+
+    def items(self, layer: int) -> slice:
+        """The items of a layer."""
+        return slice(int(self.offsets[layer]), int(self.offsets[layer + 1]))
+
+    def positions(self, plan: Mapping[str, Choice]) -> NDArray[np.int64]:
+        """(L,) items that a plan of layer -> label chooses.
+
+        Raises:
+            DataError: a layer is unknown or missing, or has no item of that label.
+        """
+        names = [layer.name for layer in self.layers]
+        unknown = sorted(set(plan) - set(names))
+        if unknown:
+            raise DataError(f"the table has no layer {unknown[0]!r}")
+        found = []
+        for i, name in enumerate(names):
+            own = self.labels[self.items(i)]
+            if name not in plan:
+                raise DataError(f"the plan has no choice for layer {name!r}")
+            label = str(plan[name])
+            if label not in own:
+                raise DataError(f"layer {name!r} has no choice {label!r}, only {', '.join(own)}")
+            found.append(int(self.offsets[i]) + own.index(label))
+        return np.array(found, dtype=np.int64)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -188,23 +224,23 @@ class SensitivityTable:
             raise DataError(f"average bits must be a positive number, got {average_bits!r}")
         return math.floor(average_bits * self.weights) + self.overhead_bits
 
-    def uniform(self, bits: int) -> dict[str, int]:
-        """Layer -> the weight bits nearest to ``bits`` that the layer may take, the fewer of two.
+    def uniform(self, choice: Choice) -> dict[str, str]:
+        """Layer -> its choice nearest to one label, the fewer bits of two.
 
-        Where layers may take the same bits, all have ``bits``; pinned ones keep theirs, and tied
-        ones have the nearest bits that they share.
+        Where layers may take the same choices, all have this one; pinned ones keep theirs, and tied
+        ones have the nearest that they share.
         """
-        own = {
-            layer.name: set(self.bits[self.offsets[i] : self.offsets[i + 1]].tolist())
-            for i, layer in enumerate(self.layers)
-        }
+        wanted = by_size(str(choice))
+        own = {layer.name: set(self.labels[self.items(i)]) for i, layer in enumerate(self.layers)}
         for tie in self.ties:
             shared = set.intersection(*(own[name] for name in tie.layers))
             own |= dict.fromkeys(tie.layers, shared)
-        return {
-            name: min(widths, key=lambda width: (abs(width - bits), width))
-            for name, widths in own.items()
-        }
+
+        def distance(label: str) -> tuple[object, ...]:
+            bits = by_size(label)
+            return tuple(abs(a - b) for a, b in zip(bits, wanted, strict=True)), bits
+
+        return {name: min(labels, key=distance) for name, labels in own.items()}
 
     def with_cost(self, resource: str, values: NDArray[np.int64]) -> SensitivityTable:
         """The table with one more resource, or another cost for one it has.

@@ -81,6 +81,7 @@ def test_infeasible_exits_with_3_and_names_the_smallest_capacity(tmp_path: Path)
         (["run", "--budget", "tiny"], "a budget must be average bits a weight"),
         (["run", "--bits", "2,three"], "--bits must be whole numbers from 2 to 16"),
         (["run", "--bits", "1,2"], "--bits must be whole numbers from 2 to 16"),
+        (["run", "--quantizer", "afine"], "--quantizer is made of"),
         (["run", "--workload", "cifar"], "no workload is named 'cifar'"),
         (["run", "--metric", "hesian"], "no metric is named 'hesian'"),
         (["run", "--solvers", "gredy"], "no solver is named 'gredy'"),

@@ -14,20 +14,22 @@ _GREYS = ("#22313f", "#34506b", "#4f7396", "#7699ba", "#a3bed6", "#d0dfec", "#ef
 
 
 def draw_bits_by_layer(
-    plans: Mapping[str, Sequence[int]], layers: Sequence[str], choices: Sequence[int]
+    plans: Mapping[str, Sequence[str]], layers: Sequence[str], choices: Sequence[str]
 ) -> Figure:
     """Draw the map of bits, each cell with its number.
 
     Args:
-        plans: title of each plan -> bits of each layer, in the order of ``layers``.
+        plans: title of each plan -> label of each layer's choice, in the order of ``layers``.
         layers: layer names.
-        choices: all bit-widths that were allowed, ascending; few bits are dark.
+        choices: all labels that were allowed, ascending; few bits are dark.
     """
     values = np.array(list(plans.values()))
-    rank = {bits: k for k, bits in enumerate(choices)}
+    rank = {label: k for k, label in enumerate(choices)}
+    size = 8 if max(map(len, choices)) <= 2 else 5.5
     with styled():
         figure = new_figure(
-            max(6.0, 1.9 + 0.34 * len(layers)), 1.1 + 0.26 * len(plans) + 0.07 * _longest(layers)
+            max(6.0, 1.9 + 0.34 * len(layers)),
+            1.1 + (0.26 if size == 8 else 0.5) * len(plans) + 0.07 * _longest(layers),
         )
         axes = figure.subplots()
         shades = [_GREYS[round(k * 6 / max(len(choices) - 1, 1))] for k in range(len(choices))]
@@ -39,16 +41,17 @@ def draw_bits_by_layer(
             edgecolors="white",
             linewidth=1.0,
         )
-        for (row, column), bits in np.ndenumerate(values):
-            dark = rank[int(bits)] < len(choices) / 2
+        for (row, column), label in np.ndenumerate(values):
+            dark = rank[label] < len(choices) / 2
             axes.text(
                 column + 0.5,
                 row + 0.5,
-                str(bits),
+                label,
                 ha="center",
                 va="center",
                 color="white" if dark else "black",
-                fontsize=8,
+                fontsize=size,
+                rotation=0 if size == 8 else 90,
             )
         axes.set_xticks(np.arange(len(layers)) + 0.5, layers, rotation=90)
         axes.set_yticks(np.arange(len(plans)) + 0.5, list(plans))

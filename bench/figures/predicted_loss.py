@@ -22,14 +22,14 @@ class Prediction:
         losses: their predicted loss increase, in the unit of the metric, falling.
         greedy: (average bits, predicted loss) of the greedy's plans at the budgets.
         budgets: the same of the optima at the budgets.
-        uniform: bits -> predicted loss of that uniform bit-width.
+        uniform: (average bits, predicted loss, label) of each uniform choice.
     """
 
     sizes: Sequence[float]
     losses: Sequence[float]
     greedy: Sequence[tuple[float, float]]
     budgets: Sequence[tuple[float, float]]
-    uniform: Mapping[int, float]
+    uniform: Sequence[tuple[float, float, str]]
 
 
 def draw_predicted_loss(predictions: Mapping[str, Prediction], kilobytes_per_bit: float) -> Figure:
@@ -76,19 +76,17 @@ def _draw(axes: Axes, metric: str, data: Prediction, kilobytes_per_bit: float) -
             label="greedy at a budget",
         )
     axes.plot(
-        list(data.uniform),
-        list(data.uniform.values()),
+        [bits for bits, _, _ in data.uniform],
+        [loss for _, loss, _ in data.uniform],
         "D",
         color="#000000",
         mfc="white",
         label="uniform",
     )
-    for bits, loss in data.uniform.items():
-        axes.annotate(
-            str(bits), (bits, loss), xytext=(5, 4), textcoords="offset points", fontsize=8
-        )
+    for bits, loss, name in data.uniform:
+        axes.annotate(name, (bits, loss), xytext=(5, 4), textcoords="offset points", fontsize=8)
     axes.margins(x=0.07, y=0.1)
-    positive = [*data.losses, *data.uniform.values()]
+    positive = [*data.losses, *(loss for _, loss, _ in data.uniform)]
     if min(positive) > 0:
         axes.set_yscale("log")
     else:

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
 from bitknap.problems import DataError
+
+if TYPE_CHECKING:
+    from bitknap.sensitivity import Quantizer
+    from bitknap.sensitivity.choices import Choice
+
+Bits = Annotated[
+    str, typer.Option(help="Candidates of every layer: 2 to 16, ternary, float; with commas.")
+]
+Quantized = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORD,..",
+        help="How weights are quantized, e.g. affine,group=64,scale=minmax: docs/quantizers.md.",
+    ),
+]
 
 
 def split(text: str, option: str) -> list[str]:
@@ -13,10 +32,15 @@ def split(text: str, option: str) -> list[str]:
     return parts
 
 
-def bit_widths(text: str) -> tuple[int, ...]:
-    """The value of ``--bits``: whole numbers from 2 to 16, sorted, each once."""
-    parts = split(text, "--bits")
-    for part in parts:
-        if not part.isdecimal() or not 2 <= int(part) <= 16:
-            raise DataError(f"--bits must be whole numbers from 2 to 16, got {part!r}")
-    return tuple(sorted(set(map(int, parts))))
+def bit_widths(text: str) -> tuple[Choice, ...]:
+    """The value of ``--bits``: 2 to 16, ``ternary``, ``float``; sorted, each once."""
+    from bitknap.sensitivity.choices import parse_choices
+
+    return parse_choices(split(text, "--bits"), "--bits")
+
+
+def weight_quantizer(text: str | None) -> Quantizer:
+    """The value of ``--quantizer``; by default symmetric, per channel, least squares."""
+    from bitknap.bench.remembering import RememberingQuantizer
+
+    return RememberingQuantizer() if text is None else RememberingQuantizer.parse(text)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ._options import bit_widths, split
+from ._options import Bits, Quantized, bit_widths, split, weight_quantizer
 from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 
 BITS = "2,3,4,5,6,8"
@@ -25,7 +25,7 @@ def command(
     metric: Annotated[
         list[str] | None, typer.Option(help=f"Repeatable. Default: {', '.join(METRICS)}.")
     ] = None,
-    bits: Annotated[str, typer.Option(help="Candidate bit-widths of every layer.")] = BITS,
+    bits: Bits = BITS,
     budget: Annotated[
         str, typer.Option(help="Average bits a weight, or sizes such as 300kB.")
     ] = BUDGETS,
@@ -34,6 +34,7 @@ def command(
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder; default runs/WORKLOAD.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
+    quantizer: Quantized = None,
     pin: Pin = None,
     exclude: Exclude = None,
     allow: Allow = None,
@@ -69,6 +70,7 @@ def command(
         KNOWN_METRICS.require(name)
     for name in methods:
         load_solver(name)
+    how = weight_quantizer(quantizer)
     from bitknap.bench.job import Job, run_job
     from bitknap.bench.report.write import write_report
 
@@ -87,6 +89,7 @@ def command(
             policy=policy,
             tie_kinds=tuple(kinds),
             command=shlex.join(["bitknap", *sys.argv[1:]]),
+            quantizer=how,
         )
         results = run_job(job, say)
         say("drawing the report")

@@ -9,7 +9,7 @@ import typer
 
 from bitknap.problems import DataError
 
-from ._options import bit_widths, split
+from ._options import Bits, Quantized, bit_widths, split, weight_quantizer
 
 if TYPE_CHECKING:
     from bitknap.sensitivity import SensitivityTable
@@ -27,8 +27,9 @@ def command(
         list[str] | None,
         typer.Option(help="Repeatable; `bitknap list` shows all. Default: fisher."),
     ] = None,
-    bits: Annotated[str, typer.Option(help="Candidate bit-widths of every layer.")] = "2,3,4,5,6,8",
+    bits: Bits = "2,3,4,5,6,8",
     samples: Annotated[int, typer.Option(min=1, help="Calibration samples.")] = 1024,
+    quantizer: Quantized = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
 ) -> None:
@@ -47,6 +48,7 @@ def command(
         METRICS.require(name)
     if out.suffix != ".npz":
         raise DataError(f"--out must name an .npz file, got {str(out)!r}")
+    how = weight_quantizer(quantizer)
     from bitknap.bench.tables import compute, fill
 
     from ._progress import progress
@@ -54,8 +56,8 @@ def command(
     with progress(f"loading {workload}") as say:
         loaded = load_workload(workload, data)
         batches = loaded.calibration(samples, seed)
-        blank = compute(loaded, batches, widths, (), seed, say)
-        table = fill(blank, out, loaded, batches, tuple(dict.fromkeys(names)), say)
+        blank = compute(loaded, batches, widths, (), seed, say, how)
+        table = fill(blank, out, loaded, batches, tuple(dict.fromkeys(names)), say, how)
     _print(table, out)
 
 
@@ -67,7 +69,7 @@ def _print(table: SensitivityTable, out: Path) -> None:
         [name, f"{cost['seconds']:.2f}", f"{cost['passes']:g}"]
         for name, cost in table.metric_cost.items()
     ]
-    widths = ", ".join(map(str, table.bit_widths))
+    widths = ", ".join(table.choices)
     notes = [f"{table.weights:,} weights in {len(table.layers)} layers, at {widths} bits."]
     notes += [f"Left in float: {name}, {why}." for name, why in table.provenance["ignored"].items()]
     print_grid(Grid("Sensitivity", ("metric", "seconds", "passes"), rows, notes=notes))

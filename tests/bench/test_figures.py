@@ -16,11 +16,15 @@ from bitknap.bench.report.inline import inline, placed
 
 
 def bits() -> Figure:
-    return draw_bits_by_layer({"fisher 3": [2, 8, 4], "loss 3": [3, 3, 3]}, "abc", (2, 3, 4, 8))
+    return draw_bits_by_layer(
+        {"fisher 3": ["2", "8", "4"], "loss 3": ["3"] * 3}, "abc", ("2", "3", "4", "8")
+    )
 
 
 def predicted(least: float = 1e-3) -> Figure:
-    data = Prediction([2, 3], [0.1, least], [(2.5, 0.06)], [(2.5, 0.05)], {2: 0.1, 3: 0.02})
+    data = Prediction(
+        [2, 3], [0.1, least], [(2.5, 0.06)], [(2.5, 0.05)], [(2, 0.1, "2"), (3, 0.02, "3")]
+    )
     return draw_predicted_loss({"fisher": data, "loss": data}, 87.0)
 
 

@@ -20,11 +20,12 @@ from bitknap.bench.grids import (
 )
 from bitknap.bench.job import Job, run_job
 from bitknap.bench.records import load_records
+from bitknap.bench.remembering import RememberingQuantizer
 from bitknap.bench.report.write import write_report
 from bitknap.bench.results import Results, load_results
 from bitknap.bench.workloads.base import Accuracy
 from bitknap.problems import DataError, InfeasibleError, load_instance
-from bitknap.sensitivity import load_table
+from bitknap.sensitivity import LayerPolicy, load_table
 from bitknap.solvers import Status
 
 from .tiny import tiny_workload
@@ -279,3 +280,33 @@ def test_other_measures_and_notes_are_shown_beside_the_accuracy(tmp_path: Path) 
     assert (tmp_path / "tables" / "mistakes_made.csv").exists()
     again = run_job(tiny_job(tmp_path, workload=workload, metrics=("fisher",)), quiet)
     assert again.measured == results.measured
+
+
+def test_other_choices_and_quantizers_run_end_to_end(tmp_path: Path) -> None:
+    quantizer = RememberingQuantizer.parse("affine,group=10,scale=minmax")
+    job = tiny_job(
+        tmp_path,
+        metrics=("fisher", "loss"),
+        bits=("ternary", 2, 4, "float"),
+        budgets=(parse_budget("3"), parse_budget("9")),
+        solvers=("core", "greedy"),
+        quantizer=quantizer,
+        policy=LayerPolicy(pin=(("@last", "float"),)),
+    )
+    results = run_job(job, quiet)
+    table = results.table
+    assert table.labels == ("ternary", "2", "4", "float") * 2 + ("float",)
+    assert table.bits.tolist() == [2, 2, 4, 32] * 2 + [32]
+    assert not table.omega["loss"][table.bits == 32].any()
+    sizes = [8 * 8 + 4 * 32, 36 * 2 + 4 * 34, 36 * 4 + 4 * 36, 36 * 32]
+    assert table.costs["size_bits"][:4].tolist() == sizes
+    assert {m.allocation["5"] for m in results.measured if m.allocation} == {"float"}
+    assert [m.budget for m in results.measured if m.plan == "uniform"] == list(table.choices)
+    rows = {m.budget: m.average_bits for m in results.measured if m.plan == "uniform"}
+    weights = [36, 144 * 16, 48]
+    trits = 8 * (8 + 461)
+    assert rows["ternary"] == (trits + 32 * weights[2]) / sum(weights)
+    assert write_report(tmp_path).exists()
+    said: list[str] = []
+    run_job(replace(job, quantizer=RememberingQuantizer()), said.append)
+    assert any("was made with other quantizer" in text for text in said)

@@ -24,8 +24,8 @@ def build(source: Source) -> Content | None:
     for metric, budget in results.instances:
         labels = results.best(metric, budget).labels
         assert labels is not None
-        plans[f"{metric} {budget}"] = [int(labels[name]) for name in names]
-    widths = results.table.bit_widths
+        plans[f"{metric} {budget}"] = [labels[name] for name in names]
+    widths = results.table.choices
     panels = [
         Panel(
             draw_bits_by_layer(
@@ -42,7 +42,7 @@ def build(source: Source) -> Content | None:
         data=Grid(
             "Bits by layer",
             ("plan", *names),
-            [[plan, *map(str, bits)] for plan, bits in plans.items()],
+            [[plan, *bits] for plan, bits in plans.items()],
         ),
         wide=True,
     )

@@ -27,7 +27,7 @@ SHOWN = 300
 
 CAPTION = (
     "Predicted loss increase of the optimum at every size, the greedy's plans at the budgets and "
-    "the uniform bit-widths (numbers). Each metric has its own unit: compare shapes, not heights."
+    "the uniform choices (labels). Each metric has its own unit: compare shapes, not heights."
 )
 
 
@@ -63,21 +63,20 @@ class Curve:
             greedy = results.solutions.get((self.metric, budget.text, "greedy"))
             if greedy is not None and greedy.labels is not None:
                 yield f"greedy at {budget.text}", instance.from_labels(greedy.labels)
-        for bits in results.table.bit_widths:
-            labels = {name: str(b) for name, b in results.table.uniform(bits).items()}
-            yield f"uniform {bits}", instance.from_labels(labels)
+        for label in results.table.choices:
+            yield f"uniform {label}", instance.from_labels(results.table.uniform(label))
 
     def prediction(self) -> Prediction:
         """What the figure draws."""
         found: dict[str, list[tuple[float, float]]] = {"optimum at": [], "greedy at": []}
-        uniform = {}
+        uniform = []
         for kind, choice in self.points():
             what, _, which = kind.rpartition(" ")
             place = (self.size(choice), self.frontier.instance.objective(choice))
             if what in found:
                 found[what].append(place)
             elif what:
-                uniform[int(which)] = place[1]
+                uniform.append((*place, which))
         return Prediction(
             [self.average(usage) for usage in self.frontier.usage.tolist()],
             self.frontier.objective.tolist(),
@@ -90,26 +89,26 @@ class Curve:
         """Bits a weight of a choice."""
         return self.average(int(self.frontier.instance.usage(choice)[0]))
 
-    def marks(self, measured: Mapping[tuple[int, ...], Measured]) -> list[Mark]:
-        """The points with all that is known of them; ``measured`` by the bits of the layers."""
+    def marks(self, measured: Mapping[tuple[str, ...], Measured]) -> list[Mark]:
+        """The points with all that is known of them; ``measured`` by the choices of the layers."""
         instance, weights = self.frontier.instance, self.results.table.weights
         found = []
         for kind, choice in self.points():
-            bits = tuple(int(label) for label in instance.by_label(choice).values())
+            labels = tuple(instance.by_label(choice).values())
             size, loss = self.size(choice), instance.objective(choice)
             values = {
                 "plan": kind,
                 "size": f"{size:.4f} bits a weight, {size * weights / 8000:,.2f} kB of codes",
                 "predicted loss": f"{loss:.6g}",
             }
-            row = measured.get(bits)
+            row = measured.get(labels)
             if row is not None:
                 low, high = interval(row.accuracy)
                 values["measured accuracy"] = (
                     f"{row.accuracy} ({100 * low:.2f} to {100 * high:.2f})"
                 )
                 values |= {f"measured {k}": f"{v:.5g}" for k, v in row.accuracy.measures.items()}
-            values["bits by layer"] = " ".join(map(str, bits))
+            values["bits by layer"] = " ".join(labels)
             found.append(Mark(size, loss, values))
         return found
 
@@ -120,7 +119,7 @@ def build(source: Source) -> Content | None:
     if results is None:
         return None
     table = results.table
-    largest = table.capacity(float(max(table.bit_widths)))
+    largest = int(np.maximum.reduceat(table.costs["size_bits"], table.offsets[:-1]).sum())
     curves = [
         Curve(results, metric, frontier(table.to_instance(metric, largest)))
         for metric in results.asked.metrics

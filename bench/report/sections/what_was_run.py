@@ -17,7 +17,7 @@ def build(source: Source) -> Content | None:
     facts = [
         ("workload", asked.title),
         ("weights", f"{table.weights:,} in {len(table.layers)} layers"),
-        ("candidate bits", ", ".join(map(str, table.bit_widths))),
+        ("candidate bits", ", ".join(table.choices)),
         ("metrics", ", ".join(asked.metrics)),
         ("budgets", ", ".join(b.text for b in asked.budgets)),
         ("solvers", ", ".join(asked.solvers)),
