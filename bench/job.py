@@ -156,7 +156,7 @@ def _solve_all(
         for name in job.solvers:
             solution = solve(instance, name)
             solutions[metric, budget, name] = solution
-            records.append(record_of("run", solution, seed=job.seed))
+            records.append(record_of("run", solution, seed=job.seed, exact=load_solver(name).exact))
             write_atomically(
                 solution_path(job.out, metric, budget, name),
                 json.dumps(solution.to_dict(), indent=1) + "\n",

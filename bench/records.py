@@ -95,8 +95,8 @@ class Record:
             raise DataError(f"is not a {FORMAT} record") from None
 
 
-def record_of(suite: str, solution: Solution, *, seed: int = 0) -> Record:
-    """The row of a solution."""
+def record_of(suite: str, solution: Solution, *, seed: int = 0, exact: bool = False) -> Record:
+    """The row of a solution; ``exact`` tells whether the method is."""
     instance = solution.instance
     return Record(
         suite=suite,
@@ -107,6 +107,7 @@ def record_of(suite: str, solution: Solution, *, seed: int = 0) -> Record:
         bound=solution.bound,
         seconds=solution.seconds,
         seed=seed,
+        exact=exact,
         classes=len(instance),
         items=instance.n_items,
         resources=instance.n_resources,

@@ -79,10 +79,11 @@ def _draw_whole(axes: Axes, curves: Sequence[Curve], top: float) -> None:
     _draw(axes, curves, top)
     axes.annotate(
         f"float {top:.2f} %",
-        (0.01, top),
+        (0.86, top),
         xycoords=("axes fraction", "data"),
         xytext=(0, 3),
         textcoords="offset points",
+        ha="center",
         fontsize=8.5,
     )
     axes.margins(y=0.08)

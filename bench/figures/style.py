@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -68,9 +71,10 @@ def chunks(count: int, most: int = 28) -> list[slice]:
 
 
 def line_style(index: int) -> dict[str, Any]:
-    """Colour, marker and dashes of the index-th series."""
-    i = index % len(COLOURS)
-    return {"color": COLOURS[i], "marker": MARKERS[i], "linestyle": DASHES[i]}
+    """Colour, marker and dashes of the index-th series; no two of the first 49 are alike."""
+    lap, i = divmod(index, len(COLOURS))
+    j = (i + lap) % len(COLOURS)
+    return {"color": COLOURS[i], "marker": MARKERS[j], "linestyle": DASHES[j]}
 
 
 def save(figure: Figure, stem: Path) -> None:
@@ -89,5 +93,34 @@ def svg_text(figure: Figure) -> str:
 def _rendered(figure: Figure, kind: str, metadata: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     with styled():
+        engine = figure.get_layout_engine()
+        if engine is not None:
+            # Laid out once for all formats: it takes as long as to draw.
+            engine.execute(figure)
+            figure.set_layout_engine("none")
         figure.savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()
+
+
+def side_by_side(count: int, legend: int) -> tuple[Figure, list[Axes]]:
+    """Panels in rows of at most three, with room below for a legend of so many entries."""
+    columns = min(count, 3)
+    rows = math.ceil(count / columns)
+    width, height = PANEL
+    figure = new_figure(columns * width, rows * height + 0.17 * math.ceil(legend / 3 / columns))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for spare in axes[count:]:
+        spare.remove()
+    return figure, axes[:count]
+
+
+def legend_below(figure: Figure) -> None:
+    """One legend for all panels, from the first panel's lines and what the others add."""
+    found: dict[str, Artist] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    columns = 3 * round(figure.get_figwidth() / PANEL[0])
+    figure.legend(
+        list(found.values()), list(found), loc="outside lower center", ncols=columns, fontsize=8
+    )

@@ -27,6 +27,10 @@ class Profile:
         ratios = self.ratios[solver]
         return bisect.bisect_right(ratios, factor) / len(ratios)
 
+    def least(self) -> float:
+        """The least ratio: 1, or inf where every solver failed on every instance."""
+        return min(row[0] for row in self.ratios.values())
+
     def largest(self) -> float:
         """The largest finite ratio: from there on no profile rises."""
         return max(

@@ -51,7 +51,7 @@ for (const store of document.querySelectorAll(".panel > script")) {
   reading.className = "reading";
   reading.setAttribute("aria-live", "polite");
   const hint = document.createElement("p");
-  hint.textContent = "Point at the figure, or focus it and use the arrow keys, to read values off.";
+  hint.textContent = "Point here, or use the arrow keys, to read values off.";
   reading.append(hint);
   panel.classList.add("readable");
   panel.append(reading);

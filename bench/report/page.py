@@ -13,7 +13,8 @@ from bitknap.bench.grids import Grid
 from .inline import Drawing
 
 LONG = 16
-"""Grids of more rows are folded."""
+"""Grids of more rows are folded; the first of a part has room for more."""
+FIRST = 30
 
 
 @dataclass(frozen=True)
@@ -76,5 +77,5 @@ def render(page: Page) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.from_string(source).render(
-        **vars(page), style=style, script=script, long=LONG
+        **vars(page), style=style, script=script, long=LONG, first=FIRST
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from bitknap.bench.measures.answers import Answer, answers_of, key_of
 from bitknap.bench.records import Record, load_records
 from bitknap.bench.results import FILE as RUN
 from bitknap.bench.results import Results, load_results
+from bitknap.bench.runner.run import PLAN, RECORDS, load_plan
 from bitknap.problems import DataError
-
-RECORDS = "records.jsonl"
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,35 @@ class Source:
         path = self.path / RECORDS
         return load_records(path) if path.exists() else []
 
+    @cached_property
+    def answers(self) -> list[Answer]:
+        """The records by solver and instance."""
+        return answers_of(self.records)
+
+    @property
+    def solvers(self) -> list[str]:
+        """Names of the solvers in the records, sorted."""
+        return sorted({record.solver for record in self.records})
+
+    @cached_property
+    def suite(self) -> dict[str, Any] | None:
+        """What a benchmark was asked, the content of its ``suite.json``."""
+        path = self.path / PLAN
+        return load_plan(path) if path.exists() else None
+
+    @property
+    def command(self) -> str:
+        """The command line that made the folder, or nothing."""
+        if self.results is not None:
+            return self.results.asked.command
+        return "" if self.suite is None else str(self.suite["command"])
+
     @property
     def title(self) -> str:
         """What the folder is about, in a few words."""
         if self.results is not None:
             return f"Bits for every layer: {self.results.asked.title}"
-        return f"Benchmark: {', '.join(dict.fromkeys(r.suite for r in self.records))}"
+        return f"Solvers compared: {', '.join(dict.fromkeys(r.suite for r in self.records))}"
 
     @property
     def lead(self) -> str:
@@ -48,9 +72,8 @@ class Source:
                 f"Sensitivities by {', '.join(asked.metrics)}; budgets of {budgets} solved "
                 "exactly; accuracy measured on the test set."
             )
-        solvers = len({record.solver for record in self.records})
-        instances = len({record.instance for record in self.records})
-        return f"{solvers} solvers on {instances} instances, {len(self.records):,} solves."
+        instances = len({key_of(record) for record in self.records})
+        return f"{len(self.solvers)} solvers on {instances} instances, {len(self.records):,} runs."
 
 
 def open_source(path: Path) -> Source:

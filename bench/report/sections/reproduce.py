@@ -10,10 +10,10 @@ from bitknap.bench.report.source import Source
 
 def build(source: Source) -> Content | None:
     """The run, then the report."""
-    if source.results is None or not source.results.asked.command:
+    if not source.command:
         return None
     report = shlex.join(["bitknap", "report", str(source.path)])
-    return Content(commands=[f"{source.results.asked.command}\n{report}"])
+    return Content(commands=[f"{source.command}\n{report}"])
 
 
 SECTION = Section("Reproduce", 95, "a command line kept beside the results", build)

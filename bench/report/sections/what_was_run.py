@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bitknap.bench.grids import Grid
 from bitknap.bench.report.base import Content, Section
 from bitknap.bench.report.source import Source
 from bitknap.bench.results import Results
 
+LIMITS = {
+    "time": "time limit",
+    "grace": "grace until killed",
+    "memory": "memory limit",
+    "warm_up": "warm-up limit",
+    "threads": "threads",
+}
+
 
 def build(source: Source) -> Content | None:
-    """Network, metrics, budgets and samples of the main job."""
-    results = source.results
-    if results is None:
-        return None
+    """Network, metrics and budgets of the main job; instances and limits of a benchmark."""
+    if source.results is not None:
+        return _run(source.results)
+    if source.suite is not None:
+        return _suite(source.suite, len(source.records))
+    return None
+
+
+def _run(results: Results) -> Content:
     asked, table = results.asked, results.table
     facts = [
         ("workload", asked.title),
@@ -29,19 +44,59 @@ def build(source: Source) -> Content | None:
     if table.ties:
         tied = [f"{', '.join(tie.layers)} ({tie.reason})" for tie in table.ties]
         facts.append(("tied", "; ".join(tied)))
-    return Content(facts=facts, grids={"metric_cost": _costs(results)})
-
-
-def _costs(results: Results) -> Grid:
-    return Grid(
+    costs = Grid(
         "Cost of the metrics",
         ("metric", "seconds", "passes"),
         [
             [name, f"{cost['seconds']:.2f}", str(cost["passes"])]
-            for name, cost in results.table.metric_cost.items()
+            for name, cost in table.metric_cost.items()
         ],
         notes=("A pass is one forward or one backward over the samples.",),
     )
+    return Content(facts=facts, grids={"metric_cost": costs})
 
 
-SECTION = Section("What was run", 0, "a run of `bitknap run`", build)
+def _suite(suite: dict[str, Any], records: int) -> Content:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for facts in suite["instances"]:
+        groups.setdefault(facts["group"], []).append(facts)
+    allowance = suite["allowance"]
+    asked = len(suite["instances"]) * len(suite["solvers"]) * suite["repeat"]
+    return Content(
+        facts=[
+            ("suite", f"{suite['name']}: {suite['summary']}"),
+            ("solvers", ", ".join(suite["solvers"])),
+            ("runs", f"{records:,} recorded; {suite['repeat']} for each of the pairs that can run"),
+            ("seed", str(suite["seed"])),
+            *((LIMITS[key], _limit(key, value)) for key, value in allowance.items()),
+        ],
+        grids={
+            "instances": Grid(
+                f"{len(suite['instances']):,} instances, {asked:,} runs at most",
+                ("group", "instances", "classes", "items", "resources"),
+                [
+                    [
+                        group,
+                        str(len(rows)),
+                        *(_range([row[key] for row in rows]) for key in ("classes", "items")),
+                        _range([row["resources"] for row in rows]),
+                    ]
+                    for group, rows in groups.items()
+                ],
+            )
+        },
+    )
+
+
+def _limit(key: str, value: float) -> str:
+    if key == "memory":
+        return f"{value / 1e6:,.0f} MB a run"
+    return f"{value:g}" if key == "threads" else f"{value:g} s"
+
+
+def _range(values: list[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+SECTION = Section("What was run", 0, "run.json or suite.json", build)

@@ -1,0 +1,52 @@
+"""How often each layer keeps its choice over resamples: one row a plan, one column a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from .style import new_figure, styled
+
+
+def draw_kept_choices(
+    kept: Mapping[str, Sequence[float]], choices: Mapping[str, Sequence[str]], layers: Sequence[str]
+) -> Figure:
+    """Draw the map: each cell with the choice and, below it, the share in per cent.
+
+    Args:
+        kept: title of each plan -> share of the resamples that keep each layer's choice.
+        choices: title of each plan -> label of each layer's choice.
+        layers: layer names.
+    """
+    values = np.array(list(kept.values()))
+    with styled():
+        figure = new_figure(
+            max(6.0, 1.9 + 0.38 * len(layers)),
+            1.2 + 0.42 * len(kept) + 0.07 * max(map(len, layers)),
+        )
+        axes = figure.subplots()
+        axes.pcolormesh(values, cmap="Blues", vmin=0, vmax=1.25, edgecolors="white", linewidth=1.0)
+        for row, plan in enumerate(kept):
+            for column, share in enumerate(kept[plan]):
+                axes.text(
+                    column + 0.5,
+                    row + 0.5,
+                    f"{choices[plan][column]}\n{100 * share:.0f} %",
+                    ha="center",
+                    va="center",
+                    color="white" if share > 0.75 else "black",
+                    fontsize=7.5,
+                    linespacing=1.3,
+                )
+        axes.set_xticks(np.arange(len(layers)) + 0.5, list(layers), rotation=90)
+        axes.set_yticks(np.arange(len(kept)) + 0.5, list(kept))
+        axes.tick_params(length=0)
+        axes.invert_yaxis()
+        axes.grid(visible=False)
+        for side in ("left", "bottom"):
+            axes.spines[side].set_visible(False)
+        axes.set_xlabel("layer, in order of execution")
+        axes.set_title("Bits of each layer, and the share of resamples that keep them")
+    return figure

@@ -1,0 +1,87 @@
+"""Gaps by solver, and what a proof costs beside the heuristics."""
+
+from __future__ import annotations
+
+from bitknap.bench.figures.gap_by_solver import draw_gaps
+from bitknap.bench.grids import Grid
+from bitknap.bench.measures.answers import Answer
+from bitknap.bench.measures.certainty import cost_of_certainty
+from bitknap.bench.measures.gap import gap
+from bitknap.bench.measures.shifted_mean import mean_seconds
+from bitknap.bench.report.base import Content, Plot, Section
+from bitknap.bench.report.source import Source
+
+CAPTION = (
+    "Gap of every solver's choice on every instance: (objective - optimum) / |objective|, both "
+    "recomputed; against the best bound where no solver proved an optimum. One dot an instance; "
+    "on the right, how many have none."
+)
+
+
+def build(source: Source) -> Content | None:
+    """One row a solver, exact ones first."""
+    found: dict[str, list[tuple[Answer, float]]] = {}
+    for answer in sorted(source.answers, key=lambda a: (not a.first.exact, a.first.solver)):
+        distance = gap(answer) if answer.supported else None
+        if distance is not None:
+            found.setdefault(answer.first.solver, []).append((answer, distance))
+    if not found:
+        return None
+    plot = Plot(
+        "gap_by_solver",
+        CAPTION,
+        draw_gaps({solver: [distance for _, distance in rows] for solver, rows in found.items()}),
+        data=Grid(
+            "Gaps",
+            ("solver", "instance", "gap"),
+            [
+                [solver, answer.first.instance, repr(distance)]
+                for solver, rows in found.items()
+                for answer, distance in rows
+            ],
+        ),
+    )
+    certainty = _certainty(source.answers)
+    return Content(plots=[plot], grids={"cost_of_certainty": certainty} if certainty else {})
+
+
+def _certainty(answers: list[Answer]) -> Grid | None:
+    """The exact method that proves most, the fastest on a tie, beside every heuristic."""
+    exact = _most_proofs(answers)
+    heuristics = sorted({a.first.solver for a in answers if not a.first.exact})
+    rows = []
+    for heuristic in heuristics if exact else ():
+        found = cost_of_certainty(answers, exact, heuristic)
+        if found is not None:
+            rows.append(
+                [
+                    heuristic,
+                    f"{found.instances}",
+                    f"{found.factor:.3g}",
+                    f"{100 * found.proof_only:.3g} %",
+                    f"{100 * found.mean_gap:.3g} %",
+                    f"{100 * found.worst_gap:.3g} %",
+                ]
+            )
+    if not rows:
+        return None
+    return Grid(
+        f"Cost of certainty: {exact} beside the heuristics",
+        ("heuristic", "instances", "time factor", "had the optimum", "mean gap", "worst gap"),
+        rows,
+        notes=(
+            f"Over the instances that {exact} proved and the heuristic answered; time factor: "
+            f"geometric mean of the time of {exact} over the heuristic's.",
+        ),
+    )
+
+
+def _most_proofs(answers: list[Answer]) -> str:
+    own: dict[str, list[Answer]] = {}
+    for answer in answers:
+        if answer.first.exact and answer.proven:
+            own.setdefault(answer.first.solver, []).append(answer)
+    return min(own, key=lambda name: (-len(own[name]), mean_seconds(own[name])), default="")
+
+
+SECTION = Section("Gap by solver", 70, "solves with an objective", build)

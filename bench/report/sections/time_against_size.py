@@ -1,0 +1,91 @@
+"""Time against the number of classes, in every group of instances."""
+
+from __future__ import annotations
+
+from bitknap.bench.figures.time_against_size import Timing, draw_times
+from bitknap.bench.grids import Grid
+from bitknap.bench.measures.answers import Answer
+from bitknap.bench.measures.shifted_mean import counted_seconds
+from bitknap.bench.report.base import Content, Mark, Panel, Plot, Section
+from bitknap.bench.report.source import Source
+
+CAPTION = (
+    "Median time of the solve alone against the number of classes. Lines run through the medians "
+    "of the instances proven (exact) or answered (heuristic); a cross is a run that was not, at "
+    "its time limit."
+)
+
+
+def build(source: Source) -> Content | None:
+    """One panel a group that has two sizes or more."""
+    groups: dict[str, list[Answer]] = {}
+    for answer in source.answers:
+        if answer.supported:
+            groups.setdefault(answer.first.group or answer.first.suite, []).append(answer)
+    groups = {
+        group: answers
+        for group, answers in groups.items()
+        if len({answer.first.classes for answer in answers}) > 1
+    }
+    if not groups:
+        return None
+    styles = {solver: k for k, solver in enumerate(source.solvers)}
+    timings = {group: _timings(answers) for group, answers in groups.items()}
+    plot = Plot(
+        "time_against_size",
+        CAPTION,
+        draw_times(timings, styles),
+        panels=[
+            Panel(draw_times({group: timings[group]}, styles), list(map(_mark, answers)))
+            for group, answers in groups.items()
+        ],
+        data=Grid(
+            "Time against size",
+            ("group", "solver", "instance", "classes", "seconds", "done"),
+            [
+                [
+                    group,
+                    a.first.solver,
+                    a.first.instance,
+                    str(t.classes),
+                    repr(t.seconds),
+                    str(t.done),
+                ]
+                for group, answers in groups.items()
+                for a in answers
+                for t in [_timing(a)]
+            ],
+        ),
+    )
+    return Content(plots=[plot])
+
+
+def _timings(answers: list[Answer]) -> dict[str, list[Timing]]:
+    found: dict[str, list[Timing]] = {}
+    for answer in sorted(answers, key=lambda a: a.first.solver):
+        found.setdefault(answer.first.solver, []).append(_timing(answer))
+    return found
+
+
+def _timing(answer: Answer) -> Timing:
+    done = answer.proven if answer.first.exact else answer.first.objective is not None
+    return Timing(answer.first.classes, counted_seconds(answer), done)
+
+
+def _mark(answer: Answer) -> Mark:
+    timing, first = _timing(answer), answer.first
+    return Mark(
+        timing.classes,
+        timing.seconds,
+        {
+            "solver": first.solver,
+            "instance": f"{first.instance} ({timing.classes:,} classes, {first.items:,} items)",
+            "time": f"{1e3 * answer.seconds:.3g} ms, median of {len(answer.runs)}",
+            "status": first.status,
+        },
+    )
+
+
+SECTION = Section(
+    "Time against size", 65, "instances of several sizes (`bitknap bench scaling`)", build
+)
