@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from bitknap.bench.budgets import parse_budget
+from bitknap.bench.job import Job
 from bitknap.bench.workloads.base import Accuracy, Workload, cross_entropy
 
 
@@ -51,3 +55,21 @@ def tiny_workload(seed: int = 0) -> Workload:
         provenance={"data_sha256": f"seed {seed}"},
         training=training,
     )
+
+
+def tiny_job(out: Path, **changes: object) -> Job:
+    job = Job(
+        workload=tiny_workload(),
+        metrics=("fisher", "weight_mse"),
+        bits=(2, 3, 4, 8),
+        budgets=tuple(map(parse_budget, ("2.25", "3", "2kB"))),
+        solvers=("greedy", "core", "dp"),
+        samples=64,
+        seed=0,
+        out=out,
+    )
+    return replace(job, **changes)  # type: ignore[arg-type]
+
+
+def quiet(text: str) -> None:
+    pass

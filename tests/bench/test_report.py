@@ -1,0 +1,173 @@
+"""The report of a folder: what it shows, writes and refuses."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import bitknap.bench.report.sections as section_package
+from bitknap.bench.grids import Grid
+from bitknap.bench.latex import latex
+from bitknap.bench.report import SECTIONS
+from bitknap.bench.report.write import write_report
+from bitknap.cli import build_app
+from bitknap.problems import BitknapError, DataError, UnsupportedError
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def headings(page: str) -> list[str]:
+    return re.findall(r"<h2>(.*?)</h2>", page)
+
+
+def test_a_run_is_shown_from_its_folder_the_same_every_time(run_folder: Path) -> None:
+    first = snapshot(run_folder)
+    page = write_report(run_folder).read_text()
+    assert snapshot(run_folder) == first
+    assert headings(page)[:5] == [
+        "What was run",
+        "Accuracy against size",
+        "Predicted loss: the frontier",
+        "Bits by layer",
+        "Confidence of each layer&#39;s choice",
+    ]
+    assert headings(page)[-2:] == ["Reproduce", "Not in this folder"]
+    assert "<pre>bitknap run --workload tiny\nbitknap report" in page
+    assert f"bitknap report {run_folder} --section frontier</code>" in page
+    for banned in ("http://", "https://", " src=", "<link", "@import"):
+        assert banned not in re.sub(r"http://www\.w3\.org[^\"]*", "", page)
+
+
+def test_every_figure_and_table_is_a_file(run_folder: Path, suite_folder: Path) -> None:
+    for folder, figures, tables in (
+        (
+            run_folder,
+            {"accuracy", "frontier", "bits_by_layer", "confidence", "profile", "gap_by_solver"},
+            {"accuracy", "optima", "solvers", "solves", "metric_cost", "confidence_fisher"},
+        ),
+        (
+            suite_folder,
+            {"profile", "time_against_size", "gap_by_solver"},
+            {"instances", "solvers", "groups", "growth", "cost_of_certainty"},
+        ),
+    ):
+        files = set(snapshot(folder))
+        for name in figures:
+            assert {f"figures/{name}.{kind}" for kind in ("png", "svg", "pdf", "csv")} <= files
+        for name in tables:
+            assert {f"tables/{name}.{kind}" for kind in ("csv", "tex")} <= files
+    with (run_folder / "tables" / "solves.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 18
+    with (run_folder / "figures" / "frontier.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    measured = {row["plan"] for row in rows if row["measured accuracy"]}
+    assert {"optimum at 3", "greedy at 3", "uniform 2", "uniform 8"} <= measured
+
+
+def test_a_benchmark_is_shown_with_what_it_lacks(suite_folder: Path) -> None:
+    page = (suite_folder / "report.html").read_text()
+    assert "Solvers compared: made" in page
+    assert "4 solvers on 6 instances, 24 runs." in page
+    assert {"Performance profile", "Time against size", "Gap by solver"} <= set(headings(page))
+    absent = page[page.index("Not in this folder") :]
+    assert "<dt>Bits by layer</dt>" in absent
+    with (suite_folder / "figures" / "profile.csv").open() as stream:
+        rows = [r for r in csv.DictReader(stream) if r["success"] == "Optimum proven"]
+    shares = {r["solver"]: float(r["share"]) for r in rows}
+    assert shares["core"] == 1.0
+    assert shares["dp"] == pytest.approx(4 / 6, abs=1e-5)
+    assert "greedy" not in shares
+
+
+def test_sections_and_place_can_be_chosen(suite_folder: Path, tmp_path: Path) -> None:
+    page = write_report(suite_folder, out=tmp_path / "a.html", only=["gaps"])
+    assert page == tmp_path / "a.html"
+    assert headings(page.read_text()) == ["Gap by solver"]
+    assert set(snapshot(tmp_path)) == {
+        "a.html",
+        *(f"figures/gap_by_solver.{kind}" for kind in ("png", "svg", "pdf", "csv")),
+        "tables/cost_of_certainty.csv",
+        "tables/cost_of_certainty.tex",
+    }
+    with pytest.raises(UnsupportedError, match="no section is named 'gap'"):
+        write_report(suite_folder, only=["gap"])
+    with pytest.raises(DataError, match=r"nothing to show; Accuracy against size needs"):
+        write_report(suite_folder, only=["accuracy"])
+
+
+def test_a_new_section_is_one_new_file(
+    suite_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "count.py").write_text(
+        '"""How many."""\n'
+        "from bitknap.bench.report.base import Content, Section\n"
+        "SECTION = Section('Count', 99, 'records', lambda source: "
+        "Content(texts=[f'{len(source.records)} <records>']))\n"
+    )
+    monkeypatch.setattr(
+        section_package.__spec__,
+        "submodule_search_locations",
+        [*section_package.__path__, str(tmp_path)],
+    )
+    monkeypatch.setattr(section_package, "__path__", [*section_package.__path__, str(tmp_path)])
+    assert "count" in SECTIONS.names()
+    page = write_report(suite_folder, out=tmp_path / "out", only=["count"]).read_text()
+    assert "<p>24 &lt;records&gt;</p>" in page
+
+
+def call(*arguments: str | Path) -> str:
+    result = CliRunner().invoke(build_app("report"), ["report", *map(str, arguments)])
+    if isinstance(result.exception, BitknapError):
+        raise result.exception
+    return result.stdout
+
+
+def test_bad_folders_are_one_sentence(run_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is not a folder"):
+        call(tmp_path / "none")
+    with pytest.raises(DataError, match=r"holds neither run.json nor records.jsonl"):
+        call(tmp_path)
+    for name, text, words in (
+        ("run.json", "{}", "is not a bitknap.run/1 file"),
+        ("run.json", '{"format": "bitknap.run/1"}', "incomplete or damaged"),
+        ("table.npz", "PK", "not a sensitivity table"),
+        ("solutions/fisher_3_dp.json", "{}", "is no solution of"),
+        ("instances/fisher_3.json", "{", "is not valid JSON"),
+    ):
+        broken = tmp_path / "broken"
+        shutil.copytree(run_folder, broken, ignore=shutil.ignore_patterns("figures"))
+        (broken / name).write_text(text)
+        with pytest.raises(BitknapError, match=words):
+            call(broken)
+        shutil.rmtree(broken)
+
+
+def test_another_table_is_noticed(run_folder: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(run_folder, broken, ignore=shutil.ignore_patterns("figures"))
+    text = (broken / "run.json").read_text()
+    (broken / "run.json").write_text(text.replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(DataError, match=r"table.npz is not the table of .*run.json"):
+        call(broken)
+
+
+def test_latex_prints_what_it_is_given() -> None:
+    grid = Grid("50 % of_it", ("a_b", "x"), [["c & d", "1 %"], ["#{~^\\}$", "<2>"]], ["note\nline"])
+    lines = latex(grid).splitlines()
+    assert lines[:3] == ["% 50 % of_it", "% note", "% line"]
+    assert lines[3] == r"\begin{tabular}{lr}"
+    assert lines[5] == r"a\_b & x \\"
+    assert lines[7] == r"c \& d & 1 \% \\"
+    assert lines[8] == (
+        r"\#\{\textasciitilde{}\textasciicircum{}\textbackslash{}\}\$ & "
+        r"\textless{}2\textgreater{} \\"
+    )
+    assert lines[-1] == r"\end{tabular}"
