@@ -60,8 +60,8 @@ def draw_bits_by_layer(
         axes.grid(visible=False)
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
-        axes.set_xlabel("layer, in order of execution")
-        axes.set_title("Bits a weight by layer (metric at budget)")
+        axes.set_xlabel("layer, in order of execution", loc="left")
+        axes.set_title("Bits a weight by layer (metric at budget)", loc="left")
     return figure
 
 

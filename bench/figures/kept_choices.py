@@ -47,6 +47,6 @@ def draw_kept_choices(
         axes.grid(visible=False)
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
-        axes.set_xlabel("layer, in order of execution")
-        axes.set_title("Bits of each layer, and the share of resamples that keep them")
+        axes.set_xlabel("layer, in order of execution", loc="left")
+        axes.set_title("Bits of each layer, and the share of resamples that keep them", loc="left")
     return figure
