@@ -51,6 +51,7 @@ class TerminalProgress:
                 f"{record.solver} on {record.instance}: {record.status}, {record.message}",
                 highlight=False,
                 markup=False,
+                soft_wrap=True,
             )
 
     def __enter__(self) -> TerminalProgress:

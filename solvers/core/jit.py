@@ -27,11 +27,15 @@ def compiled() -> bool:
 
 @cache
 def _folder() -> Path:
-    """Cache folder, named by the sources, numba, Python, and the processor."""
+    """Cache folder, named by the sources, where they lie, numba, Python, and the processor.
+
+    numba looks for what it compiled from files of the same path only.
+    """
     from importlib.metadata import version
 
-    digest = hashlib.sha256(repr((sys.version, version("numba"), _processor())).encode())
     here = Path(__file__).parent
+    known = sys.version, version("numba"), _processor(), str(here)
+    digest = hashlib.sha256(repr(known).encode())
     for path in sorted(here.glob("*.py")):
         digest.update(path.read_bytes())
     given = os.environ.get("NUMBA_CACHE_DIR")

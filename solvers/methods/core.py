@@ -38,9 +38,9 @@ class Core:
         return None
 
     def warm_up(self, instance: Instance) -> None:
-        """Load the compiled kernel, or compile it, where a solve of the instance would."""
+        """Load what a solve of the instance would: the compiled kernel, or nothing."""
         if self.kernel == "numba" or (self.kernel == "auto" and prefers_numba(instance.n_items)):
-            jit.kernel()
+            jit.kernel().warm_up()
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Solve on the instance's arrays; exact under rational arithmetic."""
