@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,7 +29,17 @@ SHUFFLED = "fisher"
 """Whose scores the control shuffles."""
 
 Tables = Mapping[tuple[str, int], SensitivityTable]
-"""Table of each metric and draw."""
+"""Table of each entry and draw."""
+
+
+class Entry(NamedTuple):
+    """A metric and its calibration samples a draw.
+
+    Of one draw, fewer samples are the first of more.
+    """
+
+    metric: str
+    samples: int
 
 
 @dataclass(frozen=True)
@@ -38,8 +48,7 @@ class Comparison:
 
     Args:
         workload: network and data.
-        samples: metric -> calibration samples a draw; those of fewer samples are the first of
-            those of more.
+        entries: name -> what is compared under it.
         bits: candidate bit-widths.
         budgets: average bits a weight.
         seeds: of the calibration draws; draw number s also seeds the controls.
@@ -49,7 +58,7 @@ class Comparison:
     """
 
     workload: Workload
-    samples: Mapping[str, int]
+    entries: Mapping[str, Entry]
     bits: tuple[int, ...]
     budgets: tuple[float, ...]
     seeds: Sequence[int]
@@ -58,22 +67,24 @@ class Comparison:
     say: Callable[[str], None]
 
     def tables(self) -> dict[tuple[str, int], SensitivityTable]:
-        """The table of every metric and draw; those in the folder are reused.
+        """The table of every entry and draw; those in the folder are reused.
 
         Every metric runs on its own, so that its time is its own; measured ones share their runs,
         and the time of these is that of each.
         """
         found: dict[tuple[str, int], SensitivityTable] = {}
-        for samples in sorted(set(self.samples.values()), reverse=True):
-            names = [name for name, own in self.samples.items() if own == samples]
+        for samples in sorted({own for _, own in self.entries.values()}, reverse=True):
+            chosen = {
+                name: metric for name, (metric, own) in self.entries.items() if own == samples
+            }
             for seed in self.seeds:
-                table = self._filled(samples, seed, names)
-                found |= {(name, seed): table for name in names}
+                table = self._filled(samples, seed, list(chosen.values()))
+                found |= {(name, seed): table for name in chosen}
         return found
 
     def yardstick(self) -> SensitivityTable:
         """Measured loss and KL of every item on images outside every draw."""
-        most = max(self.samples.values())
+        most = max(samples for _, samples in self.entries.values())
         draws = [self.workload.calibration(most, seed) for seed in self.seeds]
         more = self.workload.calibration(self.held_out, 1 + max(self.seeds))
         batches = list(outside(more, draws))
@@ -82,7 +93,7 @@ class Comparison:
         return fill(blank, path, self.workload, batches, YARDSTICKS, self.say)
 
     def accuracies(self, tables: Tables) -> list[Measured]:
-        """Measured accuracy of every metric's optimum and of the controls, a row each."""
+        """Measured accuracy of every entry's optimum and of the controls, a row each."""
         first = next(iter(tables.values()))
         path = self.folder / "accuracies.json"
         evaluator = Evaluator(self.workload, QUANTIZER, first, path, self.say)
@@ -111,12 +122,12 @@ class Comparison:
         self, tables: Tables, seed: int, budget: float
     ) -> Iterator[tuple[str, Instance, IntArray]]:
         """Name, knapsack and choice of every plan of a draw and budget."""
-        for name in self.samples:
+        for name, (metric, _) in self.entries.items():
             table = tables[name, seed]
-            instance = table.to_instance(name, table.capacity(budget))
+            instance = table.to_instance(metric, table.capacity(budget))
             yield name, instance, (best := optimum(instance))
-            pairs = pair_terms(table, name)
-            if pairs is not None:
+            pairs = pair_terms(table, metric)
+            if pairs is not None and name == metric:
                 yield f"{name}, with pairs", instance, best_of_exchanges(instance, pairs, best)
         table = tables[SHUFFLED, seed]
         instance = table.to_instance(SHUFFLED, table.capacity(budget))

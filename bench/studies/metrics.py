@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import bootstrap, spearmanr
 
-from bitknap.bench.comparison import SHUFFLED, Comparison, Tables
+from bitknap.bench.comparison import SHUFFLED, Comparison, Entry, Tables
 from bitknap.bench.grids import Grid
 from bitknap.bench.loading import load_workload
 from bitknap.bench.measurement import Measured
@@ -37,6 +37,7 @@ SAMPLES = {
     "pairwise": 32,
 }
 """Calibration samples a draw: fewer where a sample costs more."""
+FEWEST = min(SAMPLES.values())
 SCALE = 1024
 """Samples that the shown seconds are for."""
 RESAMPLES = 2000
@@ -47,9 +48,13 @@ Values = Sequence[float]
 
 def study(quick: bool, folder: Path, say: Callable[[str], None]) -> Iterator[Grid]:
     """Every metric on five calibration draws; two metrics, samples and draws when quick."""
+    samples = {"fisher": 64, "weight_mse": 64} if quick else SAMPLES
+    entries = {name: Entry(name, count) for name, count in samples.items()}
+    if not quick:
+        entries[f"fisher, {FEWEST} samples"] = Entry("fisher", FEWEST)
     comparison = Comparison(
         workload=load_workload(WORKLOAD, None),
-        samples={"fisher": 64, "weight_mse": 64} if quick else SAMPLES,
+        entries=entries,
         bits=(2, 4, 8) if quick else BITS,
         budgets=(3.0,) if quick else BUDGETS,
         seeds=range(2 if quick else 5),
@@ -72,13 +77,13 @@ def compare(comparison: Comparison) -> Iterator[Grid]:
 def agreement_grid(comparison: Comparison, tables: Tables, yardstick: SensitivityTable) -> Grid:
     """What each metric costs, and how it ranks items beside their measured loss and KL."""
     rows = []
-    for name, samples in comparison.samples.items():
+    for name, (metric, samples) in comparison.entries.items():
         mine = [tables[name, seed] for seed in comparison.seeds]
-        row = [name, str(samples), f"{mine[0].metric_cost[name]['passes']:g}"]
-        row.append(f"{np.mean([_seconds(table, name) for table in mine]) * SCALE / samples:.3g}")
+        row = [name, str(samples), f"{mine[0].metric_cost[metric]['passes']:g}"]
+        row.append(f"{np.mean([_seconds(table, metric) for table in mine]) * SCALE / samples:.3g}")
         for measured in ("loss", "kl"):
             truth = yardstick.omega[measured]
-            ranks = [float(spearmanr(table.omega[name], truth).statistic) for table in mine]
+            ranks = [float(spearmanr(table.omega[metric], truth).statistic) for table in mine]
             row += [f"{np.mean(ranks):.3f}", _range(interval(ranks), ".3f")]
         rows.append(row)
     negative = float((yardstick.omega["loss"] < 0).mean())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bitknap.bench.comparison import Comparison, outside, shuffled
+from bitknap.bench.comparison import Comparison, Entry, outside, shuffled
 from bitknap.bench.measurement import Measured
 from bitknap.bench.studies import STUDIES
 from bitknap.bench.studies.metrics import (
@@ -30,7 +30,13 @@ from .tiny import tiny_workload
 def tiny_comparison(folder: Path, said: list[str]) -> Comparison:
     return Comparison(
         workload=tiny_workload(),
-        samples={"fisher": 64, "loss": 32, "kl": 32, "pairwise": 8},
+        entries={
+            "fisher": Entry("fisher", 64),
+            "loss": Entry("loss", 32),
+            "kl": Entry("kl", 32),
+            "pairwise": Entry("pairwise", 8),
+            "fisher, 8 samples": Entry("fisher", 8),
+        },
         bits=(2, 4, 8),
         budgets=(2.5, 4.0),
         seeds=range(2),
@@ -44,19 +50,26 @@ def test_the_grids_of_a_tiny_workload_and_a_second_run(tmp_path: Path) -> None:
     said: list[str] = []
     comparison = tiny_comparison(tmp_path, said)
     cost, accuracy, gaps = compare(comparison)
-    assert [row[0] for row in cost.rows] == ["fisher", "loss", "kl", "pairwise"]
+    assert [row[0] for row in cost.rows] == [
+        "fisher",
+        "loss",
+        "kl",
+        "pairwise",
+        "fisher, 8 samples",
+    ]
     shown = {row[0]: row for row in cost.rows}
     assert shown["loss"][1:4] == shown["kl"][1:4]
     assert shown["loss"][2] == "10"
     assert float(shown["kl"][6]) > 0.7
     assert [row[0] for row in accuracy.rows] == [
         "fisher", "fisher, with pairs", "loss", "kl", "pairwise", "pairwise, with pairs",
-        "uniform", "random", "shuffled", "float",
+        "fisher, 8 samples", "uniform", "random", "shuffled", "float",
     ]  # fmt: skip
-    assert [row[0] for row in gaps.rows] == [row[0] for row in accuracy.rows[1:6]]
+    assert [row[0] for row in gaps.rows] == [row[0] for row in accuracy.rows[1:7]]
 
     yardstick = load_table(tmp_path / "held-out-96.npz")
-    fisher = load_table(tmp_path / "draw1-64.npz")
+    fisher, few = (load_table(tmp_path / f"draw1-{samples}.npz") for samples in (64, 8))
+    assert np.allclose(few.scores["fisher"], fisher.scores["fisher"][:8], rtol=1e-3, atol=1e-6)
     assert yardstick.metrics == ("loss", "kl")
     assert 0 < len(yardstick.scores["loss"]) < 96
     assert fisher.metric_cost["fisher"]["cpu_seconds"] > 0
@@ -75,8 +88,9 @@ def test_a_killed_comparison_goes_on_where_it_stopped(tmp_path: Path, where: str
         if text == where:
             raise KeyboardInterrupt
 
-    asked = {"samples": {"fisher": 64, "loss": 32, "kl": 32}, "seeds": range(1)}
-    comparison = replace(tiny_comparison(tmp_path, []), **asked)
+    comparison = replace(tiny_comparison(tmp_path, []), seeds=range(1))
+    entries = {name: comparison.entries[name] for name in ("fisher", "loss", "kl")}
+    comparison = replace(comparison, entries=entries)
     with pytest.raises(KeyboardInterrupt):
         list(compare(replace(comparison, say=killed)))
     said: list[str] = []
