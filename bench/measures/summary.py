@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bitknap.bench.grids import Grid
 from bitknap.bench.records import Record
@@ -18,6 +20,62 @@ from .shifted_mean import SHIFT, mean_seconds
 _CUT = ("killed", "memory", "crashed", "refuted")
 
 
+@dataclass(frozen=True)
+class SolverSummary:
+    """The measures of one solver over the instances of some records.
+
+    Args:
+        solver: its name.
+        exact: whether it proves optimality when no limit stops it.
+        instances: in the records.
+        supported: of those, the ones it can handle; all that follows is over these.
+        success_rate: see :func:`.rates.success_rate`.
+        correct_rate: see :func:`.rates.correct_rate`.
+        mean_gap: mean of :func:`.gap.gap` where there is one.
+        worst_gap: its largest.
+        seconds: see :func:`.shifted_mean.mean_seconds`.
+        memory: largest peak of resident memory in bytes.
+        statuses: how many runs ended in which status.
+    """
+
+    solver: str
+    exact: bool
+    instances: int
+    supported: int
+    success_rate: float | None
+    correct_rate: float | None
+    mean_gap: float | None
+    worst_gap: float | None
+    seconds: float | None
+    memory: int | None
+    statuses: dict[str, int]
+
+
+def summarise(answers: Sequence[Answer]) -> list[SolverSummary]:
+    """The measures of every solver, sorted by name."""
+    found = []
+    for solver, own in by_solver(answers).items():
+        able = [answer for answer in own if answer.supported]
+        distances = gaps(able)
+        runs = [run for answer in own for run in answer.runs]
+        found.append(
+            SolverSummary(
+                solver=solver,
+                exact=own[0].first.exact,
+                instances=len(own),
+                supported=len(able),
+                success_rate=success_rate(able),
+                correct_rate=correct_rate(able),
+                mean_gap=statistics.fmean(distances) if distances else None,
+                worst_gap=max(distances, default=None),
+                seconds=mean_seconds(able),
+                memory=max((run.memory for run in runs if run.memory), default=None),
+                statuses=dict(sorted(Counter(run.status for run in runs).items())),
+            )
+        )
+    return found
+
+
 def summary_grids(records: Sequence[Record]) -> list[Grid]:
     """Solvers over all instances, their times by group, and how their times grow."""
     answers = answers_of(records)
@@ -29,42 +87,38 @@ def summary_grids(records: Sequence[Record]) -> list[Grid]:
 def solver_grid(records: Sequence[Record], answers: Sequence[Answer]) -> Grid:
     """One row a solver: instances, rates, gaps, time, memory, what went wrong."""
     rows = []
-    for solver, own in by_solver(answers).items():
-        able = [answer for answer in own if answer.supported]
-        found = gaps(able)
-        runs = [run for answer in able for run in answer.runs]
-        memory = [run.memory for run in runs if run.memory is not None]
-        wrong = [f"{n} {s}" for s in _CUT if (n := sum(run.status == s for run in runs))]
+    for own in summarise(answers):
+        wrong = [f"{own.statuses[status]} {status}" for status in _CUT if status in own.statuses]
         rows.append(
             [
-                solver,
-                "exact" if own[0].first.exact else "heuristic",
-                f"{len(able)}/{len(own)}",
-                _share(success_rate(able)),
-                _share(correct_rate(able)),
-                _share(statistics.fmean(found)) if found else "-",
-                _share(max(found)) if found else "-",
-                _milliseconds(mean_seconds(able)),
-                f"{max(memory) / 1e6:.0f}" if memory else "-",
+                own.solver,
+                "exact" if own.exact else "heuristic",
+                f"{own.supported}/{own.instances}",
+                *map(_share, (own.success_rate, own.correct_rate, own.mean_gap, own.worst_gap)),
+                _milliseconds(own.seconds),
+                "-" if own.memory is None else f"{own.memory / 1e6:.0f}",
                 ", ".join(wrong) or "-",
             ]
         )
-    columns = ("solver", "kind", "instances", "success", "correct", "mean gap", "worst gap")
-    notes = [
-        "instances: supported / in the suite. success: share of runs with a claim (exact: a proof; "
-        "heuristic: a choice). correct: share with a claim that is true.",
-        "gap: to the proven optimum, else to the best bound; both recomputed. "
-        f"ms: shifted geometric mean (shift {1e3 * SHIFT:g} ms) of median times, the solve alone, "
-        "failures at the time limit.",
-        *(found.sentence for found in contradictions(records)),
-    ]
-    if not contradictions(records):
-        notes.append("No claims contradict each other (objectives to 1e-12, bounds to 1e-9).")
+    clashes = [found.sentence for found in contradictions(records)]
     return Grid(
         f"Solvers over {len({key_of(answer.first) for answer in answers})} instances",
-        (*columns, "ms", "peak MB", "went wrong"),
+        (
+            *("solver", "kind", "instances", "success", "correct", "mean gap", "worst gap"),
+            *("ms", "peak MB", "went wrong"),
+        ),
         rows,
-        notes=notes,
+        notes=(
+            "instances: supported / in the suite. success: share of runs with a claim (exact: a "
+            "proof; heuristic: a choice). correct: share with a claim that is true.",
+            "gap: to the proven optimum, else to the best bound; both recomputed. ms: shifted "
+            f"geometric mean (shift {1e3 * SHIFT:g} ms) of median times, the solve alone, failures "
+            "at the time limit.",
+            *(
+                clashes
+                or ["No claims contradict each other (objectives to 1e-12, bounds to 1e-9)."]
+            ),
+        ),
         text_columns=2,
     )
 

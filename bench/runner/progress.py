@@ -28,7 +28,6 @@ class TerminalProgress:
             console=console,
             disable=not console.is_terminal,
         )
-        self._console = console
         self._task = self._bar.add_task("", total=None, suite=name)
 
     def say(self, text: str) -> None:
@@ -39,8 +38,8 @@ class TerminalProgress:
         """How many runs there are to do."""
         self._bar.update(self._task, total=runs)
 
-    def finished(self, record: Record, skipped: int = 0) -> None:
-        """A run has ended, and ``skipped`` more of the same solver will not be done."""
+    def finished(self, record: Record, skipped: int) -> None:
+        """A run has ended, and ``skipped`` more of the same pair will not be done."""
         self._bar.update(
             self._task,
             advance=1 + skipped,

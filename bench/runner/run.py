@@ -12,7 +12,7 @@ from bitknap.problems import DataError, merge_ties, write_atomically
 
 from .cases import Case, Facts, facts_of
 from .log import RecordLog
-from .plan import refusal, remaining
+from .plan import is_final, refusal, remaining
 from .pool import run_locally, run_on_dask
 from .suite import Suite
 
@@ -31,8 +31,8 @@ class Progress(Protocol):
     def total(self, runs: int) -> None:
         """How many runs there are to do."""
 
-    def finished(self, record: Record) -> None:
-        """A run has ended."""
+    def finished(self, record: Record, skipped: int) -> None:
+        """A run has ended, and ``skipped`` more of the same pair will not be done."""
 
 
 def run_suite(
@@ -70,7 +70,7 @@ def run_suite(
 
         def sink(record: Record) -> None:
             log.append(record)
-            progress.finished(record)
+            progress.finished(record, suite.repeat - 1 - record.repeat if is_final(record) else 0)
 
         possible = []
         for task in tasks:

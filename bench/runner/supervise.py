@@ -128,8 +128,9 @@ class Child:
             "cpu": cpu,
         }
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
 
     def answer(self, allowed: float, what: str) -> dict[str, Any]:
         """Its next answer, within ``allowed`` seconds; ``waited`` tells how long it took.
@@ -181,7 +182,8 @@ class Child:
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
 
 
 class Family:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -122,10 +123,12 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_suite(suite: Suite, out: Path, workers: int, dask: str | None, as_json: bool) -> None:
+    from bitknap.bench.measures.answers import answers_of
     from bitknap.bench.measures.contradictions import contradictions
-    from bitknap.bench.measures.summary import summary_grids
+    from bitknap.bench.measures.summary import summarise, summary_grids
     from bitknap.bench.runner import run_suite
     from bitknap.bench.runner.progress import TerminalProgress
+    from bitknap.bench.runner.run import RECORDS
     from bitknap.bench.terminal import print_grid
 
     with TerminalProgress(suite.name) as progress:
@@ -137,23 +140,30 @@ def _run_suite(suite: Suite, out: Path, workers: int, dask: str | None, as_json:
             dask=dask,
             command=shlex.join(["bitknap", *sys.argv[1:]]),
         )
-    grids = summary_grids(records)
     clashes = [found.sentence for found in contradictions(records)]
     if as_json:
-        first = grids[0]
         document = {
-            "records": str(out / "records.jsonl"),
+            "records": str(out / RECORDS),
             "runs": len(records),
-            "solvers": [dict(zip(first.columns, row, strict=True)) for row in first.rows],
+            "solvers": [asdict(summary) for summary in summarise(answers_of(records))],
             "contradictions": clashes,
         }
-        typer.echo(json.dumps(document, indent=1))
+        typer.echo(json.dumps(_finite(document), indent=1))
     else:
-        for grid in grids:
+        for grid in summary_grids(records):
             print_grid(grid)
-        typer.echo(f"records: {out / 'records.jsonl'}")
+        typer.echo(f"records: {out / RECORDS}; `bitknap report {out}` makes a page of them")
     if clashes:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _finite(value: Any) -> Any:
+    """The document with None for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _run_study(name: str, quick: bool, out: Path | None) -> None:

@@ -98,7 +98,7 @@ def test_a_lie_that_no_single_change_refutes_is_shown_as_a_contradiction(
     assert "braggart claims the optimum" in sentence
     assert "core has a feasible choice" in sentence
     (row,) = (row for row in json.loads(stdout)["solvers"] if row["solver"] == "braggart")
-    assert (row["success"], row["correct"]) == ("100 %", "0")
+    assert (row["success_rate"], row["correct_rate"]) == (1.0, 0.0)
 
 
 def test_nothing_is_left_running(run: tuple[int, str, str, Path]) -> None:
