@@ -87,7 +87,7 @@ def cases_of(entry: Mapping[str, Any], folder: Path) -> Iterator[Case]:
     if kind == "library":
         found = [known for known in library_names() if fnmatchcase(known, name)]
     else:
-        found = sorted(str(path) for path in folder.glob(name))
+        found = sorted(str(path) for path in folder.resolve().glob(name))
     if not found:
         raise DataError(f"{kind} = {name!r} matches no instance")
     for text in found:

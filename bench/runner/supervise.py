@@ -177,8 +177,13 @@ class Child:
         if self._ended:
             return
         self._ended = True
+        descendants = self._family.descendants()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        for process in descendants:
+            # Those that left the process group.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
@@ -194,14 +199,18 @@ class Family:
         self._next = 0.0
         self._root = psutil.Process(pid)
 
+    def descendants(self) -> list[psutil.Process]:
+        """Its children, their children, and so on, as long as it lives."""
+        try:
+            return list(self._root.children(recursive=True))
+        except psutil.NoSuchProcess:
+            return []
+
     def resident(self) -> int:
         """Bytes of resident memory of all of them."""
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + 0.2
-            try:
-                self._members = [self._root, *self._root.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                self._members = []
+            self._members = [self._root, *self.descendants()]
         total = 0
         for member in self._members:
             try:

@@ -27,6 +27,7 @@ import numpy as np
 from bitknap.solvers.base import Outcome, Status
 from bitknap.solvers.local import improve, lightest
 
+SLEEP = "import time; time.sleep(1.5 * 99)"
 
 @dataclass(frozen=True)
 class Planted:

@@ -22,7 +22,7 @@ BODIES = {
     "liar": "return Outcome(Status.OPTIMAL, start)",
     "braggart": "return Outcome(Status.OPTIMAL, improve(instance, start))",
     "printer": "print('to stdout'); os.write(1, b'more')",
-    "parent": "subprocess.run([sys.executable, '-c', 'import time; time.sleep(99)'])",
+    "parent": "subprocess.run([sys.executable, '-c', SLEEP], start_new_session=True)",
 }
 """Solver -> what it does on instances of more than two classes."""
 
@@ -107,7 +107,7 @@ def test_nothing_is_left_running(run: tuple[int, str, str, Path]) -> None:
         for pid in os.listdir("/proc")
         if pid.isdecimal() and (path := Path("/proc", pid, "cmdline")).exists()
     ]
-    assert not [c for c in commands if b"time.sleep(99)" in c]
+    assert not [c for c in commands if b"time.sleep(1.5 * 99)" in c]
 
 
 def test_a_solver_that_hangs_in_its_warm_up_is_killed(
