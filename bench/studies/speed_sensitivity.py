@@ -1,0 +1,323 @@
+"""Speed and memory of the one-pass scores: against a plain step, vmap(grad) and measured losses."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from bitknap.bench.grids import Grid
+from bitknap.bench.networks.imagenet_resnet import resnet18
+from bitknap.sensitivity import Quantizer
+from bitknap.sensitivity.batches import cross_entropy, default_forward
+from bitknap.sensitivity.capture import frozen
+from bitknap.sensitivity.context import Context
+from bitknap.sensitivity.layers import discover_layers
+from bitknap.sensitivity.measured import run_items
+from bitknap.sensitivity.metrics.loss import METRIC as MEASURED_LOSS
+
+BITS = (2, 3, 4, 5, 6, 8)
+FORMATS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
+TIMED_LAYERS = 5
+"""Layers whose items are run to time a measured loss; the items of the others cost the same."""
+
+
+class Case:
+    """A network and one batch of images, every way to the scores of its (layer, bits) items.
+
+    Args:
+        network: one of `NETWORKS`.
+        images: in the batch.
+        layout: ``NCHW`` or ``NHWC``, of the weights and the images in memory.
+    """
+
+    def __init__(self, network: str, images: int, layout: str = "NCHW") -> None:
+        model, (x, y) = NETWORKS[network](images)
+        self.model: nn.Module = model.to(memory_format=FORMATS[layout])  # type: ignore[call-overload]
+        self.model.requires_grad_(False)
+        self.batch = (x.contiguous(memory_format=FORMATS[layout]), y)
+        self.trained = copy.deepcopy(self.model).requires_grad_(True)
+
+    def prepare(self) -> None:
+        """Find the layers and perturb them: once a table, however many images."""
+        found = discover_layers(self.model, self.forward)
+        self.context = Context(
+            self.model,
+            found.layers,
+            [self.batch],
+            default_forward,
+            cross_entropy,
+            BITS,
+            Quantizer(scale="minmax"),
+            reuse=False,
+        )
+        self.deltas = {
+            layer.info.parameter: self.context.delta(index).flatten(1)
+            for index, layer in enumerate(found.layers)
+        }
+
+    def forward(self) -> Tensor:
+        """The losses, no gradient."""
+        with torch.no_grad():
+            return cross_entropy(self.model(self.batch[0]), self.batch)
+
+    def plain(self) -> None:
+        """Forward and backward of the same images, gradients of all parameters kept."""
+        self.trained.zero_grad(set_to_none=True)
+        torch.autograd.backward(cross_entropy(self.trained(self.batch[0]), self.batch).sum())
+
+    def scores(self) -> Any:
+        """The scores of all items by this package."""
+        with frozen(self.model):
+            return self.context.scores(partial(self.context.losses, self.batch))
+
+    def per_sample_gradients(self, chunk: int) -> Tensor:
+        """The same by torch.func, each sample's gradients contracted inside of vmap."""
+        state = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
+        weights = {name: state.pop(name).detach() for name in self.deltas}
+
+        def loss(weights: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+            output = functional_call(self.model, {**state, **weights}, (x[None],))
+            return F.cross_entropy(output, y[None])
+
+        def sample(x: Tensor, y: Tensor) -> Tensor:
+            gradients = grad(loss)(weights, x, y)
+            return torch.cat([d @ gradients[name].flatten() for name, d in self.deltas.items()])
+
+        scores: Tensor = vmap(sample, chunk_size=chunk)(*self.batch)
+        return scores
+
+    def one_at_a_time(self) -> Tensor:
+        """The same by plain autograd, sample by sample."""
+        named = dict(self.trained.named_parameters())
+        weights = [named[name] for name in self.deltas]
+        rows = []
+        for x, y in zip(*self.batch, strict=True):
+            gradients = torch.autograd.grad(
+                F.cross_entropy(self.trained(x[None]), y[None]), weights
+            )
+            pairs = zip(self.deltas.values(), gradients, strict=True)
+            rows.append(torch.cat([delta @ gradient.flatten() for delta, gradient in pairs]))
+        return torch.stack(rows)
+
+    def measured(self, layers: int | None, reuse: bool) -> int:
+        """Measure the loss of every item of the first layers; returns the number of runs."""
+        context = copy.copy(self.context)
+        context.layers, context.reuse = context.layers[:layers], None if reuse else False
+        run_items(context, [MEASURED_LOSS])
+        return context.items + 1
+
+
+def _imagenet(images: int) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
+    torch.manual_seed(0)
+    return resnet18().eval(), (torch.randn(images, 3, 224, 224), torch.randint(1000, (images,)))
+
+
+def _fashion(images: int) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
+    from bitknap.bench.workloads.fashion_resnet18 import build
+
+    workload = build()
+    return workload.model, workload.calibration(images, 0)[0]
+
+
+NETWORKS: dict[str, Callable[[int], tuple[nn.Module, tuple[Tensor, Tensor]]]] = {
+    "ResNet-18, 224x224": _imagenet,
+    "fashion-resnet18": _fashion,
+}
+
+
+def study(quick: bool) -> Iterator[Grid]:
+    """Time by threads and layout, floating-point operations, peak memory."""
+    images = {"ResNet-18, 224x224": 2 if quick else 8, "fashion-resnet18": 32 if quick else 64}
+    settings = [
+        (network, layout, threads)
+        for network in NETWORKS
+        for layout in (["NCHW"] if quick else FORMATS)
+        for threads in ((1,) if quick else (1, 2))
+    ]
+    rows = [_times(*setting, images[setting[0]], 3 if quick else 7) for setting in settings]
+    yield Grid(
+        "Scores of all layers at 2, 3, 4, 5, 6 and 8 bits: time, as a multiple",
+        (
+            "network",
+            "layout",
+            "threads",
+            "images",
+            "plain, ms",
+            "scores / plain",
+            "in CPU time",
+            "vmap / scores",
+            "one by one / scores",
+            "losses / scores",
+            "losses, prefix reused / scores",
+        ),
+        rows,
+        notes=(
+            "plain: forward and backward over the batch, evaluation mode, all weight gradients. "
+            "Medians of the ratios of interleaved repeats; vmap and one by one in processor time.",
+            "vmap: torch.func vmap(grad), contraction inside, at its fastest chunk_size (tried 1, "
+            "2, 4, ... up to the batch). one by one: autograd on single images.",
+            "losses: a forward for every (layer, bits), counted up from the time of "
+            f"{TIMED_LAYERS * len(BITS) + 1}; prefix reused: all of them, as the metric `loss`.",
+            "The perturbations are computed before the clock starts: once a table. They are rounded to "
+            "the scale of the largest weight; the scores' cost does not depend on it.",
+        ),
+        text_columns=2,
+    )
+    yield Grid(
+        "Floating-point operations, an image",
+        ("network", "forward, G", "forward + backward, G", "scores, G", "scores / plain"),
+        [_operations(network) for network in NETWORKS],
+        notes=("torch.utils.flop_counter: 2 for a multiply-accumulate, in matrix products only.",),
+    )
+    yield Grid(
+        "Peak memory above model and data, MB",
+        ("network", "images", "plain", "scores", "vmap", "scores / plain"),
+        [_memory(network, images[network]) for network in NETWORKS],
+        notes=(
+            "VmHWM of a process of its own, less the resident memory before the first pass; "
+            "plain keeps the gradients; scores includes the perturbations; vmap at the chunk_size "
+            "of one image.",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Seconds of one run: on the wall, and of all threads' processors."""
+
+    wall: float
+    cpu: float
+
+
+def _clock(run: Callable[[], Any]) -> Clock:
+    wall, cpu = time.perf_counter(), time.process_time()
+    run()
+    return Clock(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def _times(network: str, layout: str, threads: int, images: int, repeats: int) -> list[str]:
+    with _threads(threads):
+        case = Case(network, images, layout)
+        case.prepare()
+        chunk = _fastest_chunk(case, images)
+        methods: dict[str, Callable[[], Any]] = {
+            "plain": case.plain,
+            "scores": case.scores,
+            "vmap": partial(case.per_sample_gradients, chunk),
+            "one": case.one_at_a_time,
+        }
+        _refuse_unequal(*(torch.as_tensor(methods[name]()) for name in ("scores", "vmap", "one")))
+        rows = [{name: _clock(run) for name, run in methods.items()} for _ in range(repeats)]
+        losses = _clock(partial(case.measured, TIMED_LAYERS, False)).wall
+        losses *= (case.context.items + 1) / (TIMED_LAYERS * len(BITS) + 1)
+        reused = _clock(partial(case.measured, None, True)).wall
+
+    def ratio(over: str, under: str, clock: Callable[[Clock], float]) -> str:
+        return f"{statistics.median(clock(row[over]) / clock(row[under]) for row in rows):.2f}"
+
+    scores = statistics.median(row["scores"].wall for row in rows)
+    return [
+        network,
+        layout,
+        f"{threads}",
+        f"{images}",
+        f"{1e3 * statistics.median(row['plain'].wall for row in rows):.0f}",
+        ratio("scores", "plain", lambda clock: clock.wall),
+        ratio("scores", "plain", lambda clock: clock.cpu),
+        ratio("vmap", "scores", lambda clock: clock.cpu) + f" ({chunk})",
+        ratio("one", "scores", lambda clock: clock.cpu),
+        f"{losses / scores:.1f}",
+        f"{reused / scores:.1f}",
+    ]
+
+
+def _fastest_chunk(case: Case, images: int) -> int:
+    """The chunk_size of least processor time, of the powers of two up to the batch."""
+    seconds: dict[int, float] = {}
+    for chunk in (2**k for k in range(images.bit_length())):
+        run = partial(case.per_sample_gradients, chunk)
+        seconds[chunk] = min(_clock(run).cpu for _ in range(2))
+    return min(seconds, key=lambda chunk: seconds[chunk])
+
+
+def _refuse_unequal(first: Tensor, *others: Tensor) -> None:
+    """All ways must give the same scores, to float32's accuracy of the largest of a column."""
+    scale = first.abs().amax(dim=0)
+    for other in others:
+        assert bool(((first - other).abs() <= 1e-3 * scale).all()), "the scores disagree"
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _operations(network: str) -> list[str]:
+    case = Case(network, 1)
+    case.prepare()
+    counts = []
+    for run in (case.forward, case.plain, case.scores):
+        with FlopCounterMode(display=False) as counter:
+            run()
+        counts.append(counter.get_total_flops() / 1e9)
+    return [network, *(f"{count:.3f}" for count in counts), f"{counts[2] / counts[1]:.3f}"]
+
+
+def _memory(network: str, images: int) -> list[str]:
+    peaks = []
+    for method in ("plain", "scores", "vmap"):
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=context) as process:
+            peaks.append(process.submit(_peak, network, images, method).result())
+    return [
+        network,
+        f"{images}",
+        *(f"{peak / 1024:.0f}" for peak in peaks),
+        f"{peaks[1] / peaks[0]:.2f}",
+    ]
+
+
+def _peak(network: str, images: int, method: str) -> int:
+    """KB of resident memory that two passes of a method add at most."""
+    torch.set_num_threads(1)
+    case = Case(network, images)
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM
+    before = _resident("VmRSS")
+    if method != "plain":
+        case.prepare()
+    for _ in range(2):
+        if method == "plain":
+            case.plain()
+        elif method == "scores":
+            case.scores()
+        else:
+            case.per_sample_gradients(1)
+    return _resident("VmHWM") - before
+
+
+def _resident(field: str) -> int:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    found = re.search(rf"{field}:\s+(\d+) kB", status)
+    assert found is not None
+    return int(found[1])
