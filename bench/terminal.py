@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from .grids import Grid
@@ -14,11 +15,13 @@ _WIDTH = 160
 
 def print_grid(grid: Grid) -> None:
     """Print a grid with its notes on stdout."""
-    table = Table(title=grid.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table = Table(
+        title=escape(grid.title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold"
+    )
     for index, column in enumerate(grid.columns):
-        table.add_column(column, justify="left" if index < grid.text_columns else "right")
+        table.add_column(escape(column), justify="left" if index < grid.text_columns else "right")
     for row in grid.rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH)

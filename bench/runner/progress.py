@@ -20,11 +20,11 @@ class TerminalProgress:
     def __init__(self, name: str) -> None:
         console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("{task.fields[suite]}"),
+            TextColumn("{task.fields[suite]}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             console=console,
             disable=not console.is_terminal,
         )

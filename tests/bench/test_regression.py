@@ -11,8 +11,9 @@ import pytest
 from bitknap.bench.regression import last_two, load_minima, main, regression_grid, slower
 from bitknap.problems import DataError
 
-OLD = {"core": 0.002, "greedy": 0.004, "tiny": 1e-6, "gone": 1.0}
-NEW = {"core": 0.004, "greedy": 0.005, "tiny": 9e-6, "new": 1.0}
+CORE = "test[core-20]"
+OLD = {CORE: 0.002, "greedy": 0.004, "tiny": 1e-6, "gone": 1.0}
+NEW = {CORE: 0.004, "greedy": 0.005, "tiny": 9e-6, "new": 1.0}
 
 
 def save(path: Path, minima: dict[str, float], age: int) -> Path:
@@ -24,14 +25,14 @@ def save(path: Path, minima: dict[str, float], age: int) -> Path:
 
 
 def test_only_what_is_in_both_and_above_the_floor_is_flagged() -> None:
-    assert slower(OLD, NEW, 1.5) == ["core"]
-    assert slower(OLD, NEW, 1.2) == ["core", "greedy"]
+    assert slower(OLD, NEW, 1.5) == [CORE]
+    assert slower(OLD, NEW, 1.2) == [CORE, "greedy"]
     assert slower(OLD, NEW, 2.5) == []
 
 
 def test_the_grid_shows_old_new_and_ratio() -> None:
     rows = {row[0]: row[1:] for row in regression_grid(OLD, NEW, 1.5).rows}
-    assert rows["core"] == ["2.000", "4.000", "2.00", "slower"]
+    assert rows[CORE] == ["2.000", "4.000", "2.00", "slower"]
     assert rows["greedy"] == ["4.000", "5.000", "1.25", ""]
     assert rows["gone"] == ["1000.000", "-", "-", ""]
 
@@ -51,7 +52,9 @@ def test_the_exit_code_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     old = save(tmp_path / "here" / "0001_a.json", OLD, age=30)
     new = save(tmp_path / "here" / "0002_b.json", NEW, age=10)
     assert main([str(old), str(new)]) == 1
-    assert "1 of 5 take more than 1.5 times as long" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "test[core-20]" in printed
+    assert "1 of 5 take more than 1.5 times as long" in printed
     assert main(["--folder", str(tmp_path), "--factor", "3"]) == 0
     assert main([str(new), str(old)]) == 0
 
