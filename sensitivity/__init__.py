@@ -13,14 +13,17 @@ from .table import LayerInfo, SensitivityTable, Tie
 from .ties import ties_from_graph, ties_from_patterns
 
 if TYPE_CHECKING:
-    from .apply import quantized_copy
+    from .activations import ActivationQuantizer
+    from .apply import apply_plan, quantized_copy
     from .build import sensitivity_table, table_provenance
     from .graph import Graph, trace
     from .quantizers import Quantizer
 
 _LAZY = {
+    "ActivationQuantizer": "activations",
     "Graph": "graph",
     "Quantizer": "quantizers",
+    "apply_plan": "apply",
     "quantized_copy": "apply",
     "sensitivity_table": "build",
     "table_provenance": "build",
@@ -30,12 +33,14 @@ _LAZY = {
 __all__ = [
     "METRICS",
     "ActivationPeak",
+    "ActivationQuantizer",
     "Graph",
     "LayerInfo",
     "LayerPolicy",
     "Quantizer",
     "SensitivityTable",
     "Tie",
+    "apply_plan",
     "bops",
     "latency_ns",
     "load_table",

@@ -9,21 +9,20 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from bitknap.problems.errors import DataError
+from bitknap.problems.errors import DataError, UnsupportedError
 
+from .activations import ActivationQuantizer
 from .batches import Batch, confidence_loss, cross_entropy, default_forward, per_sample
 from .capture import frozen
 from .checks import refuse_training, refuse_unfit
-from .choices import Choice, operand_bits, require_choices
+from .choices import FLOAT_BITS, Choice, label_of, operand_bits, require_choices
 from .context import Context, Forward, LossFn, Metric, MetricResult, Progress
-from .layers import Discovery, discover_layers
+from .grids import ActivationGrids, Grid
+from .layers import discover_layers
 from .metrics import METRICS
 from .provenance import hash_data, hash_model, versions
 from .quantizers import Quantizer
 from .table import SensitivityTable
-
-ACTIVATION_BITS = 32
-"""Activations stay in float32, so a layer's BOPs are MACs * weight bits * 32."""
 
 
 def sensitivity_table(
@@ -35,6 +34,7 @@ def sensitivity_table(
     loss_fn: LossFn | None = None,
     forward: Forward | None = None,
     quantizer: Quantizer | None = None,
+    activations: ActivationQuantizer | None = None,
     seed: int = 0,
     progress: Progress | None = None,
     provenance: Mapping[str, Any] | None = None,
@@ -53,13 +53,16 @@ def sensitivity_table(
             batch[1] or batch["labels"], which metrics that need no loss can do without.
         forward: ``forward(model, batch)`` -> output; default ``model(batch[0])``.
         quantizer: default symmetric, per channel, least squared error.
+        activations: candidates for what every layer reads; an item is then a pair of choices,
+            labelled such as ``w4a8``. By default inputs stay in float.
         seed: of the metrics that draw numbers.
         progress: called with (what, done, total).
         provenance: more facts to record, e.g. the workload's name.
 
     Raises:
         DataError: no data, unfit bit-widths, non-finite weights or losses.
-        UnsupportedError: the model trains, the loss is not per sample, no layer was found.
+        UnsupportedError: the model trains, the loss is not per sample, no layer was found, a
+            metric that knows no activations is asked for pairs.
 
     Example:
         >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval()
@@ -70,6 +73,8 @@ def sensitivity_table(
     chosen = _chosen(metrics)
     widths = require_choices(bits)
     quantizer = quantizer or Quantizer()
+    if activations is not None:
+        _refuse_weights_only(chosen.values())
     data = list(batches)
     refuse_training(model)
     if not data:
@@ -84,6 +89,10 @@ def sensitivity_table(
         if progress is not None:
             context.progress = progress
         refuse_unfit(context)
+        if activations is not None:
+            context.grids = activations.calibrate(
+                [layer.weight for layer in found.layers], context.forwards
+            )
         results: dict[str, MetricResult] = {}
         times: dict[str, dict[str, float]] = {}
         for name, metric in chosen.items():
@@ -94,13 +103,10 @@ def sensitivity_table(
                 "cpu_seconds": time.process_time() - cpu,
             }
     scores = {name: result.scores for name, result in results.items() if result.scores is not None}
-    sizes, bops = _costs(found, widths, quantizer)
     return SensitivityTable(
         layers=tuple(layer.info for layer in found.layers),
-        offsets=np.arange(len(found.layers) + 1, dtype=np.int64) * len(widths),
-        labels=tuple(str(b) for _ in found.layers for b in widths),
-        bits=np.array([operand_bits(b) for _ in found.layers for b in widths], dtype=np.int64),
-        costs={"size_bits": sizes, "bops": bops},
+        offsets=np.arange(len(found.layers) + 1, dtype=np.int64) * context.width,
+        **_items(context, activations),
         omega={name: result.omega for name, result in results.items()},
         scores=scores,
         statistics={name: chosen[name].statistic for name in scores},
@@ -115,7 +121,7 @@ def sensitivity_table(
             if result.interactions is not None
         },
         provenance={
-            **table_provenance(model, data, widths, quantizer, seed),
+            **table_provenance(model, data, widths, quantizer, seed, activations),
             "ignored": found.ignored,
             **(provenance or {}),
         },
@@ -128,14 +134,21 @@ def table_provenance(
     bits: Sequence[Choice],
     quantizer: Quantizer,
     seed: int,
+    activations: ActivationQuantizer | None = None,
 ) -> dict[str, Any]:
     """What a table depends on, for recording it and for telling whether a stored one is stale."""
+    pairs: dict[str, Any] = {"activation_bits": FLOAT_BITS}
+    if activations is not None:
+        pairs = {
+            "activation_bits": list(activations.bits),
+            "activation_quantizer": activations.describe(),
+        }
     return {
         "model": hash_model(model),
         "data": hash_data(batches),
         "bits": list(bits),
         "quantizer": quantizer.describe(),
-        "activation_bits": ACTIVATION_BITS,
+        **pairs,
         "seed": seed,
         "versions": versions(),
     }
@@ -146,10 +159,44 @@ def _chosen(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
     return {metric.name: metric for metric in found}
 
 
-def _costs(
-    found: Discovery, widths: Sequence[Choice], quantizer: Quantizer
-) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
-    infos = [layer.info for layer in found.layers]
-    sizes = [quantizer.size_bits(i.shape, b, dim=i.channel_dim) for i in infos for b in widths]
-    bops = [i.macs * operand_bits(b) * ACTIVATION_BITS for i in infos for b in widths]
-    return np.array(sizes, dtype=np.int64), np.array(bops, dtype=np.int64)
+def _refuse_weights_only(metrics: Iterable[Metric]) -> None:
+    """Refuse metrics that have no value for a quantized activation."""
+    knowing = [
+        name for name in METRICS.names() if getattr(METRICS.load(name), "activations", False)
+    ]
+    for metric in metrics:
+        if not getattr(metric, "activations", False):
+            raise UnsupportedError(
+                f"the metric {metric.name} says nothing of activations; leave activation bits out, "
+                f"or use one of: {', '.join(knowing)}"
+            )
+
+
+def _items(context: Context, activations: ActivationQuantizer | None) -> dict[str, Any]:
+    """Labels, bits, costs and activation grids of all items, layer by layer.
+
+    Weight choices run slowest, each with every activation choice.
+    """
+    plain = (None,) if activations is None else activations.bits
+    labels, bits, sizes, bops = [], [], [], []
+    grids: list[Grid] = []
+    for index, layer in enumerate(context.layers):
+        info = layer.info
+        own = context.grids[index] if context.grids else (Grid(FLOAT_BITS),)
+        for choice in context.bits:
+            size = context.quantizer.size_bits(info.shape, choice, dim=info.channel_dim)
+            for activation, grid in zip(plain, own, strict=True):
+                labels.append(label_of(choice, activation))
+                bits.append(operand_bits(choice))
+                sizes.append(size + (activations.overhead_bits(grid) if activations else 0))
+                bops.append(info.macs * bits[-1] * grid.bits)
+                grids.append(grid)
+    return {
+        "labels": tuple(labels),
+        "bits": np.array(bits, dtype=np.int64),
+        "costs": {
+            "size_bits": np.array(sizes, dtype=np.int64),
+            "bops": np.array(bops, dtype=np.int64),
+        },
+        "activations": None if activations is None else ActivationGrids.of(grids),
+    }

@@ -21,6 +21,8 @@ KINDS = Catalogue("bitknap.sensitivity.kinds", "KIND", "kind of layer")
 
 Run = Callable[[], Tensor]
 Visit = Callable[[LayerKind, Use, Run], Tensor]
+Tap = Callable[[Tensor, Tensor], Tensor]
+"""``tap(weight, inputs)`` gives what a use of the weight reads in place of its inputs."""
 
 
 def _handlers() -> dict[Any, LayerKind | Composite]:
@@ -38,11 +40,12 @@ class Watch(TorchFunctionMode):
         weights: the parameters watched.
         visit: called with the kind of layer, its use and a function that runs the call; returns
             the call's output, changed or not.
+        tap: changes the activations that each call reads, before it is visited.
     """
 
-    def __init__(self, weights: Mapping[int, Tensor], visit: Visit) -> None:
+    def __init__(self, weights: Mapping[int, Tensor], visit: Visit, tap: Tap | None = None) -> None:
         super().__init__()
-        self._weights, self._visit = weights, visit
+        self._weights, self._visit, self._tap = weights, visit, tap
         self._handlers = _handlers()
 
     def __torch_function__(
@@ -61,6 +64,13 @@ class Watch(TorchFunctionMode):
         use = kind.bind(*args, **keywords)
         if use is None or id(use.weight) not in self._weights:
             return func(*args, **keywords)
+        if self._tap is not None and kind.source is not None:
+            before = kind.source(*args, **keywords)
+            after = self._tap(use.weight, before)
+            args = tuple(after if item is before else item for item in args)
+            keywords = {k: after if item is before else item for k, item in keywords.items()}
+            use = kind.bind(*args, **keywords)
+            assert use is not None
         return self._visit(kind, use, lambda: func(*args, **keywords))
 
     def _linear(self, use: Use, bias: Tensor | None) -> Tensor:
@@ -68,11 +78,17 @@ class Watch(TorchFunctionMode):
             rows = getattr(use, "rows", slice(None))
             return F.linear(use.inputs, use.weight[rows], bias)
 
-        return self._visit(LINEAR, use, run) if id(use.weight) in self._weights else run()
+        if id(use.weight) not in self._weights:
+            return run()
+        if self._tap is not None:
+            use.inputs = self._tap(use.weight, use.inputs)
+        return self._visit(LINEAR, use, run)
 
 
 class Substitute(Watch):
     """Runs the network with other values in place of some parameters, which stay untouched.
+
+    Rows of a parameter are replaced too: a `Watch` inside takes them from packed projections.
 
     Args:
         values: the parameter and the value that stands in for it, by the parameter's id.
@@ -90,7 +106,7 @@ class Substitute(Watch):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if func in self._handlers:
+        if func in self._handlers or func is Tensor.__getitem__:
             args = tuple(self._swap(item) for item in args)
             kwargs = {name: self._swap(item) for name, item in (kwargs or {}).items()}
         return func(*args, **(kwargs or {}))
@@ -106,16 +122,25 @@ def frozen(model: nn.Module) -> Iterator[None]:
     The fused attention path is off as well: it hides its weights and rounds differently.
     """
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    try:
+        for parameter, _ in flags:
+            parameter.requires_grad_(False)
+        with without_fused_attention():
+            yield
+    finally:
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+
+
+@contextmanager
+def without_fused_attention() -> Iterator[None]:
+    """Attention calls functions that a `Watch` sees."""
     fused = torch.backends.mha.get_fastpath_enabled()
     try:
         torch.backends.mha.set_fastpath_enabled(False)
-        for parameter, _ in flags:
-            parameter.requires_grad_(False)
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag)
 
 
 class _Anchor(torch.autograd.Function):
@@ -131,11 +156,24 @@ class _Anchor(torch.autograd.Function):
         return grad, None
 
 
+class _Tapped(torch.autograd.Function):
+    """Identity whose result is a node of its own in the graph of ``anchor``."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, anchor: Tensor) -> Tensor:
+        return inputs.detach()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad, None
+
+
 def backward_through(
     objective: Callable[[], Tensor],
     weights: Mapping[int, Tensor],
     consume: Callable[[Use, Tensor, int], None],
     *,
+    read: Callable[[Tensor, Tensor, Tensor, int], None] | None = None,
     sample: int | None = None,
     wanted: Sequence[Tensor] = (),
 ) -> tuple[Tensor, Sequence[Tensor | None]]:
@@ -147,7 +185,8 @@ def backward_through(
         objective: runs the network and returns one value a sample, (N,).
         weights: the watched parameters by id.
         consume: called with the use, the gradient and N during the backward pass, last use first.
-
+        read: likewise with the weight, the activations that a use read, the gradient through that
+            use alone, and N.
         sample: take the gradient of this sample's value alone, not of the sum.
         wanted: tensors whose own gradient is wanted too.
 
@@ -170,19 +209,29 @@ def backward_through(
         version = use.inputs._version
 
         def hook(grad: Tensor) -> None:
-            if use.inputs._version != version:
-                raise UnsupportedError(
-                    "an operation changed the input of a layer in place after the layer read it; "
-                    "write that operation out of place"
-                )
+            _refuse_changed(use.inputs, version)
             with torch.no_grad():
                 consume(use, grad.detach(), samples[0])
 
         output.register_hook(hook)  # type: ignore[no-untyped-call]
         return output
 
+    def tap(weight: Tensor, inputs: Tensor) -> Tensor:
+        if read is None or not torch.is_grad_enabled():
+            return inputs
+        plain, version = inputs.detach(), inputs._version
+        tapped: Tensor = _Tapped.apply(inputs, anchor)  # type: ignore[no-untyped-call]
+
+        def hook(grad: Tensor) -> None:
+            _refuse_changed(plain, version)
+            with torch.no_grad():
+                read(weight, plain, grad.detach(), samples[0])
+
+        tapped.register_hook(hook)  # type: ignore[no-untyped-call]
+        return tapped
+
     with torch.enable_grad():
-        with Watch(weights, visit):
+        with Watch(weights, visit, None if read is None else tap):
             values = objective()
         if not values.requires_grad:
             raise UnsupportedError(
@@ -194,3 +243,11 @@ def backward_through(
             pick.zero_()[sample] = 1
         grads = torch.autograd.grad(values, [anchor, *wanted], pick, allow_unused=True)
     return values.detach(), grads[1:]
+
+
+def _refuse_changed(inputs: Tensor, version: int) -> None:
+    if inputs._version != version:
+        raise UnsupportedError(
+            "an operation changed the input of a layer in place after the layer read it; "
+            "write that operation out of place"
+        )

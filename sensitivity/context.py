@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from bitknap.problems.errors import DataError
 
+from .activations import quantized
 from .batches import Batch, per_sample
 from .capture import backward_through
 from .choices import Choice
+from .grids import Grid
 from .kinds.base import Use
 from .layers import Layer
 from .quantizers import Quantizer
@@ -84,6 +86,7 @@ class Context:
         loss_fn: ``loss_fn(output, batch)`` -> one loss a sample.
         bits: candidate weight choices, the same for every layer.
         quantizer: gives the perturbations dw = Q_b(w) - w.
+        grids: of each layer, one an activation choice; empty where weights alone are quantized.
         seed: of everything random.
         progress: called with (what, done, total).
         metrics: the metrics of the table, so that they can share passes.
@@ -99,6 +102,7 @@ class Context:
     bits: Sequence[Choice]
     quantizer: Quantizer
     seed: int = 0
+    grids: Sequence[Sequence[Grid]] = ()
     progress: Progress = lambda what, done, total: None
     metrics: Sequence[Metric] = ()
     measured: dict[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
@@ -107,9 +111,14 @@ class Context:
     _passes: dict[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
 
     @property
+    def width(self) -> int:
+        """Items a layer: weight choices, each with every activation choice."""
+        return len(self.bits) * (len(self.grids[0]) if self.grids else 1)
+
+    @property
     def items(self) -> int:
-        """n, number of (layer, bit-width) pairs."""
-        return len(self.layers) * len(self.bits)
+        """n, number of items of all layers."""
+        return len(self.layers) * self.width
 
     @property
     def weights(self) -> Mapping[int, Tensor]:
@@ -123,7 +132,7 @@ class Context:
 
     def columns(self, layer: int) -> slice:
         """The items of a layer."""
-        return slice(layer * len(self.bits), (layer + 1) * len(self.bits))
+        return slice(layer * self.width, (layer + 1) * self.width)
 
     def delta(self, layer: int) -> Tensor:
         """(J, *shape) perturbations Q_b(w) - w, in float32 or the weight's wider type."""
@@ -131,9 +140,10 @@ class Context:
             info, weight = self.layers[layer].info, self.layers[layer].weight.detach()
             exact = weight.to(torch.promote_types(weight.dtype, torch.float32))
             changes, done = [], len(self._deltas) * len(self.bits)
+            total = len(self.layers) * len(self.bits)
             try:
                 for number, bits in enumerate(self.bits):
-                    self.progress("perturbations", done + number, self.items)
+                    self.progress("perturbations", done + number, total)
                     changes.append(self.quantizer(exact, bits, dim=info.channel_dim) - exact)
             except DataError as error:
                 raise DataError(f"layer {info.name}: {error}") from None
@@ -143,6 +153,11 @@ class Context:
     def losses(self, batch: Batch) -> Tensor:
         """(N,) loss of each sample of the batch."""
         return per_sample(self.loss_fn(self.forward(self.model, batch), batch))
+
+    def forwards(self) -> Iterator[Any]:
+        """The network's output on every batch."""
+        for _, batch in self.sweep("calibration of activations"):
+            yield self.forward(self.model, batch)
 
     def sweep(self, what: str) -> Iterator[tuple[int, Batch]]:
         """The batches with their number, reporting progress."""
@@ -160,17 +175,46 @@ class Context:
         return self._passes["loss"]
 
     def scores(self, objective: Callable[[], Tensor]) -> NDArray[np.floating[Any]]:
-        """(N, n) scores s_{n,(l,b)} = <grad_{w_l} value_n, dw_{l,b}> of one batch."""
+        """(N, n) scores of one batch: s^w_{n,(l,b)} = <grad_{w_l} value_n, dw_{l,b}>.
+
+        With activation choices, an item's score is s^w + s^act, the latter summed over the uses of
+        the layer: <dvalue_n/da, Q(a_n) - a_n> with the gradient through that use alone.
+        """
         place = self.place
         pending: list[tuple[int, Tensor]] = []
+        moved: list[tuple[int, Tensor]] = []
 
         def consume(use: Use, grad: Tensor, samples: int) -> None:
             index = place[id(use.weight)]
             pending.append((index, use.scores(grad, self.delta(index), samples)))
 
-        values, _ = backward_through(objective, self.weights, consume)
+        def read(weight: Tensor, inputs: Tensor, grad: Tensor, samples: int) -> None:
+            index = place[id(weight)]
+            moved.append((index, _activation_scores(inputs, grad, self.grids[index], samples)))
+
+        values, _ = backward_through(
+            objective, self.weights, consume, read=read if self.grids else None
+        )
         kind = torch.promote_types(values.dtype, torch.float32)
-        table = torch.zeros(len(values), self.items, dtype=kind, device=values.device)
-        for index, scores in pending:
-            table[:, self.columns(index)] += scores
-        return table.cpu().numpy()
+
+        def summed(found: Sequence[tuple[int, Tensor]], choices: int) -> Tensor:
+            shape = len(values), len(self.layers), choices
+            table = torch.zeros(shape, dtype=kind, device=values.device)
+            for index, scores in found:
+                table[:, index] += scores
+            return table
+
+        table = summed(pending, len(self.bits))
+        if self.grids:
+            table = table.unsqueeze(3) + summed(moved, len(self.grids[0])).unsqueeze(2)
+        return table.flatten(1).cpu().numpy()
+
+
+def _activation_scores(inputs: Tensor, grad: Tensor, grids: Sequence[Grid], samples: int) -> Tensor:
+    """(N, A) scores of one use's activations."""
+    kind = torch.promote_types(inputs.dtype, torch.float32)
+    exact, slope = inputs.to(kind), grad.to(kind)
+    columns = [
+        ((quantized(exact, grid) - exact) * slope).reshape(samples, -1).sum(dim=1) for grid in grids
+    ]
+    return torch.stack(columns, dim=1)

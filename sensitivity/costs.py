@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from bitknap.problems.errors import DataError
 
+from .choices import FLOAT, FLOAT_BITS, TERNARY, Choice, by_size, parse_label
 from .table import SensitivityTable
 
 COLUMNS = ("layer", "w_bits", "a_bits", "ms")
@@ -26,21 +27,25 @@ COLUMNS = ("layer", "w_bits", "a_bits", "ms")
 NANOSECONDS = 10**6
 """Nanoseconds in a millisecond."""
 
-Key = tuple[str, int, int]
+Key = tuple[str, str, str]
 
 
-def bops(table: SensitivityTable, activation_bits: int | Sequence[int] = 32) -> NDArray[np.int64]:
+def bops(
+    table: SensitivityTable, activation_bits: int | Sequence[int] | None = None
+) -> NDArray[np.int64]:
     """(n,) bit operations a sample: MACs * weight bits * activation bits.
 
     Args:
         table: layers with their MACs, items with their weight bits.
-        activation_bits: of all items, or of each, (n,).
+        activation_bits: of all items, or of each, (n,); by default the table's own, which are 32
+            where inputs stay in float.
 
     References:
         C. Baskin et al., UNIQ: uniform noise injection for non-uniform quantization of neural
         networks, ACM TOCS 37 (2021), arXiv:1804.10969 (which adds a term for the accumulator).
     """
-    widths = np.asarray(activation_bits, dtype=np.int64)
+    own = table.activation_bits if activation_bits is None else activation_bits
+    widths = np.asarray(own, dtype=np.int64)
     if widths.shape not in ((), table.bits.shape) or bool((widths < 1).any()):
         raise DataError(
             f"activation bits must be one whole number >= 1 or {len(table.bits)} of them"
@@ -81,12 +86,14 @@ def latency_ns(
     """(n,) latency of every item in whole nanoseconds, from a file of measurements.
 
     The file is CSV with the heading ``layer,w_bits,a_bits,ms``, one line for each layer and
-    bit-width of the table; more bit-widths than the table has do no harm.
+    choice of the table; more than the table has do no harm. Bits are whole numbers, ``ternary``
+    or ``float``, for which 32 stands as well.
 
     Args:
         table: its layers and items.
         path: the CSV file.
-        activation_bits: which ``a_bits`` apply; by default the only one in the file.
+        activation_bits: which ``a_bits`` apply where inputs stay in float; by default the only
+            ones in the file. Items with activations of their own are matched on both.
 
     Raises:
         DataError: with the line or the layer: a malformed line, a layer that the table lacks, a
@@ -121,7 +128,7 @@ def _rows(text: str, layers: set[str]) -> dict[Key, int]:
         layer, weight, activation, ms = (cell.strip() for cell in cells)
         if layer not in layers:
             raise DataError(f"line {line}: the table has no layer {layer!r}")
-        key = layer, _whole(weight, "w_bits", line), _whole(activation, "a_bits", line)
+        key = layer, _bits(weight, "w_bits", line), _bits(activation, "a_bits", line)
         if key in found:
             raise DataError(
                 f"line {line}: {layer} with w_bits {weight} and a_bits {activation} stands twice"
@@ -130,10 +137,16 @@ def _rows(text: str, layers: set[str]) -> dict[Key, int]:
     return found
 
 
-def _whole(text: str, column: str, line: int) -> int:
+def _bits(text: str, column: str, line: int) -> str:
+    words = (FLOAT, TERNARY) if column == "w_bits" else (FLOAT,)
+    if text in words:
+        return text
     if not text.isdecimal() or not int(text):
-        raise DataError(f"line {line}: {column} must be a whole number >= 1, got {text!r}")
-    return int(text)
+        raise DataError(
+            f"line {line}: {column} must be a whole number >= 1 or {' or '.join(words)}, "
+            f"got {text!r}"
+        )
+    return _word(int(text))
 
 
 def _nanoseconds(text: str, line: int) -> int:
@@ -149,18 +162,16 @@ def _nanoseconds(text: str, line: int) -> int:
 def _items(
     table: SensitivityTable, measured: dict[Key, int], activation_bits: int | None
 ) -> NDArray[np.int64]:
-    widths = sorted({activation for _, _, activation in measured})
-    if activation_bits is None:
-        if len(widths) != 1:
-            raise DataError(
-                f"the file has a_bits {', '.join(map(str, widths)) or 'of no line'}; "
-                "say which apply (activation_bits)"
-            )
-        activation_bits = widths[0]
+    pairs = [(_word(weight), _word(act)) for weight, act in map(parse_label, table.labels)]
+    if table.activations is None:
+        alike = _alike(measured, activation_bits)
+        pairs = [(weight, alike) for weight, _ in pairs]
+    elif activation_bits is not None:
+        raise DataError("the table's items have activation bits of their own; leave them out")
     keys = [
-        (layer.name, int(bits), activation_bits)
+        (layer.name, *pairs[item])
         for i, layer in enumerate(table.layers)
-        for bits in table.bits[table.offsets[i] : table.offsets[i + 1]]
+        for item in range(table.offsets[i], table.offsets[i + 1])
     ]
     holes = [key for key in keys if key not in measured]
     if holes:
@@ -168,3 +179,21 @@ def _items(
         more = f", and {len(holes) - 1} more" if len(holes) > 1 else ""
         raise DataError(f"no line for {layer} with w_bits {bits} and a_bits {activation}{more}")
     return np.array([measured[key] for key in keys], dtype=np.int64)
+
+
+def _alike(measured: dict[Key, int], activation_bits: int | None) -> str:
+    """The activation bits that hold for every item."""
+    if activation_bits is not None:
+        return _word(activation_bits)
+    widths = sorted({activation for _, _, activation in measured}, key=lambda w: by_size(w))
+    if len(widths) != 1:
+        raise DataError(
+            f"the file has a_bits {', '.join(widths) or 'of no line'}; "
+            "say which apply (activation_bits)"
+        )
+    return widths[0]
+
+
+def _word(choice: Choice | None) -> str:
+    """How a file's line writes a choice."""
+    return FLOAT if choice is None or choice == FLOAT_BITS else str(choice)

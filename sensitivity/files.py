@@ -1,4 +1,4 @@
-"""Table files ``bitknap.table/2``: NPZ without pickles, the same bytes for the same table."""
+"""Table files ``bitknap.table/N``: NPZ without pickles, the same bytes for the same table."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from numpy.typing import NDArray
 from bitknap.problems.errors import BitknapError, DataError
 from bitknap.problems.files import write_atomically
 
+from .grids import ActivationGrids
 from .table import LayerInfo, SensitivityTable, Tie
 
 FORMAT = "bitknap.table/2"
 
-READABLE = ("bitknap.table/1", FORMAT)
+PAIRS = "bitknap.table/3"
+"""Format of tables whose items choose activations too."""
+
+READABLE = ("bitknap.table/1", FORMAT, PAIRS)
 """Formats that `load_table` reads; the first has no ties and no layers left in float."""
 
 
@@ -30,10 +34,11 @@ def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
     Two members are JSON text as bytes: ``header`` (layers, labels, statistics, ties, provenance)
     and ``times`` (seconds a metric took by the wall clock and of the processor), the only one that
     differs between equal runs. The others are arrays: ``offsets``, ``bits``, ``cost/<resource>``,
-    ``omega/<metric>``, ``scores/<metric>``, ``error/<metric>``, ``interactions/<metric>``.
+    ``omega/<metric>``, ``scores/<metric>``, ``error/<metric>``, ``interactions/<metric>`` and,
+    in format 3, ``activation/<field>`` with the fields of `Grid`.
     """
     header = {
-        "format": FORMAT,
+        "format": FORMAT if table.activations is None else PAIRS,
         "layers": [asdict(layer) for layer in table.layers],
         "labels": list(table.labels),
         "resources": list(table.costs),
@@ -62,6 +67,7 @@ def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
         "scores": table.scores,
         "error": table.errors,
         "interactions": table.interactions,
+        "activation": {} if table.activations is None else table.activations.arrays,
     }
     for folder, group in groups.items():
         arrays |= {f"{folder}/{name}": array for name, array in group.items()}
@@ -132,6 +138,13 @@ def _build(
         provenance=header["provenance"],
         ties=tuple(Tie(tuple(tie["layers"]), tie["reason"]) for tie in header.get("ties", [])),
         floats=header.get("floats", {}),
+        activations=_activations(arrays) if header["format"] == PAIRS else None,
+    )
+
+
+def _activations(arrays: dict[str, NDArray[Any]]) -> ActivationGrids:
+    return ActivationGrids(
+        **{name: arrays[f"activation/{name}"] for name in ("bits", "scale", "low", "high")}
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .activations import QuantizeInputs
 from .batches import Batch, tensors
 from .capture import Substitute
 from .context import Context, MetricResult
+from .grids import Grid
 from .prefix import Prefix
 
 Compare = Callable[[Context, Batch, Any, Any], Tensor]
@@ -41,6 +45,7 @@ class Measured:
     passes: str = "1 forward an item, and 1 (shared by loss, kl and sqnr)"
     has_scores: bool = True
     statistic: str = "mean"
+    activations: bool = True
 
     def compute(self, context: Context) -> MetricResult:
         """The comparison's mean over the samples."""
@@ -82,13 +87,15 @@ class Runner:
             # Whatever replay breaks in a user's code, a plain run does not.
             context.reuse = False
 
-    def run(self, changes: dict[int, Tensor]) -> Any:
-        """The output with perturbations added to some layers' weights."""
-        values = {}
+    def run(self, changes: dict[int, Tensor], grid: Grid | None = None) -> Any:
+        """The output with perturbations added to some layers' weights, their inputs on a grid."""
+        values, grids = {}, {}
         for index, change in changes.items():
             weight = self._context.layers[index].weight
             values[id(weight)] = (weight, (weight + change).to(weight.dtype))
-        with Substitute(values):
+            if grid is not None:
+                grids[id(weight)] = (weight, grid)
+        with Substitute(values), QuantizeInputs(grids) if grids else nullcontext():
             if self._context.reuse is False:
                 return self._forward()
             output = self._prefix.run(self._forward)
@@ -119,8 +126,9 @@ def run_items(
             columns: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics}
             for index in range(len(context.layers)):
                 runner.start_at(index)
-                for change in context.delta(index):
-                    changed = runner.run({index: change})
+                grids = context.grids[index] if context.grids else (None,)
+                for change, grid in itertools.product(context.delta(index), grids):
+                    changed = runner.run({index: change}, grid)
                     for metric in metrics:
                         column = metric.compare(context, batch, runner.plain, changed)
                         columns[metric.name].append(column)

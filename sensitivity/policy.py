@@ -87,6 +87,7 @@ class LayerPolicy:
                 provenance={**table.provenance, "policy": asdict(self)},
                 ties=restrict(ties, [names[i] for i in kept]),
                 floats=floats,
+                activations=None if table.activations is None else table.activations.take(at),
             )
         )
 

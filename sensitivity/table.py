@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from bitknap.problems import Instance
 from bitknap.problems.errors import DataError
 
-from .choices import Choice, by_size, code_bits, parse_label
+from .choices import FLOAT_BITS, Choice, by_size, code_bits, parse_label
+from .grids import ActivationGrids
 
 Floats = NDArray[np.float64]
 
@@ -78,8 +79,8 @@ class SensitivityTable:
     Args:
         layers: the L layers in execution order.
         offsets: (L + 1,) int64.
-        labels: n item labels (the bit-width).
-        bits: (n,) int64 weight bit-widths.
+        labels: n item labels: weight bits, or a pair such as ``w4a8``.
+        bits: (n,) int64 weight bits of an operand.
         costs: resource name -> (n,) int64; ``size_bits`` and ``bops`` at least.
         omega: metric name -> (n,) float64, the predicted loss increase (or its proxy).
         scores: metric name -> (N, n) per-sample scores, for the metrics that have them.
@@ -93,6 +94,7 @@ class SensitivityTable:
         ties: groups of layers that share their choice, no layer in two of them.
         floats: layers that a policy leaves in float -> their size in bits; they are no part of
             the budget.
+        activations: how each item quantizes what its layer reads; None where all stays in float.
     """
 
     layers: tuple[LayerInfo, ...]
@@ -109,6 +111,7 @@ class SensitivityTable:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     ties: tuple[Tie, ...] = ()
     floats: Mapping[str, int] = field(default_factory=dict)
+    activations: ActivationGrids | None = None
 
     def __post_init__(self) -> None:
         _check(self)
@@ -127,6 +130,13 @@ class SensitivityTable:
     def weights(self) -> int:
         """Number of quantizable weights of the network."""
         return sum(layer.numel for layer in self.layers)
+
+    @property
+    def activation_bits(self) -> NDArray[np.int64]:
+        """(n,) activation bits of an operand, 32 where inputs stay in float."""
+        if self.activations is None:
+            return np.full(len(self.labels), FLOAT_BITS, dtype=np.int64)
+        return self.activations.bits
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -306,6 +316,8 @@ def _check(table: SensitivityTable) -> None:
         raise DataError("every layer needs at least one item")
     errors = {f"errors of {name}": array for name, array in table.errors.items()}
     vectors = {"bits": table.bits, **table.costs, **table.omega, **errors}
+    if table.activations is not None:
+        vectors["activation bits"] = table.activations.bits
     for name, array in vectors.items():
         if array.shape != (items,):
             raise DataError(f"{name} must have shape ({items},), got {array.shape}")

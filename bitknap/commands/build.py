@@ -27,7 +27,10 @@ def command(
         float | None, typer.Option(min=0, help="Latency in milliseconds, with --latency.")
     ] = None,
     activation_bits: Annotated[
-        int | None, typer.Option(min=1, help="Of the bit operations (32) and the latency file.")
+        int | None,
+        typer.Option(
+            min=1, help="Of a table without activations: bit operations (32), latency file."
+        ),
     ] = None,
     pin: Pin = None,
     exclude: Exclude = None,
@@ -50,7 +53,7 @@ def command(
         loaded = loaded.with_cost("latency_ns", latency_ns(loaded, latency, activation_bits))
         limits["latency_ns"] = int(max_ms * 10**6)
     if max_bops is not None:
-        loaded = loaded.with_cost("bops", bops(loaded, activation_bits or 32))
+        loaded = loaded.with_cost("bops", bops(loaded, activation_bits))
         limits = {"bops": max_bops, **limits}
     loaded = layer_policy(pin, exclude, allow, tie).apply(loaded)
     if budget is not None:

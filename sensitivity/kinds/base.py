@@ -53,6 +53,12 @@ class Use(ABC):
         """Per-sample weight gradients, in chunks of samples: (which, (c, *weight.shape))."""
 
 
+def first_argument(*args: Any, **kwargs: Any) -> Tensor:
+    """The first positional argument, or the one named ``input``."""
+    found: Tensor = args[0] if args else kwargs["input"]
+    return found
+
+
 @dataclass(frozen=True)
 class LayerKind:
     """A kind of layer: the torch functions that run it, and how their arguments are read.
@@ -62,12 +68,14 @@ class LayerKind:
         functions: functions as ``TorchFunctionMode`` sees them.
         bind: takes the call's arguments and gives a `Use`, or None when it is no such layer.
         channel_dim: dimension of the weight that indexes output channels.
+        source: gives the argument that holds the layer's activations; None where it reads indices.
     """
 
     name: str
     functions: tuple[Callable[..., Any], ...]
     bind: Callable[..., Use | None]
     channel_dim: int = 0
+    source: Callable[..., Tensor] | None = first_argument
 
 
 Linear = Callable[[Use, Tensor | None], Tensor]

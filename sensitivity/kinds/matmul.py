@@ -53,4 +53,5 @@ KIND = LayerKind(
     (torch.matmul, torch.mm, torch.addmm, Tensor.matmul, Tensor.__matmul__, Tensor.mm),
     bind,
     channel_dim=1,
+    source=lambda *args, **kwargs: args[-2],
 )

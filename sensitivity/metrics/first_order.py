@@ -17,6 +17,7 @@ class FirstOrder:
     passes: str = "1 forward + 1 backward (shared with fisher)"
     has_scores: bool = True
     statistic: str = "absolute_mean"
+    activations: bool = True
     uses_loss: bool = True
 
     def compute(self, context: Context) -> MetricResult:

@@ -30,6 +30,7 @@ class Fisher:
     has_scores: bool = True
     uses_loss: bool = True
     statistic: str = "half_square"
+    activations: bool = True
 
     def compute(self, context: Context) -> MetricResult:
         """Omega from the scores of one pass over the data."""

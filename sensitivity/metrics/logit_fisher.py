@@ -25,6 +25,7 @@ class LogitFisher:
     passes: str = "1 forward + 1 backward"
     has_scores: bool = True
     statistic: str = "half_square"
+    activations: bool = True
     uses_loss: bool = True
 
     def compute(self, context: Context) -> MetricResult:

@@ -34,6 +34,7 @@ class MonteCarloFisher:
     passes: str = "1 forward + 1 backward"
     has_scores: bool = True
     statistic: str = "half_square"
+    activations: bool = True
     uses_loss: bool = False
 
     def compute(self, context: Context) -> MetricResult:

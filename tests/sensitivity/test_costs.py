@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from torch import Tensor, nn
 from bitknap.problems import DataError, UnsupportedError
 from bitknap.sensitivity import SensitivityTable, bops, latency_ns, trace
 from bitknap.sensitivity.graph import Graph
+from bitknap.sensitivity.grids import ActivationGrids, Grid
 from bitknap.solvers import solve
 
-from ..bench.tables import random_table
+from ..bench.tables import made_table, random_table
 
 HEADING = "layer,w_bits,a_bits,ms\n"
 
@@ -91,6 +93,43 @@ def test_a_latency_file_needs_its_heading(table: SensitivityTable, tmp_path: Pat
         path.write_text(text)
         with pytest.raises(DataError, match="expected the heading layer,w_bits,a_bits,ms"):
             latency_ns(table, path)
+
+
+def pair_table() -> SensitivityTable:
+    """Two layers, weights ternary, 4 or float, with activations of 4 bits or in float."""
+    draw = np.random.default_rng(0)
+    plain = made_table(draw.normal(size=(8, 12)), (30, 50), bits=(2, 2, 4, 4, 32, 32))
+    grids = ActivationGrids.of([Grid(4, 0.1, -8, 7), Grid(32)] * 6)
+    labels = tuple(f"w{w}a{a}" for w in ("ternary", 4, "float") for a in (4, "float")) * 2
+    return replace(plain, labels=labels, activations=grids)
+
+
+def test_pairs_have_bit_operations_of_their_own() -> None:
+    pairs = pair_table()
+    expected = [n * w * a for n in (30, 50) for w in (2, 4, 32) for a in (4, 32)]
+    assert bops(pairs).tolist() == expected
+    assert bops(pairs, 8).tolist() == [n * w * 8 for n in (30, 50) for w in (2, 2, 4, 4, 32, 32)]
+    assert pairs.code_bits[:6].tolist() == [48, 48, 120, 120, 960, 960]
+
+
+def test_latency_is_matched_on_both_widths(tmp_path: Path) -> None:
+    pairs, path = pair_table(), tmp_path / "t.csv"
+    rows = [
+        f"l{i},{w},{a},{i + 1}.{number}"
+        for i in (0, 1)
+        for number, (w, a) in enumerate(
+            (w, a) for w in ("ternary", "4", "32") for a in (4, "float")
+        )
+    ]
+    path.write_text(HEADING + "\n".join(reversed(rows)))
+    assert latency_ns(pairs, path).tolist() == [
+        (i + 1) * 10**6 + k * 10**5 for i in (0, 1) for k in range(6)
+    ]
+    with pytest.raises(DataError, match="activation bits of their own"):
+        latency_ns(pairs, path, 4)
+    path.write_text(HEADING + "\n".join(rows[1:]))
+    with pytest.raises(DataError, match=r"no line for l0 with w_bits ternary and a_bits 4$"):
+        latency_ns(pairs, path)
 
 
 def test_several_resources_in_one_instance(table: SensitivityTable) -> None:
