@@ -26,6 +26,7 @@ def test_solver(benchmark: Any, name: str, layers: int) -> None:
     reason = solver.supports(instance)
     if reason is not None:
         pytest.skip(reason)
+    getattr(solver, "warm_up", lambda _: None)(instance)
     start = time.perf_counter()
     first = solver.solve(instance, LIMITS)
     seconds = time.perf_counter() - start

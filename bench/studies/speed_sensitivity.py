@@ -174,8 +174,8 @@ def study(quick: bool) -> Iterator[Grid]:
             "2, 4, ... up to the batch). one by one: autograd on single images.",
             "losses: a forward for every (layer, bits), counted up from the time of "
             f"{TIMED_LAYERS * len(BITS) + 1}; prefix reused: all of them, as the metric `loss`.",
-            "The perturbations are computed before the clock starts: once a table. They are rounded to "
-            "the scale of the largest weight; the scores' cost does not depend on it.",
+            "The perturbations are computed before the clock starts: once a table. They are "
+            "rounded to the scale of the largest weight; the scores' cost does not depend on it.",
         ),
         text_columns=2,
     )

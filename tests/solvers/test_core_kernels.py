@@ -184,6 +184,17 @@ def test_importing_the_solver_does_not_load_numba() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_warming_up_loads_what_the_solve_will_use() -> None:
+    code = (
+        "import sys; from bitknap.problems.families import mpq;"
+        "from bitknap.solvers.core import jit;"
+        "from bitknap.solvers.methods.core import Core; Core().warm_up(mpq.generate());"
+        "assert 'numba' not in sys.modules; Core('numba').warm_up(mpq.generate());"
+        "assert jit.loaded()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_the_registered_solver_carries_the_multiplier() -> None:
     solution = solve(mpq.generate(), "core")
     assert solution.status is Status.OPTIMAL
