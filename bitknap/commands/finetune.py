@@ -49,7 +49,7 @@ def command(
         def say(text: str) -> None:
             status.update(text)
             if not console.is_terminal:
-                console.print(text, highlight=False, markup=False)
+                console.print(text, highlight=False, markup=False, soft_wrap=True)
 
         record = tune_plan(load_workload(workload, data), chosen, tuning, seed, out, say)
     print_grid(tuning_grid(record))

@@ -20,6 +20,7 @@ from bitknap.problems import DataError
         ("1KiB", 8192),
         ("1MiB", 8 * 2**20),
         ("7B", 56),
+        ("12.8x", 2500 + 64),
     ],
 )
 def test_capacity_in_bits_for_a_thousand_weights(text: str, capacity: int) -> None:

@@ -1,0 +1,128 @@
+"""Measured accuracies of a network's plans, each distinct cell computed once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bitknap.bench.finetuning import FineTuning, fine_tune
+from bitknap.bench.measurement import Evaluator
+from bitknap.bench.tables import QUANTIZER
+from bitknap.bench.workloads.base import Accuracy, Workload
+from bitknap.problems import DataError, write_atomically
+from bitknap.sensitivity import LayerInfo, SensitivityTable
+
+from .pace import Pace
+from .plans import Plan
+
+FORMAT = "bitknap.paper-cell/1"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A plan with its accuracy, and that after fine-tuning where it was wanted."""
+
+    plan: Plan
+    before: Accuracy
+    after: Accuracy | None
+
+
+def measure_plans(
+    workload: Workload,
+    table: SensitivityTable,
+    plans: Sequence[Plan],
+    tuning: FineTuning,
+    folder: Path,
+    say: Callable[[str], None],
+) -> tuple[Accuracy, tuple[Cell, ...]]:
+    """Accuracy of the float network, and a cell for every plan.
+
+    Args:
+        workload: network and data.
+        table: its layers.
+        plans: in any order; equal ones are measured once.
+        tuning: how plans are fine-tuned.
+        folder: keeps what is done.
+        say: told what is done, and how long it may take.
+    """
+    evaluator = Evaluator(workload, QUANTIZER, table, folder / "accuracies.json", lambda text: None)
+    tuner = _Tuner(workload, table.layers, tuning, folder / "fine-tuned")
+    alone = {tuple(plan.allocation.items()): plan for plan in plans}
+    jobs = {tuner.path(plan): plan for plan in plans if plan.tuned}
+    missing = {path: plan for path, plan in jobs.items() if not path.exists()}
+    pace = Pace({"evaluation": len(alone) + 1, "fine-tuning": len(missing)}, say)
+    with pace.cell("evaluation", f"{workload.name}: evaluating the float network"):
+        whole = evaluator.measure("float", {}).accuracy
+    for plan in alone.values():
+        with pace.cell("evaluation", f"{workload.name}: evaluating {plan.method} at {plan.rate}"):
+            evaluator.measure(plan.method, plan.allocation)
+    for plan in missing.values():
+        what = f"{workload.name}: fine-tuning {plan.method} at {plan.rate}, seed {plan.seed}"
+        with pace.cell("fine-tuning", what):
+            tuner.tune(plan, pace.say)
+    cells = tuple(
+        Cell(
+            plan,
+            evaluator.measure(plan.method, plan.allocation).accuracy,
+            tuner.read(plan) if plan.tuned else None,
+        )
+        for plan in plans
+    )
+    return whole, cells
+
+
+@dataclass(frozen=True)
+class _Tuner:
+    """Fine-tunes plans, one file each, named by what it depends on."""
+
+    workload: Workload
+    layers: tuple[LayerInfo, ...]
+    tuning: FineTuning
+    folder: Path
+
+    def path(self, plan: Plan) -> Path:
+        """The file of a plan and its seed."""
+        content: Mapping[str, Any] = {
+            "workload": dict(self.workload.provenance),
+            "quantizer": QUANTIZER.describe(),
+            "allocation": dict(plan.allocation),
+            "tuning": asdict(self.tuning),
+            "seed": plan.seed,
+        }
+        text = json.dumps(content, sort_keys=True)
+        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+
+    def tune(self, plan: Plan, say: Callable[[str], None]) -> None:
+        """Fine-tune and evaluate; what is left of an interrupted training is gone on from."""
+        path = self.path(plan)
+        partial = path.with_suffix(".partial")
+        found = fine_tune(
+            self.workload, self.layers, plan.allocation, self.tuning,
+            seed=plan.seed, partial=partial, say=say,
+        )  # fmt: skip
+        say("evaluating")
+        document = {
+            "format": FORMAT,
+            "allocation": dict(plan.allocation),
+            "seed": plan.seed,
+            "accuracy": asdict(self.workload.evaluate(found.network)),
+            "losses": found.losses,
+            "seconds": round(found.seconds, 2),
+        }
+        write_atomically(path, json.dumps(document, indent=1) + "\n")
+        partial.unlink(missing_ok=True)
+
+    def read(self, plan: Plan) -> Accuracy:
+        """The accuracy after fine-tuning."""
+        path = self.path(plan)
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            if document["format"] != FORMAT:
+                raise ValueError
+            return Accuracy(**document["accuracy"])
+        except (ValueError, KeyError, TypeError):
+            raise DataError(f"{path} is not a {FORMAT} file; remove it to tune again") from None

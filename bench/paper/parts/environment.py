@@ -1,0 +1,28 @@
+"""What was run, where, and with which versions."""
+
+from __future__ import annotations
+
+from bitknap.bench.environment import machine, versions
+from bitknap.bench.grids import Grid
+from bitknap.bench.paper.study import Study
+from bitknap.bench.report.base import Content, Section
+
+
+def build(study: Study) -> Content:
+    """Facts, as a table too, so that they stand beside the other tables as CSV."""
+    rows = [
+        ["mode", study.scale.name],
+        ["seeds", ", ".join(map(str, study.scale.seeds))],
+        ["machine", machine()],
+        *([f"version of {name}", version] for name, version in versions().items()),
+    ]
+    for name, network in study.networks.items():
+        rows += [[f"{name}: {key}", text] for key, text in network.workload.provenance.items()]
+        rows.append([f"{name}: quantizer", str(network.table.provenance["quantizer"])])
+    return Content(
+        grids={"environment": Grid("Environment", ("what", "value"), rows, text_columns=2)},
+        commands=[study.command],
+    )
+
+
+SECTION = Section("Environment", 90, "nothing", build)

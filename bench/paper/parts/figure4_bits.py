@@ -1,0 +1,47 @@
+"""Figure 4: the bits of every layer."""
+
+from __future__ import annotations
+
+from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
+from bitknap.bench.figures.style import chunks
+from bitknap.bench.grids import Grid
+from bitknap.bench.paper.study import Study
+from bitknap.bench.report.base import Content, Panel, Plot, Section
+
+METHODS = {"fisher": "exact", "greedy": "greedy"}
+
+
+def build(study: Study) -> Content:
+    """Plans of the paper's criterion at every rate, by the exact solver and by the greedy."""
+    plots = []
+    for name, network in study.networks.items():
+        table = network.table
+        names = [layer.name for layer in table.layers]
+        plans = {
+            f"{title} {rate}": [network.select(method, rate)[0].plan.allocation[n] for n in names]
+            for rate in study.scale.rates[name]
+            for method, title in METHODS.items()
+        }
+        widths = table.bit_widths
+        plots.append(
+            Plot(
+                f"figure4_{name}",
+                f"{network.workload.title}: bits by the paper's criterion, first draw, at each "
+                "rate; dark cells have few bits.",
+                draw_bits_by_layer(plans, names, widths),
+                panels=[
+                    Panel(draw_bits_by_layer({p: b[s] for p, b in plans.items()}, names[s], widths))
+                    for s in chunks(len(names))
+                ],
+                data=Grid(
+                    "Bits by layer",
+                    ("plan", *names),
+                    [[plan, *map(str, bits)] for plan, bits in plans.items()],
+                ),
+                wide=True,
+            )
+        )
+    return Content(plots=plots)
+
+
+SECTION = Section("Figure 4: bits by layer", 50, "plans", build)

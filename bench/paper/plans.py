@@ -1,0 +1,101 @@
+"""The allocations that the paper's tables and figures compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bitknap.bench.accuracy import random_choice
+from bitknap.bench.budgets import parse_budget
+from bitknap.bench.comparison import Tables, optimum
+from bitknap.bench.measurement import allocation
+from bitknap.problems import Instance
+from bitknap.solvers import solve
+
+from .scale import Scale
+
+METHODS = {
+    "uniform": "uniform",
+    "random": "random",
+    "weight_mse": "weight MSE",
+    "hawq_v2": "HAWQ-V2",
+    "kl": "ZeroQ KL",
+    "loss": "measured loss",
+    "output_fisher": "output Fisher",
+    "greedy": "MPQCO, its greedy",
+    "fisher": "MPQCO, exact",
+}
+"""Methods of Table 1 and what they are called in it."""
+
+ORDERS = {
+    "greedy": "smallest first (the greedy)",
+    "greedy_random": "random",
+    "greedy_reversed": "largest first",
+}
+"""Solvers of Figure 2, run on the paper's criterion."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An allocation and where it comes from.
+
+    Args:
+        method: a key of `METHODS` or `ORDERS`, or ``first_order``.
+        rate: compression of float32 weights, scales not counted.
+        seed: of the draw.
+        allocation: layer -> bits.
+        tuned: whether it is fine-tuned too.
+    """
+
+    method: str
+    rate: str
+    seed: int
+    allocation: Mapping[str, int]
+    tuned: bool
+
+
+def methods_of(scale: Scale) -> dict[str, str]:
+    """The methods of `METHODS` whose metric is among those of the scale."""
+    free = ("uniform", "random", "greedy")
+    return {name: title for name, title in METHODS.items() if name in (*free, *scale.samples)}
+
+
+def make_plans(network: str, tables: Tables, scale: Scale) -> list[Plan]:
+    """Every plan of a network, at every rate and for every draw."""
+    return [
+        Plan(method, rate, seed, bits, method in METHODS and rate in scale.tuned[network])
+        for rate in scale.rates[network]
+        for seed in scale.seeds
+        for method, bits in _methods(tables, scale, rate, seed)
+    ]
+
+
+def instance_at(tables: Tables, metric: str, seed: int, rate: str) -> Instance:
+    """The knapsack of a metric's draw at a rate."""
+    table = tables[metric, seed]
+    capacity = parse_budget(rate).capacity(table.weights, table.overhead_bits)
+    return table.to_instance(metric, capacity, name=f"{metric}_{rate}_{seed}")
+
+
+def _methods(
+    tables: Tables, scale: Scale, rate: str, seed: int
+) -> Iterator[tuple[str, Mapping[str, int]]]:
+    paper = instance_at(tables, "fisher", seed, rate)
+    yield "uniform", _uniform(tables, rate, seed)
+    yield "random", allocation(paper, random_choice(paper, seed))
+    for metric in scale.samples:
+        instance = instance_at(tables, metric, seed, rate)
+        yield metric, allocation(instance, optimum(instance))
+    for solver in ORDERS:
+        choice = solve(paper, solver).choice
+        assert choice is not None
+        yield solver, allocation(paper, choice)
+
+
+def _uniform(tables: Tables, rate: str, seed: int) -> Mapping[str, int]:
+    """The largest single bit-width within the rate."""
+    table = tables["fisher", seed]
+    average = parse_budget(rate).average_bits
+    assert average is not None
+    fitting = [bits for bits in table.bit_widths if bits <= average]
+    return table.uniform(max(fitting, default=min(table.bit_widths)))

@@ -1,0 +1,172 @@
+"""An evolutionary search that evaluates the network: what allocation costs without a metric."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bitknap.bench.accuracy import random_choice
+from bitknap.bench.measurement import allocation
+from bitknap.bench.tables import QUANTIZER
+from bitknap.bench.workloads.base import Workload
+from bitknap.problems import DataError, Instance, IntArray, write_atomically
+from bitknap.sensitivity import SensitivityTable
+from bitknap.sensitivity.batches import per_sample
+from bitknap.solvers.local import repair
+
+FORMAT = "bitknap.paper-search/1"
+POPULATION = 20
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the search found and spent.
+
+    Args:
+        allocation: layer -> bits of the best plan.
+        loss: its mean loss on the calibration samples.
+        evaluations: forward passes over the samples.
+        samples: how many these are.
+        seconds: wall time.
+        cpu_seconds: time of this process's processor.
+        rival: mean loss, on the same samples, of the paper's exact plan.
+    """
+
+    allocation: dict[str, int]
+    loss: float
+    evaluations: int
+    samples: int
+    seconds: float
+    cpu_seconds: float
+    rival: float
+
+
+class _Network:
+    """Mean loss of the network with its weights quantized as chosen; equal choices run once."""
+
+    def __init__(self, workload: Workload, table: SensitivityTable, batches: Sequence[Any]) -> None:
+        self.workload, self.table, self.batches = workload, table, batches
+        self.model = copy.deepcopy(workload.model)
+        self.known: dict[bytes, float] = {}
+
+    def loss(self, choice: IntArray) -> float:
+        """Of a choice, by one pass over the samples."""
+        if (key := choice.tobytes()) not in self.known:
+            with torch.no_grad():
+                for i, layer in enumerate(self.table.layers):
+                    bits = int(self.table.bits[self.table.offsets[i] + choice[i]])
+                    weight = self.workload.model.get_parameter(layer.parameter)
+                    quantized = QUANTIZER(weight, bits, dim=layer.channel_dim)
+                    self.model.get_parameter(layer.parameter).copy_(quantized)
+                parts = [
+                    per_sample(self.workload.loss(self.workload.forward(self.model, b), b))
+                    for b in self.batches
+                ]
+            self.known[key] = float(torch.cat(parts).double().mean())
+        return self.known[key]
+
+
+def evolve(
+    workload: Workload,
+    table: SensitivityTable,
+    instance: Instance,
+    rival: IntArray,
+    samples: int,
+    evaluations: int,
+    path: Path,
+    say: Callable[[str], None],
+) -> Search:
+    """Search the plans within the capacity for the least loss of the network itself.
+
+    Parents win tournaments of two, a child takes each layer's bits from either parent, changes
+    each with probability 1/L and is repaired at random where it does not fit; it replaces the
+    worst of the population where it is better. The first population is random.
+
+    Args:
+        workload: network and calibration data.
+        table: its layers.
+        instance: gives the choices and the capacity; its costs are not looked at.
+        rival: a choice to compare with, on the same samples.
+        samples: calibration samples, of draw 0.
+        evaluations: passes over the samples that may be spent.
+        path: file that keeps the answer.
+        say: told how far it is.
+    """
+    asked = {
+        "format": FORMAT,
+        "workload": dict(workload.provenance),
+        "quantizer": QUANTIZER.describe(),
+        "capacity": instance.capacity.tolist(),
+        "samples": samples,
+        "evaluations": evaluations,
+        "rival": rival.tolist(),
+    }
+    if (found := _stored(path, asked)) is not None:
+        return found
+    network = _Network(workload, table, workload.calibration(samples, 0))
+    other = network.loss(rival)
+    network.known.clear()
+    wall, cpu = time.perf_counter(), time.process_time()
+    best = _evolve(network, instance, evaluations, say)
+    found = Search(
+        allocation=allocation(instance, best),
+        loss=network.loss(best),
+        evaluations=len(network.known),
+        samples=samples,
+        seconds=round(time.perf_counter() - wall, 2),
+        cpu_seconds=round(time.process_time() - cpu, 2),
+        rival=other,
+    )
+    write_atomically(path, json.dumps(asked | {"found": asdict(found)}, indent=1) + "\n")
+    return found
+
+
+def _evolve(
+    network: _Network, instance: Instance, evaluations: int, say: Callable[[str], None]
+) -> IntArray:
+    rng = np.random.default_rng(0)
+    people = [random_choice(instance, seed) for seed in range(POPULATION)]
+    losses = [network.loss(choice) for choice in people]
+    start, tries = time.perf_counter(), 0
+    while len(network.known) < evaluations and tries < 10 * evaluations:
+        tries += 1
+        if (done := len(network.known)) % 10 == 0:
+            left = (time.perf_counter() - start) / max(tries, 1) * (evaluations - done)
+            say(f"evolutionary search: {done} of {evaluations} evaluations, {left:.0f} s left")
+        child = _child(instance, people, losses, rng)
+        if child is None:
+            continue
+        loss, worst = network.loss(child), int(np.argmax(losses))
+        if loss < losses[worst] and not any((child == person).all() for person in people):
+            people[worst], losses[worst] = child, loss
+    return people[int(np.argmin(losses))]
+
+
+def _child(
+    instance: Instance, people: list[IntArray], losses: list[float], rng: np.random.Generator
+) -> IntArray | None:
+    pairs = rng.integers(0, len(people), (2, 2))
+    first, second = (people[min(pair, key=losses.__getitem__)] for pair in pairs)
+    child = np.where(rng.random(len(instance)) < 0.5, first, second)
+    mutated = rng.random(len(instance)) < 1 / len(instance)
+    child = np.where(mutated, rng.integers(0, instance.sizes), child)
+    return repair(replace(instance, cost=rng.random(instance.n_items), optimum=None), child)
+
+
+def _stored(path: Path, asked: dict[str, Any]) -> Search | None:
+    if not path.exists():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        found = Search(**document.pop("found"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DataError(f"{path} is not a {FORMAT} file; remove it to search again") from None
+    return found if document == asked else None
