@@ -80,7 +80,7 @@ class FineTuned:
 def fine_tune(
     workload: Workload,
     layers: Sequence[LayerInfo],
-    allocation: Mapping[str, int],
+    allocation: Mapping[str, int | str],
     tuning: FineTuning,
     *,
     seed: int = 0,
@@ -94,7 +94,7 @@ def fine_tune(
     Args:
         workload: gives network, training batches and loss.
         layers: the table's layers.
-        allocation: layer name -> weight bits; layers left out stay in float.
+        allocation: layer name -> weight bits or ``ternary``; layers left out stay in float.
         tuning: how to train.
         seed: of order and augmentation, through ``workload.training``, and of dropout.
         partial: file that keeps the state after every epoch; an existing one is gone on from.
@@ -181,10 +181,12 @@ def _epoch(
     return total / steps
 
 
-def _key(workload: Workload, allocation: Mapping[str, int], tuning: FineTuning, seed: int) -> str:
+def _key(
+    workload: Workload, allocation: Mapping[str, int | str], tuning: FineTuning, seed: int
+) -> str:
     content = {
         "workload": dict(workload.provenance) | {"name": workload.name},
-        "allocation": dict(allocation),
+        "allocation": {layer: str(choice) for layer, choice in allocation.items()},
         "tuning": asdict(tuning),
         "quantizer": QUANTIZER.describe(),
         "seed": seed,

@@ -13,6 +13,7 @@ from torch.func import functional_call
 
 from bitknap.problems import DataError
 from bitknap.sensitivity import LayerInfo, Quantizer
+from bitknap.sensitivity.choices import FLOAT, parse_label
 from bitknap.sensitivity.scales import least_squares_scale
 
 from .lsq import InputQuantizer, StepQuantizer
@@ -37,7 +38,7 @@ class QuantizedTraining(nn.Module):
     Args:
         network: the float network; not changed.
         layers: the table's layers.
-        allocation: layer name -> weight bits; layers left out stay in float.
+        allocation: layer name -> weight bits, ``ternary`` or ``float``; others stay in float.
         quantizer: the one that the table was computed with.
     """
 
@@ -45,7 +46,7 @@ class QuantizedTraining(nn.Module):
         self,
         network: nn.Module,
         layers: Sequence[LayerInfo],
-        allocation: Mapping[str, int],
+        allocation: Mapping[str, int | str],
         quantizer: Quantizer,
     ) -> None:
         super().__init__()
@@ -53,15 +54,16 @@ class QuantizedTraining(nn.Module):
         if unknown:
             raise DataError(f"the allocation names layer {min(unknown)!r}, which the table lacks")
         self.network = copy.deepcopy(network).requires_grad_(True)
-        self.layers = [layer for layer in layers if layer.name in allocation]
+        choices = {name: parse_label(str(label))[0] for name, label in allocation.items()}
+        self.layers = [layer for layer in layers if choices.get(layer.name, FLOAT) != FLOAT]
         self.weight_steps = nn.ModuleList()
         for layer in self.layers:
             weight = self.network.get_parameter(layer.parameter)
-            bits, dim = int(allocation[layer.name]), layer.channel_dim
-            _, scale = quantizer.encode(weight, bits, dim=dim)
+            choice, dim = choices[layer.name], layer.channel_dim
+            _, scale = quantizer.encode(weight, choice, dim=dim)
             shape = [1] * weight.dim()
             shape[dim] = len(scale)
-            low, high = quantizer.codes(bits)
+            low, high = quantizer.codes(choice)
             self.weight_steps.append(StepQuantizer(scale.to(weight).reshape(shape), low, high))
         self.input_steps = nn.ModuleDict()
         self.places = [_places(self.network, layer.parameter) for layer in self.layers]

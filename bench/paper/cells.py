@@ -89,7 +89,7 @@ class _Tuner:
         content: Mapping[str, Any] = {
             "workload": dict(self.workload.provenance),
             "quantizer": QUANTIZER.describe(),
-            "allocation": dict(plan.allocation),
+            "allocation": {layer: int(bits) for layer, bits in plan.allocation.items()},
             "tuning": asdict(self.tuning),
             "seed": plan.seed,
         }

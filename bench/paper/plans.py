@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from bitknap.bench.accuracy import random_choice
 from bitknap.bench.budgets import parse_budget
 from bitknap.bench.comparison import Tables, optimum
-from bitknap.bench.measurement import allocation
 from bitknap.problems import Instance
 from bitknap.solvers import solve
 
@@ -43,14 +42,14 @@ class Plan:
         method: a key of `METHODS` or `ORDERS`, or ``first_order``.
         rate: compression of float32 weights, scales not counted.
         seed: of the draw.
-        allocation: layer -> bits.
+        allocation: layer -> bits, as the table labels them.
         tuned: whether it is fine-tuned too.
     """
 
     method: str
     rate: str
     seed: int
-    allocation: Mapping[str, int]
+    allocation: Mapping[str, str]
     tuned: bool
 
 
@@ -79,23 +78,23 @@ def instance_at(tables: Tables, metric: str, seed: int, rate: str) -> Instance:
 
 def _methods(
     tables: Tables, scale: Scale, rate: str, seed: int
-) -> Iterator[tuple[str, Mapping[str, int]]]:
+) -> Iterator[tuple[str, Mapping[str, str]]]:
     paper = instance_at(tables, "fisher", seed, rate)
     yield "uniform", _uniform(tables, rate, seed)
-    yield "random", allocation(paper, random_choice(paper, seed))
+    yield "random", paper.by_label(random_choice(paper, seed))
     for metric in scale.samples:
         instance = instance_at(tables, metric, seed, rate)
-        yield metric, allocation(instance, optimum(instance))
+        yield metric, instance.by_label(optimum(instance))
     for solver in ORDERS:
         choice = solve(paper, solver).choice
         assert choice is not None
-        yield solver, allocation(paper, choice)
+        yield solver, paper.by_label(choice)
 
 
-def _uniform(tables: Tables, rate: str, seed: int) -> Mapping[str, int]:
+def _uniform(tables: Tables, rate: str, seed: int) -> Mapping[str, str]:
     """The largest single bit-width within the rate."""
     table = tables["fisher", seed]
     average = parse_budget(rate).average_bits
     assert average is not None
-    fitting = [bits for bits in table.bit_widths if bits <= average]
-    return table.uniform(max(fitting, default=min(table.bit_widths)))
+    fitting = [bits for bits in map(int, table.choices) if bits <= average]
+    return table.uniform(max(fitting, default=int(table.choices[0])))

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from bitknap.bench.accuracy import random_choice
-from bitknap.bench.measurement import allocation
 from bitknap.bench.tables import QUANTIZER
 from bitknap.bench.workloads.base import Workload
 from bitknap.problems import DataError, Instance, IntArray, write_atomically
@@ -40,7 +39,7 @@ class Search:
         rival: mean loss, on the same samples, of the paper's exact plan.
     """
 
-    allocation: dict[str, int]
+    allocation: dict[str, str]
     loss: float
     evaluations: int
     samples: int
@@ -62,7 +61,7 @@ class _Network:
         if (key := choice.tobytes()) not in self.known:
             with torch.no_grad():
                 for i, layer in enumerate(self.table.layers):
-                    bits = int(self.table.bits[self.table.offsets[i] + choice[i]])
+                    bits = int(self.table.labels[self.table.offsets[i] + choice[i]])
                     weight = self.workload.model.get_parameter(layer.parameter)
                     quantized = QUANTIZER(weight, bits, dim=layer.channel_dim)
                     self.model.get_parameter(layer.parameter).copy_(quantized)
@@ -117,7 +116,7 @@ def evolve(
     wall, cpu = time.perf_counter(), time.process_time()
     best = _evolve(network, instance, evaluations, say)
     found = Search(
-        allocation=allocation(instance, best),
+        allocation=instance.by_label(best),
         loss=network.loss(best),
         evaluations=len(network.known),
         samples=samples,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from bitknap.bench.comparison import Comparison, Tables, optimum
+from bitknap.bench.comparison import Comparison, Entry, Tables, optimum
 from bitknap.bench.data import load_fashion_mnist
 from bitknap.bench.loading import load_workload
 from bitknap.bench.workloads.base import Accuracy, Workload, classification_accuracy
@@ -117,7 +117,7 @@ def _run_network(name: str, workload: Workload, scale: Scale, cells: Path, say: 
 
     tables = Comparison(
         workload=workload,
-        samples=scale.samples,
+        entries={metric: Entry(metric, count) for metric, count in scale.samples.items()},
         bits=BITS,
         budgets=(),
         seeds=scale.seeds,

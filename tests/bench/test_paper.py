@@ -72,7 +72,7 @@ def test_plans_keep_their_rate_and_only_some_are_tuned(study: Study) -> None:
     network = study.networks["tiny"]
     sizes = {layer.name: layer.numel for layer in network.table.layers}
     for cell in network.cells:
-        bits = sum(sizes[layer] * b for layer, b in cell.plan.allocation.items())
+        bits = sum(sizes[layer] * int(b) for layer, b in cell.plan.allocation.items())
         assert bits * float(cell.plan.rate.rstrip("x")) <= 32 * sum(sizes.values())
         tuned = cell.plan.rate == "12.24x" and cell.plan.method in METHODS
         assert (cell.after is not None) == tuned
@@ -153,7 +153,7 @@ def test_the_search_spends_its_passes_and_keeps_the_rate(study: Study, tmp_path:
     found = network.search
     assert 30 <= found.evaluations <= 40 + 1
     sizes = {layer.name: layer.numel for layer in network.table.layers}
-    bits = sum(sizes[layer] * b for layer, b in found.allocation.items())
+    bits = sum(sizes[layer] * int(b) for layer, b in found.allocation.items())
     assert bits * 12.24 <= 32 * sum(sizes.values())
     instance = instance_at(network.tables, "fisher", 0, "12.24x")
     again = evolve(

@@ -22,7 +22,7 @@ def build(study: Study) -> Content:
             for rate in study.scale.rates[name]
             for method, title in METHODS.items()
         }
-        widths = table.bit_widths
+        widths = table.choices
         plots.append(
             Plot(
                 f"figure4_{name}",
@@ -36,7 +36,7 @@ def build(study: Study) -> Content:
                 data=Grid(
                     "Bits by layer",
                     ("plan", *names),
-                    [[plan, *map(str, bits)] for plan, bits in plans.items()],
+                    [[plan, *bits] for plan, bits in plans.items()],
                 ),
                 wide=True,
             )

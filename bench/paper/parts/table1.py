@@ -67,7 +67,7 @@ def _cells(study: Study) -> Grid:
     for name, network in study.networks.items():
         for cell in network.cells:
             after = f"{cell.after.value:.4f}" if cell.after else "-"
-            bits = " ".join(map(str, cell.plan.allocation.values()))
+            bits = " ".join(cell.plan.allocation.values())
             own = [name, cell.plan.method, cell.plan.rate, str(cell.plan.seed), bits]
             rows.append([*own, f"{cell.before.value:.4f}", after])
     return Grid(
