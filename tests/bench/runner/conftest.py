@@ -31,7 +31,7 @@ SLEEP = "import time; time.sleep(1.5 * 99)"
 
 @dataclass(frozen=True)
 class Planted:
-    exact: ClassVar[bool] = {exact}
+    exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ()
 
     def supports(self, instance):
@@ -48,7 +48,7 @@ SOLVER = Planted()
 '''
 
 
-def plant(folder: Path, bodies: dict[str, str], *, exact: bool = True) -> Path:
+def plant(folder: Path, bodies: dict[str, str]) -> Path:
     """A package of links to this one, whose solvers have more methods; returns its parent."""
     package, methods = folder / "bitknap", folder / "bitknap" / "solvers" / "methods"
     methods.mkdir(parents=True)
@@ -61,7 +61,7 @@ def plant(folder: Path, bodies: dict[str, str], *, exact: bool = True) -> Path:
             if path.name != "__pycache__" and not (target / path.name).exists():
                 (target / path.name).symlink_to(path.resolve())
     for stem, body in bodies.items():
-        (methods / f"{stem}.py").write_text(PLANT.format(stem=stem, body=body, exact=exact))
+        (methods / f"{stem}.py").write_text(PLANT.format(stem=stem, body=body))
     return folder
 
 

@@ -125,18 +125,31 @@ def test_a_solver_that_hangs_in_its_warm_up_is_killed(
     assert row["message"].startswith("in the warm-up: did not keep its warm-up")
 
 
-def test_a_new_solver_is_one_file(tmp_path: Path, write_suite: Callable[..., Path]) -> None:
-    body = "return Outcome(Status.FEASIBLE, start)"
-    home = plant(tmp_path / "home", {"newcomer": body}, exact=False)
-    text = (home / "bitknap" / "bench" / "suites" / "smoke.toml").read_text()
-    suite = tmp_path / "small.toml"
-    suite.write_text(
-        text.split("[[instances]]")[0] + '[[instances]]\nfamily = "mpq"\nclasses = 4\n'
-    )
-    done = bitknap(
-        *("bench", suite, "--out", tmp_path / "out", "--json", "--solvers", "newcomer,core"),
-        home=home,
-    )
-    stdout, stderr = done.communicate(timeout=60)
+def with_newcomer(folder: Path, suite: Path) -> tuple[Path, dict[str, dict[str, Any]]]:
+    """The package with one more file, and the rows of a suite's summary."""
+    home = plant(folder / "home", {"newcomer": "return Outcome(Status.FEASIBLE, start)"})
+    method = home / "bitknap" / "solvers" / "methods" / "newcomer.py"
+    method.write_text(method.read_text().replace("exact: ClassVar[bool] = True", "exact = False"))
+    done = bitknap("bench", suite, "--out", folder / "out", "--workers", 2, "--json", home=home)
+    stdout, stderr = done.communicate(timeout=120)
     assert done.returncode == 0, stderr
-    assert {row["solver"] for row in json.loads(stdout)["solvers"]} == {"newcomer", "core"}
+    return home, {row["solver"]: row for row in json.loads(stdout)["solvers"]}
+
+
+def test_a_new_solver_is_one_file(tmp_path: Path, write_suite: Callable[..., Path]) -> None:
+    suite = write_suite('solvers = ["newcomer", "lp"]', "repeat = 1", classes="[3]")
+    _, rows = with_newcomer(tmp_path, suite)
+    assert set(rows) == {"newcomer", "lp"}
+    assert rows["newcomer"]["success_rate"] == 1.0
+
+
+@pytest.mark.slow
+def test_a_new_solver_is_in_the_report(tmp_path: Path, write_suite: Callable[..., Path]) -> None:
+    suite = write_suite('solvers = ["heuristic"]', "repeat = 1", classes="[3]")
+    home, rows = with_newcomer(tmp_path, suite)
+    assert {"newcomer", "greedy", "lp"} <= set(rows)
+    done = bitknap("report", tmp_path / "out", "--out", tmp_path / "page", home=home)
+    _, stderr = done.communicate(timeout=120)
+    assert done.returncode == 0, stderr
+    assert "newcomer" in (tmp_path / "page" / "report.html").read_text()
+    assert "newcomer" in (tmp_path / "page" / "tables" / "solvers.csv").read_text()
