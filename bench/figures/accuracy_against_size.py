@@ -77,15 +77,6 @@ def accuracy_panels(curves: Sequence[Curve], float_accuracy: float) -> tuple[Fig
 
 def _draw_whole(axes: Axes, curves: Sequence[Curve], top: float) -> None:
     _draw(axes, curves, top)
-    axes.annotate(
-        f"float {top:.2f} %",
-        (0.86, top),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="center",
-        fontsize=8.5,
-    )
     axes.margins(y=0.08)
     axes.set_ylabel("test accuracy, %")
     axes.legend(loc="lower right")
@@ -98,7 +89,9 @@ def _draw_close(axes: Axes, curves: Sequence[Curve], top: float) -> None:
 
 
 def _draw(axes: Axes, curves: Sequence[Curve], top: float) -> None:
-    axes.axhline(top, color="#555555", linewidth=1, linestyle=(0, (6, 3)))
+    axes.axhline(
+        top, color="#555555", linewidth=1, linestyle=(0, (6, 3)), label=f"float {top:.2f} %"
+    )
     for curve in curves:
         points = sorted(curve.points, key=lambda p: p.average_bits)
         thin = {"linewidth": 0.8, "mfc": "white", "markersize": 6.5} if curve.rival else {}

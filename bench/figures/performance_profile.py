@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import legend_below, line_style, side_by_side, styled
+from .style import label_log, legend_below, line_style, side_by_side, styled
 
 Ratios = Mapping[str, Sequence[float]]
 """Solver -> its time over the least time on every instance, ascending; inf where it failed."""
@@ -54,6 +54,7 @@ def _draw(axes: Axes, ratios: Ratios, styles: Mapping[str, int]) -> None:
         )
     axes.set_xscale("log")
     axes.set_xlim(1 / 1.03, end)
+    label_log(axes.xaxis, 1.0, end)
     axes.set_ylim(0, 104)
     axes.set_xlabel("time over that of the fastest")
     axes.set_ylabel("share of instances, %")

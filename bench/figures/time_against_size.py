@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import legend_below, line_style, side_by_side, styled
+from .style import label_log, legend_below, line_style, side_by_side, styled
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ def draw_times(
             for solver, rows in timings.items():
                 _draw(axes, solver, rows, styles[solver])
             axes.set_xscale("log")
+            sizes = [row.classes for rows in timings.values() for row in rows]
+            label_log(axes.xaxis, min(sizes), max(sizes))
             axes.set_yscale("log")
             axes.set_xlabel("classes (layers)")
             axes.set_ylabel("seconds")

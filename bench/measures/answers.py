@@ -61,6 +61,11 @@ class Answer:
         """Whether every run ended in a claim of optimality or infeasibility that is true."""
         return all(run.status in PROOFS and is_true(run, self.reference) for run in self.runs)
 
+    @property
+    def done(self) -> bool:
+        """Whether the solver did what it is for: a proof (exact), or a choice (heuristic)."""
+        return self.proven if self.first.exact else self.first.objective is not None
+
 
 PROOFS = (Status.OPTIMAL, Status.INFEASIBLE)
 

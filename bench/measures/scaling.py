@@ -81,7 +81,7 @@ def scaling(answers: Sequence[Answer], solver: str) -> Fit | None:
     flattered; ``missing`` counts them.
     """
     own = [answer for answer in answers if answer.first.solver == solver and answer.supported]
-    good = [a for a in own if (a.proven if a.first.exact else a.first.objective is not None)]
+    good = [answer for answer in own if answer.done]
     points = [(a.first.classes, a.seconds) for a in good if a.seconds > 0.0]
     return fit_power(
         [size for size, _ in points], [time for _, time in points], missing=len(own) - len(good)

@@ -24,8 +24,7 @@ def shifted_geometric_mean(values: Iterable[float], shift: float = SHIFT) -> flo
 
 def counted_seconds(answer: Answer) -> float:
     """Seconds of an answer; without a true proof (exact) or an answer, no less than the limit."""
-    done = answer.proven if answer.first.exact else answer.first.objective is not None
-    return answer.seconds if done else max(answer.seconds, answer.first.time_limit or 0.0)
+    return answer.seconds if answer.done else max(answer.seconds, answer.first.time_limit or 0.0)
 
 
 def mean_seconds(answers: Iterable[Answer], shift: float = SHIFT) -> float | None:

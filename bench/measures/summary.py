@@ -131,7 +131,7 @@ def group_grid(answers: Sequence[Answer]) -> Grid:
         cells = []
         for group in groups:
             part = [a for a in own if a.first.group == group and a.supported]
-            done = sum(a.proven if a.first.exact else a.first.objective is not None for a in part)
+            done = sum(a.done for a in part)
             text = _milliseconds(mean_seconds(part))
             cells.append(text if done == len(part) else f"{text} ({done}/{len(part)})")
         rows.append([solver, *cells])

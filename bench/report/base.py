@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, ParamSpec
 
 from matplotlib.figure import Figure
 
 from bitknap.bench.grids import Grid
 
-Found = TypeVar("Found")
+Folders = ParamSpec("Folders")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Section(Generic[Found]):
+class Section(Generic[Folders]):
     """A part of the page; every file of ``sections`` and ``comparisons`` defines one.
 
     Args:
@@ -96,4 +96,4 @@ class Section(Generic[Found]):
     heading: str
     order: int
     needs: str
-    build: Callable[[Found], Content | None]
+    build: Callable[Folders, Content | None]

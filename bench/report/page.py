@@ -25,6 +25,7 @@ class Figure:
         name: of its files.
         drawings: its panels.
         caption: the sentences below it.
+        files: what it is written to, relative to the page.
         command: what draws it again.
         wide: whether readers scroll it sideways rather than let it shrink.
     """
@@ -32,6 +33,7 @@ class Figure:
     name: str
     drawings: Sequence[Drawing]
     caption: str
+    files: str
     command: str
     wide: bool
 

@@ -119,7 +119,9 @@ def _part(name: str, heading: str, content: Content, report: str) -> Part:
             for number, panel in enumerate(panels)
         ]
         command = plot.command or f"{report} --section {name}"
-        return Figure(plot.name, drawings, plot.caption, command, plot.wide)
+        kinds = ".svg, .pdf" if plot.data is None else ".svg, .pdf, .csv"
+        files = f"figures/{plot.name}.png, {kinds}"
+        return Figure(plot.name, drawings, plot.caption, files, command, plot.wide)
 
     return Part(
         name=name,

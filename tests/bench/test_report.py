@@ -12,11 +12,16 @@ from typer.testing import CliRunner
 
 import bitknap.bench.report.sections as section_package
 from bitknap.bench.grids import Grid
+from bitknap.bench.job import run_job
 from bitknap.bench.latex import latex
 from bitknap.bench.report import SECTIONS
 from bitknap.bench.report.write import write_report
+from bitknap.bench.results import load_results
 from bitknap.cli import build_app
 from bitknap.problems import BitknapError, DataError, UnsupportedError
+
+from .conftest import make_suite
+from .tiny import quiet, tiny_job
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -39,7 +44,7 @@ def test_a_run_is_shown_from_its_folder_the_same_every_time(run_folder: Path) ->
         "Bits by layer",
         "Confidence of each layer&#39;s choice",
     ]
-    assert headings(page)[-2:] == ["Reproduce", "Not in this folder"]
+    assert headings(page)[-2:] == ["Reproduce", "Not in the data"]
     assert "<pre>bitknap run --workload tiny\nbitknap report" in page
     assert f"bitknap report {run_folder} --section frontier</code>" in page
     for banned in ("http://", "https://", " src=", "<link", "@import"):
@@ -77,7 +82,7 @@ def test_a_benchmark_is_shown_with_what_it_lacks(suite_folder: Path) -> None:
     assert "Solvers compared: made" in page
     assert "4 solvers on 6 instances, 24 runs." in page
     assert {"Performance profile", "Time against size", "Gap by solver"} <= set(headings(page))
-    absent = page[page.index("Not in this folder") :]
+    absent = page[page.index("Not in the data") :]
     assert "<dt>Bits by layer</dt>" in absent
     with (suite_folder / "figures" / "profile.csv").open() as stream:
         rows = [r for r in csv.DictReader(stream) if r["success"] == "Optimum proven"]
@@ -171,3 +176,46 @@ def test_latex_prints_what_it_is_given() -> None:
         r"\textless{}2\textgreater{} \\"
     )
     assert lines[-1] == r"\end{tabular}"
+
+
+def test_two_benchmarks_are_compared(suite_folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    make_suite(other, slower=2.0)
+    lines = (other / "records.jsonl").read_text().splitlines()
+    lines[0] = lines[0].replace('"optimal"', '"feasible"').replace("a machine", "another machine")
+    (other / "records.jsonl").write_text("\n".join(lines) + "\n")
+    page = write_report(suite_folder, other, tmp_path / "out").read_text()
+    assert headings(page) == [
+        "What differs in setting and environment",
+        "Time",
+        "Answers",
+        "Not in the data",
+    ]
+    with (tmp_path / "out" / "tables" / "time_summary.csv").open() as stream:
+        rows = {row["solver"]: row for row in csv.DictReader(stream)}
+    assert rows["greedy"]["geometric mean"] == "2"
+    assert (rows["core"]["instances"], rows["dp"]["instances"]) == ("5", "4")
+    assert "1 of 24 pairs of solver and instance differ in their answer." in page
+    with (tmp_path / "out" / "tables" / "differences.csv").open() as stream:
+        assert list(csv.reader(stream))[1:] == [["machine", "a machine", "another machine"]]
+
+
+def test_two_runs_are_compared(run_folder: Path, tmp_path: Path) -> None:
+    changes = {"seed": 1, "samples": 16, "metrics": ("fisher",), "solvers": ("core",)}
+    run_job(tiny_job(tmp_path / "b", **changes), quiet)
+    page = write_report(run_folder, tmp_path / "b", tmp_path / "out").read_text()
+    assert headings(page)[-2:] == ["Accuracy", "Changed plans"]
+    tables = tmp_path / "out" / "tables"
+    with (tables / "differences.csv").open() as stream:
+        differ = {row[0]: row[1:] for row in csv.reader(stream)}
+    assert differ["samples"] == ["64", "16"]
+    with (tables / "accuracy.csv").open() as stream:
+        rows = {(r["plan"], r["budget"]): r for r in csv.DictReader(stream)}
+    assert rows["float", "-"]["B - A"] == "+0.00"
+    first, second = (load_results(folder) for folder in (run_folder, tmp_path / "b"))
+    one, two = (r.best("fisher", "3").labels or {} for r in (first, second))
+    changed = sum(one[layer] != two[layer] for layer in one)
+    assert f"fisher at 3: {changed} of {len(one)} layers changed." in page
+    same = write_report(run_folder, run_folder, tmp_path / "same").read_text()
+    assert "The same was asked, on the same machine with the same versions." in same

@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from bitknap.bench.report.write import write_report
+
+from .conftest import make_suite
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PROBE = Path(__file__).parent / "probe.html"
 WIDTHS = (1280, 390)
@@ -47,6 +51,22 @@ def probe(page: Path, section: str, profile: Path) -> tuple[list[dict[str, Any]]
     return json.loads(html.unescape(found.group(1))), run.stderr
 
 
+@pytest.fixture(scope="session")
+def pair_folder(suite_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two benchmarks compared."""
+    out = tmp_path_factory.mktemp("pair")
+    write_report(suite_folder, make_suite(out, slower=3.0), out)
+    return out
+
+
+def test_a_comparison_fits_wide_and_narrow_screens(pair_folder: Path, tmp_path: Path) -> None:
+    pages, _ = probe(pair_folder / "report.html", "times", tmp_path)
+    for page in pages:
+        assert page["overflow"] <= 0
+        assert page["beyond"] == page["overlaps"] == []
+        assert [(d["overlaps"], d["outside"]) for d in page["drawings"]] == [([], [])]
+
+
 @pytest.mark.parametrize(("kind", "section"), [("run", "frontier"), ("suite", "profile")])
 def test_the_page_fits_wide_and_narrow_screens_and_reacts(
     kind: str, section: str, request: pytest.FixtureRequest, tmp_path: Path
@@ -65,8 +85,9 @@ def test_the_page_fits_wide_and_narrow_screens_and_reacts(
             assert drawing["texts"] > 5
             assert drawing["overlaps"] == []
             assert drawing["outside"] == []
-        assert page["cursor"] == 1
-        first, last, back, pointed = (page[k] for k in ("focus", "end", "back", "pointed"))
+        reading = page["reading"]
+        assert reading["cursor"] == 1
+        first, last, back, pointed = (reading[k] for k in ("focus", "end", "back", "pointed"))
         assert first[0] == {"run": "plan", "suite": "solver"}[kind]
         assert len({tuple(first), tuple(last), tuple(back)}) == 3
         assert len(pointed) >= 6

@@ -68,8 +68,7 @@ def _timings(answers: list[Answer]) -> dict[str, list[Timing]]:
 
 
 def _timing(answer: Answer) -> Timing:
-    done = answer.proven if answer.first.exact else answer.first.objective is not None
-    return Timing(answer.first.classes, counted_seconds(answer), done)
+    return Timing(answer.first.classes, counted_seconds(answer), answer.done)
 
 
 def _mark(answer: Answer) -> Mark:

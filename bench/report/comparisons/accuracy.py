@@ -1,0 +1,65 @@
+"""Differences of measured accuracy, plan by plan."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+from bitknap.bench.grids import Grid
+from bitknap.bench.report.base import Content, Section
+from bitknap.bench.report.source import Source
+from bitknap.bench.results import Results
+
+Key = tuple[str, str, str]
+
+
+def build(a: Source, b: Source) -> Content | None:
+    """B minus A in percentage points, with the standard error of the difference."""
+    if a.results is None or b.results is None:
+        return None
+    first, second = _accuracies(a.results), _accuracies(b.results)
+    common = [key for key in first if key in second]
+    rows = []
+    for key in common:
+        (one, error), (two, other) = first[key], second[key]
+        spread = 100 * math.hypot(error, other)
+        rows.append(
+            [
+                *key,
+                f"{100 * one:.2f}",
+                f"{100 * two:.2f}",
+                f"{100 * (two - one):+.2f}",
+                f"{spread:.2f}",
+            ]
+        )
+    if not rows:
+        return None
+    grid = Grid(
+        "Measured accuracy, %",
+        ("plan", "solver", "budget", "A", "B", "B - A", "standard error"),
+        rows,
+        notes=(
+            "The standard error is that of two independent test sets; on the same test samples it "
+            "is an upper estimate. random: mean of the draws.",
+        ),
+        text_columns=3,
+    )
+    return Content(grids={"accuracy": grid})
+
+
+def _accuracies(results: Results) -> dict[Key, tuple[float, float]]:
+    """Accuracy and its standard error by plan, solver and budget; draws are averaged."""
+    found: dict[Key, list[tuple[float, float]]] = {}
+    for m in results.measured:
+        value = m.accuracy.value, m.accuracy.standard_error
+        found.setdefault((m.plan, m.solver or "-", m.budget or "-"), []).append(value)
+    return {
+        key: (
+            statistics.fmean(value for value, _ in group),
+            math.hypot(*(error for _, error in group)) / len(group),
+        )
+        for key, group in found.items()
+    }
+
+
+SECTION = Section("Accuracy", 30, "measured accuracies of the same plans in both", build)

@@ -1,0 +1,73 @@
+"""Statuses, objectives and gaps that differ."""
+
+from __future__ import annotations
+
+from bitknap.bench.grids import Grid
+from bitknap.bench.measures.answers import Answer, same
+from bitknap.bench.measures.gap import gap
+from bitknap.bench.report.base import Content, Section
+from bitknap.bench.report.pairs import Pair, paired
+from bitknap.bench.report.source import Source
+
+
+def build(a: Source, b: Source) -> Content | None:
+    """The pairs that differ, and how many there are in all."""
+    pairs = paired(a, b)
+    if not pairs:
+        return None
+    changed = [pair for pair in pairs if _differs(pair)]
+    text = f"{len(changed):,} of {len(pairs):,} pairs of solver and instance differ in their answer"
+    other = sum(_is_another(pair) for pair in pairs)
+    if other:
+        text += f"; in {other:,} the instances are not the same but for their name"
+    if not changed:
+        return Content(texts=[f"{text}."])
+    grid = Grid(
+        "Answers that differ",
+        ("solver", "instance", "status in A", "in B", "objective in A", "in B", "gap in A", "in B"),
+        [
+            [
+                pair.solver,
+                pair.instance,
+                pair.first.first.status,
+                pair.second.first.status,
+                *(_number(answer.first.objective) for answer in (pair.first, pair.second)),
+                *(_percent(gap(answer)) for answer in (pair.first, pair.second)),
+            ]
+            for pair in changed
+        ],
+        notes=("Gaps are to the best known of the own folder.",),
+        text_columns=4,
+    )
+    return Content(texts=[f"{text}."], grids={"answers": grid})
+
+
+def _differs(pair: Pair) -> bool:
+    one, two = pair.first.first, pair.second.first
+    if one.status != two.status or (one.objective is None) != (two.objective is None):
+        return True
+    return one.objective is not None and not same(one.objective, two.objective or 0.0)
+
+
+def _is_another(pair: Pair) -> bool:
+    """Whether two instances of one name have different hashes, or different proven optima."""
+    one, two = pair.first.first.instance_hash, pair.second.first.instance_hash
+    if one and two:
+        return one != two
+    known = [_optimum(answer) for answer in (pair.first, pair.second)]
+    return None not in known and not same(known[0] or 0.0, known[1] or 0.0)
+
+
+def _optimum(answer: Answer) -> float | None:
+    return answer.reference.best if answer.reference.proven else None
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.9g}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.3g} %"
+
+
+SECTION = Section("Answers", 20, "solves of the same solver and instance in both", build)

@@ -1,0 +1,47 @@
+"""What was asked, and with which machine and versions, where the two differ."""
+
+from __future__ import annotations
+
+from bitknap.bench.grids import Grid
+from bitknap.bench.report.base import Content, Section
+from bitknap.bench.report.source import Source
+
+
+def build(a: Source, b: Source) -> Content | None:
+    """The facts that differ; a sentence where none does."""
+    first, second = _facts(a), _facts(b)
+    rows = [
+        [name, first.get(name, "-"), second.get(name, "-")]
+        for name in dict.fromkeys([*first, *second])
+        if first.get(name) != second.get(name)
+    ]
+    if not rows:
+        return Content(texts=["The same was asked, on the same machine with the same versions."])
+    grid = Grid("What differs", ("", "A", "B"), rows, text_columns=3)
+    return Content(grids={"differences": grid})
+
+
+def _facts(source: Source) -> dict[str, str]:
+    facts = {"command": source.command}
+    if source.results is not None:
+        asked, table = source.results.asked, source.results.table
+        facts |= {
+            "workload": asked.workload,
+            "metrics": ", ".join(asked.metrics),
+            "budgets": ", ".join(budget.text for budget in asked.budgets),
+            "samples": str(asked.samples),
+            "seed": str(asked.seed),
+            **{key: str(value) for key, value in table.provenance.items()},
+        }
+    if source.suite is not None:
+        facts |= {
+            key: str(source.suite[key])
+            for key in ("name", "seed", "repeat", "solvers", "allowance")
+        }
+    if source.records:
+        record = source.records[0]
+        facts |= {"machine": record.machine, **record.versions}
+    return facts
+
+
+SECTION = Section("What differs in setting and environment", 0, "any folder", build)
