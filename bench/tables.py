@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,8 +18,11 @@ from bitknap.sensitivity import (
     save_table,
     sensitivity_table,
 )
+from bitknap.sensitivity.checkpoint import Checkpoint
 from bitknap.sensitivity.choices import Choice
 from bitknap.sensitivity.measured import Measured
+from bitknap.sensitivity.provenance import changes
+from bitknap.sensitivity.ranks import Ranks
 
 from .remembering import RememberingQuantizer
 from .workloads.base import Workload
@@ -38,10 +42,13 @@ def compute(
     seed: int,
     say: Callable[[str], None] = lambda text: None,
     quantizer: Quantizer = QUANTIZER,
+    chunk: int | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> SensitivityTable:
     """The table of a workload; without metrics it holds layers, sizes and provenance only.
 
-    `say` is told of the progress twice a second at most.
+    `say` is told of the progress twice a second at most. `chunk` and `checkpoint` are those of
+    `sensitivity_table`.
     """
     said = time.monotonic()
 
@@ -62,6 +69,8 @@ def compute(
         seed=seed,
         progress=progress,
         provenance={"workload": workload.name, **workload.provenance},
+        chunk=chunk,
+        checkpoint=checkpoint,
     )
 
 
@@ -73,11 +82,13 @@ def fill(
     metrics: Sequence[str],
     say: Callable[[str], None],
     quantizer: Quantizer = QUANTIZER,
+    ranks: Ranks | None = None,
 ) -> SensitivityTable:
     """The table with all metrics asked for, computing only what the file lacks.
 
     Metrics that share one pass are computed together, every other on its own, and the file is
-    written after each step, so that an interrupted run goes on where it stopped.
+    written after each step. Within a step finished chunks are kept in PATH.partial, so that an
+    interrupted run goes on where it stopped.
 
     Args:
         blank: the table without metrics, as it would be computed now.
@@ -87,13 +98,21 @@ def fill(
         metrics: names.
         say: told what is done, and by name what made a stored table stale.
         quantizer: that of ``blank``.
+        ranks: processes that share the work; the first one reads and writes the file.
     """
+    ranks = ranks or Ranks()
+    checkpoint = Checkpoint(path.with_name(f"{path.name}.partial"), ranks, say)
     table = _stored(blank, path, say)
-    missing = [name for name in metrics if name not in table.omega]
-    widths = blank.provenance["bits"]
+    wanted = json.dumps([name for name in metrics if name not in table.omega])
+    missing = json.loads(ranks.broadcast(wanted.encode(), 0))
+    facts = blank.provenance
+    checkpoint.discard(table.omega)
     for group in _sharing_a_pass(missing):
         say(f"computing {', '.join(group)}")
-        new = compute(workload, batches, widths, group, blank.provenance["seed"], say, quantizer)
+        new = compute(
+            workload, batches, facts["bits"], group, facts["seed"], say, quantizer,
+            facts.get("chunk"), checkpoint,
+        )  # fmt: skip
         table = replace(
             table,
             omega={**table.omega, **new.omega},
@@ -103,7 +122,9 @@ def fill(
             errors={**table.errors, **new.errors},
             interactions={**table.interactions, **new.interactions},
         )
-        save_table(table, path)
+        if ranks.rank == 0:
+            save_table(table, path)
+        checkpoint.discard(table.omega)
     return table
 
 
@@ -124,10 +145,8 @@ def _stored(blank: SensitivityTable, path: Path, say: Callable[[str], None]) -> 
         if path.exists():
             say(str(error))
         return blank
-    keys = {*stored.provenance, *blank.provenance}
-    changed = [k for k in keys if stored.provenance.get(k) != blank.provenance.get(k)]
-    if changed:
-        say(f"{path} was made with other {', '.join(sorted(changed))}; computing it again")
+    if differ := changes(stored.provenance, blank.provenance):
+        say(f"{path} was made with other {', '.join(differ)}; computing it again")
         return blank
     say(f"reusing {path}")
     return stored

@@ -23,3 +23,7 @@ class DataError(BitknapError):
 
 class InfeasibleError(BitknapError):
     """A budget is below the smallest that any choice needs."""
+
+
+class PeerLost(BitknapError):
+    """Another process of a distributed run ended early."""

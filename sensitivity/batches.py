@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bitknap.problems.errors import UnsupportedError
+from bitknap.problems.errors import DataError, UnsupportedError
 
 Batch = Any
 
@@ -80,7 +80,28 @@ def cut(batch: Batch, samples: int, count: int) -> Batch:
     found = tensors(batch)
     if not found or any(t.dim() == 0 or len(t) != samples for t in found):
         return batch
-    return _first(batch, count)
+    return _part(batch, slice(count))
+
+
+def split(batches: Sequence[Batch], chunk: int | None) -> list[Batch]:
+    """The batches, those of more than ``chunk`` samples cut into pieces of at most that many.
+
+    Batches whose tensors do not all run over samples stay whole.
+
+    Raises:
+        DataError: the chunk is less than one sample.
+    """
+    if chunk is None:
+        return list(batches)
+    if chunk < 1:
+        raise DataError(f"a chunk needs one sample at least, got {chunk}")
+    pieces = []
+    for batch in batches:
+        lengths = {len(t) if t.dim() else 0 for t in tensors(batch)}
+        samples = lengths.pop() if len(lengths) == 1 else 0
+        starts = range(0, samples, chunk) if samples > chunk else ()
+        pieces += [_part(batch, slice(start, start + chunk)) for start in starts] or [batch]
+    return pieces
 
 
 def tensors(value: Any) -> list[Tensor]:
@@ -94,11 +115,11 @@ def tensors(value: Any) -> list[Tensor]:
     return []
 
 
-def _first(value: Any, count: int) -> Any:
+def _part(value: Any, rows: slice) -> Any:
     if isinstance(value, Tensor):
-        return value[:count]
+        return value[rows]
     if isinstance(value, Mapping):
-        return {key: _first(item, count) for key, item in value.items()}
+        return {key: _part(item, rows) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_first(item, count) for item in value]
+        return [_part(item, rows) for item in value]
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,15 +11,24 @@ from torch import nn
 from bitknap.problems.errors import DataError, UnsupportedError
 
 from .activations import ActivationQuantizer
-from .batches import Batch, confidence_loss, cross_entropy, default_forward, per_sample
+from .batches import (
+    Batch,
+    confidence_loss,
+    cross_entropy,
+    default_forward,
+    per_sample,
+    split,
+)
 from .capture import frozen
+from .checkpoint import Checkpoint
 from .checks import refuse_training, refuse_unfit
 from .choices import FLOAT_BITS, Choice, label_of, operand_bits, require_choices
 from .context import Context, Forward, LossFn, Metric, MetricResult, Progress
 from .grids import ActivationGrids, Grid
 from .layers import discover_layers
+from .meter import Meter
 from .metrics import METRICS
-from .provenance import hash_data, hash_model, versions
+from .provenance import describe_function, hash_architecture, hash_data, hash_model, versions
 from .quantizers import Quantizer
 from .table import SensitivityTable
 
@@ -38,6 +46,8 @@ def sensitivity_table(
     seed: int = 0,
     progress: Progress | None = None,
     provenance: Mapping[str, Any] | None = None,
+    chunk: int | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> SensitivityTable:
     """Predicted loss increase of every (layer, bit-width) of a network, by each metric.
 
@@ -58,6 +68,10 @@ def sensitivity_table(
         seed: of the metrics that draw numbers.
         progress: called with (what, done, total).
         provenance: more facts to record, e.g. the workload's name.
+        chunk: most samples at once, which bounds the memory; batches with more are cut where all
+            their tensors run over samples. By default batches are used as they are.
+        checkpoint: keeps finished chunks of work, so that a stopped run can go on, and shares
+            them between processes.
 
     Raises:
         DataError: no data, unfit bit-widths, non-finite weights or losses.
@@ -82,26 +96,36 @@ def sensitivity_table(
     run = forward or default_forward
     needs_labels = any(metric.uses_loss for metric in chosen.values())
     loss = loss_fn or (cross_entropy if needs_labels else confidence_loss)
+    checkpoint = checkpoint or Checkpoint()
     with frozen(model):
-        found = discover_layers(model, lambda: per_sample(loss(run(model, data[0]), data[0])))
-        context = Context(model, found.layers, data, run, loss, widths, quantizer, seed)
-        context.metrics = tuple(chosen.values())
+        pieces = split(data, chunk)
+        first = pieces[0]
+        found = discover_layers(model, lambda: per_sample(loss(run(model, first), first)))
+        context = Context(model, found.layers, pieces, run, loss, widths, quantizer, seed)
+        context.metrics, context.checkpoint = tuple(chosen.values()), checkpoint
         if progress is not None:
             context.progress = progress
         refuse_unfit(context)
+        facts = {
+            **table_provenance(model, data, widths, quantizer, seed, activations),
+            "architecture": hash_architecture(model),
+            "loss": "default" if loss_fn is None else describe_function(loss_fn),
+            "forward": "default" if forward is None else describe_function(forward),
+            **({"chunk": chunk} if len(pieces) > len(data) else {}),
+            "ignored": found.ignored,
+            **(provenance or {}),
+        }
         if activations is not None:
             context.grids = activations.calibrate(
                 [layer.weight for layer in found.layers], context.forwards
             )
+        checkpoint.open(facts)
         results: dict[str, MetricResult] = {}
-        times: dict[str, dict[str, float]] = {}
+        costs: dict[str, dict[str, float]] = {}
         for name, metric in chosen.items():
-            wall, cpu = time.perf_counter(), time.process_time()
+            checkpoint.begin(name, Meter(found.layers[0].weight.device))
             results[name] = metric.compute(context)
-            times[name] = {
-                "seconds": time.perf_counter() - wall,
-                "cpu_seconds": time.process_time() - cpu,
-            }
+            costs[name] = {**checkpoint.cost(), "passes": float(results[name].passes)}
     scores = {name: result.scores for name, result in results.items() if result.scores is not None}
     return SensitivityTable(
         layers=tuple(layer.info for layer in found.layers),
@@ -110,21 +134,14 @@ def sensitivity_table(
         omega={name: result.omega for name, result in results.items()},
         scores=scores,
         statistics={name: chosen[name].statistic for name in scores},
-        metric_cost={
-            name: {**times[name], "passes": float(result.passes)}
-            for name, result in results.items()
-        },
+        metric_cost=costs,
         errors={n: result.error for n, result in results.items() if result.error is not None},
         interactions={
             name: result.interactions
             for name, result in results.items()
             if result.interactions is not None
         },
-        provenance={
-            **table_provenance(model, data, widths, quantizer, seed, activations),
-            "ignored": found.ignored,
-            **(provenance or {}),
-        },
+        provenance=facts,
     )
 
 

@@ -15,8 +15,11 @@ from torch import Tensor, nn
 from bitknap.problems.errors import DataError
 
 from .activations import quantized
+from .archive import Arrays
 from .batches import Batch, per_sample
 from .capture import backward_through
+from .checkpoint import Checkpoint
+from .checkpoint import Progress as Progress
 from .choices import Choice
 from .grids import Grid
 from .kinds.base import Use
@@ -25,7 +28,6 @@ from .quantizers import Quantizer
 
 Forward = Callable[[nn.Module, Batch], Any]
 LossFn = Callable[[Any, Batch], Tensor]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +93,9 @@ class Context:
         progress: called with (what, done, total).
         metrics: the metrics of the table, so that they can share passes.
         measured: results of the measured metrics, by name.
-        reuse: whether replaying a network's prefix is right for it; None until that is known.
+        checkpoint: keeps finished chunks and shares them between processes.
+        reuse: whether replaying the network's prefix has been right so far.
+        replayed: layers whose replay has been compared with a plain run.
     """
 
     model: nn.Module
@@ -106,7 +110,9 @@ class Context:
     progress: Progress = lambda what, done, total: None
     metrics: Sequence[Metric] = ()
     measured: dict[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
-    reuse: bool | None = None
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    reuse: bool = True
+    replayed: set[int] = field(default_factory=set)
     _deltas: dict[int, Tensor] = field(default_factory=dict)
     _passes: dict[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
 
@@ -156,22 +162,60 @@ class Context:
 
     def forwards(self) -> Iterator[Any]:
         """The network's output on every batch."""
-        for _, batch in self.sweep("calibration of activations"):
-            yield self.forward(self.model, batch)
-
-    def sweep(self, what: str) -> Iterator[tuple[int, Batch]]:
-        """The batches with their number, reporting progress."""
         total = len(self.batches)
         for number, batch in enumerate(self.batches):
-            self.progress(what, number, total)
-            yield number, batch
-        self.progress(what, total, total)
+            self.progress("calibration of activations", number, total)
+            yield self.forward(self.model, batch)
+
+    def rows(
+        self, what: str, compute: Callable[[int, Batch], NDArray[Any]], settings: object = ""
+    ) -> NDArray[Any]:
+        """(N, ...) values of all samples, each batch a chunk that is kept when it is finished.
+
+        Args:
+            what: name of the pass.
+            compute: gives the rows of a batch from its number and itself.
+            settings: parameters of the metric that the rows depend on.
+        """
+
+        def chunk(number: int) -> Arrays:
+            return {"rows": compute(number, self.batches[number])}
+
+        parts = self.checkpoint.map(what, len(self.batches), chunk, self.progress, settings)
+        return np.concatenate([part["rows"] for part in parts])
+
+    def cells(
+        self,
+        what: str,
+        compute: Callable[[int, int], Arrays],
+        settings: object = "",
+        batches: int | None = None,
+    ) -> Iterator[tuple[int, int, Arrays]]:
+        """(batch, layer, result), each pair a chunk, the layers of a batch one after the other.
+
+        Args:
+            what: name of the pass.
+            compute: gives the arrays of a chunk from the numbers of its batch and layer.
+            settings: parameters of the metric that the results depend on.
+            batches: how many; by default all.
+        """
+        depth = len(self.layers)
+        count = depth * (len(self.batches) if batches is None else batches)
+
+        def chunk(number: int) -> Arrays:
+            return compute(*divmod(number, depth))
+
+        for number, result in enumerate(
+            self.checkpoint.map(what, count, chunk, self.progress, settings)
+        ):
+            yield *divmod(number, depth), result
 
     def loss_scores(self) -> NDArray[np.floating[Any]]:
         """(N, n) scores s of the loss itself; computed once."""
         if "loss" not in self._passes:
-            parts = [self.scores(partial(self.losses, batch)) for _, batch in self.sweep("scores")]
-            self._passes["loss"] = np.concatenate(parts)
+            self._passes["loss"] = self.rows(
+                "scores", lambda _, batch: self.scores(partial(self.losses, batch))
+            )
         return self._passes["loss"]
 
     def scores(self, objective: Callable[[], Tensor]) -> NDArray[np.floating[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor
@@ -52,6 +52,29 @@ def hessian_products(context: Context, batch: Batch) -> Iterator[tuple[Product, 
     finally:
         for weight in weights:
             weight.requires_grad_(False)
+
+
+class Graphs:
+    """The graph of one batch at a time, opened when a chunk needs it, freed by the next batch's."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._stack = context, ExitStack()
+        self._open: dict[int, tuple[Product, int]] = {}
+
+    def __enter__(self) -> Graphs:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def of(self, number: int) -> tuple[Product, int]:
+        """`hessian_products` of a batch."""
+        if number not in self._open:
+            self._stack.close()
+            self._open.clear()
+            opened = hessian_products(self._context, self._context.batches[number])
+            self._open[number] = self._stack.enter_context(opened)
+        return self._open[number]
 
 
 def rademacher(context: Context, layer: int, draw: int) -> Tensor:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bitknap.problems.errors import BitknapError, DataError
 from bitknap.problems.files import write_atomically
 
+from .archive import Arrays, decode, document, encode, text
 from .grids import ActivationGrids
 from .table import LayerInfo, SensitivityTable, Tie
 
@@ -55,9 +50,9 @@ def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
         name: {what: value for what, value in cost.items() if what != "passes"}
         for name, cost in table.metric_cost.items()
     }
-    arrays: dict[str, NDArray[Any]] = {
-        "header": _bytes(header),
-        "times": _bytes(times),
+    arrays: Arrays = {
+        "header": text(header),
+        "times": text(times),
         "offsets": table.offsets,
         "bits": table.bits,
     }
@@ -71,13 +66,7 @@ def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
     }
     for folder, group in groups.items():
         arrays |= {f"{folder}/{name}": array for name, array in group.items()}
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, array in arrays.items():
-            content = io.BytesIO()
-            np.lib.format.write_array(content, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
-    write_atomically(path, stream.getvalue())
+    write_atomically(path, encode(arrays))
 
 
 def load_table(path: str | os.PathLike[str]) -> SensitivityTable:
@@ -100,12 +89,10 @@ def load_table(path: str | os.PathLike[str]) -> SensitivityTable:
 
 def _decode(data: bytes) -> SensitivityTable:
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        header = json.loads(arrays["header"].tobytes())
-        times = json.loads(arrays["times"].tobytes())
+        arrays = decode(data)
+        header, times = document(arrays["header"]), document(arrays["times"])
         known = header["format"]
-    except (KeyError, TypeError, AttributeError, ValueError, OSError, zipfile.BadZipFile):
+    except (KeyError, TypeError, ValueError):
         raise DataError(f"not a sensitivity table, expected format {FORMAT}") from None
     if known not in READABLE:
         raise DataError(f"expected format {FORMAT}, got {known!r}; compute the table again")
@@ -115,9 +102,7 @@ def _decode(data: bytes) -> SensitivityTable:
         raise DataError(f"the table is incomplete or damaged ({error}); compute it again") from None
 
 
-def _build(
-    header: dict[str, Any], times: dict[str, Any], arrays: dict[str, NDArray[Any]]
-) -> SensitivityTable:
+def _build(header: dict[str, Any], times: dict[str, Any], arrays: Arrays) -> SensitivityTable:
     layers = tuple(
         LayerInfo(**{**item, "shape": tuple(item["shape"]), "shared": tuple(item["shared"])})
         for item in header["layers"]
@@ -142,7 +127,7 @@ def _build(
     )
 
 
-def _activations(arrays: dict[str, NDArray[Any]]) -> ActivationGrids:
+def _activations(arrays: Arrays) -> ActivationGrids:
     return ActivationGrids(
         **{name: arrays[f"activation/{name}"] for name in ("bits", "scale", "low", "high")}
     )
@@ -151,7 +136,3 @@ def _activations(arrays: dict[str, NDArray[Any]]) -> ActivationGrids:
 def _times(stored: Any) -> dict[str, float]:
     """Seconds a metric took; early tables of the same format have those of the wall clock alone."""
     return dict(stored) if isinstance(stored, dict) else {"seconds": float(stored)}
-
-
-def _bytes(document: object) -> NDArray[np.uint8]:
-    return np.frombuffer(json.dumps(document, allow_nan=False).encode(), dtype=np.uint8)

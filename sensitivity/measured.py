@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .activations import QuantizeInputs
+from .archive import Arrays
 from .batches import Batch, tensors
 from .capture import Substitute
 from .context import Context, MetricResult
 from .grids import Grid
 from .prefix import Prefix
+from .provenance import describe_function
 
 Compare = Callable[[Context, Batch, Any, Any], Tensor]
 """``compare(context, batch, output, changed output)`` -> (N,)."""
@@ -60,8 +62,8 @@ class Measured:
 class Runner:
     """Runs the network on one batch with some layers changed, reusing the unchanged prefix.
 
-    On a context's first batch every replay is first tried unchanged; where it does not give the
-    plain output, or where a run writes to recorded results, the whole network is run instead.
+    The first replay up to each layer is first tried unchanged; where it does not give the plain
+    output, or where a run writes to recorded results, the whole network is run instead.
     """
 
     def __init__(self, context: Context, batch: Batch) -> None:
@@ -75,14 +77,14 @@ class Runner:
     def start_at(self, layer: int) -> None:
         """Expect changes of this layer and of layers first used after it only."""
         context = self._context
-        if context.reuse is False:
+        if not context.reuse:
             return
         try:
             self._prefix.advance(self._forward, context.layers[layer].weight)
-            if context.reuse is None:
+            if layer not in context.replayed:
                 replayed = self._prefix.run(self._forward)
-                if not (self._prefix.intact and _same(replayed, self.plain)):
-                    context.reuse = False
+                context.reuse = self._prefix.intact and _same(replayed, self.plain)
+                context.replayed.add(layer)
         except Exception:
             # Whatever replay breaks in a user's code, a plain run does not.
             context.reuse = False
@@ -96,17 +98,26 @@ class Runner:
             if grid is not None:
                 grids[id(weight)] = (weight, grid)
         with Substitute(values), QuantizeInputs(grids) if grids else nullcontext():
-            if self._context.reuse is False:
+            if not self._context.reuse:
                 return self._forward()
             output = self._prefix.run(self._forward)
         if not self._prefix.intact:
             self._context.reuse = False
         return output
 
-    def finish(self) -> None:
-        """After all layers of a batch: replay has proved itself if nothing spoke against it."""
-        if self._context.reuse is None:
-            self._context.reuse = True
+
+class Runners:
+    """The runner of one batch at a time, made when a chunk needs it."""
+
+    def __init__(self, context: Context, batches: Sequence[Batch]) -> None:
+        self._context, self._batches = context, batches
+        self._open: dict[int, Runner] = {}
+
+    def of(self, number: int) -> Runner:
+        """The runner of a batch."""
+        if number not in self._open:
+            self._open = {number: Runner(self._context, self._batches[number])}
+        return self._open[number]
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -118,29 +129,46 @@ def run_items(
     context: Context, metrics: Sequence[Measured]
 ) -> dict[str, NDArray[np.floating[Any]]]:
     """(N, n) values of several metrics from one run an item; the network is not written to."""
-    values: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics}
-    units: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics}
-    with torch.no_grad():
-        for _, batch in context.sweep("each layer at each bit-width"):
-            runner = Runner(context, batch)
-            columns: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics}
-            for index in range(len(context.layers)):
-                runner.start_at(index)
-                grids = context.grids[index] if context.grids else (None,)
-                for change, grid in itertools.product(context.delta(index), grids):
-                    changed = runner.run({index: change}, grid)
-                    for metric in metrics:
-                        column = metric.compare(context, batch, runner.plain, changed)
-                        columns[metric.name].append(column)
-            runner.finish()
+    runners = Runners(context, context.batches)
+
+    def chunk(number: int, layer: int) -> Arrays:
+        batch = context.batches[number]
+        columns: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics}
+        with torch.no_grad():
+            runner = runners.of(number)
+            runner.start_at(layer)
+            grids = context.grids[layer] if context.grids else (None,)
+            for change, grid in itertools.product(context.delta(layer), grids):
+                changed = runner.run({layer: change}, grid)
+                for metric in metrics:
+                    column = metric.compare(context, batch, runner.plain, changed)
+                    columns[metric.name].append(column)
+            found = {name: _array(torch.stack(own, dim=1)) for name, own in columns.items()}
             for metric in metrics:
-                values[metric.name].append(torch.stack(columns[metric.name], dim=1))
-                if metric.unit is not None:
-                    units[metric.name].append(metric.unit(context, batch, runner.plain))
-    result = {}
-    for name, parts in values.items():
-        whole = torch.cat(parts)
-        if units[name]:
-            whole = whole / torch.cat(units[name]).double().mean().to(whole.dtype)
-        result[name] = whole.to(torch.promote_types(whole.dtype, torch.float32)).cpu().numpy()
-    return result
+                if metric.unit is not None and layer == 0:
+                    found[f"{metric.name} unit"] = _array(metric.unit(context, batch, runner.plain))
+        return found
+
+    kinds = [(metric.name, describe_function(metric.compare)) for metric in metrics]
+    parts: dict[str, list[NDArray[Any]]] = {}
+    for *_, found in context.cells("each layer at each bit-width", chunk, kinds):
+        for name, values in found.items():
+            parts.setdefault(name, []).append(values)
+    return {metric.name: _whole(parts, metric.name, len(context.layers)) for metric in metrics}
+
+
+def _whole(
+    parts: Mapping[str, Sequence[NDArray[Any]]], name: str, layers: int
+) -> NDArray[np.floating[Any]]:
+    """(N, n) values of a metric from its parts, which run over layers, then batches."""
+    own = parts[name]
+    rows = [np.hstack(own[start : start + layers]) for start in range(0, len(own), layers)]
+    whole = torch.from_numpy(np.concatenate(rows))
+    if units := parts.get(f"{name} unit"):
+        whole = whole / torch.from_numpy(np.concatenate(units)).double().mean().to(whole.dtype)
+    return whole.numpy()
+
+
+def _array(values: Tensor) -> NDArray[Any]:
+    """On the host, in a type that NumPy has."""
+    return values.to(torch.promote_types(values.dtype, torch.float32)).cpu().numpy()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import CodeType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+RECORDED_LATER = ("architecture", "forward", "loss")
 
 
 def versions() -> dict[str, str]:
@@ -30,12 +34,54 @@ def hash_model(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
+def hash_architecture(model: nn.Module) -> str:
+    """SHA-256 of the modules as the model prints them, and of the code of their forward passes."""
+    kinds = {type(module) for module in model.modules()}
+    code = sorted(describe_function(kind.forward) for kind in kinds)
+    printed = re.sub(r" at 0x[0-9a-f]+", "", repr(model))
+    return hashlib.sha256("\n".join([printed, *code]).encode()).hexdigest()
+
+
 def hash_data(batches: Sequence[Any]) -> str:
     """SHA-256 of all tensors of all batches, in order."""
     digest = hashlib.sha256()
     for batch in batches:
         _update(digest, batch)
     return digest.hexdigest()
+
+
+def describe_function(function: Callable[..., Any]) -> str:
+    """Qualified name of a function and a digest of its code, so that an edited one differs.
+
+    Values that it captures are not covered.
+    """
+    inner = getattr(function, "func", function)
+    name = getattr(inner, "__qualname__", type(inner).__qualname__)
+    code = getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
+    digest = hashlib.sha256()
+    if code is not None:
+        _update_code(digest, code)
+    return f"{getattr(inner, '__module__', '')}.{name} {digest.hexdigest()[:12]}"
+
+
+def changes(stored: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
+    """Names of the facts in which two provenances differ.
+
+    Facts that tables of earlier versions did not record are not held against them.
+    """
+    later = [name for name in RECORDED_LATER if name not in stored]
+    names = {*stored, *current}.difference(later)
+    return sorted(name for name in names if stored.get(name) != current.get(name))
+
+
+def _update_code(digest: Any, code: CodeType) -> None:
+    digest.update(code.co_code + repr((code.co_names, code.co_varnames)).encode())
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            _update_code(digest, constant)
+        else:
+            plain = sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant
+            digest.update(repr(plain).encode())
 
 
 def _update(digest: Any, value: Any) -> None:

@@ -118,7 +118,8 @@ class Case:
     def measured(self, layers: int | None, reuse: bool) -> int:
         """Measure the loss of every item of the first layers; returns the number of runs."""
         context = copy.copy(self.context)
-        context.layers, context.reuse = context.layers[:layers], None if reuse else False
+        context.layers = context.layers[:layers]
+        context.reuse, context.replayed = reuse, set()
         run_items(context, [MEASURED_LOSS])
         return context.items + 1
 

@@ -9,12 +9,13 @@ from rich.console import Console
 
 
 @contextmanager
-def progress(text: str) -> Iterator[Callable[[str], None]]:
+def progress(text: str, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     """Show what is being done; yields the function that is told of it.
 
-    A terminal shows the last text beside a spinner, anything else gets a line for each.
+    A terminal shows the last text beside a spinner, anything else gets a line for each; nothing
+    is shown when quiet.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=quiet)
     with console.status(text) as status:
 
         def say(text: str) -> None:

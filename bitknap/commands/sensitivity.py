@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,45 +33,50 @@ def command(
     quantizer: Quantized = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
+    chunk: Annotated[
+        int | None, typer.Option(min=1, help="Most samples at once; bounds the memory.")
+    ] = None,
 ) -> None:
     """Compute the sensitivity table of a network of your own, or of a built-in workload.
 
     The module is looked for in the current directory, then where packages are installed. Metrics
-    that OUT holds already, from the same network, data and options, are not computed again.
+    that OUT holds already, from the same network, data and options, are not computed again, nor
+    are the chunks in OUT.partial that a stopped run left. Started by torchrun, the processes
+    share the work.
     """
     from bitknap.bench.loading import load_workload, require_workload
     from bitknap.sensitivity import METRICS
-
-    names = [name for text in metric or ["fisher"] for name in split(text, "--metric")]
-    widths = bit_widths(bits)
-    require_workload(workload)
-    for name in names:
-        METRICS.require(name)
-    if out.suffix != ".npz":
-        raise DataError(f"--out must name an .npz file, got {str(out)!r}")
-    how = weight_quantizer(quantizer)
-    from bitknap.bench.tables import compute, fill
+    from bitknap.sensitivity.ranks import joined
 
     from ._progress import progress
 
-    with progress(f"loading {workload}") as say:
-        loaded = load_workload(workload, data)
-        batches = loaded.calibration(samples, seed)
-        blank = compute(loaded, batches, widths, (), seed, say, how)
-        table = fill(blank, out, loaded, batches, tuple(dict.fromkeys(names)), say, how)
-    _print(table, out)
+    with joined() as ranks:
+        names = [name for text in metric or ["fisher"] for name in split(text, "--metric")]
+        widths = bit_widths(bits)
+        require_workload(workload)
+        for name in names:
+            METRICS.require(name)
+        if out.suffix != ".npz":
+            raise DataError(f"--out must name an .npz file, got {str(out)!r}")
+        how = weight_quantizer(quantizer)
+        from bitknap.bench.tables import compute, fill
+
+        with progress(f"loading {workload}", quiet=ranks.rank > 0) as say:
+            loaded = load_workload(workload, data)
+            batches = loaded.calibration(samples, seed)
+            blank = compute(loaded, batches, widths, (), seed, say, how, chunk)
+            wanted = tuple(dict.fromkeys(names))
+            table = fill(blank, out, loaded, batches, wanted, say, how, ranks)
+    if ranks.rank == 0:
+        _print(table, out)
 
 
 def _print(table: SensitivityTable, out: Path) -> None:
-    from bitknap.bench.grids import Grid
+    from bitknap.bench.metric_cost import metric_cost_grid
     from bitknap.bench.terminal import print_grid
 
-    rows = [
-        [name, f"{cost['seconds']:.2f}", f"{cost['passes']:g}"]
-        for name, cost in table.metric_cost.items()
-    ]
     widths = ", ".join(table.choices)
     notes = [f"{table.weights:,} weights in {len(table.layers)} layers, at {widths} bits."]
     notes += [f"Left in float: {name}, {why}." for name, why in table.provenance["ignored"].items()]
-    print_grid(Grid("Sensitivity", ("metric", "seconds", "passes"), rows, notes=notes))
+    print_grid(replace(grid := metric_cost_grid(table), notes=(*grid.notes, *notes)))
     typer.echo(f"table: {out}")

@@ -31,10 +31,9 @@ class DiagonalFisher:
 
     def compute(self, context: Context) -> MetricResult:
         """Terms and their mean from one pass."""
-        parts = [
-            _terms(context, batch).cpu().numpy() for _, batch in context.sweep("squared gradients")
-        ]
-        terms = np.concatenate(parts)
+        terms = context.rows(
+            "squared gradients", lambda _, batch: _terms(context, batch).cpu().numpy()
+        )
         return MetricResult(terms.astype(np.float64).mean(axis=0), terms, passes=2)
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from ..archive import Arrays
 from ..context import Context, MetricResult
 from ..curvature import hessian_products, mean_square_delta, rademacher
+
+PASS = "power iteration"
 
 
 @dataclass(frozen=True)
@@ -39,33 +45,55 @@ class Hawq:
         """Eigenvalues first, then Omega."""
         layers = range(len(context.layers))
         vectors = [_unit(rademacher(context, layer, 0)) for layer in layers]
-        values, rounds = np.zeros(len(vectors)), 0
-        for rounds in range(1, self.iterations + 1):
-            context.progress("power iterations", rounds - 1, self.iterations)
-            products = _products(context, vectors)
-            updated = np.array(
-                [float((v * p).sum()) for v, p in zip(vectors, products, strict=True)]
-            )
-            vectors = [_unit(product) for product in products]
-            settled = np.abs(updated - values) <= self.tolerance * np.abs(updated)
-            values = updated
-            if settled.all():
+        state = _pack(np.zeros(len(vectors)), vectors, False, 0)
+        states = context.checkpoint.iterate(
+            PASS, state, partial(self._step, context), self.iterations, self.tolerance
+        )
+        for state in states:
+            if state["settled"]:
                 break
+        values = state["values"]
         omega = [values[layer] * mean_square_delta(context, layer).numpy() for layer in layers]
-        passes = rounds * (2 + 2 * len(vectors))
+        passes = int(state["rounds"]) * (2 + 2 * len(vectors))
         return MetricResult(np.concatenate(omega), None, passes=passes)
 
+    def _step(self, context: Context, number: int, state: Arrays) -> Arrays:
+        """Eigenvalues and vectors after one more product."""
+        vectors = [
+            torch.from_numpy(state[f"vector {index}"]).to(layer.weight.device)
+            for index, layer in enumerate(context.layers)
+        ]
+        products = _products(context, vectors, f"{PASS} {number}")
+        values = np.array([float((v * p).sum()) for v, p in zip(vectors, products, strict=True)])
+        settled = np.abs(values - state["values"]) <= self.tolerance * np.abs(values)
+        return _pack(values, [_unit(product) for product in products], bool(settled.all()), number)
 
-def _products(context: Context, vectors: list[Tensor]) -> list[Tensor]:
+
+def _products(context: Context, vectors: list[Tensor], what: str) -> list[Tensor]:
     """H_l v_l of the mean loss for every layer, in float64."""
-    totals = [torch.zeros_like(vector, dtype=torch.float64) for vector in vectors]
-    samples = 0
-    for batch in context.batches:
-        with hessian_products(context, batch) as (product, count):
-            samples += count
-            for layer, vector in enumerate(vectors):
-                totals[layer] += product(layer, vector)
+
+    def chunk(number: int) -> Arrays:
+        with hessian_products(context, context.batches[number]) as (product, count):
+            found = [product(layer, vector) for layer, vector in enumerate(vectors)]
+            samples = np.array(count)
+            return {"samples": samples, **{str(k): _array(p) for k, p in enumerate(found)}}
+
+    totals, samples = [torch.zeros_like(vector) for vector in vectors], 0
+    for part in context.checkpoint.map(what, len(context.batches), chunk, context.progress):
+        samples += int(part["samples"])
+        for layer, total in enumerate(totals):
+            total += torch.from_numpy(part[str(layer)]).to(total.device)
     return [total / samples for total in totals]
+
+
+def _pack(values: NDArray[np.float64], vectors: list[Tensor], settled: bool, rounds: int) -> Arrays:
+    named = {f"vector {index}": vector.cpu().numpy() for index, vector in enumerate(vectors)}
+    return {"values": values, "settled": np.array(settled), "rounds": np.array(rounds), **named}
+
+
+def _array(product: Tensor) -> NDArray[Any]:
+    """On the host, in a type that NumPy has."""
+    return product.to(torch.promote_types(product.dtype, torch.float32)).cpu().numpy()
 
 
 def _unit(vector: Tensor) -> Tensor:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..archive import Arrays
 from ..context import Context, MetricResult
-from ..curvature import hessian_products, mean_square_delta, rademacher
+from ..curvature import Graphs, mean_square_delta, rademacher
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,17 @@ class HawqV2:
     def compute(self, context: Context) -> MetricResult:
         """Traces first, then Omega."""
         forms, samples = np.zeros((len(context.layers), self.draws)), 0
-        for _, batch in context.sweep("Hutchinson draws"):
-            with hessian_products(context, batch) as (product, count):
-                samples += count
-                for layer in range(len(context.layers)):
-                    for draw in range(self.draws):
-                        signs = rademacher(context, layer, draw)
-                        form = (signs * product(layer, signs)).double().sum()
-                        forms[layer, draw] += float(form)
+        with Graphs(context) as graphs:
+
+            def draw(number: int, layer: int) -> Arrays:
+                product, count = graphs.of(number)
+                signs = (rademacher(context, layer, index) for index in range(self.draws))
+                found = [float((v * product(layer, v)).double().sum()) for v in signs]
+                return {"forms": np.array(found), "samples": np.array(count)}
+
+            for _, layer, result in context.cells("Hutchinson draws", draw, self.draws):
+                forms[layer] += result["forms"]
+                samples += int(result["samples"]) if layer == 0 else 0
         forms /= samples
         spread = forms.std(axis=1, ddof=1) / np.sqrt(self.draws)
         squares = [

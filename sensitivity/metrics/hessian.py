@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..archive import Arrays
 from ..context import Context, MetricResult
-from ..curvature import hessian_products
+from ..curvature import Graphs
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,19 @@ class Hessian:
     def compute(self, context: Context) -> MetricResult:
         """Quadratic forms added up over batches in float64."""
         omega, samples = np.zeros(context.items), 0
-        for _, batch in context.sweep("Hessian-vector products"):
-            with hessian_products(context, batch) as (product, count):
-                samples += count
-                for layer in range(len(context.layers)):
-                    for item, change in enumerate(context.delta(layer)):
-                        curved = product(layer, change).double() * change
-                        omega[context.columns(layer).start + item] += 0.5 * float(curved.sum())
+        with Graphs(context) as graphs:
+
+            def forms(number: int, layer: int) -> Arrays:
+                product, count = graphs.of(number)
+                curved = [product(layer, dw).double() * dw for dw in context.delta(layer)]
+                return {
+                    "forms": np.array([0.5 * float(terms.sum()) for terms in curved]),
+                    "samples": np.array(count),
+                }
+
+            for _, layer, result in context.cells("Hessian-vector products", forms):
+                omega[context.columns(layer)] += result["forms"]
+                samples += int(result["samples"]) if layer == 0 else 0
         return MetricResult(omega / samples, None, passes=2 + 2 * context.items)
 
 

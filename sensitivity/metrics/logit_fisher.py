@@ -30,11 +30,10 @@ class LogitFisher:
 
     def compute(self, context: Context) -> MetricResult:
         """Omega from the scores of one pass."""
-        parts = [
-            context.scores(partial(_log_logit, context, batch))
-            for _, batch in context.sweep("scores of the logit")
-        ]
-        scores = np.concatenate(parts)
+        scores = context.rows(
+            "scores of the logit",
+            lambda _, batch: context.scores(partial(_log_logit, context, batch)),
+        )
         omega = 0.5 * (scores.astype(np.float64) ** 2).mean(axis=0)
         return MetricResult(omega, scores, passes=2)
 

@@ -39,11 +39,10 @@ class MonteCarloFisher:
 
     def compute(self, context: Context) -> MetricResult:
         """Omega from the scores of one pass with drawn labels."""
-        parts = [
-            context.scores(partial(_surprise, context, batch, number))
-            for number, batch in context.sweep("scores with drawn labels")
-        ]
-        scores = np.concatenate(parts)
+        scores = context.rows(
+            "scores with drawn labels",
+            lambda number, batch: context.scores(partial(_surprise, context, batch, number)),
+        )
         omega = 0.5 * (scores.astype(np.float64) ** 2).mean(axis=0)
         return MetricResult(omega, scores, passes=2)
 

@@ -34,10 +34,9 @@ class OutputFisher:
 
     def compute(self, context: Context) -> MetricResult:
         """Sums over one pass."""
-        parts = [
-            _sums(context, batch).cpu().numpy() for _, batch in context.sweep("output changes")
-        ]
-        scores = np.concatenate(parts)
+        scores = context.rows(
+            "output changes", lambda _, batch: _sums(context, batch).cpu().numpy()
+        )
         return MetricResult(scores.astype(np.float64).sum(axis=0), scores, passes=2)
 
 

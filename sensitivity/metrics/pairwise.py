@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..archive import Arrays
 from ..batches import Batch, cut
 from ..context import Context, MetricResult
-from ..measured import Runner
+from ..measured import Runner, Runners
 
 
 @dataclass(frozen=True)
@@ -47,25 +48,32 @@ class Pairwise:
         n, width = context.items, len(context.bits)
         single, double, total = np.zeros(n), np.zeros((n, n)), 0
         batches = list(self._batches(context))
-        for number, batch in enumerate(batches):
-            with torch.no_grad():
-                runner = Runner(context, batch)
-                plain = context.loss_fn(runner.plain, batch)
-                total += len(plain)
+        runners = Runners(context, batches)
 
-                increase = partial(_increase, context, runner, batch, plain)
-                for i in range(n):
-                    context.progress("pairs of items", number * n + i, len(batches) * n)
-                    if i % width == 0:
-                        runner.start_at(i // width)
-                    single[i] += increase((i,))
-                    for j in range((i // width + 1) * width, n):
-                        double[i, j] += increase((i, j))
-                runner.finish()
+        def rows(number: int, layer: int) -> Arrays:
+            with torch.no_grad():
+                runner = runners.of(number)
+                runner.start_at(layer)
+                plain = context.loss_fn(runner.plain, batches[number])
+                increase = partial(_increase, context, runner, batches[number], plain)
+                own, later = range(n)[context.columns(layer)], range((layer + 1) * width, n)
+                pairs = [[increase((i, j)) for j in later] for i in own]
+                return {
+                    "single": np.array([increase((i,)) for i in own]),
+                    "double": np.array(pairs).reshape(width, len(later)),
+                    "samples": np.array(len(plain)),
+                }
+
+        cells = context.cells("pairs of items", rows, self.samples, len(batches))
+        for _, layer, result in cells:
+            own = context.columns(layer)
+            single[own] += result["single"]
+            double[own, own.stop :] += result["double"]
+            total += int(result["samples"]) if layer == 0 else 0
         single /= total
         cross = np.triu(double / total - single[:, None] - single[None, :])
-        layer = np.arange(n) // width
-        cross[layer[:, None] >= layer[None, :]] = 0
+        places = np.arange(n) // width
+        cross[places[:, None] >= places[None, :]] = 0
         pairs = n * (n - width) / 2
         share = len(batches) / len(context.batches)
         return MetricResult(single, None, (1 + n + pairs) * share, interactions=cross + cross.T)

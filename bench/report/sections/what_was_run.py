@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bitknap.bench.grids import Grid
+from bitknap.bench.metric_cost import metric_cost_grid
 from bitknap.bench.report.base import Content, Section
 from bitknap.bench.report.source import Source
 from bitknap.bench.results import Results
@@ -44,16 +45,7 @@ def _run(results: Results) -> Content:
     if table.ties:
         tied = [f"{', '.join(tie.layers)} ({tie.reason})" for tie in table.ties]
         facts.append(("tied", "; ".join(tied)))
-    costs = Grid(
-        "Cost of the metrics",
-        ("metric", "seconds", "passes"),
-        [
-            [name, f"{cost['seconds']:.2f}", str(cost["passes"])]
-            for name, cost in table.metric_cost.items()
-        ],
-        notes=("A pass is one forward or one backward over the samples.",),
-    )
-    return Content(facts=facts, grids={"metric_cost": costs})
+    return Content(facts=facts, grids={"metric_cost": metric_cost_grid(table)})
 
 
 def _suite(suite: dict[str, Any], records: int) -> Content:
