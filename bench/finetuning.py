@@ -24,7 +24,10 @@ from .quantized_training import QuantizedTraining
 from .tables import QUANTIZER
 from .workloads.base import Workload
 
-__all__ = ["FineTuned", "FineTuning", "fine_tune", "unshared"]
+__all__ = ["FineTuned", "FineTuning", "fine_tune", "unshared", "untrained"]
+
+CALIBRATION = 256
+"""Samples that the steps of inputs are first fitted to."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class FineTuning:
         learning_rate: of the first step.
         momentum: Nesterov momentum.
         weight_decay: L2 penalty.
-        input_bits: bits of the layers' inputs; None leaves them in float.
+        input_bits: bits of the layers' inputs where the plan names none; None for float.
     """
 
     epochs: int = 1
@@ -94,7 +97,7 @@ def fine_tune(
     Args:
         workload: gives network, training batches and loss.
         layers: the table's layers.
-        allocation: layer name -> weight bits or ``ternary``; layers left out stay in float.
+        allocation: layer name -> choice; layers left out stay in float.
         tuning: how to train.
         seed: of order and augmentation, through ``workload.training``, and of dropout.
         partial: file that keeps the state after every epoch; an existing one is gone on from.
@@ -109,9 +112,7 @@ def fine_tune(
             f"the workload {workload.name} has no training batches to fine-tune with; give its "
             "Workload a `training` function"
         )
-    model = QuantizedTraining(workload.model, layers, allocation, QUANTIZER)
-    if tuning.input_bits is not None:
-        model.quantize_inputs(workload, tuning.input_bits, samples=256, seed=seed)
+    model = untrained(workload, layers, allocation, tuning, seed)
     optimizer = _optimizer(model, tuning)
     key = _key(workload, allocation, tuning, seed)
     losses, seconds = _resume(partial, key, model, optimizer)
@@ -124,6 +125,19 @@ def fine_tune(
         if partial is not None and epoch + 1 < tuning.epochs:
             _save(partial, key, model, optimizer, losses, seconds)
     return FineTuned(model.finished(), losses, seconds)
+
+
+def untrained(
+    workload: Workload,
+    layers: Sequence[LayerInfo],
+    allocation: Mapping[str, int | str],
+    tuning: FineTuning,
+    seed: int = 0,
+) -> QuantizedTraining:
+    """What the training starts from; arguments as of `fine_tune`."""
+    model = QuantizedTraining(workload.model, layers, allocation, QUANTIZER)
+    model.quantize_inputs(workload, tuning.input_bits, CALIBRATION, seed)
+    return model
 
 
 def _optimizer(model: QuantizedTraining, tuning: FineTuning) -> torch.optim.SGD:

@@ -68,6 +68,10 @@ class Evaluator:
         self.key = _digest({**workload.provenance, "quantizer": quantizer.describe()})
         self.known = self._load()
 
+    def has(self, allocation: Allocation) -> bool:
+        """Whether the plan's accuracy is known already."""
+        return _name(allocation) in self.known
+
     def measure(
         self,
         plan: str,
@@ -78,8 +82,7 @@ class Evaluator:
         draw: int = 0,
     ) -> Measured:
         """The accuracy of the network with these weights quantized; nothing for an empty one."""
-        plan_bits = {k: int(v) if v.isdecimal() else v for k, v in allocation.items()}
-        found = self.known.get(name := _digest(plan_bits))
+        found = self.known.get(name := _name(allocation))
         if found is None:
             self.say(f"evaluating {plan} {budget} {solver}".rstrip())
             model = self.workload.model
@@ -128,6 +131,10 @@ class Evaluator:
         rows = {name: asdict(accuracy) for name, accuracy in sorted(self.known.items())}
         document = {"format": FORMAT, "key": self.key, "rows": rows}
         write_atomically(self.path, json.dumps(document, indent=1) + "\n")
+
+
+def _name(allocation: Allocation) -> str:
+    return _digest({k: int(v) if v.isdecimal() else v for k, v in allocation.items()})
 
 
 def _digest(value: Mapping[str, Any]) -> str:

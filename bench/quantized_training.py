@@ -38,7 +38,8 @@ class QuantizedTraining(nn.Module):
     Args:
         network: the float network; not changed.
         layers: the table's layers.
-        allocation: layer name -> weight bits, ``ternary`` or ``float``; others stay in float.
+        allocation: layer name -> weight bits, ``ternary`` or ``float``, or a pair such as
+            ``w4a8``; layers left out stay in float.
         quantizer: the one that the table was computed with.
     """
 
@@ -54,12 +55,15 @@ class QuantizedTraining(nn.Module):
         if unknown:
             raise DataError(f"the allocation names layer {min(unknown)!r}, which the table lacks")
         self.network = copy.deepcopy(network).requires_grad_(True)
-        choices = {name: parse_label(str(label))[0] for name, label in allocation.items()}
-        self.layers = [layer for layer in layers if choices.get(layer.name, FLOAT) != FLOAT]
+        choices = {name: parse_label(str(label)) for name, label in allocation.items()}
+        weights = {name: weight for name, (weight, _) in choices.items() if weight != FLOAT}
+        self.inputs = {name: bits for name, (_, bits) in choices.items() if isinstance(bits, int)}
+        self.known = tuple(layers)
+        self.layers = [layer for layer in layers if layer.name in weights]
         self.weight_steps = nn.ModuleList()
         for layer in self.layers:
             weight = self.network.get_parameter(layer.parameter)
-            choice, dim = choices[layer.name], layer.channel_dim
+            choice, dim = weights[layer.name], layer.channel_dim
             _, scale = quantizer.encode(weight, choice, dim=dim)
             shape = [1] * weight.dim()
             shape[dim] = len(scale)
@@ -68,18 +72,30 @@ class QuantizedTraining(nn.Module):
         self.input_steps = nn.ModuleDict()
         self.places = [_places(self.network, layer.parameter) for layer in self.layers]
 
-    def quantize_inputs(self, workload: Workload, bits: int, samples: int, seed: int) -> None:
-        """Quantize the inputs of the quantized convolution and linear layers too.
+    def quantize_inputs(
+        self, workload: Workload, bits: int | None, samples: int, seed: int
+    ) -> None:
+        """Quantize the inputs of convolution and linear layers too, where anything says so.
 
         One step a layer, first of least squared error on calibration data; codes 0 to 2^b - 1
         where no input is negative, else -2^(b-1) to 2^(b-1) - 1.
+
+        Args:
+            workload: gives calibration data.
+            bits: of layers whose choice names none; None leaves these in float.
+            samples: calibration samples.
+            seed: of the draw.
         """
-        layers = [layer for layer in self.layers if layer.kind in INPUT_KINDS]
+        names = {*self.inputs} if bits is None else {*self.inputs, *(x.name for x in self.layers)}
+        layers = [x for x in self.known if x.name in names and x.kind in INPUT_KINDS]
+        if not layers:
+            return
         found = self._inputs(layers, workload, workload.calibration(samples, seed))
         for layer in layers:
             values = found[layer.name].double()[None]
             signed = bool((values < 0).any())
-            low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+            own = self.inputs.get(layer.name, bits or 0)
+            low, high = (-(2 ** (own - 1)), 2 ** (own - 1) - 1) if signed else (0, 2**own - 1)
             scale = least_squares_scale(values, min(low, -1), high).abs()
             weight = self.network.get_parameter(layer.parameter)
             step = StepQuantizer(scale.to(weight)[0], low, high, batched=True)

@@ -11,12 +11,11 @@ from typing import Any
 
 import safetensors.torch
 
-from bitknap.problems import DataError, write_atomically
-from bitknap.sensitivity import quantized_copy
-from bitknap.sensitivity.choices import require_choice
+from bitknap.problems import write_atomically
+from bitknap.sensitivity.choices import by_size, parse_label
 
 from .environment import machine, versions
-from .finetuning import FineTuning, fine_tune, unshared
+from .finetuning import FineTuning, fine_tune, unshared, untrained
 from .grids import Grid
 from .lsq import InputQuantizer
 from .tables import QUANTIZER, compute
@@ -41,19 +40,16 @@ def tune_plan(
     Raises:
         DataError: the plan does not fit the network.
     """
-    try:
-        allocation = {layer: int(str(bits)) for layer, bits in plan.items()}
-    except ValueError:
-        raise DataError("a plan to fine-tune must give every layer whole bits") from None
-    for bits in (widths := sorted(set(allocation.values()))):
-        require_choice(bits)
-    table = compute(workload, workload.calibration(64, seed), widths, (), seed)
-    table.positions(allocation)
+    allocation = {layer: str(label) for layer, label in plan.items()}
+    weights = {layer: str(parse_label(label)[0]) for layer, label in allocation.items()}
+    choices = [parse_label(label)[0] for label in sorted(set(weights.values()), key=by_size)]
+    table = compute(workload, workload.calibration(64, seed), choices, (), seed)
+    table.positions(weights)
     say("evaluating the float network")
     accuracy = {"float": workload.evaluate(workload.model)}
     say("evaluating the plan")
-    plain = quantized_copy(workload.model, table.layers, allocation, QUANTIZER)
-    accuracy["before"] = workload.evaluate(plain)
+    start = untrained(workload, table.layers, allocation, tuning, seed)
+    accuracy["before"] = workload.evaluate(start.finished())
     partial = out / "partial.safetensors"
     tuned = fine_tune(
         workload, table.layers, allocation, tuning, seed=seed, partial=partial, say=say

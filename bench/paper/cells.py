@@ -51,12 +51,12 @@ def measure_plans(
     """
     evaluator = Evaluator(workload, QUANTIZER, table, folder / "accuracies.json", lambda text: None)
     tuner = _Tuner(workload, table.layers, tuning, folder / "fine-tuned")
-    alone = {tuple(plan.allocation.items()): plan for plan in plans}
+    alone = {tuple(p.allocation.items()): p for p in plans if not evaluator.has(p.allocation)}
     jobs = {tuner.path(plan): plan for plan in plans if plan.tuned}
     missing = {path: plan for path, plan in jobs.items() if not path.exists()}
-    pace = Pace({"evaluation": len(alone) + 1, "fine-tuning": len(missing)}, say)
-    with pace.cell("evaluation", f"{workload.name}: evaluating the float network"):
-        whole = evaluator.measure("float", {}).accuracy
+    pace = Pace({"evaluation": len(alone), "fine-tuning": len(missing)}, say)
+    say(f"{workload.name}: evaluating the float network")
+    whole = evaluator.measure("float", {}).accuracy
     for plan in alone.values():
         with pace.cell("evaluation", f"{workload.name}: evaluating {plan.method} at {plan.rate}"):
             evaluator.measure(plan.method, plan.allocation)

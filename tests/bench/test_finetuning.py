@@ -139,6 +139,24 @@ def test_inputs_take_no_more_values_than_their_bits_allow() -> None:
     assert len(seen) == 3
 
 
+def test_pairs_name_the_bits_of_their_input() -> None:
+    workload = tiny_workload()
+    table = compute(workload, workload.calibration(32, 0), (2, 3), (), 0)
+    plan = {"0": "w3a2", "3": "2", "5": "float"}
+    network = fine_tune(workload, table.layers, plan, FineTuning()).network
+    seen: dict[str, int] = {}
+    for name in plan:
+        layer = network.get_submodule(name)
+        layer.register_forward_pre_hook(
+            lambda m, args, n=name: seen.update({n: len(args[0].unique())})
+        )
+    network(torch.cat([x for x, _ in workload.calibration(200, 1)]))
+    assert seen["0"] <= 4
+    assert seen["3"] > 16
+    assert len(network.get_parameter("0.weight").unique()) <= 4 * 8
+    assert len(network.get_parameter("5.weight").unique()) == 48
+
+
 def test_what_cannot_be_tuned_is_refused() -> None:
     workload = tiny_workload()
     with pytest.raises(UnsupportedError, match="no training batches"):
