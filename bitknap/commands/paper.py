@@ -18,6 +18,9 @@ def command(
     fast: Annotated[bool, typer.Option("--fast", help="Fewer cells, shorter training.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder; default runs/paper[-fast].")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of Fashion-MNIST.")] = None,
+    section: Annotated[
+        list[str] | None, typer.Option(help="Show this part only, e.g. table1; repeatable.")
+    ] = None,
     imagenet: Annotated[
         Path | None, typer.Option(help="Folder with train/ and val/: run on ImageNet instead.")
     ] = None,
@@ -48,6 +51,8 @@ def command(
         scale, load = _imagenet(imagenet, weights, network, fast)
         name = f"paper-{network}"
     folder = out or Path("runs") / (f"{name}-fast" if fast else name)
+    for part in section or ():
+        PARTS.require(part)
     console = Console(stderr=True)
     with console.status("starting") as status:
 
@@ -58,7 +63,7 @@ def command(
 
         study = run_study(scale, folder, ["bitknap", *sys.argv[1:]], say, load)
         say("drawing the page")
-        contents = build_contents(PARTS, [study])
+        contents = build_contents(PARTS, [study], section or ())
         title = "The paper's tables and figures"
         lead = "W. Chen, P. Wang, J. Cheng, ICCV 2021 (MPQCO), on networks that are here."
         write_page(folder / "report.html", title, lead, contents, study.command)
