@@ -14,7 +14,6 @@ import bitknap.bench.report.sections as section_package
 from bitknap.bench.grids import Grid
 from bitknap.bench.job import run_job
 from bitknap.bench.latex import latex
-from bitknap.bench.report import SECTIONS
 from bitknap.bench.report.write import write_report
 from bitknap.bench.results import load_results
 from bitknap.cli import build_app
@@ -22,6 +21,8 @@ from bitknap.problems import BitknapError, DataError, UnsupportedError
 
 from .conftest import make_suite
 from .tiny import quiet, tiny_job
+
+ROOT = Path(__file__).parents[2]
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -111,21 +112,18 @@ def test_sections_and_place_can_be_chosen(suite_folder: Path, tmp_path: Path) ->
 def test_a_new_section_is_one_new_file(
     suite_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "count.py").write_text(
-        '"""How many."""\n'
-        "from bitknap.bench.report.base import Content, Section\n"
-        "SECTION = Section('Count', 99, 'records', lambda source: "
-        "Content(texts=[f'{len(source.records)} <records>']))\n"
-    )
+    docs = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", docs, re.DOTALL)
+    (tmp_path / "mishaps.py").write_text(code)
     monkeypatch.setattr(
         section_package.__spec__,
         "submodule_search_locations",
         [*section_package.__path__, str(tmp_path)],
     )
     monkeypatch.setattr(section_package, "__path__", [*section_package.__path__, str(tmp_path)])
-    assert "count" in SECTIONS.names()
-    page = write_report(suite_folder, out=tmp_path / "out", only=["count"]).read_text()
-    assert "<p>24 &lt;records&gt;</p>" in page
+    page = write_report(suite_folder, out=tmp_path / "out").read_text()
+    assert headings(page).index("What went wrong") == headings(page).index("Gap by solver") + 1
+    assert "<p>0 of 24 runs went wrong.</p>" in page
 
 
 def call(*arguments: str | Path) -> str:
