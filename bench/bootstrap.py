@@ -7,7 +7,7 @@ with replacement, which is one row of multinomial counts c, and its Omega is c' 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from bitknap.problems import DataError, FloatArray, InfeasibleError, Instance, I
 from bitknap.sensitivity import SensitivityTable
 from bitknap.solvers import Status, solve
 from bitknap.solvers.core import solve_core
+from bitknap.solvers.multi import solve_multi
 
 _BLOCK = 1 << 22
 """Counts drawn at once (32 MB), so that memory does not grow with the resamples."""
@@ -105,7 +106,7 @@ def optimum(instance: Instance) -> tuple[IntArray, float]:
     Raises:
         InfeasibleError: there is none.
     """
-    solution = solve(instance)
+    solution = solve(instance, "core" if instance.n_resources == 1 else "multi")
     if solution.status is not Status.OPTIMAL:
         raise InfeasibleError(solution.message or solution.status.sentence)
     assert solution.choice is not None
@@ -114,7 +115,7 @@ def optimum(instance: Instance) -> tuple[IntArray, float]:
 
 
 class Resolve:
-    """Solves one feasible instance of one resource again and again, under other costs."""
+    """Solves one feasible instance again and again, under other costs."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -136,6 +137,10 @@ class Resolve:
         small = self._merged.instance
         summed = np.zeros(small.n_items)
         np.add.at(summed, self._target, cost[self._source])
-        result = solve_core(small.offsets, summed, small.weight[0], int(small.capacity[0]))
-        assert result.choice is not None
-        return self._merged.expand(result.choice)
+        if small.n_resources > 1:
+            choice = solve_multi(replace(small, cost=summed, optimum=None)).choice
+        else:
+            capacity = int(small.capacity[0])
+            choice = solve_core(small.offsets, summed, small.weight[0], capacity).choice
+        assert choice is not None
+        return self._merged.expand(choice)

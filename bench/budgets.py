@@ -1,12 +1,16 @@
-"""Budgets as people write them: average bits a weight, or a size."""
+"""Budgets as people write them: average bits a weight, a size, or average bits of both operands."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from bitknap.problems import DataError
+
+if TYPE_CHECKING:
+    from bitknap.sensitivity import SensitivityTable
 
 _UNITS = {
     "b": 8,
@@ -20,19 +24,34 @@ _UNITS = {
 _PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
+_PAIR = re.compile(r"w(\d+(?:\.\d+)?)a(\d+(?:\.\d+)?)")
+
+
 @dataclass(frozen=True)
 class Budget:
-    """A limit on the size of all quantized weights.
+    """A limit on the size of all quantized weights, and perhaps on the bit operations.
 
     Args:
         text: as written, e.g. ``2.5``, ``12.2x`` or ``300kB``.
         average_bits: bits a weight for the codes, scales coming on top; or None.
         size_bits: everything included, in bits; or None.
+        activation_bits: with ``average_bits``: no more bit operations than a network has whose
+            weights and activations all have these bits; or None.
     """
 
     text: str
     average_bits: Fraction | None = None
     size_bits: int | None = None
+    activation_bits: Fraction | None = None
+
+    def limits(self, table: SensitivityTable) -> dict[str, int]:
+        """Resource -> limit for the layers of a table."""
+        found = {"size_bits": self.capacity(table.weights, table.overhead_bits)}
+        if self.activation_bits is not None:
+            assert self.average_bits is not None
+            macs = sum(layer.macs for layer in table.layers)
+            found["bops"] = int(macs * self.average_bits * self.activation_bits)
+        return found
 
     def capacity(self, weights: int, overhead_bits: int) -> int:
         """The limit in bits for a network of so many weights.
@@ -49,18 +68,25 @@ class Budget:
 def parse_budget(text: str) -> Budget:
     """The budget that ``2.5`` (average bits a weight) or ``300kB`` (size) stands for.
 
+    ``w3a6`` is 3 bits a weight on average and the bit operations of 3 times 6 bits.
+
     ``12.2x`` is a compression rate of float32 weights: 32 / 12.2 bits a weight on average.
     kB, MB and GB are powers of 1000; KiB, MiB and GiB powers of 1024; case does not matter.
 
     Raises:
         DataError: the text is neither.
     """
+    pair = _PAIR.fullmatch(text.strip())
+    if pair is not None and all(map(Fraction, pair.groups())):
+        weight, activation = map(Fraction, pair.groups())
+        return Budget(text.strip(), average_bits=weight, activation_bits=activation)
     match = _PATTERN.fullmatch(text.strip())
     unit = match.group(2).lower() if match else ""
     if match is None or (unit and unit not in (*_UNITS, "x")) or not Fraction(match.group(1)):
         raise DataError(
-            f"a budget must be average bits a weight such as 2.5, a rate such as 12.2x, or a size "
-            f"such as 300kB (B, kB, MB, GB, KiB, MiB, GiB), got {text!r}"
+            f"a budget must be average bits a weight such as 2.5, of weights and activations such "
+            f"as w3a6, a rate such as 12.2x, or a size such as 300kB (B, kB, MB, GB, KiB, MiB, "
+            f"GiB), got {text!r}"
         )
     number = Fraction(match.group(1))
     if unit == "x":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -88,7 +89,7 @@ class Confidence:
 
 def confidence(
     resampled: Bootstrap,
-    budget: int,
+    budget: int | Mapping[str, int],
     *,
     resource: str = "size_bits",
     level: float = 0.95,
@@ -98,7 +99,7 @@ def confidence(
 
     Args:
         resampled: Omega of the metric on resamples.
-        budget: capacity in the resource's unit.
+        budget: capacity in the resource's unit, or several by resource.
         resource: a resource of the table.
         level: of the interval, between 0 and 1.
         name: of the instance.

@@ -133,8 +133,11 @@ def optimum_grid(results: Results) -> Grid:
         row = [metric, budget, f"{best.objective:.6g}"]
         if greedy is not None:
             cost = results.solutions[metric, budget, greedy].objective
-            assert cost is not None
-            row += [f"{cost:.6g}", _percent(relative_gap(cost, best.objective or 0.0))]
+            row += (
+                ["-", "-"]
+                if cost is None
+                else [f"{cost:.6g}", _percent(relative_gap(cost, best.objective or 0.0))]
+            )
         rows.append(row)
     columns = ["metric", "budget", "optimum"] + (["greedy", "greedy's gap"] if greedy else [])
     return Grid(
@@ -161,7 +164,7 @@ def accuracy_grid(results: Results) -> Grid:
         for name, values in series
         for control, reference in controls
         for budget in budgets
-        if budget in reference and values[budget] < reference[budget]
+        if budget in reference and budget in values and values[budget] < reference[budget]
     ]
     error = 100 * math.sqrt(0.25 / whole.total)
     notes = [

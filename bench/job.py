@@ -16,7 +16,7 @@ from bitknap.problems import (
     save_instance,
     write_atomically,
 )
-from bitknap.sensitivity import LayerPolicy, Quantizer, SensitivityTable, Tie
+from bitknap.sensitivity import ActivationQuantizer, LayerPolicy, Quantizer, SensitivityTable, Tie
 from bitknap.sensitivity.choices import Choice
 from bitknap.solvers import Solution, load_solver, solve
 from bitknap.solvers.verify import verify
@@ -48,6 +48,7 @@ class Job:
         out: folder for everything that is written.
         policy: what is decided about layers beforehand; every instance keeps it.
         quantizer: how weights are quantized, in the predictions and in the measured accuracies.
+        activations: candidates for what layers read; None leaves it in float.
         tie_kinds: kinds of ties to find in the traced network, of `sensitivity.ties.KINDS`.
         command: the command line, kept beside the results.
     """
@@ -63,6 +64,7 @@ class Job:
     policy: LayerPolicy = field(default_factory=LayerPolicy)
     tie_kinds: tuple[str, ...] = ()
     quantizer: Quantizer = QUANTIZER
+    activations: ActivationQuantizer | None = None
     command: str = ""
 
     def asked(self, ties: tuple[Tie, ...]) -> Asked:
@@ -95,11 +97,12 @@ def run_job(job: Job, say: Say) -> Results:
     for name in job.solvers:
         load_solver(name)
     batches = job.workload.calibration(job.samples, job.seed)
-    blank = compute(job.workload, batches, job.bits, (), job.seed, say, job.quantizer)
+    how = (job.quantizer, job.activations)
+    blank = compute(job.workload, batches, job.bits, (), job.seed, say, *how)
     ties = _found_ties(job, blank)
     check_budgets(job, job.policy.apply(replace(blank, ties=ties)))
     path = job.out / "table.npz"
-    stored = fill(blank, path, job.workload, batches, job.metrics, say, job.quantizer)
+    stored = fill(blank, path, job.workload, batches, job.metrics, say, *how)
     table = job.policy.apply(replace(stored, ties=ties))
     instances = make_instances(job, table)
     _save_instances(job, instances)
@@ -136,7 +139,7 @@ def make_instances(job: Job, table: SensitivityTable) -> dict[tuple[str, str], I
     for metric in job.metrics:
         for budget in job.budgets:
             name = f"{job.workload.name}/{metric}_{budget.text}"
-            instance = table.to_instance(metric, _capacity(budget, table), name=name)
+            instance = table.to_instance(metric, budget.limits(table), name=name)
             source = (
                 f"{instance.source}; {job.workload.title}, {job.samples} samples, "
                 f"seed {job.seed}, quantizer {quantizer}, model {table.provenance['model'][:12]}"
@@ -174,9 +177,19 @@ def _warm_up(names: tuple[str, ...]) -> None:
 
 def check_budgets(job: Job, table: SensitivityTable) -> None:
     """Refuse, before any work, a budget that the fewest bits do not meet."""
-    least = int(np.minimum.reduceat(table.costs["size_bits"], table.offsets[:-1]).sum())
+    least, operations = (
+        int(np.minimum.reduceat(table.costs[resource], table.offsets[:-1]).sum())
+        for resource in ("size_bits", "bops")
+    )
     for budget in job.budgets:
-        if _capacity(budget, table) < least:
+        limits = budget.limits(table)
+        if limits.get("bops", operations) < operations:
+            raise InfeasibleError(
+                f"the budget {budget.text} is infeasible for {job.workload.name}: it allows "
+                f"{limits['bops']:,} bit operations, and the fewest possible are {operations:,}; "
+                "raise it or offer fewer --activation-bits"
+            )
+        if limits["size_bits"] < least:
             average = (least - table.overhead_bits) / table.weights
             raise InfeasibleError(
                 f"the budget {budget.text} is infeasible for {job.workload.name} with "
@@ -197,10 +210,7 @@ def _measure(job: Job, results: Results, say: Say) -> tuple[Measured, ...]:
         if "greedy" in job.solvers:
             plans["greedy"] = results.solutions[metric, budget, "greedy"]
         for solver, solution in plans.items():
-            assert solution.labels is not None
-            rows.append(evaluator.measure(metric, solution.labels, solver=solver, budget=budget))
+            if solution.labels is not None:
+                row = evaluator.measure(metric, solution.labels, solver=solver, budget=budget)
+                rows.append(row)
     return tuple(rows)
-
-
-def _capacity(budget: Budget, table: SensitivityTable) -> int:
-    return budget.capacity(table.weights, table.overhead_bits)

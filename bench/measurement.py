@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bitknap.problems import DataError, Instance, write_atomically
-from bitknap.sensitivity import Quantizer, SensitivityTable, quantized_copy
+from bitknap.sensitivity import Quantizer, SensitivityTable, apply_plan
 
 from .accuracy import random_choice
 from .workloads.base import Accuracy, Workload
@@ -65,7 +65,11 @@ class Evaluator:
     ) -> None:
         self.workload, self.quantizer, self.table = workload, quantizer, table
         self.path, self.say = path, say
-        self.key = _digest({**workload.provenance, "quantizer": quantizer.describe()})
+        key: dict[str, Any] = {**workload.provenance, "quantizer": quantizer.describe()}
+        if table.activations is not None:
+            content = b"".join(array.tobytes() for array in table.activations.arrays.values())
+            key["activations"] = sha256(content).hexdigest()
+        self.key = _digest(key)
         self.known = self._load()
 
     def has(self, allocation: Allocation) -> bool:
@@ -81,13 +85,13 @@ class Evaluator:
         budget: str = "",
         draw: int = 0,
     ) -> Measured:
-        """The accuracy of the network with these weights quantized; nothing for an empty one."""
+        """The accuracy of the network with this plan applied; an empty one is the float network."""
         found = self.known.get(name := _name(allocation))
         if found is None:
             self.say(f"evaluating {plan} {budget} {solver}".rstrip())
             model = self.workload.model
             if allocation:
-                model = quantized_copy(model, self.table.layers, allocation, self.quantizer)
+                model = apply_plan(model, self.table, allocation, self.quantizer)
             found = self.known[name] = self.workload.evaluate(model)
             self._save()
         average = 32.0

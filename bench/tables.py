@@ -12,6 +12,7 @@ from typing import Any
 from bitknap.problems import DataError
 from bitknap.sensitivity import (
     METRICS,
+    ActivationQuantizer,
     Quantizer,
     SensitivityTable,
     load_table,
@@ -42,6 +43,7 @@ def compute(
     seed: int,
     say: Callable[[str], None] = lambda text: None,
     quantizer: Quantizer = QUANTIZER,
+    activations: ActivationQuantizer | None = None,
     chunk: int | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> SensitivityTable:
@@ -66,6 +68,7 @@ def compute(
         loss_fn=workload.loss,
         forward=workload.forward,
         quantizer=quantizer,
+        activations=activations,
         seed=seed,
         progress=progress,
         provenance={"workload": workload.name, **workload.provenance},
@@ -82,6 +85,7 @@ def fill(
     metrics: Sequence[str],
     say: Callable[[str], None],
     quantizer: Quantizer = QUANTIZER,
+    activations: ActivationQuantizer | None = None,
     ranks: Ranks | None = None,
 ) -> SensitivityTable:
     """The table with all metrics asked for, computing only what the file lacks.
@@ -97,7 +101,7 @@ def fill(
         batches: its calibration data.
         metrics: names.
         say: told what is done, and by name what made a stored table stale.
-        quantizer: that of ``blank``.
+        quantizer, activations: those of ``blank``.
         ranks: processes that share the work; the first one reads and writes the file.
     """
     ranks = ranks or Ranks()
@@ -111,7 +115,7 @@ def fill(
         say(f"computing {', '.join(group)}")
         new = compute(
             workload, batches, facts["bits"], group, facts["seed"], say, quantizer,
-            facts.get("chunk"), checkpoint,
+            activations, facts.get("chunk"), checkpoint,
         )  # fmt: skip
         table = replace(
             table,

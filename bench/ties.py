@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bitknap.problems import DataError
@@ -46,13 +46,13 @@ class Prices:
     ties: tuple[PricedTie, ...]
 
 
-def price_ties(table: SensitivityTable, metric: str, budget: int) -> Prices:
+def price_ties(table: SensitivityTable, metric: str, budget: int | Mapping[str, int]) -> Prices:
     """Solve with and without each tie, exactly; 2 T + 2 instances for T ties.
 
     Args:
         table: with its ties.
         metric: a metric of the table.
-        budget: size in bits.
+        budget: size in bits, or limits by resource.
 
     Raises:
         InfeasibleError: no plan keeps the budget and the ties.

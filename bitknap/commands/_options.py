@@ -9,7 +9,7 @@ import typer
 from bitknap.problems import DataError
 
 if TYPE_CHECKING:
-    from bitknap.sensitivity import Quantizer
+    from bitknap.sensitivity import ActivationQuantizer, Quantizer
     from bitknap.sensitivity.choices import Choice
 
 Bits = Annotated[
@@ -20,6 +20,21 @@ Quantized = Annotated[
     typer.Option(
         metavar="WORD,..",
         help="How weights are quantized, e.g. affine,group=64,scale=minmax: docs/quantizers.md.",
+    ),
+]
+
+ActivationBits = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BITS,..", help="Candidates for what layers read: 2 to 16, float. Default: float."
+    ),
+]
+ActivationWords = Annotated[
+    str | None,
+    typer.Option(
+        "--activation-quantizer",
+        metavar="WORD,..",
+        help="How that is quantized, e.g. symmetric,scale=mse. Default: affine.",
     ),
 ]
 
@@ -44,3 +59,23 @@ def weight_quantizer(text: str | None) -> Quantizer:
     from bitknap.bench.remembering import RememberingQuantizer
 
     return RememberingQuantizer() if text is None else RememberingQuantizer.parse(text)
+
+
+def activation_quantizer(bits: str | None, words: str | None) -> ActivationQuantizer | None:
+    """The values of ``--activation-bits`` and ``--activation-quantizer``; None for neither.
+
+    Raises:
+        DataError: an option is flawed, or the second stands without the first.
+    """
+    if bits is None:
+        if words is not None:
+            raise DataError("--activation-quantizer needs --activation-bits, e.g. 4,8")
+        return None
+    from bitknap.sensitivity import ActivationQuantizer
+    from bitknap.sensitivity.choices import parse_choices
+
+    option = "--activation-bits"
+    choices = parse_choices(split(bits, option), option, ternary=False)
+    return (
+        ActivationQuantizer(choices) if words is None else ActivationQuantizer.parse(words, choices)
+    )

@@ -15,7 +15,7 @@ def command(
     out: Annotated[Path, typer.Option(help="Instance file (.json or .npz).")],
     metric: Annotated[str, typer.Option(help="A metric of the table.")] = "fisher",
     budget: Annotated[
-        str | None, typer.Option(help="Average bits a weight, or a size such as 300kB.")
+        str | None, typer.Option(help="Average bits a weight, a size such as 300kB, or w3a6.")
     ] = None,
     max_bops: Annotated[
         int | None, typer.Option(min=0, help="Bit operations a sample: MACs * bits * bits.")
@@ -57,9 +57,7 @@ def command(
         limits = {"bops": max_bops, **limits}
     loaded = layer_policy(pin, exclude, allow, tie).apply(loaded)
     if budget is not None:
-        limit = parse_budget(budget)
-        capacity = limit.capacity(loaded.weights, loaded.overhead_bits)
-        limits = {"size_bits": capacity, **limits}
+        limits = {**parse_budget(budget).limits(loaded), **limits}
     if not limits:
         raise DataError("give at least one limit: --budget, --max-bops, or --latency and --max-ms")
     instance = loaded.to_instance(metric, limits)

@@ -66,8 +66,9 @@ def command(
     resampled = Bootstrap(loaded, metric, resamples, seed)
     plans = {}
     for limit in budgets:
-        capacity = limit.capacity(loaded.weights, loaded.overhead_bits)
-        plan = confidence(resampled, capacity, level=level, name=f"{metric} at {limit.text}")
+        plan = confidence(
+            resampled, limit.limits(loaded), level=level, name=f"{metric} at {limit.text}"
+        )
         pessimist = None
         if robust is not None or robust_quantile is not None:
             pessimist = robust_plan(

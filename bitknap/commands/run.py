@@ -9,13 +9,23 @@ from typing import Annotated
 
 import typer
 
-from ._options import Bits, Quantized, bit_widths, split, weight_quantizer
+from ._options import (
+    ActivationBits,
+    ActivationWords,
+    Bits,
+    Quantized,
+    activation_quantizer,
+    bit_widths,
+    split,
+    weight_quantizer,
+)
 from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 
 BITS = "2,3,4,5,6,8"
 BUDGETS = "2.25,2.5,3,4"
 METRICS = ["fisher", "weight_mse", "loss"]
 SOLVERS = "greedy,core,dp,cbc,highs,cpsat"
+SEVERAL = "multi,cbc,highs,cpsat"
 
 
 def command(
@@ -27,14 +37,22 @@ def command(
     ] = None,
     bits: Bits = BITS,
     budget: Annotated[
-        str, typer.Option(help="Average bits a weight, or sizes such as 300kB.")
+        str,
+        typer.Option(
+            help="Average bits a weight, sizes such as 300kB, or w3a6: docs/quantizers.md."
+        ),
     ] = BUDGETS,
-    solvers: Annotated[str, typer.Option(help="Methods to compare.")] = SOLVERS,
+    solvers: Annotated[
+        str | None,
+        typer.Option(help=f"Methods to compare. Default: {SOLVERS}; for w3a6: {SEVERAL}."),
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Calibration samples.")] = 1024,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder; default runs/WORKLOAD.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     quantizer: Quantized = None,
+    activation_bits: ActivationBits = None,
+    activation_words: ActivationWords = None,
     pin: Pin = None,
     exclude: Exclude = None,
     allow: Allow = None,
@@ -61,7 +79,8 @@ def command(
     names = [name for text in metric or METRICS for name in split(text, "--metric")]
     widths = bit_widths(bits)
     budgets = tuple(parse_budget(text) for text in split(budget, "--budget"))
-    methods = split(solvers, "--solvers")
+    two = any(limit.activation_bits is not None for limit in budgets)
+    methods = split(solvers or (SEVERAL if two else SOLVERS), "--solvers")
     policy = layer_policy(pin, exclude, allow, tie)
     kinds = split(find_ties, "--find-ties") if find_ties else []
     require_kinds(kinds)
@@ -71,6 +90,7 @@ def command(
     for name in methods:
         load_solver(name)
     how = weight_quantizer(quantizer)
+    activations = activation_quantizer(activation_bits, activation_words)
     from bitknap.bench.job import Job, run_job
     from bitknap.bench.report.write import write_report
 
@@ -90,6 +110,7 @@ def command(
             tie_kinds=tuple(kinds),
             command=shlex.join(["bitknap", *sys.argv[1:]]),
             quantizer=how,
+            activations=activations,
         )
         results = run_job(job, say)
         say("drawing the report")

@@ -10,7 +10,16 @@ import typer
 
 from bitknap.problems import DataError
 
-from ._options import Bits, Quantized, bit_widths, split, weight_quantizer
+from ._options import (
+    ActivationBits,
+    ActivationWords,
+    Bits,
+    Quantized,
+    activation_quantizer,
+    bit_widths,
+    split,
+    weight_quantizer,
+)
 
 if TYPE_CHECKING:
     from bitknap.sensitivity import SensitivityTable
@@ -31,6 +40,8 @@ def command(
     bits: Bits = "2,3,4,5,6,8",
     samples: Annotated[int, typer.Option(min=1, help="Calibration samples.")] = 1024,
     quantizer: Quantized = None,
+    activation_bits: ActivationBits = None,
+    activation_words: ActivationWords = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     chunk: Annotated[
@@ -58,15 +69,16 @@ def command(
             METRICS.require(name)
         if out.suffix != ".npz":
             raise DataError(f"--out must name an .npz file, got {str(out)!r}")
-        how = weight_quantizer(quantizer)
+        activations = activation_quantizer(activation_bits, activation_words)
+        how = (weight_quantizer(quantizer), activations)
         from bitknap.bench.tables import compute, fill
 
         with progress(f"loading {workload}", quiet=ranks.rank > 0) as say:
             loaded = load_workload(workload, data)
             batches = loaded.calibration(samples, seed)
-            blank = compute(loaded, batches, widths, (), seed, say, how, chunk)
+            blank = compute(loaded, batches, widths, (), seed, say, *how, chunk)
             wanted = tuple(dict.fromkeys(names))
-            table = fill(blank, out, loaded, batches, wanted, say, how, ranks)
+            table = fill(blank, out, loaded, batches, wanted, say, *how, ranks)
     if ranks.rank == 0:
         _print(table, out)
 

@@ -65,10 +65,7 @@ def command(
                 f"{peak.bits(8) / 8000:,.1f} kB at 8 bits ({peak.step}), whatever the plan."
             )
     loaded = policy.apply(loaded)
-    prices = {
-        limit.text: price_ties(loaded, metric, limit.capacity(loaded.weights, loaded.overhead_bits))
-        for limit in budgets
-    }
+    prices = {limit.text: price_ties(loaded, metric, limit.limits(loaded)) for limit in budgets}
     if out is not None:
         save_table(loaded, out)
     if as_json:

@@ -52,7 +52,7 @@ def _plans(results: Results, resampled: Bootstrap) -> dict[str, Confidence]:
     return {
         budget.text: confidence(
             resampled,
-            budget.capacity(table.weights, table.overhead_bits),
+            budget.limits(table),
             level=LEVEL,
             name=f"{resampled.metric} at {budget.text}",
         )
