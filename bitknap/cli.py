@@ -11,6 +11,7 @@ import typer
 
 from . import __version__
 from .problems import BitknapError, Catalogue, InfeasibleError, SolverError
+from .problems.errors import PeerLost
 
 COMMANDS = Catalogue("bitknap.commands", "command", "command", dashes=True)
 
@@ -53,20 +54,45 @@ def build_app(first_argument: str | None) -> typer.Typer:
 
 def _interrupted(signum: int, frame: object) -> None:
     """Say so at once; typer turns the exception into exit code 130."""
-    print("bitknap: interrupted; what was finished is kept", file=sys.stderr)
+    if _leads():
+        print("bitknap: interrupted; what was finished is kept", file=sys.stderr)
     raise KeyboardInterrupt
+
+
+def _leads() -> bool:
+    """Whether this process speaks for those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _refuse_processes(command: str) -> None:
+    """Refuse several processes where they would do the same work and write the same files."""
+    if os.environ.get("WORLD_SIZE", "1") == "1" or command == "sensitivity":
+        return
+    if _leads():
+        print(
+            f"bitknap: `bitknap {command}` runs in one process; let torchrun compute the table by "
+            "`bitknap sensitivity --out DIR/table.npz`, which `bitknap run --out DIR` reuses",
+            file=sys.stderr,
+        )
+    sys.exit(EXIT_BAD_INPUT)
 
 
 def main() -> None:
     """Run the command line; every expected failure is one sentence on stderr."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)
-    app = build_app(sys.argv[1] if len(sys.argv) > 1 else None)
+    command = sys.argv[1] if len(sys.argv) > 1 else None
+    _refuse_processes(command or "")
+    app = build_app(command)
     try:
         app()
     except BitknapError as error:
         print(f"bitknap: {error}", file=sys.stderr)
-        codes = {SolverError: EXIT_FAILED, InfeasibleError: EXIT_INFEASIBLE}
+        codes = {
+            SolverError: EXIT_FAILED,
+            PeerLost: EXIT_FAILED,
+            InfeasibleError: EXIT_INFEASIBLE,
+        }
         sys.exit(codes.get(type(error), EXIT_BAD_INPUT))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -103,6 +103,9 @@ def joined() -> Iterator[Ranks]:
     before = signal.signal(signal.SIGTERM, told)
     try:
         yield Ranks(rank, size, tidies=os.environ.get("LOCAL_RANK", str(rank)) == "0")
+    except KeyboardInterrupt:
+        _first(store)
+        raise
     except BitknapError:
         if not _first(store):
             sys.exit(1)
