@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,8 @@ from bitknap.bench.results import FILE as RUN
 from bitknap.bench.results import Results, load_results
 from bitknap.bench.runner.run import PLAN, RECORDS, load_plan
 from bitknap.problems import DataError
+
+CELLS = Path("tables") / "cells.csv"
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,15 @@ class Source:
         path = self.path / PLAN
         return load_plan(path) if path.exists() else None
 
+    @cached_property
+    def cells(self) -> list[dict[str, str]]:
+        """The accuracies that a study of the paper ended with."""
+        path = self.path / CELLS
+        if not path.exists():
+            return []
+        with path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+
     @property
     def command(self) -> str:
         """The command line that made the folder, or nothing."""
@@ -60,6 +72,8 @@ class Source:
         """What the folder is about, in a few words."""
         if self.results is not None:
             return f"Bits for every layer: {self.results.asked.title}"
+        if self.cells:
+            return "The paper's tables and figures"
         return f"Solvers compared: {', '.join(dict.fromkeys(r.suite for r in self.records))}"
 
     @property
@@ -85,9 +99,9 @@ def open_source(path: Path) -> Source:
     if not path.is_dir():
         raise DataError(f"{path} is not a folder; give the --out folder of an earlier run")
     source = Source(path)
-    if source.results is None and not source.records:
+    if source.results is None and not source.records and not source.cells:
         raise DataError(
-            f"{path} holds neither {RUN} nor {RECORDS}; give the --out folder of `bitknap run` "
-            "or `bitknap bench`"
+            f"{path} holds neither {RUN} nor {RECORDS} nor {CELLS}; give the --out folder of "
+            "`bitknap run`, `bitknap bench` or `bitknap paper`"
         )
     return source

@@ -43,7 +43,7 @@ def write_report(
     for name in only:
         catalogue.require(name)
     first = open_source(folder)
-    page = _page_path(folder, other, out)
+    page = page_path(folder, other, out)
     if other is None:
         command = ["bitknap", "report", str(folder)]
         title, lead = first.title, first.lead
@@ -98,7 +98,8 @@ def write_page(page: Path, title: str, lead: str, contents: Contents, command: s
     write_atomically(page, render(Page(title, lead, parts, absent)))
 
 
-def _page_path(folder: Path, other: Path | None, out: Path | None) -> Path:
+def page_path(folder: Path, other: Path | None, out: Path | None) -> Path:
+    """Where the page is written: to ``out``, or into the first folder."""
     if out is None:
         out = folder if other is None else folder / f"against-{other.resolve().name}"
     return out if out.suffix == ".html" else out / PAGE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,20 +38,23 @@ def command(
     from rich.console import Console
 
     from bitknap.bench.paper import PARTS
-    from bitknap.bench.paper import scale as scales
-    from bitknap.bench.paper.study import fashion, run_study
-    from bitknap.bench.report.write import build_contents, write_page
+    from bitknap.bench.paper.call import Call, save_call
+    from bitknap.bench.paper.page import write_study
+    from bitknap.bench.paper.study import run_study
     from bitknap.bench.terminal import print_grid
 
-    if imagenet is None:
-        scale = scales.FAST if fast else scales.FULL
-        load, name = fashion(scale, data), "paper"
-    else:
-        scale, load = _imagenet(imagenet, weights, network, fast)
-        name = f"paper-{network}"
-    folder = out or Path("runs") / (f"{name}-fast" if fast else name)
     for part in section or ():
         PARTS.require(part)
+    root, state = (None if path is None else str(path.resolve()) for path in (imagenet, weights))
+    known = None if data is None else str(data.resolve())
+    call = Call(["bitknap", *sys.argv[1:]], fast, known, root, state, network)
+    scale, load = call.open()
+    name = "paper"
+    if imagenet is not None:
+        _print_needs(network, load(network), scale, imagenet)
+        name = f"paper-{network}"
+    folder = out or Path("runs") / (f"{name}-fast" if fast else name)
+    save_call(call, folder)
     console = Console(stderr=True)
     with console.status("starting") as status:
 
@@ -61,12 +63,9 @@ def command(
             if not console.is_terminal:
                 console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-        study = run_study(scale, folder, ["bitknap", *sys.argv[1:]], say, load)
+        study = run_study(scale, folder, call.arguments, say, load)
         say("drawing the page")
-        contents = build_contents(PARTS, [study], section or ())
-        title = "The paper's tables and figures"
-        lead = "W. Chen, P. Wang, J. Cheng, ICCV 2021 (MPQCO), on networks that are here."
-        write_page(folder / "report.html", title, lead, contents, study.command)
+        contents = write_study(study, folder / "report.html", section or ())
     for _, _, content in contents:
         for name, grid in content.grids.items() if content is not None else ():
             if name != "cells":
@@ -74,24 +73,11 @@ def command(
     typer.echo(f"report: {folder / 'report.html'}")
 
 
-def _imagenet(
-    root: Path, weights: Path | None, network: str, fast: bool
-) -> tuple[Scale, Callable[[str], Workload]]:
-    """Scale and workload of a network on ImageNet; prints first what the study will take."""
+def _print_needs(network: str, workload: Workload, scale: Scale, root: Path) -> None:
+    """Say what the study on ImageNet will take."""
     from bitknap.bench.image_folder import Folder
-    from bitknap.bench.imagenet import imagenet_workload
-    from bitknap.bench.paper import scale as scales
     from bitknap.bench.paper.needs import estimate
     from bitknap.bench.terminal import print_grid
-    from bitknap.problems import DataError
 
-    if weights is None:
-        raise DataError("--imagenet needs --weights FILE, a state dict in torchvision's names")
-    if network not in scales.IMAGENET_RATES:
-        known = ", ".join(scales.IMAGENET_RATES)
-        raise DataError(f"--network must be one of {known}, got {network!r}")
-    scale = scales.imagenet(network, fast)
-    workload = imagenet_workload(network, root, weights, scale.test)
     images = len(Folder(root / "val").files)
     print_grid(estimate(network, workload, scale, min(scale.test or images, images)))
-    return scale, lambda name: workload

@@ -9,7 +9,7 @@ import typer
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="Folder of `bitknap run` or `bitknap bench`.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of `bitknap run`, `bench` or `paper`.")],
     other: Annotated[
         Path | None, typer.Argument(help="Another such folder, to compare with the first.")
     ] = None,
@@ -27,8 +27,15 @@ def command(
     """
     from rich.console import Console
 
-    from bitknap.bench.report.write import write_report
+    from bitknap.bench.report.write import page_path, write_report
 
-    with Console(stderr=True).status("drawing the report"):
-        page = write_report(folder, other, out, section or ())
+    with Console(stderr=True).status("drawing the report") as status:
+        if other is None and (folder / "paper.json").exists():
+            from bitknap.bench.paper.call import load_study
+            from bitknap.bench.paper.page import write_study
+
+            page = page_path(folder, None, out)
+            write_study(load_study(folder, status.update), page, section or ())
+        else:
+            page = write_report(folder, other, out, section or ())
     typer.echo(f"report: {page}")

@@ -13,15 +13,17 @@ import pytest
 from bitknap.bench.comparison import optimum
 from bitknap.bench.finetuning import FineTuning
 from bitknap.bench.paper import PARTS, cells, search
+from bitknap.bench.paper.call import Call, load_study, save_call
 from bitknap.bench.paper.needs import estimate
 from bitknap.bench.paper.pace import Pace, duration
+from bitknap.bench.paper.page import write_study
 from bitknap.bench.paper.parts import figure1_samples, figure2_order, published
 from bitknap.bench.paper.plans import METHODS, instance_at
 from bitknap.bench.paper.scale import FAST, FULL, Scale, imagenet
 from bitknap.bench.paper.search import evolve
 from bitknap.bench.paper.study import Study, run_study
 from bitknap.bench.paper.summary import mean, signed
-from bitknap.bench.report.write import Contents, build_contents, write_page
+from bitknap.bench.report.write import Contents, build_contents, write_page, write_report
 from bitknap.problems import DataError
 
 from .tiny import tiny_workload
@@ -215,3 +217,27 @@ def test_means_and_scales() -> None:
     for scale in (FAST, FULL, imagenet("resnet50", fast=True)):
         assert len(scale.seeds) >= 3
         assert all(set(scale.tuned[name]) <= set(scale.rates[name]) for name in scale.rates)
+
+
+def test_a_finished_study_is_drawn_again_and_compared(
+    study: Study, contents: Contents, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_call(Call(["bitknap", "paper"]), folder)
+    monkeypatch.setattr(Call, "open", lambda call: (TINY, lambda name: tiny_workload()))
+    again = tmp_path / "again" / "report.html"
+    write_study(load_study(folder, quiet), again)
+    first = (folder / "figures" / "figure2_tiny.svg").read_bytes()
+    assert (tmp_path / "again" / "figures" / "figure2_tiny.svg").read_bytes() == first
+    rows = (folder / "tables" / "cells.csv").read_text().splitlines()
+    other = tmp_path / "other" / "tables"
+    other.mkdir(parents=True)
+    save_call(Call(["bitknap", "paper"]), other.parent)
+    with pytest.raises(DataError, match="did not end; go on with: bitknap paper"):
+        load_study(other.parent, quiet)
+    changed = rows[1].split(",")
+    changed[5] = str(float(changed[5]) + 0.01)
+    (other / "cells.csv").write_text("\n".join([rows[0], ",".join(changed), *rows[2:]]))
+    write_report(folder, other.parent, tmp_path / "out")
+    found = table(tmp_path / "out", "paper_cells")
+    assert found[0]["Top-1"] == "+0.33 ± 0.33"
+    assert {row["Top-1"] for row in found[1:]} <= {"+0.00", "+0.00 ± 0.00"}

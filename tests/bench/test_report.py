@@ -136,7 +136,9 @@ def call(*arguments: str | Path) -> str:
 def test_bad_folders_are_one_sentence(run_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a folder"):
         call(tmp_path / "none")
-    with pytest.raises(DataError, match=r"holds neither run.json nor records.jsonl"):
+    with pytest.raises(
+        DataError, match=r"holds neither run.json nor records.jsonl nor tables/cells"
+    ):
         call(tmp_path)
     for name, text, words in (
         ("run.json", "{}", "is not a bitknap.run/1 file"),

@@ -1,0 +1,86 @@
+"""What `bitknap paper` was asked, kept in its folder so that the page can be drawn again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bitknap.bench.report.source import CELLS
+from bitknap.bench.workloads.base import Workload
+from bitknap.problems import DataError, write_atomically
+
+from .scale import FAST, FULL, IMAGENET_RATES, Scale, imagenet
+from .study import Study, fashion, run_study
+
+FORMAT = "bitknap.paper/1"
+FILE = "paper.json"
+
+
+@dataclass(frozen=True)
+class Call:
+    """The options of the command.
+
+    Args:
+        arguments: the command line.
+        fast: fewer cells, shorter training.
+        data: folder of Fashion-MNIST, or None for where it is found.
+        root: folder of ImageNet, which is then used instead.
+        weights: state dict for it.
+        network: its name there.
+    """
+
+    arguments: Sequence[str]
+    fast: bool = False
+    data: str | None = None
+    root: str | None = None
+    weights: str | None = None
+    network: str = "resnet18"
+
+    def open(self) -> tuple[Scale, Callable[[str], Workload]]:
+        """The extent of the study, and what loads a network.
+
+        Raises:
+            DataError: weights are missing, or there is no such network.
+        """
+        if self.root is None:
+            scale = FAST if self.fast else FULL
+            return scale, fashion(scale, Path(self.data) if self.data else None)
+        from bitknap.bench.imagenet import imagenet_workload
+
+        if self.weights is None:
+            raise DataError("--imagenet needs --weights FILE, a state dict in torchvision's names")
+        if self.network not in IMAGENET_RATES:
+            known = ", ".join(IMAGENET_RATES)
+            raise DataError(f"--network must be one of {known}, got {self.network!r}")
+        scale = imagenet(self.network, self.fast)
+        workload = imagenet_workload(self.network, Path(self.root), Path(self.weights), scale.test)
+        return scale, lambda name: workload
+
+
+def save_call(call: Call, folder: Path) -> None:
+    """Write ``paper.json``."""
+    write_atomically(folder / FILE, json.dumps({"format": FORMAT} | asdict(call), indent=1) + "\n")
+
+
+def load_study(folder: Path, say: Callable[[str], None]) -> Study:
+    """The study of a folder, from what is kept there; nothing is measured.
+
+    Raises:
+        DataError: the study did not end, or its file is damaged.
+    """
+    try:
+        document = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        if document.pop("format") != FORMAT:
+            raise ValueError
+        call = Call(**document)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DataError(f"{folder / FILE} is not a {FORMAT} file") from None
+    if not (folder / CELLS).exists():
+        raise DataError(
+            f"{folder} holds a study that did not end; go on with: {shlex.join(call.arguments)}"
+        )
+    scale, load = call.open()
+    return run_study(scale, folder, call.arguments, say, load)
