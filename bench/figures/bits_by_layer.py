@@ -14,7 +14,10 @@ _GREYS = ("#22313f", "#34506b", "#4f7396", "#7699ba", "#a3bed6", "#d0dfec", "#ef
 
 
 def draw_bits_by_layer(
-    plans: Mapping[str, Sequence[str]], layers: Sequence[str], choices: Sequence[str]
+    plans: Mapping[str, Sequence[str]],
+    layers: Sequence[str],
+    choices: Sequence[str],
+    kind: str = "metric at budget",
 ) -> Figure:
     """Draw the map of bits, each cell with its number.
 
@@ -22,6 +25,7 @@ def draw_bits_by_layer(
         plans: title of each plan -> label of each layer's choice, in the order of ``layers``.
         layers: layer names.
         choices: all labels that were allowed, ascending; few bits are dark.
+        kind: what the titles of the plans name.
     """
     values = np.array(list(plans.values()))
     rank = {label: k for k, label in enumerate(choices)}
@@ -61,7 +65,7 @@ def draw_bits_by_layer(
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
         axes.set_xlabel("layer, in order of execution", loc="left")
-        axes.set_title("Bits a weight by layer (metric at budget)", loc="left")
+        axes.set_title(f"Bits a weight by layer ({kind})", loc="left")
     return figure
 
 

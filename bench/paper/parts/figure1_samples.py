@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bitknap.bench.figures.style import line_style, new_figure, styled
+from bitknap.bench.figures.style import PANEL, line_style, new_figure, styled
 from bitknap.bench.grids import Grid
 from bitknap.bench.paper.study import Network, Study
-from bitknap.bench.report.base import Content, Plot, Section
+from bitknap.bench.report.base import Content, Panel, Plot, Section
 from bitknap.problems import FloatArray, IntArray
 
 BITS = 4
@@ -40,7 +40,11 @@ def build(study: Study) -> Content:
             ],
         )
         figure = _draw(counts, ratio[:, layers], half[:, layers], names)
-        plots.append(Plot(f"figure1_{name}", caption, figure, data=data))
+        panels = [
+            Panel(_draw(counts, ratio[:, [i]], half[:, [i]], [layer], index))
+            for index, (i, layer) in enumerate(zip(layers, names, strict=True))
+        ]
+        plots.append(Plot(f"figure1_{name}", caption, figure, panels, data))
         grids[f"figure1_{name}"] = _errors(name, counts, ratio, half)
     return Content(plots=plots, grids=grids)
 
@@ -62,12 +66,14 @@ def _layers(network: Network) -> IntArray:
     return np.unique(np.linspace(0, count - 1, LAYERS).round().astype(np.int64))
 
 
-def _draw(counts: IntArray, ratio: FloatArray, half: FloatArray, names: list[str]) -> Figure:
+def _draw(
+    counts: IntArray, ratio: FloatArray, half: FloatArray, names: list[str], first: int = 0
+) -> Figure:
     with styled():
-        figure = new_figure(9.6, 3.4)
+        figure = new_figure(*(PANEL if len(names) == 1 else (9.6, 3.4)))
         panels = np.atleast_1d(figure.subplots(1, len(names), sharey=True))
         for index, (axes, name) in enumerate(zip(panels, names, strict=True)):
-            _panel(axes, index, counts, ratio[:, index], half[:, index])
+            _panel(axes, first + index, counts, ratio[:, index], half[:, index])
             axes.set_title(name, fontsize=9.5)
         panels[0].set_ylabel("estimate / estimate from all images")
         figure.supxlabel("images", fontsize=9.5)

@@ -56,12 +56,13 @@ def excess(network: Network) -> dict[str, FloatArray]:
 
 def _draw(ratios: dict[str, FloatArray]) -> Figure:
     with styled():
-        figure = new_figure(7.0, 3.8)
+        figure = new_figure(5.4, 3.9)
         axes = figure.subplots()
         axes.axhline(1, color="#555555", linewidth=1, linestyle=(0, (6, 3)))
         for index, (order, values) in enumerate(ratios.items()):
             axes.plot(AVERAGES, values, label=ORDERS[order], **line_style(index))
         axes.set_yscale("log")
+        axes.margins(y=0.12)
         axes.set_xlabel("average bits a weight (codes)")
         axes.set_ylabel("predicted loss / optimum's")
         axes.legend(title="order of the steps")

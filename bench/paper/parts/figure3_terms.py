@@ -48,7 +48,7 @@ def build(study: Study) -> Content:
 def _draw(changes: dict[str, dict[str, list[float]]], network: Network) -> Figure:
     rates = list(next(iter(changes.values())))
     with styled():
-        figure = new_figure(max(4.6, 1.6 + 1.8 * len(rates)), 3.6)
+        figure = new_figure(5.4, 3.9)
         axes = figure.subplots()
         width = 0.8 / len(changes)
         for index, (title, by_rate) in enumerate(changes.items()):
@@ -65,7 +65,7 @@ def _draw(changes: dict[str, dict[str, list[float]]], network: Network) -> Figur
         axes.grid(visible=False, axis="x")
         axes.set_xlabel("compression of float32 weights")
         axes.set_ylabel(f"Top-1 against float ({100 * network.whole.value:.2f} %), points")
-        axes.legend(loc="lower left")
+        figure.legend(loc="outside upper left")
     return figure
 
 

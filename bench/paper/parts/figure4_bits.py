@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
 from bitknap.bench.figures.style import chunks
 from bitknap.bench.grids import Grid
@@ -9,6 +11,7 @@ from bitknap.bench.paper.study import Study
 from bitknap.bench.report.base import Content, Panel, Plot, Section
 
 METHODS = {"fisher": "exact", "greedy": "greedy"}
+KIND = "solver at rate"
 
 
 def build(study: Study) -> Content:
@@ -28,10 +31,10 @@ def build(study: Study) -> Content:
                 f"figure4_{name}",
                 f"{network.workload.title}: bits by the paper's criterion, first draw, at each "
                 "rate; dark cells have few bits.",
-                draw_bits_by_layer(plans, names, widths),
+                draw_bits_by_layer(plans, names, widths, KIND),
                 panels=[
-                    Panel(draw_bits_by_layer({p: b[s] for p, b in plans.items()}, names[s], widths))
-                    for s in chunks(len(names))
+                    Panel(draw_bits_by_layer(_cut(plans, part), names[part], widths, KIND))
+                    for part in chunks(len(names))
                 ],
                 data=Grid(
                     "Bits by layer",
@@ -42,6 +45,10 @@ def build(study: Study) -> Content:
             )
         )
     return Content(plots=plots)
+
+
+def _cut(plans: Mapping[str, Sequence[str]], part: slice) -> dict[str, Sequence[str]]:
+    return {plan: bits[part] for plan, bits in plans.items()}
 
 
 SECTION = Section("Figure 4: bits by layer", 50, "plans", build)
