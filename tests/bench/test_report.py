@@ -205,7 +205,7 @@ def test_two_runs_are_compared(run_folder: Path, tmp_path: Path) -> None:
     changes = {"seed": 1, "samples": 16, "metrics": ("fisher",), "solvers": ("core",)}
     run_job(tiny_job(tmp_path / "b", **changes), quiet)
     page = write_report(run_folder, tmp_path / "b", tmp_path / "out").read_text()
-    assert headings(page)[-2:] == ["Accuracy", "Changed plans"]
+    assert headings(page)[-3:] == ["Accuracy", "Changed plans", "Not in the data"]
     tables = tmp_path / "out" / "tables"
     with (tables / "differences.csv").open() as stream:
         differ = {row[0]: row[1:] for row in csv.reader(stream)}
