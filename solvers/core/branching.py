@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .result import Branch, Found
-from .task import Infeasible, Task
+from .task import NONE, Infeasible, Task
 
 __all__ = ["solve_branching"]
 
@@ -36,29 +36,25 @@ def solve_branching(kernel: Kernel, task: Task) -> Found | None:
     Raises:
         Infeasible: the lightest items do not fit.
     """
-    root = kernel(replace(task, may_branch=True))
+    root = kernel(task)
     if root is None or root.branch is None:
         return root
     tree = _Tree(kernel, task, root)
-    return tree.result() if tree.explore(root, root.branch, 0) else None
+    return tree.result() if tree.explore(root, root.branch, NONE) else None
 
 
 class _Tree:
     """The incumbent, what is left open, and counts over all nodes."""
 
     def __init__(self, kernel: Kernel, task: Task, root: Found) -> None:
-        self.kernel, self.root = kernel, root
-        self.best = root.item
+        self.kernel, self.task, self.root = kernel, task, root
+        self.best, self.objective = root.item, root.objective
         self.open: float | None = None
-        self.task = replace(
-            task, cost=task.cost.copy(), weight=task.weight.copy(), prices=task.cost
-        )
-        self.original = task
         self.stats = {**root.stats, "branches": 0}
 
-    def explore(self, found: Found, branch: Branch, depth: int) -> bool:
+    def explore(self, found: Found, branch: Branch, fixed: NDArray[np.int64]) -> bool:
         """Fix the class to each item, the most promising first; False when the kernel gives up."""
-        a, b = (int(x) for x in self.original.offsets[branch.cls : branch.cls + 2])
+        first = int(self.task.offsets[branch.cls])
         for j in np.argsort(branch.floor, kind="stable").tolist():
             floor = float(branch.floor[j])
             if floor > self._above(found.base):
@@ -66,43 +62,38 @@ class _Tree:
             if self._spent():
                 self._leave_open(found.base, floor)
                 continue
-            if not self._child(a, b, a + j, depth):
+            if not self._child(np.append(fixed, first + j)):
                 return False
         return True
 
-    def _child(self, a: int, b: int, j: int, depth: int) -> bool:
-        """Solve with the class ``a .. b - 1`` fixed to ``j``."""
-        cost, weight, given = self.task.cost, self.task.weight, self.original
-        # The others of the class become dominated copies, so that indices stay what they are.
-        weight[a:b] = given.weight[j]
-        cost[a:b] = given.cost[j] + (1.0 + abs(given.cost[j]))
-        cost[j] = given.cost[j]
+    def _child(self, fixed: NDArray[np.int64]) -> bool:
+        """Solve with some items fixed."""
+        t = self.task
         self.stats["branches"] = int(self.stats["branches"]) + 1
+        limit = t.state_limit
+        if limit is not None:
+            limit -= int(self.stats["states_total"])
+        may = fixed.size < _DEPTH
         try:
-            limit = None
-            if given.state_limit is not None:
-                limit = given.state_limit - int(self.stats["states_total"])
             child = self.kernel(
-                replace(self.task, rival=self.best, may_branch=depth < _DEPTH, state_limit=limit)
+                replace(t, rival=self.best, fixed=fixed, may_branch=may, state_limit=limit)
             )
-            if child is None:
-                return False
-            self.best = child.item
-            self._count(child)
-            if child.branch is not None:
-                return self.explore(child, child.branch, depth + 1)
-            if child.open_bound is not None:
-                self._leave_open(child.base, child.open_bound)
         except Infeasible:
-            pass
-        finally:
-            cost[a:b], weight[a:b] = given.cost[a:b], given.weight[a:b]
+            return True
+        if child is None:
+            return False
+        self.best, self.objective = child.item, child.objective
+        self._count(child)
+        if child.branch is not None:
+            return self.explore(child, child.branch, fixed)
+        if child.open_bound is not None:
+            self._leave_open(child.base, child.open_bound)
         return True
 
     def _change(self, start: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[float, float]:
         """Cost of one choice less that of another, and the rounding it may carry."""
         at = np.flatnonzero(start != end)
-        terms = self.original.cost[end[at]] - self.original.cost[start[at]]
+        terms = self.task.cost[end[at]] - self.task.cost[start[at]]
         return math.fsum(terms.tolist()), 2.0**-50 * float(np.abs(terms).sum())
 
     def _above(self, base: NDArray[np.int64]) -> float:
@@ -116,7 +107,7 @@ class _Tree:
         self.open = total if self.open is None else min(self.open, total)
 
     def _spent(self) -> bool:
-        t = self.original
+        t = self.task
         if t.deadline is not None and time.perf_counter() >= t.deadline:
             return True
         return t.state_limit is not None and int(self.stats["states_total"]) >= t.state_limit
@@ -124,6 +115,8 @@ class _Tree:
     def _count(self, child: Found) -> None:
         for name in ("core_size", "reduced", "states_total"):
             self.stats[name] = int(self.stats[name]) + int(child.stats[name])
+        for name, pick in (("classes_fixed", min), ("items_left", max)):
+            self.stats[name] = pick(int(self.stats[name]), int(child.stats[name]))
         self.stats["states_peak"] = max(
             int(self.stats["states_peak"]), int(child.stats["states_peak"])
         )
@@ -131,5 +124,10 @@ class _Tree:
     def result(self) -> Found:
         """Return what the tree found, relative to its root."""
         return replace(
-            self.root, item=self.best, open_bound=self.open, stats=self.stats, branch=None
+            self.root,
+            item=self.best,
+            objective=self.objective,
+            open_bound=self.open,
+            stats=self.stats,
+            branch=None,
         )

@@ -8,22 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .envelope import SLACK, Envelope, build_envelope, steps_to_envelope
+from .envelope import SLACK, Envelope, build_envelope
+from .first import First
 from .fixed_point import Exact, Unit, as_int, choose_unit, fixed, minus
-from .incumbent import Incumbent, changed, changes, exact_incumbent, first_moves
+from .incumbent import Incumbent, changed, exact_incumbent
 from .lattice import Lattice, find_lattice
 from .relaxation import Relaxation
 from .sequence import entry_order
 
-__all__ = [
-    "CoreProblem",
-    "Incumbent",
-    "Pending",
-    "as_int",
-    "build_core",
-    "first_envelope",
-    "first_moves",
-]
+__all__ = ["CoreProblem", "Incumbent", "Pending", "as_int", "build_core"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -142,18 +135,8 @@ def real(value: int, unit: Unit) -> float:
     return math.ldexp(float(value >> shift), unit.exponent + shift)
 
 
-def first_envelope(relaxation: Relaxation, weight: Ints) -> tuple[Envelope, float]:
-    """Return ``F`` of all classes and the largest possible movement of weight."""
-    r = relaxation
-    lightest, heaviest = weight[r.item[r.offsets[:-1]]], weight[r.item[r.offsets[1:] - 1]]
-    reach = float((heaviest - lightest).sum())
-    (slope, step), b = r.steps, r.brk
-    up, down = (slope[b:], step[b:]), (slope[:b], step[:b])
-    return steps_to_envelope(up, down, r.tails, reach, r.rounds), reach
-
-
 def build_core(
-    relaxation: Relaxation, cost: Floats, weight: Ints, rival: Ints, given: Floats
+    relaxation: Relaxation, first: First, cost: Floats, weight: Ints, given: Floats
 ) -> CoreProblem:
     """Drop the items that the relaxation rules out and order the classes that are left.
 
@@ -162,20 +145,17 @@ def build_core(
 
     Args:
         relaxation: the break solution.
+        first: its bound and the first incumbent.
         cost: costs of the instance.
         weight: weights of the instance.
-        rival: items of a known choice, or nothing.
-        given: costs that the rival's items are priced at.
+        given: costs that the incumbent's items are priced at.
     """
-    r = relaxation
-    envelope, reach = first_envelope(r, weight)
-    moves = first_moves(r, cost, weight, rival, given)
-    gain, noise = changes(r, given, moves)
+    r, envelope, moves = relaxation, first.envelope, first.moves
     cost, weight = cost[r.item], weight[r.item]
     size = np.diff(r.offsets)
     dw = weight - np.repeat(weight[r.base], size)
     dc = cost - np.repeat(cost[r.base], size)
-    limit = gain + SLACK * noise + envelope.allowance
+    limit = first.gain + SLACK * first.noise + envelope.allowance
     floor = envelope.bound(dc, r.room - dw)
     alive = floor <= limit
     alive[r.base] = True
@@ -196,7 +176,7 @@ def build_core(
         unit=unit,
         lattice=lattice,
         room=r.room // lattice.g * lattice.g,
-        reach=reach,
+        reach=first.reach,
         envelope=envelope,
         incumbent=exact_incumbent(r, given, moves, unit),
     )

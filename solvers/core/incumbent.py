@@ -1,4 +1,4 @@
-"""First incumbents: greedy completion, the best single move, a rival from elsewhere."""
+"""Incumbents: what they move and what that costs, in floats and exactly."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .envelope import SLACK
 from .fixed_point import Unit, as_int, fixed, minus
 from .relaxation import Relaxation
 
-__all__ = ["Incumbent", "changed", "changes", "exact_incumbent", "first_moves"]
+__all__ = ["Incumbent", "changed", "changes", "exact_incumbent"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -26,32 +25,6 @@ class Incumbent:
 
     value: int
     moves: list[tuple[int, int]]
-
-
-def first_moves(
-    r: Relaxation, cost: Floats, weight: Ints, rival: Ints, given: Floats
-) -> list[tuple[int, int]]:
-    """Return the greedy completion, the best single move that fits, or the rival: the cheapest."""
-    base = r.item[r.base]
-    moves = [(i, int(r.item[p])) for i, p in r.completion]
-    gain, noise = changes(r, given, moves)
-    size = np.diff(r.offsets)
-    dw = weight[r.item] - np.repeat(weight[base], size)
-    dc = cost[r.item] - np.repeat(cost[base], size)
-    fits = np.flatnonzero(dw <= r.room)
-    least = float(dc[fits].min())
-    if least < gain:
-        best = fits[dc[fits] == least]
-        p = int(best[dw[best].argmin()])
-        cls = int(np.searchsorted(r.offsets, p, side="right")) - 1
-        moves, gain, noise = [(cls, int(r.item[p]))], least, -least
-    if rival.size:
-        differ = np.flatnonzero(rival != base)
-        other = list(zip(differ.tolist(), rival[differ].tolist(), strict=True))
-        rival_gain, rival_noise = changes(r, given, other)
-        if rival_gain <= gain + SLACK * (noise + rival_noise):
-            return other
-    return moves
 
 
 def changed(r: Relaxation, cost: Floats, moves: list[tuple[int, int]]) -> tuple[Floats, Floats]:

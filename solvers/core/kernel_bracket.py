@@ -13,7 +13,7 @@ from .relaxation import NO_SLOPE as _NO_SLOPE
 NO_SLOPE = _NO_SLOPE
 
 Bracket = namedtuple(
-    "Bracket", ["light", "heavy", "active", "ptr", "item", "filled", "high", "low"]
+    "Bracket", ["light", "heavy", "active", "ptr", "item", "filled", "high", "low", "gap"]
 )
 
 
@@ -50,20 +50,8 @@ def extremes(offsets: Any, cost: Any, weight: Any) -> Any:
 
 
 @njit(cache=True)
-def best_item(item: Any, a: int, b: int, cost: Any, weight: Any, slope: float) -> int:
-    """Item of ``item[a:b]`` with least ``c + slope w``, the lighter of equals."""
-    x = item[a]
-    for k in range(a + 1, b):
-        j = item[k]
-        gain = (cost[j] - cost[x]) + slope * np.float64(weight[j] - weight[x])
-        if gain < 0.0 or (gain == 0.0 and weight[j] < weight[x]):
-            x = j
-    return x
-
-
-@njit(cache=True)
 def best_of(a: int, b: int, cost: Any, weight: Any, slope: float) -> Any:
-    """:func:`best_item` of items ``a .. b - 1``."""
+    """Item of ``a .. b - 1`` with least ``c + slope w``, the lighter of equals."""
     x = a
     for j in range(a + 1, b):
         g = (cost[j] - cost[x]) + slope * np.float64(weight[j] - weight[x])
@@ -72,34 +60,17 @@ def best_of(a: int, b: int, cost: Any, weight: Any, slope: float) -> Any:
     return x
 
 
-@njit(cache=True, inline="always")
-def best_two(a: int, b: int, cost: Any, weight: Any, high: float, low: float) -> Any:
-    """:func:`best_of` for two slopes.
-
-    Differences from the first item give a guess without branches. Where it is the same item for
-    both slopes, as it mostly is, differences from that item prove it right, or else it is wrong.
-    """
-    x = y = a
-    at_x = at_y = 0.0
-    c, w = cost[a], weight[a]
-    for j in range(a + 1, b):
-        dc, dw = cost[j] - c, np.float64(weight[j] - w)
-        g = dc + high * dw
-        if g < at_x:
-            x, at_x = j, g
-        g = dc + low * dw
-        if g < at_y:
-            y, at_y = j, g
-    wrong = x != y
-    if x == y:
-        c, w = cost[x], weight[x]
-        for j in range(a, b):
-            dw = weight[j] - w
-            g = (cost[j] - c) + (high if dw < 0 else low) * np.float64(dw)
-            wrong |= (g < 0.0) | ((g == 0.0) & (dw < 0))
-    if wrong:
-        return best_of(a, b, cost, weight, high), best_of(a, b, cost, weight, low)
-    return x, y
+@njit(cache=True)
+def margin(a: int, b: int, cost: Any, weight: Any, x: int, high: float, low: float) -> float:
+    """What leaving item ``x`` for another of ``a .. b - 1`` costs at least at slopes between."""
+    c, w = cost[x], weight[x]
+    least = np.inf
+    for j in range(a, b):
+        dw = weight[j] - w
+        g = (cost[j] - c) + (high if dw < 0 else low) * np.float64(dw)
+        g = np.inf if j == x else g
+        least = g if g < least else least
+    return least
 
 
 @njit(cache=True)
@@ -121,13 +92,16 @@ def whole(offsets: Any, cost: Any, weight: Any, light: Any, heavy: Any, classes:
         total += offsets[i + 1] - offsets[i]
     active, ptr = np.empty(n, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
     item = np.empty(total, dtype=np.int64)
+    gap = np.full(n, np.inf)
     k = m = 0
     filled = np.int64(0)
-    for i in classes:
+    for t in range(n):
+        i = classes[t]
         x, y = light[i], heavy[i]
         filled += weight[x]
         if x == y:
             continue
+        gap[t] = -np.inf
         for j in range(offsets[i], offsets[i + 1]):
             if between(j, x, y, cost, weight):
                 item[m] = j
@@ -135,28 +109,44 @@ def whole(offsets: Any, cost: Any, weight: Any, light: Any, heavy: Any, classes:
         active[k] = i
         k += 1
         ptr[k] = m
-    return Bracket(light, heavy, active[:k], ptr[: k + 1], item[:m], filled, np.inf, 0.0)
+    return Bracket(light, heavy, active[:k], ptr[: k + 1], item[:m], filled, np.inf, 0.0, gap)
 
 
 @njit(cache=True)
-def at_slopes(
-    offsets: Any, cost: Any, weight: Any, lights: Any, heavies: Any, high: float, low: float
+def enclose(
+    offsets: Any,
+    cost: Any,
+    weight: Any,
+    lights: Any,
+    heavies: Any,
+    guess: Any,
+    high: float,
+    low: float,
 ) -> Any:
-    """The bracket ``(low, high)`` from one pass over all items, and the weight at its low end."""
+    """The bracket ``(low, high)`` from one pass over all items, and the weight at its low end.
+
+    A class is decided where its guessed item is better than all others at both ends.
+    """
     n = offsets.size - 1
     light, heavy = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     active, ptr = np.empty(n, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
-    item = np.empty(1024, dtype=np.int64)
+    item, gap = np.empty(1024, dtype=np.int64), np.empty(n)
     filled = at_low = np.int64(0)
     steep = min(high, NO_SLOPE)
+    # Apart by more than the rounding of a margin.
+    above, below = steep * (1.0 + 2.0**-49), low * (1.0 - 2.0**-49)
     k = m = 0
     for i in range(n):
         a, b = offsets[i], offsets[i + 1]
         x, y = lights[i], heavies[i]
+        gap[i] = np.inf
         if x != y:
-            x, y = best_two(a, b, cost, weight, steep, low)
-            x = lights[i] if high == np.inf else x
-            y = heavies[i] if low == 0.0 else y
+            x = y = guess[i]
+            gap[i] = margin(a, b, cost, weight, x, above, below)
+            if not gap[i] > 0.0:
+                x = lights[i] if high == np.inf else best_of(a, b, cost, weight, steep)
+                y = heavies[i] if low == 0.0 else best_of(a, b, cost, weight, low)
+                gap[i] = -np.inf
         light[i], heavy[i] = x, y
         filled += weight[x]
         at_low += weight[y]
@@ -170,74 +160,29 @@ def at_slopes(
             active[k] = i
             k += 1
             ptr[k] = m
-    found = Bracket(light, heavy, active[:k], ptr[: k + 1], item[:m], filled, high, low)
+    found = Bracket(light, heavy, active[:k], ptr[: k + 1], item[:m], filled, high, low, gap)
     return found, at_low
 
 
 @njit(cache=True)
-def weight_at(offsets: Any, cost: Any, weight: Any, slope: float) -> float:
-    """Total weight of the best items at a slope, up to ties and rounding."""
+def weight_at(
+    offsets: Any, cost: Any, weight: Any, light: Any, heavy: Any, slope: float, best: Any
+) -> float:
+    """Total weight of the best items at a slope, up to ties and rounding; notes these items."""
     total = 0.0
     for i in range(offsets.size - 1):
-        a = offsets[i]
+        a = light[i]
         c, w = cost[a], weight[a]
-        least, best = 0.0, 0.0
-        for j in range(a + 1, offsets[i + 1]):
-            dw = np.float64(weight[j] - w)
-            g = (cost[j] - c) + slope * dw
-            if g < least:
-                least, best = g, dw
-        total += np.float64(w) + best
+        least, more = 0.0, 0.0
+        x = a
+        if a != heavy[i]:
+            for j in range(offsets[i], offsets[i + 1]):
+                dw = np.float64(weight[j] - w)
+                g = (cost[j] - c) + slope * dw
+                better = g < least
+                x = j if better else x
+                more = dw if better else more
+                least = g if better else least
+        best[i] = x
+        total += np.float64(w) + more
     return total
-
-
-@njit(cache=True)
-def split(bracket: Any, cost: Any, weight: Any, slope: float, capacity: int) -> Any:
-    """Move the end of the bracket that lies on the same side of the break as ``slope`` to it."""
-    n = bracket.active.size
-    z = np.empty(n, dtype=np.int64)
-    filled = bracket.filled
-    for a in range(n):
-        z[a] = best_item(bracket.item, bracket.ptr[a], bracket.ptr[a + 1], cost, weight, slope)
-        filled += weight[z[a]] - weight[bracket.light[bracket.active[a]]]
-    upper = filled <= capacity
-    light, heavy = bracket.light, bracket.heavy
-    active, ptr = np.empty(n, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
-    item = np.empty(bracket.item.size, dtype=np.int64)
-    k = m = 0
-    for a in range(n):
-        i = bracket.active[a]
-        if upper:
-            light[i] = z[a]
-        else:
-            heavy[i] = z[a]
-        x, y = light[i], heavy[i]
-        if weight[y] <= weight[x]:
-            continue
-        for c in range(bracket.ptr[a], bracket.ptr[a + 1]):
-            if between(bracket.item[c], x, y, cost, weight):
-                item[m] = bracket.item[c]
-                m += 1
-        active[k] = i
-        k += 1
-        ptr[k] = m
-    if not upper:
-        filled = bracket.filled
-    high = slope if upper else bracket.high
-    low = bracket.low if upper else slope
-    return Bracket(
-        light, heavy, active[:k].copy(), ptr[: k + 1].copy(), item[:m], filled, high, low
-    )
-
-
-@njit(cache=True)
-def some_of(bracket: Any, drawn: Any) -> Any:
-    """The bracket of the classes at some positions."""
-    ptr = np.zeros(drawn.size + 1, dtype=np.int64)
-    for a in range(drawn.size):
-        ptr[a + 1] = ptr[a] + bracket.ptr[drawn[a] + 1] - bracket.ptr[drawn[a]]
-    item = np.empty(ptr[drawn.size], dtype=np.int64)
-    for a in range(drawn.size):
-        item[ptr[a] : ptr[a + 1]] = bracket.item[bracket.ptr[drawn[a]] : bracket.ptr[drawn[a] + 1]]
-    b = bracket
-    return Bracket(b.light, b.heavy, b.active[drawn], ptr, item, b.filled, b.high, b.low)

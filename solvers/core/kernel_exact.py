@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -72,3 +74,22 @@ def gcd(a: int, b: int) -> int:
     while b:
         a, b = b, a % b
     return a
+
+
+@njit(cache=True)
+def total(cost: Any, item: Any) -> float:
+    """Correctly rounded sum of the costs of some items; NaN where the rounding is in doubt.
+
+    Each addition's rounding error is found exactly (Knuth's TwoSum) and added up beside the sum.
+    """
+    s = rest = size = 0.0
+    for j in item:
+        x = cost[j]
+        t = s + x
+        z = t - s
+        rest += (s - (t - z)) + (x - z)
+        s = t
+        size += abs(x)
+    doubt = 2.0**-104 * np.float64(item.size) ** 2 * size + 2.0**-52 * abs(rest)
+    low, high = s + (rest - doubt), s + (rest + doubt)
+    return low if low == high else np.nan

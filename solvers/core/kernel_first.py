@@ -8,19 +8,24 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .kernel_hull import NO_SLOPE, SLACK, make_envelope
+from .kernel_hull import NO_SLOPE, SLACK, bound_in, make_envelope, segment
 from .kernel_relax import NEAR_STEPS, near_steps
+from .relaxation import CROWD as _CROWD
 from .relaxation import HUGE as _HUGE
+from .relaxation import LARGE as _LARGE
 
-HUGE = _HUGE
+CROWD, HUGE, LARGE = _CROWD, _HUGE, _LARGE
 
 Relaxed = namedtuple(
     "Relaxed",
-    ["base", "room", "multiplier", "at_break", "huge", "envelope", "moves", "gain", "noise"],
-)
+    [
+        "base", "room", "multiplier", "at_break", "huge", "envelope", "moves", "gain", "noise",
+        "gap", "bound", "settled",
+    ],
+)  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def complete(steps: Any, order: Any, brk: int, room: int, base: Any, foot: Any) -> Any:
     """Take the steps behind the break that still fit; return ``(class, item)`` moved, by class."""
     n = min(order.size - brk, NEAR_STEPS)
@@ -37,32 +42,46 @@ def complete(steps: Any, order: Any, brk: int, room: int, base: Any, foot: Any) 
             room -= steps.weight[a]
             cls[at], item[at] = i, steps.head[a]
             m = max(m, at + 1)
-    by_class = np.argsort(cls[:m], kind="mergesort")
     moves = np.empty((m, 2), dtype=np.int64)
     for k in range(m):
-        moves[k, 0], moves[k, 1] = cls[by_class[k]], item[by_class[k]]
+        at = k
+        while at > 0 and moves[at - 1, 0] > cls[k]:
+            moves[at] = moves[at - 1]
+            at -= 1
+        moves[at, 0], moves[at, 1] = cls[k], item[k]
     return moves
 
 
-@njit(cache=True)
-def best_move(offsets: Any, cost: Any, weight: Any, base: Any, room: int) -> Any:
-    """Class, item and change of cost of the cheapest move that fits, the lighter of equals."""
-    cls, item, least, lightest = -1, -1, 0.0, np.int64(0)
+@njit(cache=True, inline="always")
+def whole_numbers(cost: Any) -> bool:
+    """Whether all costs are integers."""
+    at = 0
+    while at < cost.size and np.floor(cost[at]) == cost[at]:
+        at += 1
+    return at == cost.size
+
+
+@njit(cache=True, inline="always")
+def best_move(
+    offsets: Any, cost: Any, weight: Any, base: Any, room: int, gap: Any, least: float, goal: float
+) -> Any:
+    """Class, item and change of cost of the first cheapest move that fits and beats ``least``.
+
+    Stops at ``goal``, which no move can beat.
+    """
+    cls, item = -1, -1
+    slack = least - goal + SLACK * (abs(least) + abs(goal))
     for i in range(base.size):
-        c, w = cost[base[i]], weight[base[i]]
-        hit = False
-        for j in range(offsets[i], offsets[i + 1]):
-            hit |= (cost[j] - c <= least) & (weight[j] - w <= room)
-        if not hit:
+        if gap[i] > slack or least <= goal:
             continue
+        c, w = cost[base[i]], weight[base[i]]
         for j in range(offsets[i], offsets[i + 1]):
-            dc, dw = cost[j] - c, weight[j] - w
-            if dw <= room and (dc < least or (dc == least and dc < 0.0 and dw < lightest)):
-                cls, item, least, lightest = i, j, dc, dw
+            if cost[j] - c < least and weight[j] - w <= room:
+                cls, item, least = i, j, cost[j] - c
     return cls, item, least
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def feet(steps: Any, bracket: Any) -> Any:
     """Item from which each step starts."""
     foot = np.empty(steps.head.size, dtype=np.int64)
@@ -72,7 +91,7 @@ def feet(steps: Any, bracket: Any) -> Any:
     return foot
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def first_envelope(steps: Any, order: Any, brk: int, reach: float) -> Any:
     """``F`` of all classes from the steps next to the break."""
     begin, end = max(0, brk - NEAR_STEPS), min(order.size, brk + NEAR_STEPS)
@@ -94,12 +113,32 @@ def changes(moves: Any, base: Any, cost: Any) -> tuple[float, float]:
 
 
 @njit(cache=True)
-def is_huge(steps: Any, order: Any, brk: int) -> bool:
-    """Whether the break step is far heavier than most of the steps near it."""
+def difference(base: Any, rival: Any) -> Any:
+    """``(class, item)`` of the classes in which a choice differs from the base."""
+    n = 0
+    for i in range(base.size):
+        n += base[i] != rival[i]
+    moves = np.empty((n, 2), dtype=np.int64)
+    n = 0
+    for i in range(base.size):
+        if base[i] != rival[i]:
+            moves[n, 0], moves[n, 1] = i, rival[i]
+            n += 1
+    return moves
+
+
+@njit(cache=True, inline="always")
+def is_huge(steps: Any, order: Any, brk: int, spare: float) -> bool:
+    """Whether to branch on the break class: see :func:`.relaxation.is_huge`."""
     if brk == order.size:
         return False
-    near = steps.weight[order[max(0, brk - NEAR_STEPS) : brk + NEAR_STEPS]]
-    return steps.weight[order[brk]] > HUGE * np.sort(near)[near.size // 2]
+    near = order[max(0, brk - NEAR_STEPS) : brk + NEAR_STEPS]
+    multiplier = steps.slope[order[brk]]
+    alive = 0
+    for a in near:
+        alive += abs(steps.slope[a] - multiplier) * steps.weight[a] <= spare
+    middle = np.sort(steps.weight[near])[near.size // 2]
+    return steps.weight[order[brk]] > HUGE * middle and alive * CROWD >= near.size
 
 
 @njit(cache=True)
@@ -111,11 +150,10 @@ def relax(
     ends: Any,
     reach: float,
     rival: Any,
-    given: Any,
 ) -> Any:
     """Solve the relaxation and find a first incumbent: greedy, one move, or the rival if given.
 
-    ``rival`` holds items, or nothing; ``given`` are the costs they are priced at.
+    ``rival`` holds items, or nothing. Settled: no choice is cheaper than that incumbent.
     """
     steps, order, brk, room, bracket = near_steps(offsets, cost, weight, ends, capacity)
     foot = feet(steps, bracket)
@@ -129,24 +167,22 @@ def relax(
     if brk < order.size:
         multiplier, at_break = steps.slope[order[brk]], steps.cls[order[brk]]
     e = first_envelope(steps, order, brk, reach)
+    bound = bound_in(e, segment(e, room), 0.0, room) - e.allowance
+    goal = np.ceil(bound) if abs(bound) < 2.0**51 and whole_numbers(cost) else bound
     moves = complete(steps, order, brk, room, base, foot)
-    gain, noise = changes(moves, base, given)
-    i, j, change = best_move(offsets, cost, weight, base, room)
+    gain, noise = changes(moves, base, cost)
+    if rival.size:
+        other = difference(base, rival)
+        rival_gain, rival_noise = changes(other, base, cost)
+        if rival_gain <= gain + SLACK * (noise + rival_noise):
+            gain, noise, moves = rival_gain, rival_noise, other
+    i, j, change = best_move(offsets, cost, weight, base, room, bracket.gap, gain, goal)
     if change < gain:
         gain, noise = change, -change
         moves = np.array([[i, j]])
-    if rival.size:
-        n = 0
-        for i in range(base.size):
-            n += base[i] != rival[i]
-        other = np.empty((n, 2), dtype=np.int64)
-        n = 0
-        for i in range(base.size):
-            if base[i] != rival[i]:
-                other[n, 0], other[n, 1] = i, rival[i]
-                n += 1
-        rival_gain, rival_noise = changes(other, base, given)
-        if rival_gain <= gain + SLACK * (noise + rival_noise):
-            gain, noise, moves = rival_gain, rival_noise, other
-    huge = is_huge(steps, order, brk)
-    return Relaxed(base, room, multiplier, at_break, huge, e, moves, gain, noise)
+    settled = gain <= goal if goal > bound else gain + SLACK * noise <= bound
+    settled &= noise < 2.0**51 or goal == bound
+    huge = base.size >= LARGE and is_huge(steps, order, brk, gain - bound)
+    return Relaxed(
+        base, room, multiplier, at_break, huge, e, moves, gain, noise, bracket.gap, bound, settled
+    )

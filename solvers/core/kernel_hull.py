@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from .envelope import SLACK as _SLACK
+from .kernel_sort import falling
 from .relaxation import NO_SLOPE as _NO_SLOPE
 
 SLACK = _SLACK
@@ -17,26 +18,6 @@ ULP = 2.0**-53
 PAD = 2.0**-1000
 
 Envelope = namedtuple("Envelope", ["knots", "at", "value", "slope", "slack", "allowance"])
-
-
-@njit(cache=True)
-def sort_items(item: Any, m: int, cost: Any, weight: Any) -> None:
-    """Sort ``item[:m]``, given by index, by weight, then cost, then index."""
-    if m > 40:
-        part = item[:m].copy()
-        part = part[np.argsort(cost[part], kind="mergesort")]
-        item[:m] = part[np.argsort(weight[part], kind="mergesort")]
-        return
-    for a in range(1, m):
-        x = item[a]
-        b = a - 1
-        while b >= 0 and (
-            weight[item[b]] > weight[x]
-            or (weight[item[b]] == weight[x] and cost[item[b]] > cost[x])
-        ):
-            item[b + 1] = item[b]
-            b -= 1
-        item[b + 1] = x
 
 
 @njit(cache=True)
@@ -95,9 +76,11 @@ def make_envelope(
     slope = np.empty(n + m + 2)
     x, v = np.int64(0), 0.0
     knots[m] = 0
-    order = np.argsort(-(up * (1.0 + outward) + PAD), kind="mergesort")
     for k in range(n):
-        s = up[order[k]] * (1.0 + outward) + PAD
+        up[k] = up[k] * (1.0 + outward) + PAD
+    order = falling(up)
+    for k in range(n):
+        s = up[order[k]]
         at[m + 1 + k], value[m + 1 + k], slope[m + 1 + k] = x, v, s
         x += up_step[order[k]]
         v += s * up_step[order[k]]
@@ -106,10 +89,10 @@ def make_envelope(
     slope[m + 1 + n] = last * (1.0 + outward) + PAD if last > 0.0 else 0.0
     x, v = np.int64(0), 0.0
     for k in range(m):
-        down[k] = max(down[k] * (1.0 - outward) - PAD, 0.0)
-    order = np.argsort(down, kind="mergesort")
+        down[k] = -max(down[k] * (1.0 - outward) - PAD, 0.0)
+    order = falling(down)
     for k in range(m):
-        s = down[order[k]]
+        s = -down[order[k]]
         at[m - k], value[m - k], slope[m - k] = x, v, s
         x -= down_step[order[k]]
         v -= s * down_step[order[k]]

@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit
 
 from .kernel_exact import difference, gcd, widen
-from .kernel_hull import SLACK, bound_in, drop_dominated, segment, sort_items
+from .kernel_hull import SLACK, bound_in, drop_dominated, segment
+from .kernel_sort import falling, sort_items
 from .kernel_states import HALF, Pending
 
 Prepared = namedtuple(
@@ -21,11 +22,14 @@ Prepared = namedtuple(
 )  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def alive_items(
-    offsets: Any, cost: Any, weight: Any, base: Any, room: int, e: Any, limit: float
+    offsets: Any, cost: Any, weight: Any, base: Any, room: int, e: Any, limit: float, gap: Any
 ) -> Any:
-    """Classes with items whose bound is at most the limit; items by weight; their bounds."""
+    """Classes with items whose bound is at most the limit; items by weight; their bounds.
+
+    ``gap``: what leaving the base costs each class at least, at slopes around the break.
+    """
     # F lies below its tangent at ``room``: one multiplication rules most items out.
     k0 = segment(e, room)
     slope = e.slope[k0]
@@ -36,6 +40,8 @@ def alive_items(
     item, floor = np.empty(256, dtype=np.int64), np.empty(256)
     part = np.empty(64, dtype=np.int64)
     for i in range(offsets.size - 1):
+        if gap[i] > ceiling:
+            continue
         b = base[i]
         c, w = cost[b], weight[b]
         m = 0
@@ -76,7 +82,7 @@ def alive_items(
     return cls[:total], ptr[: total + 1], item[:size], floor[:size]
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def entry_order(ptr: Any, dw: Any, dc: Any) -> Any:
     """Order of classes: see :mod:`.sequence`."""
     n = ptr.size - 1
@@ -88,25 +94,40 @@ def entry_order(ptr: Any, dw: Any, dc: Any) -> Any:
             elif dw[j] < 0:
                 down[i] = min(down[i], -dc[j] / np.float64(dw[j]))
     turn = np.full(n, 2 * n, dtype=np.int64)
-    order = np.argsort(-up, kind="mergesort")
+    order = falling(up)
     for r in range(n):
         if up[order[r]] > 0.0:
             turn[order[r]] = 2 * r
-    order = np.argsort(down, kind="mergesort")
+    order = falling(-down)
     for r in range(n):
         if down[order[r]] < np.inf:
             turn[order[r]] = min(turn[order[r]], 2 * r + 1)
-    return np.argsort(turn, kind="mergesort")
+    return by_turn(turn)
+
+
+@njit(cache=True, inline="always")
+def by_turn(turn: Any) -> Any:
+    """Indices by turn, which is at most twice their number; equal turns by index."""
+    begin = np.zeros(2 * turn.size + 2, dtype=np.int64)
+    for t in turn:
+        begin[t + 1] += 1
+    for t in range(1, begin.size):
+        begin[t] += begin[t - 1]
+    order = np.empty(turn.size, dtype=np.int64)
+    for i in range(turn.size):
+        order[begin[turn[i]]] = i
+        begin[turn[i]] += 1
+    return order
 
 
 @njit(cache=True)
-def prepare(offsets: Any, cost: Any, weight: Any, r: Any, reach: float, given: Any) -> Any:
+def prepare(offsets: Any, cost: Any, weight: Any, r: Any, reach: float) -> Any:
     """Lay out the classes that may leave their break item."""
     base, e, moves = r.base, r.envelope, r.moves
     limit = r.gain + SLACK * r.noise + e.allowance
-    cls, ptr, item, floor = alive_items(offsets, cost, weight, base, r.room, e, limit)
-    pending, unit, bits, divisor = lay_out(cost, weight, base, cls, ptr, item, floor, moves, given)
-    bit_of = given.view(np.int64)
+    cls, ptr, item, floor = alive_items(offsets, cost, weight, base, r.room, e, limit, r.gap)
+    pending, unit, bits, divisor = lay_out(cost, weight, base, cls, ptr, item, floor, moves)
+    bit_of = cost.view(np.int64)
     high = low = np.int64(0)
     if bits <= 122:
         for k in range(moves.shape[0]):
@@ -116,13 +137,13 @@ def prepare(offsets: Any, cost: Any, weight: Any, r: Any, reach: float, given: A
     if high > 0 or (high == 0 and low > 0):
         high = low = np.int64(0)
         moves = moves[:0]
-    bound = bound_in(e, segment(e, r.room), 0.0, r.room) - e.allowance
     return Prepared(
-        base, r.room, r.multiplier, e, reach, pending, moves, unit, bits, high, low, divisor, bound
-    )
+        base, r.room, r.multiplier, e, reach, pending, moves, unit, bits, high, low, divisor,
+        r.bound,
+    )  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def lay_out(
     cost: Any,
     weight: Any,
@@ -132,7 +153,6 @@ def lay_out(
     item: Any,
     floor: Any,
     moves: Any,
-    given: Any,
 ) -> Any:
     """Return the classes in order of entry with exact costs, the unit, bits, gcd of weights."""
     n, m = cls.size, item.size
@@ -145,10 +165,9 @@ def lay_out(
         for j in range(ptr[i], ptr[i + 1]):
             dw[j], dc[j] = weight[item[j]] - weight[b], cost[item[j]] - cost[b]
             unit, top = widen(bit_of[item[j]], unit, top)
-    given_bits = given.view(np.int64)
     for k in range(moves.shape[0]):
-        unit, top = widen(given_bits[moves[k, 1]], unit, top)
-        unit, top = widen(given_bits[base[moves[k, 0]]], unit, top)
+        unit, top = widen(bit_of[moves[k, 1]], unit, top)
+        unit, top = widen(bit_of[base[moves[k, 0]]], unit, top)
     if top < unit:
         unit = top = 0
     bits = top - unit + 1

@@ -9,16 +9,12 @@ import numpy as np
 from numba import njit
 
 from .kernel_bracket import extremes
-from .kernel_exact import gcd
+from .kernel_exact import gcd, total
 from .kernel_first import relax
 from .kernel_hull import bound_in, segment
 from .kernel_prepare import prepare
 from .kernel_search import search, start
-from .kernel_states import Problem
-from .relaxation import LARGE as _LARGE
-from .relaxation import MANY as _MANY
-
-LARGE, MANY = _LARGE, _MANY
+from .kernel_states import SLOTS, Problem
 
 # Lattice arithmetic on numbers below this stays within 64 bits.
 SMALL = 1 << 20
@@ -29,8 +25,8 @@ DONE, LONG, BRANCH, INFEASIBLE, UNFIT = range(5)
 Quick = namedtuple(
     "Quick",
     [
-        "code", "base", "item", "multiplier", "relaxed", "classes", "items", "count", "cls",
-        "floor",
+        "code", "base", "item", "objective", "multiplier", "relaxed", "count", "classes", "items",
+        "cls", "floor",
     ],
 )  # fmt: skip
 
@@ -47,7 +43,7 @@ def insert(g: int, h: int, big: int, w: int, v: int) -> Any:
     return g, (h % big if big else h), big
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def small_lattice(dw: Any, dc: Any, divisor: int) -> Any:
     """:func:`bitknap.solvers.core.lattice.find_lattice` for numbers below ``SMALL``."""
     g = h = big = np.int64(0)
@@ -75,16 +71,45 @@ def small_lattice(dw: Any, dc: Any, divisor: int) -> Any:
 def refuse(code: int) -> Any:
     """An answer without a choice."""
     none = np.empty(0, dtype=np.int64)
-    return Quick(code, none, none, 0.0, 0.0, 0, 0, none, -1, np.empty(0))
+    return Quick(code, none, none, 0.0, 0.0, 0.0, none, 0, 0, -1, np.empty(0))
 
 
 @njit(cache=True)
-def apply(base: Any, moves: Any) -> Any:
-    """Items after some moves."""
-    item = base.copy()
+def answer(
+    code: int, r: Any, cost: Any, moves: Any, count: Any, classes: int, items: int, floor: Any
+) -> Any:
+    """An answer with the break solution after some moves."""
+    item = r.base.copy()
     for k in range(moves.shape[0]):
         item[moves[k, 0]] = moves[k, 1]
-    return item
+    objective = total(cost, item)
+    return Quick(
+        code, r.base, item, objective, r.multiplier, r.bound, count, classes, items, r.at_break,
+        floor,
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def fix(offsets: Any, weight: Any, ends: Any, fixed: Any) -> Any:
+    """Leave the classes of some items nothing else; return the ends after that."""
+    light, heavy, least, most = ends
+    for j in fixed:
+        i = np.searchsorted(offsets, j, side="right") - 1
+        least += weight[j] - weight[light[i]]
+        most += weight[j] - weight[heavy[i]]
+        light[i] = heavy[i] = j
+    return light, heavy, least, most
+
+
+@njit(cache=True, inline="always")
+def floors(offsets: Any, cost: Any, weight: Any, r: Any) -> Any:
+    """Lower bounds on the cost of a choice with each item of the break class."""
+    e, i, b = r.envelope, r.at_break, r.base[r.at_break]
+    floor = np.empty(offsets[i + 1] - offsets[i])
+    for j in range(offsets[i], offsets[i + 1]):
+        room = r.room - (weight[j] - weight[b])
+        floor[j - offsets[i]] = bound_in(e, segment(e, room), cost[j] - cost[b], room)
+    return floor - e.allowance
 
 
 @njit(cache=True)
@@ -95,36 +120,29 @@ def quick(
     capacity: int,
     until: int,
     rival: Any,
-    given: Any,
+    fixed: Any,
     may: bool,
 ) -> Any:
-    """Solve if it can be done by ``until`` states, or tell where to branch if one may."""
+    """Solve if it can be done by ``until`` states, or tell where to branch if one may.
+
+    ``fixed`` holds items that their classes must take.
+    """
     light, heavy, least, most, largest, bad = extremes(offsets, cost, weight)
     if bad or not (largest == 0.0 or 2.0**-900 < largest < 2.0**900):
         return refuse(UNFIT)
-    if capacity < least:
+    ends = fix(offsets, weight, (light, heavy, least, most), fixed)
+    if capacity < ends[2]:
         return refuse(INFEASIBLE)
-    reach = np.float64(most - least)
-    r = relax(offsets, cost, weight, capacity, (light, heavy, least, most), reach, rival, given)
-    e = r.envelope
-    p = prepare(offsets, cost, weight, r, reach, given)
+    reach = np.float64(ends[3] - ends[2])
+    r = relax(offsets, cost, weight, capacity, ends, reach, rival)
+    if r.settled or (may and r.huge):
+        code = DONE if r.settled else BRANCH
+        floor = np.empty(0) if r.settled else floors(offsets, cost, weight, r)
+        return answer(code, r, cost, r.moves, np.zeros(SLOTS, dtype=np.int64), 0, 0, floor)
+    p = prepare(offsets, cost, weight, r, reach)
     if p.bits > 122:
         return refuse(UNFIT)
     pending = p.pending
-    if may and r.huge and pending.cls.size * MANY > r.base.size >= LARGE:
-        i = r.at_break
-        floor = np.empty(offsets[i + 1] - offsets[i])
-        for j in range(offsets[i], offsets[i + 1]):
-            room = r.room - (weight[j] - weight[r.base[i]])
-            dc = cost[j] - cost[r.base[i]]
-            floor[j - offsets[i]] = bound_in(e, segment(e, room), dc, room) - e.allowance
-        bound = p.hull_bound
-        none = np.empty(0, dtype=np.int64)
-        item = apply(r.base, p.completion)
-        return Quick(
-            BRANCH, r.base, item, r.multiplier, bound, pending.cls.size, pending.item.size, none,
-            i, floor,
-        )  # fmt: skip
     g, h, big = p.gcd, np.int64(0), np.int64(1)
     if p.bits <= 62:
         value = (pending.high << 62) + pending.low
@@ -137,7 +155,4 @@ def quick(
     x = start(pending, problem.room, reach, p.high, p.low, p.completion)
     x = search(x, problem, until)
     code = DONE if x.states.w.size == 0 else LONG
-    return Quick(
-        code, p.base, apply(p.base, x.best), p.multiplier, p.hull_bound, pending.cls.size,
-        pending.item.size, x.count, -1, np.empty(0),
-    )  # fmt: skip
+    return answer(code, r, cost, x.best, x.count, pending.cls.size, pending.item.size, np.empty(0))

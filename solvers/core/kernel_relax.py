@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .kernel_bracket import at_slopes, some_of, split, weight_at, whole
-from .kernel_hull import drop_dominated, hull_points, sort_items
+from .kernel_bracket import enclose, weight_at, whole
+from .kernel_hull import drop_dominated, hull_points
+from .kernel_sort import falling, sort_items
 from .relaxation import NEAR_STEPS as _NEAR_STEPS
 
 NEAR_STEPS = _NEAR_STEPS
@@ -59,7 +60,7 @@ def hull_steps(bracket: Any, cost: Any, weight: Any) -> Any:
     return Steps(slope[:n], step[:n], cls[:n], head[:n], rounds)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def draw(classes: Any, light: Any, heavy: Any, weight: Any, count: int) -> Any:
     """About ``count`` of the classes, each drawn in proportion to the weight it spans.
 
@@ -83,12 +84,12 @@ def draw(classes: Any, light: Any, heavy: Any, weight: Any, count: int) -> Any:
     return drawn[:n].copy(), total, unit
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def curve(sample: Any, unit: float, ends: Any, cost: Any, weight: Any) -> Any:
     """Slopes of a sample's hull steps, decreasing, and the weight all classes fill before each."""
     light, heavy = ends
     steps = hull_steps(sample, cost, weight)
-    order = np.argsort(-steps.slope, kind="mergesort")
+    order = falling(steps.slope)
     filled = np.zeros(order.size + 1)
     for a in range(order.size):
         i = steps.cls[order[a]]
@@ -108,7 +109,7 @@ def around(slope: Any, filled: Any, goal: float, off: float, ranks: int) -> Any:
     return high, low
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -> Any:
     """A bracket around the break with few items inside.
 
@@ -127,13 +128,15 @@ def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
     goal = filled[slope.size] * np.float64(capacity - least) / max(1.0, total)
     off = (1.0 + 0.6 * np.sqrt(drawn.size)) * unit
     ranks = 3 + int((NEAR_STEPS + 32) * wanted / n)
+    guess = np.empty(every.size, dtype=np.int64)
     for _ in range(2):
         at = min(max(0, np.searchsorted(filled, goal, side="right") - 1), slope.size - 1)
-        miss = np.float64(capacity) - weight_at(offsets, cost, weight, slope[at])
+        here = weight_at(offsets, cost, weight, light, heavy, slope[at], guess)
+        miss = np.float64(capacity) - here
         goal, off = filled[at] + miss, 0.25 * off + 0.1 * abs(miss)
     high, low = around(slope, filled, goal, off, ranks)
     while True:
-        bracket, at_low = at_slopes(offsets, cost, weight, light, heavy, high, low)
+        bracket, at_low = enclose(offsets, cost, weight, light, heavy, guess, high, low)
         off, ranks = 4.0 * off, 4 * ranks
         wide = around(slope, filled, goal, off, ranks)
         if bracket.filled > capacity:
@@ -141,33 +144,10 @@ def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
         elif at_low <= capacity and low > 0.0:
             high, low = low, (wide[1] if wide[1] < low else 0.0)
         else:
-            return narrow(bracket, cost, weight, capacity)
+            return bracket
 
 
-@njit(cache=True)
-def narrow(bracket: Any, cost: Any, weight: Any, capacity: int) -> Any:
-    """Narrow a bracket around the break until few items are inside."""
-    while bracket.item.size > FEW:
-        size = bracket.item.size
-        ends = bracket.light, bracket.heavy
-        wanted = min(SAMPLE, size // 4)
-        count = max(8, wanted * bracket.active.size // size)
-        drawn, total, unit = draw(bracket.active, ends[0], ends[1], weight, count)
-        slope, filled = curve(some_of(bracket, drawn), unit, ends, cost, weight)
-        goal = filled[slope.size] * np.float64(capacity - bracket.filled) / max(1.0, total)
-        off = (1.0 + 0.6 * np.sqrt(drawn.size)) * unit
-        ranks = 3 + int((NEAR_STEPS + 32) * wanted / size)
-        high, low = around(slope, filled, goal, off, ranks)
-        if high < bracket.high:
-            bracket = split(bracket, cost, weight, high, capacity)
-        if bracket.low < low < bracket.high:
-            bracket = split(bracket, cost, weight, low, capacity)
-        if bracket.item.size > 0.75 * size:
-            break
-    return bracket
-
-
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def near_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -> Any:
     """The steps around the break by decreasing slope, the index of the break, and the bracket.
 
@@ -177,7 +157,7 @@ def near_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -
     factor = 4.0
     while True:
         steps = hull_steps(bracket, cost, weight)
-        order = np.argsort(-steps.slope, kind="mergesort")
+        order = falling(steps.slope)
         room = capacity - bracket.filled
         brk = 0
         while brk < order.size and steps.weight[order[brk]] <= room:
@@ -196,4 +176,5 @@ def near_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -
         if short_down:
             low = max(0.0, middle - factor * (middle - low)) if factor < 1e4 else 0.0
         factor *= 4.0
-        bracket, _ = at_slopes(offsets, cost, weight, ends[0], ends[1], high, low)
+        guess = bracket.light
+        bracket, _ = enclose(offsets, cost, weight, ends[0], ends[1], guess, high, low)

@@ -13,9 +13,9 @@ from .fixed_point import LIMB
 from .kernel_bracket import extremes
 from .kernel_first import relax
 from .kernel_prepare import prepare
-from .kernel_quick import BRANCH, DONE, INFEASIBLE, UNFIT, quick
+from .kernel_quick import BRANCH, INFEASIBLE, LONG, UNFIT, fix, quick
 from .kernel_search import lowest_open, search, start
-from .kernel_states import CORE, PEAK, REDUCED, SLOTS, TOTAL, Problem
+from .kernel_states import CORE, PEAK, REDUCED, TOTAL, Problem
 from .lattice import Lattice, find_lattice
 from .result import Branch, Found
 from .task import Infeasible, Task
@@ -38,24 +38,34 @@ def run(task: Task) -> Found | None:
     """
     t = task
     arrays = _frozen(t.offsets), _frozen(t.cost), _frozen(t.weight)
-    given = _frozen(t.given)
     stop = _NEVER if t.state_limit is None else t.state_limit
-    q = quick(*arrays, t.capacity, min(stop, _SLICE), t.rival, given, t.may_branch)
+    q = quick(*arrays, t.capacity, min(stop, _SLICE), t.rival, t.fixed, t.may_branch)
     if q.code == UNFIT:
         return None
     if q.code == INFEASIBLE:
         raise Infeasible
-    if q.code == BRANCH:
-        branch = Branch(q.cls, q.floor)
-        stats = _stats(q.base.size - q.classes, q.items, np.zeros(SLOTS, dtype=np.int64))
-        return Found(q.base, q.item, q.multiplier, q.relaxed, q.relaxed, stats, branch)
-    if q.code == DONE:
-        stats = _stats(q.base.size - q.classes, q.items, q.count)
-        return Found(q.base, q.item, q.multiplier, q.relaxed, None, stats)
-    light, heavy, least, most, *_ = extremes(*arrays)
-    reach = float(most - least)
-    relaxed = relax(*arrays, t.capacity, (light, heavy, least, most), reach, t.rival, given)
-    prepared = prepare(*arrays, relaxed, reach, given)
+    if q.code == LONG:
+        return _long(t, arrays, stop)
+    classes = q.base.size - q.classes
+    branch = Branch(q.cls, q.floor) if q.code == BRANCH else None
+    return Found(
+        base=q.base,
+        item=q.item,
+        multiplier=q.multiplier,
+        relaxed=q.relaxed,
+        open_bound=None if branch is None else q.relaxed,
+        stats=_stats(classes, q.items, q.count),
+        branch=branch,
+        objective=q.objective if q.objective == q.objective else None,
+    )
+
+
+def _long(t: Task, arrays: Any, stop: int) -> Found:
+    """Solve in slices."""
+    ends = fix(arrays[0], arrays[2], extremes(*arrays)[:4], t.fixed)
+    reach = float(ends[3] - ends[2])
+    relaxed = relax(*arrays, t.capacity, ends, reach, t.rival)
+    prepared = prepare(*arrays, relaxed, reach)
     problem = _problem(prepared)
     state = start(
         prepared.pending, problem.room, reach, prepared.high, prepared.low, prepared.completion
@@ -72,6 +82,8 @@ def run(task: Task) -> Found | None:
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
     """Return a read-only view: the kernel is compiled for these, and for nothing else."""
+    if not array.flags.writeable:
+        return array
     view = array.view()
     view.flags.writeable = False
     return view
@@ -132,5 +144,5 @@ def warm_up() -> None:
         offsets = np.arange(classes + 1) * 4
         cost, weight = rng.random(4 * classes), rng.integers(0, 1 << 30, 4 * classes)
         task = Task(offsets, cost, weight, int(weight.sum()) // 4)
-        run(task)
-        run(replace(task, state_limit=1))
+        for changed in (task, replace(task, state_limit=1)):
+            run(changed)

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from .kernel_hull import SLACK, class_envelope, segment
+from .kernel_sort import falling
 from .kernel_states import (
     BEST_HIGH,
     BEST_LOW,
@@ -80,7 +81,7 @@ def expand(x: Any, p: Any) -> Any:
     return Search(States(w, high, low, node), q, x.envelope, pool, best, count, box)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def improve(x: Any, p: Any, c: Any, a: int) -> Any:
     """Make the last candidate that fits the incumbent when it is cheaper; return its moves."""
     count, q = x.count, x.pending
@@ -107,7 +108,7 @@ def improve(x: Any, p: Any, c: Any, a: int) -> Any:
     return moves
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def dive(x: Any, p: Any) -> Any:
     """Follow only the states of lowest bound for a while, then go back."""
     start, count = x.states, x.count
@@ -118,7 +119,7 @@ def dive(x: Any, p: Any) -> Any:
             bound = np.empty(n)
             bound_states(x.states, x.envelope, p, bound)
             kept = np.zeros(n, dtype=np.bool_)
-            order = np.argsort(bound, kind="mergesort")
+            order = falling(-bound)
             for i in range(DIVE_WIDTH):
                 kept[order[i]] = True
             few = take_states(x.states, kept, DIVE_WIDTH)
@@ -130,7 +131,7 @@ def dive(x: Any, p: Any) -> Any:
     return Search(start, x.pending, x.envelope, x.pool, x.best, count, x.scratch)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def reduce(x: Any, p: Any) -> Any:
     """Drop items outside that no state can use, and renew the envelope without them."""
     q, count, s, e = x.pending, x.count, x.states, x.envelope
@@ -173,7 +174,7 @@ def reduce(x: Any, p: Any) -> Any:
     return Search(s, pending, e, x.pool, x.best, count, x.scratch)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def compact(x: Any) -> Any:
     """Throw away the nodes that no state descends from."""
     s, count, pool = x.states, x.count, x.pool

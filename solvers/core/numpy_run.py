@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .core_problem import CoreProblem, build_core
+from .core_problem import build_core
+from .first import First, first_incumbent
 from .reach import reach
-from .relaxation import LARGE, MANY, Relaxation, relax
+from .relaxation import Relaxation, is_huge, relax
 from .result import Branch, Found
 from .task import Infeasible, Task
 
 __all__ = ["run"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+_NOTHING = {"states_total": 0, "states_peak": 0, "core_size": 0, "reduced": 0}
 
 
 def run(task: Task) -> Found:
@@ -20,57 +27,70 @@ def run(task: Task) -> Found:
         Infeasible: the lightest items do not fit.
     """
     t = task
-    if int(np.minimum.reduceat(t.weight, t.offsets[:-1]).sum()) > t.capacity:
+    cost, weight = _fixed(t)
+    if int(np.minimum.reduceat(weight, t.offsets[:-1]).sum()) > t.capacity:
         raise Infeasible
-    r = relax(t.offsets, t.cost, t.weight, t.capacity)
+    r = relax(t.offsets, cost, weight, t.capacity)
+    first = first_incumbent(r, cost, weight, t.rival, t.cost)
+    base = r.item[r.base]
+    moves, open_bound, branch = first.moves, None, None
     stats: dict[str, float | int | str] = {
         "kernel": "numpy",
         "dominated": t.cost.size - r.item.size,
         "off_hull": r.item.size - r.hull_size,
+        "classes_fixed": base.size,
+        "items_left": 0,
+        **_NOTHING,
     }
-    core = build_core(r, t.cost, t.weight, t.rival, t.given)
-    stats["classes_fixed"] = r.base.size - core.pending.classes.size
-    stats["items_left"] = core.pending.item.size
-    if t.may_branch and r.huge and core.pending.classes.size * MANY > r.base.size >= LARGE:
-        return _branch(task, r, core, stats)
-    outcome = reach(core, t.deadline, t.state_limit)
-    base = r.item[r.base]
-    bound = core.envelope.bound(np.zeros(1), np.array([r.room]))
+    if first.settled:
+        pass
+    elif t.may_branch and is_huge(r, first.gain - first.bound):
+        open_bound, branch = first.bound, _branch(t, r, first)
+    else:
+        core = build_core(r, first, cost, weight, t.cost)
+        stats["classes_fixed"] = base.size - core.pending.classes.size
+        stats["items_left"] = core.pending.item.size
+        outcome = reach(core, t.deadline, t.state_limit)
+        moves, open_bound = outcome.incumbent.moves, outcome.open_bound
+        stats.update(outcome.stats)
     return Found(
         base=base,
-        item=_moved(base, outcome.incumbent.moves),
+        item=_moved(base, moves),
         multiplier=r.multiplier,
-        relaxed=float(bound[0]) - core.envelope.allowance,
-        open_bound=outcome.open_bound,
-        stats={**stats, **outcome.stats},
+        relaxed=first.bound,
+        open_bound=open_bound,
+        stats=stats,
+        branch=branch,
     )
 
 
-def _branch(
-    t: Task, r: Relaxation, core: CoreProblem, stats: dict[str, float | int | str]
-) -> Found:
-    """Return the break class to branch on."""
-    envelope = core.envelope
-    base = r.item[r.base]
+def _fixed(
+    t: Task,
+) -> tuple[
+    np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.int64]]
+]:
+    """Costs and weights with the other items of fixed classes turned into dominated copies."""
+    if not t.fixed.size:
+        return t.cost, t.weight
+    cost, weight = t.cost.copy(), t.weight.copy()
+    for j in t.fixed.tolist():
+        i = int(np.searchsorted(t.offsets, j, side="right")) - 1
+        a, b = t.offsets[i], t.offsets[i + 1]
+        weight[a:b] = t.weight[j]
+        cost[a:b] = t.cost[j] + (1.0 + abs(t.cost[j]))
+        cost[j] = t.cost[j]
+    return cost, weight
+
+
+def _branch(t: Task, r: Relaxation, first: First) -> Branch:
+    """Return the break class with bounds for each of its items."""
     a, b = t.offsets[r.at_break], t.offsets[r.at_break + 1]
-    at = base[r.at_break]
-    floor = envelope.bound(t.cost[a:b] - t.cost[at], r.room - (t.weight[a:b] - t.weight[at]))
-    bound = float(envelope.bound(np.zeros(1), np.array([r.room]))[0]) - envelope.allowance
-    counts = dict.fromkeys(("states_total", "states_peak", "core_size", "reduced"), 0)
-    return Found(
-        base=base,
-        item=_moved(base, core.incumbent.moves),
-        multiplier=r.multiplier,
-        relaxed=bound,
-        open_bound=bound,
-        stats={**stats, **counts},
-        branch=Branch(r.at_break, floor - envelope.allowance),
-    )
+    at = r.item[r.base[r.at_break]]
+    dc, dw = t.cost[a:b] - t.cost[at], t.weight[a:b] - t.weight[at]
+    return Branch(r.at_break, first.envelope.bound(dc, r.room - dw) - first.envelope.allowance)
 
 
-def _moved(
-    base: np.ndarray[tuple[int], np.dtype[np.int64]], moves: list[tuple[int, int]]
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _moved(base: Ints, moves: list[tuple[int, int]]) -> Ints:
     item = base.copy()
     for cls, j in moves:
         item[cls] = j

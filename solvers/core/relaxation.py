@@ -23,16 +23,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HUGE", "LARGE", "MANY", "NEAR_STEPS", "NO_SLOPE", "Relaxation", "lower_hull", "relax"]
+__all__ = [
+    "CROWD",
+    "HUGE",
+    "LARGE",
+    "NEAR_STEPS",
+    "NO_SLOPE",
+    "Relaxation",
+    "is_huge",
+    "lower_hull",
+    "relax",
+]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 # Stands for an infinite slope; times any weight it stays finite.
 NO_SLOPE = 2.0**960
-# Branch when the break step is this much heavier than the middle one of those near it, one class
-# in ``MANY`` may leave its break item, and there are at least ``LARGE`` classes.
-HUGE, MANY, LARGE = 32, 20, 500
+# Branch when the break step is ``HUGE`` times heavier than the middle one of those near it, one in
+# ``CROWD`` of these may still be taken or undone, and there are at least ``LARGE`` classes.
+HUGE, CROWD, LARGE = 32, 2, 500
 # How many steps on either side of the break the envelope and the greedy completion look at.
 NEAR_STEPS = 64
 
@@ -53,8 +63,6 @@ class Relaxation:
         Capacity left by the break solution, >= 0.
     at_break
         Class of the break step, or -1.
-    huge
-        Whether the break step is far heavier than most of those near it.
     multiplier
         Slope of the break step; 0 when every class stands at its cheapest item.
     completion
@@ -76,7 +84,6 @@ class Relaxation:
     base: Ints
     room: int
     at_break: int
-    huge: bool
     multiplier: float
     completion: list[tuple[int, int]]
     hull_size: int
@@ -140,8 +147,19 @@ def _complete(room: int, taken: Ints, steps: list[tuple[int, int, int]]) -> dict
     return moved
 
 
-def _is_huge(near: Ints, weight: int) -> bool:
-    return weight > HUGE * int(np.sort(near)[near.size // 2])
+def is_huge(r: Relaxation, spare: float) -> bool:
+    """Whether to branch on the break class.
+
+    Args:
+        r: the relaxation.
+        spare: cost of the incumbent less the bound.
+    """
+    slope, step = r.steps
+    if r.at_break < 0 or r.base.size < LARGE:
+        return False
+    alive = np.abs(slope - r.multiplier) * step <= spare
+    middle = int(np.sort(step)[step.size // 2])
+    return int(step[r.brk]) > HUGE * middle and int(alive.sum()) * CROWD >= alive.size
 
 
 def relax(offsets: Ints, cost: Floats, weight: Ints, capacity: int) -> Relaxation:
@@ -181,7 +199,6 @@ def relax(offsets: Ints, cost: Floats, weight: Ints, capacity: int) -> Relaxatio
         offsets=u_offsets,
         base=hull[at],
         room=room,
-        huge=brk < order.size and _is_huge(step_w[near], int(step_w[order[brk]])),
         at_break=int(step_cls[order[brk]]) if brk < order.size else -1,
         multiplier=float(slope[order[brk]]) if brk < order.size else 0.0,
         completion=[(i, int(hull[p])) for i, p in sorted(moved.items())],

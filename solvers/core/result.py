@@ -47,6 +47,8 @@ class Found:
         Counts.
     branch
         Where to branch instead of searching; ``None`` when there was a search.
+    objective
+        Correctly rounded cost of ``item`` in the costs given; ``None`` where it is yet to be found.
     """
 
     base: NDArray[np.int64]
@@ -56,6 +58,7 @@ class Found:
     open_bound: float | None
     stats: dict[str, float | int | str]
     branch: Branch | None = None
+    objective: float | None = None
 
 
 @dataclass(frozen=True)

@@ -105,42 +105,49 @@ def solve_core(
     cost = np.ascontiguousarray(cost, dtype=np.float64)
     weight = np.ascontiguousarray(weight, dtype=np.int64)
     check_shapes(offsets, cost, weight)
-    task = Task(offsets, cost, weight, int(capacity), deadline, state_limit)
+    task = Task(offsets, cost, weight, int(capacity), deadline, state_limit, may_branch=True)
     try:
         if kernel == "numba" or (kernel == "auto" and prefers_numba(cost.size)):
             found = solve_branching(jit.kernel().run, task)
             if found is not None:
-                return _report(offsets, cost, found, 0)
+                return _report(offsets, cost, task, found)
         arrays = check(offsets, cost, weight, capacity)
-        task = replace(task, cost=arrays.cost, capacity=arrays.capacity)
+        task = replace(task, cost=arrays.cost, capacity=arrays.capacity, scale=arrays.scale)
         found = solve_branching(numpy_run.run, task)
     except Infeasible:
         return CoreResult("infeasible", None, math.inf, math.inf, 0.0, {})
     spent(time.perf_counter() - began)
     assert found is not None
-    return _report(offsets, cost, found, arrays.scale)
+    return _report(offsets, cost, task, found)
 
 
 def _report(
-    offsets: NDArray[np.int64], cost: NDArray[np.float64], found: Found, scale: int
+    offsets: NDArray[np.int64], cost: NDArray[np.float64], task: Task, found: Found
 ) -> CoreResult:
     """Turn what a kernel found into objective and bound of the given costs."""
-    objective = math.fsum(cost[found.item].tolist())
-    base = math.fsum(cost[found.base].tolist())
-    lp_bound = min(objective, _below(base, math.ldexp(found.relaxed, -scale)))
+    item, base = found.item, found.base
+    objective = found.objective
+    if objective is None:
+        objective = math.fsum(cost[item].tolist())
+    # Bounds are relative to the break solution: so many more than the answer it costs.
+    at = np.flatnonzero(item != base)
+    terms = (task.cost[base[at]] - task.cost[item[at]]).tolist()
+    more, noise = math.fsum(terms), math.fsum(map(abs, terms))
+
+    def bound_of(relative: float) -> float:
+        noisy = noise + abs(relative)
+        change = math.ldexp(more + relative - 2.0**-50 * noisy, -task.scale)
+        return objective + change - 2.0**-50 * (abs(objective) + abs(change)) - 5e-324
+
+    lp_bound = min(objective, bound_of(found.relaxed))
     bound = objective
     if found.open_bound is not None:
-        bound = min(objective, max(lp_bound, _below(base, math.ldexp(found.open_bound, -scale))))
+        bound = min(objective, max(lp_bound, bound_of(found.open_bound)))
     return CoreResult(
         status="optimal" if found.open_bound is None else "feasible",
-        choice=found.item - offsets[:-1],
+        choice=item - offsets[:-1],
         objective=objective,
         bound=bound,
-        multiplier=math.ldexp(found.multiplier, -scale),
+        multiplier=math.ldexp(found.multiplier, -task.scale),
         stats={**found.stats, "lp_bound": lp_bound},
     )
-
-
-def _below(base: float, bound: float) -> float:
-    """``base + bound``, rounded down by more than the rounding of the terms."""
-    return base + bound - 2.0**-50 * (abs(base) + abs(bound)) - 5e-324

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 __all__ = ["Infeasible", "Task"]
 
 
+NONE = np.empty(0, dtype=np.int64)
+NONE.flags.writeable = False
+
+
 class Infeasible(Exception):
     """The lightest items do not fit."""
 
@@ -28,11 +32,13 @@ class Task:
         States made at which to stop, or ``None``.
     rival
         Items of a known choice that the answer must be no dearer than, shape (L,), or empty. It
-        need not be a choice of this instance.
-    prices
-        What the rival's items cost; ``cost`` if not given.
+        need not obey ``fixed``.
+    fixed
+        Items that their classes must take.
     may_branch
         Whether the kernel may answer with a class to branch on.
+    scale
+        The costs are ``2**scale`` times the given ones.
     """
 
     offsets: NDArray[np.int64]
@@ -41,11 +47,7 @@ class Task:
     capacity: int
     deadline: float | None = None
     state_limit: int | None = None
-    rival: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    prices: NDArray[np.float64] | None = None
+    rival: NDArray[np.int64] = field(default_factory=lambda: NONE)
+    fixed: NDArray[np.int64] = field(default_factory=lambda: NONE)
     may_branch: bool = False
-
-    @property
-    def given(self) -> NDArray[np.float64]:
-        """Costs of the instance that the rival belongs to."""
-        return self.cost if self.prices is None else self.prices
+    scale: int = 0
