@@ -1,4 +1,4 @@
-"""The core problem: classes in order of entry, the items that may still be of use, thresholds."""
+"""The core problem: classes, the items that may still be of use, thresholds."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .first import First
 from .fixed_point import Exact, Unit, as_int, choose_unit, fixed, minus
 from .incumbent import Incumbent, changed, exact_incumbent
 from .lattice import Lattice, find_lattice
-from .relaxation import Relaxation
-from .sequence import entry_order
+from .relaxation import NO_SLOPE, Relaxation
+from .sequence import next_classes, slopes
 
-__all__ = ["CoreProblem", "Incumbent", "Pending", "as_int", "build_core"]
+__all__ = ["CoreProblem", "Far", "Incumbent", "Pending", "as_int", "build_core"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Pending:
-    """Classes that have not entered, in order, with their items.
+    """Classes that have not entered, with their items.
 
     Attributes
     ----------
@@ -60,10 +60,20 @@ class Pending:
         count = np.add.reduceat(alive, first, dtype=np.int64)
         stays = count > 1
         at = np.flatnonzero(alive & np.repeat(stays, np.diff(self.ptr[entered:]))) + start
+        return self._of(self.classes[entered:][stays], count[stays], at)
+
+    def take(self, order: Ints) -> Pending:
+        """Return the classes at some positions, in that order."""
+        size = np.diff(self.ptr)[order]
+        before = np.cumsum(size) - size
+        at = np.repeat(self.ptr[order] - before, size) + np.arange(int(size.sum()))
+        return self._of(self.classes[order], size, at)
+
+    def _of(self, classes: Ints, size: Ints, at: Ints) -> Pending:
         high, low = self.dv
         return Pending(
-            classes=self.classes[entered:][stays],
-            ptr=np.concatenate(([0], np.cumsum(count[stays]))),
+            classes=classes,
+            ptr=np.concatenate(([0], np.cumsum(size))),
             item=self.item[at],
             dw=self.dw[at],
             dc=self.dc[at],
@@ -73,12 +83,48 @@ class Pending:
 
 
 @dataclass(frozen=True)
+class Far:
+    """Classes whose turn has not come: their items, ``up`` and ``down``, lowest bound of one."""
+
+    pending: Pending
+    up: Floats
+    down: Floats
+    least: Floats
+
+    @classmethod
+    def of(cls, pending: Pending) -> Far:
+        """Measure the classes."""
+        p, first = pending, pending.ptr[:-1]
+        if not first.size:
+            return cls(p, np.empty(0), np.empty(0), np.empty(0))
+        floor = np.where(p.dw == 0, np.inf, p.floor)
+        return cls(p, *slopes(p.dw, p.dc, first), np.minimum.reduceat(floor, first))
+
+    def tails(self) -> tuple[float, float]:
+        """Return the least slope of a step down and the largest of a step up."""
+        return float(self.down.min(initial=NO_SLOPE)), float(self.up.max(initial=0.0))
+
+    def split(self, limit: float) -> tuple[Pending, Far]:
+        """Return the classes whose turn is next, and the others that are of use."""
+        left = np.flatnonzero(self.least <= limit)
+        order = left[next_classes(self.up[left], self.down[left])]
+        rest = np.setdiff1d(left, order, assume_unique=True)
+        picked = self.pending.take(order)
+        if order.size:
+            alive = (picked.floor <= limit) | (picked.dw == 0)
+            picked = picked.keep(0, alive)
+        return picked, Far(
+            self.pending.take(rest), self.up[rest], self.down[rest], self.least[rest]
+        )
+
+
+@dataclass(frozen=True)
 class CoreProblem:
     """What the search starts from.
 
     Attributes
     ----------
-    pending
+    far
         The classes that may leave their break item in a better solution.
     unit
         Unit of the exact costs.
@@ -94,7 +140,7 @@ class CoreProblem:
         The break solution after the greedy completion.
     """
 
-    pending: Pending
+    far: Far
     unit: Unit
     lattice: Lattice
     room: int
@@ -108,10 +154,9 @@ class CoreProblem:
         low = np.zeros(1, dtype=np.int64) if self.unit.limbs == 2 else None
         return np.zeros(1, dtype=dtype), low
 
-    def outside(self, pending: Pending, entered: int) -> Envelope:
+    def outside(self, pending: Pending, far: Far) -> Envelope:
         """Return ``F`` of the classes that have not entered."""
-        p, a = pending, int(pending.ptr[entered])
-        return build_envelope(p.ptr[entered:] - a, p.dw[a:], p.dc[a:], self.reach)
+        return build_envelope(pending.ptr, pending.dw, pending.dc, far.tails(), self.reach)
 
     def threshold(self, ub: int, slope: float) -> float:
         """Return the bound above which a state is of no use, rounded up.
@@ -138,7 +183,7 @@ def real(value: int, unit: Unit) -> float:
 def build_core(
     relaxation: Relaxation, first: First, cost: Floats, weight: Ints, given: Floats
 ) -> CoreProblem:
-    """Drop the items that the relaxation rules out and order the classes that are left.
+    """Drop the items that the relaxation rules out.
 
     An item is ruled out when its class's deviation alone lifts the bound above the incumbent
     (Dudzinski and Walukiewicz 1987).
@@ -162,17 +207,18 @@ def build_core(
     count = np.add.reduceat(alive, r.offsets[:-1], dtype=np.int64)
     left = np.flatnonzero(alive & np.repeat(count > 1, size))
     classes, count = np.flatnonzero(count > 1), count[count > 1]
-    order, ptr, at = _ordered(classes, count, left, dw, dc)
-    base = np.repeat(r.base[order], np.diff(ptr))
-    met = (cost[at], cost[base], *changed(r, given, moves))
+    base = np.repeat(r.base[classes], count)
+    met = (cost[left], cost[base], *changed(r, given, moves))
     unit = choose_unit(np.concatenate(met), size.size)
-    dv = minus(fixed(cost[at], unit), fixed(cost[base], unit))
+    dv = minus(fixed(cost[left], unit), fixed(cost[base], unit))
+    dw, dc = dw[left], dc[left]
     if unit.limbs == 1:
-        lattice = find_lattice(dw[at], dv[0])
+        lattice = find_lattice(dw, dv[0])
     else:
-        lattice = Lattice(max(1, int(np.gcd.reduce(dw[at]))), 0, 1)
+        lattice = Lattice(max(1, int(np.gcd.reduce(dw))), 0, 1)
+    ptr = np.concatenate(([0], np.cumsum(count)))
     return CoreProblem(
-        pending=Pending(order, ptr, r.item[at], dw[at], dc[at], dv, floor[at]),
+        far=Far.of(Pending(classes, ptr, r.item[left], dw, dc, dv, floor[left])),
         unit=unit,
         lattice=lattice,
         room=r.room // lattice.g * lattice.g,
@@ -180,16 +226,3 @@ def build_core(
         envelope=envelope,
         incumbent=exact_incumbent(r, given, moves, unit),
     )
-
-
-def _ordered(
-    classes: Ints, count: Ints, left: Ints, dw: Ints, dc: Floats
-) -> tuple[Ints, Ints, Ints]:
-    """Return the classes in order of entry, their bounds, and their items."""
-    if not classes.size:
-        return classes, np.zeros(1, dtype=np.int64), left
-    first = np.cumsum(count) - count
-    order = entry_order(dw[left], dc[left], first)
-    ptr = np.concatenate(([0], np.cumsum(count[order])))
-    at = np.repeat(first[order] - ptr[:-1], count[order]) + np.arange(ptr[-1])
-    return classes[order], ptr, left[at]

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .relaxation import NO_SLOPE, lower_hull
+from .relaxation import lower_hull
 
 __all__ = ["SLACK", "Envelope", "build_envelope"]
 
@@ -75,13 +75,16 @@ class Envelope:
         return float(self.slope[np.searchsorted(self.knots, room, side="right")])
 
 
-def build_envelope(ptr: Ints, dw: Ints, dc: Floats, reach: float) -> Envelope:
+def build_envelope(
+    ptr: Ints, dw: Ints, dc: Floats, tails: tuple[float, float], reach: float
+) -> Envelope:
     """Return ``F`` of classes with items by increasing weight, the break item among them.
 
     Args:
         ptr: class bounds, shape (T + 1,).
         dw: weights relative to the break item, shape (m,).
         dc: costs relative to the break item, shape (m,).
+        tails: of further classes, the least slope of a step down and the largest of a step up.
         reach: largest possible movement of weight.
     """
     cls = 2 * np.repeat(np.arange(ptr.size - 1), np.diff(ptr))
@@ -91,9 +94,10 @@ def build_envelope(ptr: Ints, dw: Ints, dc: Floats, reach: float) -> Envelope:
     key[1:] += twice[1:] == twice[:-1]
     hull, head, slope, step, rounds = lower_hull(key, dc[twice], dw[twice])
     up = (key[hull[head]] & 1).astype(bool)
-    return steps_to_envelope(
-        (slope[up], step[up]), (slope[~up], step[~up]), (NO_SLOPE, 0.0), reach, rounds
-    )
+    # Steps beyond the tails are never taken.
+    down = ~up & (slope < tails[0])
+    up &= slope > tails[1]
+    return steps_to_envelope((slope[up], step[up]), (slope[down], step[down]), tails, reach, rounds)
 
 
 def steps_to_envelope(
@@ -124,7 +128,7 @@ def steps_to_envelope(
     down, down_step = down[order], down_step[order]
     right, left = _sums(up_step), _sums(down_step)
     gain, loss = _sums(up * up_step), _sums(down * down_step)
-    crossing = max(0.0, float(up[0] - down[0])) if up.size and down.size else 0.0
+    crossing = max(0.0, float(up[0] if up.size else last) - float(down[0] if down.size else first))
     # Segments from the left: beyond all losses, the losses, the gains, beyond all gains.
     return Envelope(
         knots=np.concatenate((-left[:0:-1], right)),

@@ -49,15 +49,17 @@ def extremes(offsets: Any, cost: Any, weight: Any) -> Any:
     return light, heavy, least, most, largest, bad or not total < 2.0**62
 
 
-@njit(cache=True)
-def best_of(a: int, b: int, cost: Any, weight: Any, slope: float) -> Any:
-    """Item of ``a .. b - 1`` with least ``c + slope w``, the lighter of equals."""
-    x = a
-    for j in range(a + 1, b):
-        g = (cost[j] - cost[x]) + slope * np.float64(weight[j] - weight[x])
-        if g < 0.0 or (g == 0.0 and weight[j] < weight[x]):
-            x = j
-    return x
+@njit(cache=True, inline="always")
+def best_from(x: int, a: int, b: int, cost: Any, weight: Any, slope: float) -> Any:
+    """Item of ``a .. b - 1`` with least ``c + slope w``, ``x`` or else the first of equals."""
+    c, w = cost[x], weight[x]
+    best, least = x, 0.0
+    for j in range(a, b):
+        g = (cost[j] - c) + slope * np.float64(weight[j] - w)
+        better = g < least
+        best = j if better else best
+        least = g if better else least
+    return best
 
 
 @njit(cache=True)
@@ -79,6 +81,9 @@ def between(j: int, x: int, y: int, cost: Any, weight: Any) -> Any:
     if weight[x] < weight[j] < weight[y] and cost[y] < cost[j] < cost[x]:
         left = (cost[x] - cost[j]) * np.float64(weight[y] - weight[x])
         right = (cost[x] - cost[y]) * np.float64(weight[j] - weight[x])
+        if left == right < 2.0**53:
+            # On the chord, unless costs are fractions and rounding hides that it is below.
+            return np.floor(cost[x] - cost[j]) != cost[x] - cost[j]
         return left >= right * (1.0 - 2.0**-45)
     return j in (x, y)
 
@@ -144,8 +149,8 @@ def enclose(
             x = y = guess[i]
             gap[i] = margin(a, b, cost, weight, x, above, below)
             if not gap[i] > 0.0:
-                x = lights[i] if high == np.inf else best_of(a, b, cost, weight, steep)
-                y = heavies[i] if low == 0.0 else best_of(a, b, cost, weight, low)
+                x = lights[i] if high == np.inf else best_from(x, a, b, cost, weight, steep)
+                y = heavies[i] if low == 0.0 else best_from(y, a, b, cost, weight, low)
                 gap[i] = -np.inf
         light[i], heavy[i] = x, y
         filled += weight[x]
@@ -171,18 +176,9 @@ def weight_at(
     """Total weight of the best items at a slope, up to ties and rounding; notes these items."""
     total = 0.0
     for i in range(offsets.size - 1):
-        a = light[i]
-        c, w = cost[a], weight[a]
-        least, more = 0.0, 0.0
-        x = a
-        if a != heavy[i]:
-            for j in range(offsets[i], offsets[i + 1]):
-                dw = np.float64(weight[j] - w)
-                g = (cost[j] - c) + slope * dw
-                better = g < least
-                x = j if better else x
-                more = dw if better else more
-                least = g if better else least
+        x = light[i]
+        if x != heavy[i]:
+            x = best_from(x, offsets[i], offsets[i + 1], cost, weight, slope)
         best[i] = x
-        total += np.float64(w) + more
+        total += np.float64(weight[x])
     return total

@@ -10,6 +10,7 @@ from numba import njit
 
 from .kernel_hull import NO_SLOPE, SLACK, bound_in, make_envelope, segment
 from .kernel_relax import NEAR_STEPS, near_steps
+from .kernel_sort import falling
 from .relaxation import CROWD as _CROWD
 from .relaxation import HUGE as _HUGE
 from .relaxation import LARGE as _LARGE
@@ -137,7 +138,8 @@ def is_huge(steps: Any, order: Any, brk: int, spare: float) -> bool:
     alive = 0
     for a in near:
         alive += abs(steps.slope[a] - multiplier) * steps.weight[a] <= spare
-    middle = np.sort(steps.weight[near])[near.size // 2]
+    heavier = steps.weight[near].astype(np.float64)
+    middle = heavier[falling(heavier)[near.size // 2]]
     return steps.weight[order[brk]] > HUGE * middle and alive * CROWD >= near.size
 
 

@@ -98,9 +98,7 @@ def make_envelope(
         v -= s * down_step[order[k]]
         knots[m - 1 - k] = x
     at[0], value[0], slope[0] = x, v, max(first * (1.0 - outward) - PAD, 0.0)
-    allowance = 0.0
-    if n and m:
-        allowance = max(0.0, slope[m + 1] - slope[m]) * reach
+    allowance = max(0.0, slope[m + 1] - slope[m]) * reach
     return Envelope(knots, at, value, slope, SLACK + 2.0**-51 * (n + m), allowance)
 
 
@@ -127,15 +125,16 @@ def bound_in(e: Any, k: int, value: float, room: int) -> float:
 
 
 @njit(cache=True)
-def class_envelope(ptr: Any, first: int, dw: Any, dc: Any, reach: float) -> Any:
-    """Return ``F`` of the classes from ``first`` on: see :mod:`.envelope`."""
-    begin, end = ptr[first], ptr[ptr.size - 1]
-    total = end - begin
+def class_envelope(
+    ptr: Any, dw: Any, dc: Any, reach: float, steepest: float, flattest: float
+) -> Any:
+    """Return ``F`` of some classes and more whose slopes are bounded: see :mod:`.envelope`."""
+    total = ptr[ptr.size - 1]
     up, down = np.empty(total), np.empty(total)
     up_step, down_step = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
     at, slope = np.empty(total + 1, dtype=np.int64), np.empty(total + 1)
     n = m = rounds = 0
-    for t in range(first, ptr.size - 1):
+    for t in range(ptr.size - 1):
         zero = ptr[t]
         while dw[zero] != 0:
             zero += 1
@@ -145,14 +144,18 @@ def class_envelope(ptr: Any, first: int, dw: Any, dc: Any, reach: float) -> Any:
         size, r = hull_points(dw, dc, at, size, slope)
         rounds = max(rounds, r)
         for a in range(size - 1):
-            down[m], down_step[m] = slope[a], dw[at[a + 1]] - dw[at[a]]
-            m += 1
+            if slope[a] < flattest:
+                down[m], down_step[m] = slope[a], dw[at[a + 1]] - dw[at[a]]
+                m += 1
         size = ptr[t + 1] - zero
         for a in range(size):
             at[a] = zero + a
         size, r = hull_points(dw, dc, at, size, slope)
         rounds = max(rounds, r)
         for a in range(size - 1):
-            up[n], up_step[n] = slope[a], dw[at[a + 1]] - dw[at[a]]
-            n += 1
-    return make_envelope(up[:n], up_step[:n], down[:m], down_step[:m], NO_SLOPE, 0.0, reach, rounds)
+            if slope[a] > steepest:
+                up[n], up_step[n] = slope[a], dw[at[a + 1]] - dw[at[a]]
+                n += 1
+    return make_envelope(
+        up[:n], up_step[:n], down[:m], down_step[:m], flattest, steepest, reach, rounds
+    )

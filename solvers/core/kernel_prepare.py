@@ -1,4 +1,4 @@
-"""From a bracket to the core problem, numba kernel: :mod:`.core_problem` as loops."""
+"""Which classes may leave their break item, and the next of them to enter, numba kernel."""
 
 from __future__ import annotations
 
@@ -10,161 +10,91 @@ from numba import njit
 
 from .kernel_exact import difference, gcd, widen
 from .kernel_hull import SLACK, bound_in, drop_dominated, segment
-from .kernel_sort import falling, sort_items
-from .kernel_states import HALF, Pending
+from .kernel_sort import sort_items
+from .kernel_states import HALF, Far, Pending, Source, Test
+from .sequence import TURNS as _TURNS
 
-Prepared = namedtuple(
-    "Prepared",
-    [
-        "base", "room", "multiplier", "envelope", "reach", "pending", "completion", "exponent",
-        "bits", "high", "low", "gcd", "hull_bound",
-    ],
-)  # fmt: skip
+TURNS = _TURNS
 
-
-@njit(cache=True, inline="always")
-def alive_items(
-    offsets: Any, cost: Any, weight: Any, base: Any, room: int, e: Any, limit: float, gap: Any
-) -> Any:
-    """Classes with items whose bound is at most the limit; items by weight; their bounds.
-
-    ``gap``: what leaving the base costs each class at least, at slopes around the break.
-    """
-    # F lies below its tangent at ``room``: one multiplication rules most items out.
-    k0 = segment(e, room)
-    slope = e.slope[k0]
-    ceiling = limit - bound_in(e, k0, 0.0, room)
-    ceiling += 2.0**-40 * abs(ceiling) + 2.0**-1000
-    total, size = 0, 0
-    cls, ptr = np.empty(64, dtype=np.int64), np.zeros(65, dtype=np.int64)
-    item, floor = np.empty(256, dtype=np.int64), np.empty(256)
-    part = np.empty(64, dtype=np.int64)
-    for i in range(offsets.size - 1):
-        if gap[i] > ceiling:
-            continue
-        b = base[i]
-        c, w = cost[b], weight[b]
-        m = 0
-        for j in range(offsets[i], offsets[i + 1]):
-            dc, turn = cost[j] - c, slope * np.float64(weight[j] - w)
-            m += dc + turn <= ceiling + 2.0**-48 * (abs(dc) + abs(turn))
-        if m < 2:
-            continue
-        m = 0
-        for j in range(offsets[i], offsets[i + 1]):
-            dw, dc = weight[j] - w, cost[j] - c
-            turn = slope * np.float64(dw)
-            if dc + turn <= ceiling + 2.0**-48 * (abs(dc) + abs(turn)):
-                x = room - dw
-                if j == b or bound_in(e, segment(e, x), dc, x) <= limit:
-                    if m == part.size:
-                        part = np.concatenate((part, part))
-                    part[m] = j
-                    m += 1
-        if m < 2:
-            continue
-        sort_items(part, m, cost, weight)
-        m = drop_dominated(part, m, cost)
-        if m < 2:
-            continue
-        if total == cls.size:
-            cls, ptr = np.concatenate((cls, cls)), np.concatenate((ptr, ptr))
-        while size + m > item.size:
-            item, floor = np.concatenate((item, item)), np.concatenate((floor, floor))
-        for a in range(m):
-            item[size + a] = part[a]
-            x = room - (weight[part[a]] - w)
-            floor[size + a] = bound_in(e, segment(e, x), cost[part[a]] - c, x)
-        size += m
-        cls[total] = i
-        total += 1
-        ptr[total] = size
-    return cls[:total], ptr[: total + 1], item[:size], floor[:size]
-
-
-@njit(cache=True, inline="always")
-def entry_order(ptr: Any, dw: Any, dc: Any) -> Any:
-    """Order of classes: see :mod:`.sequence`."""
-    n = ptr.size - 1
-    up, down = np.zeros(n), np.full(n, np.inf)
-    for i in range(n):
-        for j in range(ptr[i], ptr[i + 1]):
-            if dw[j] > 0:
-                up[i] = max(up[i], -dc[j] / np.float64(dw[j]))
-            elif dw[j] < 0:
-                down[i] = min(down[i], -dc[j] / np.float64(dw[j]))
-    turn = np.full(n, 2 * n, dtype=np.int64)
-    order = falling(up)
-    for r in range(n):
-        if up[order[r]] > 0.0:
-            turn[order[r]] = 2 * r
-    order = falling(-down)
-    for r in range(n):
-        if down[order[r]] < np.inf:
-            turn[order[r]] = min(turn[order[r]], 2 * r + 1)
-    return by_turn(turn)
-
-
-@njit(cache=True, inline="always")
-def by_turn(turn: Any) -> Any:
-    """Indices by turn, which is at most twice their number; equal turns by index."""
-    begin = np.zeros(2 * turn.size + 2, dtype=np.int64)
-    for t in turn:
-        begin[t + 1] += 1
-    for t in range(1, begin.size):
-        begin[t] += begin[t - 1]
-    order = np.empty(turn.size, dtype=np.int64)
-    for i in range(turn.size):
-        order[begin[turn[i]]] = i
-        begin[turn[i]] += 1
-    return order
+Prepared = namedtuple("Prepared", ["source", "far", "items", "bits", "high", "low", "gcd", "moves"])
 
 
 @njit(cache=True)
-def prepare(offsets: Any, cost: Any, weight: Any, r: Any, reach: float) -> Any:
-    """Lay out the classes that may leave their break item."""
-    base, e, moves = r.base, r.envelope, r.moves
-    limit = r.gain + SLACK * r.noise + e.allowance
-    cls, ptr, item, floor = alive_items(offsets, cost, weight, base, r.room, e, limit, r.gap)
-    pending, unit, bits, divisor = lay_out(cost, weight, base, cls, ptr, item, floor, moves)
-    bit_of = cost.view(np.int64)
-    high = low = np.int64(0)
-    if bits <= 122:
-        for k in range(moves.shape[0]):
-            h, x = difference(bit_of[moves[k, 1]], bit_of[base[moves[k, 0]]], unit)
-            carry = (low + x + HALF) >> 62
-            high, low = high + h + carry, low + x - (carry << 62)
-    if high > 0 or (high == 0 and low > 0):
-        high = low = np.int64(0)
-        moves = moves[:0]
-    return Prepared(
-        base, r.room, r.multiplier, e, reach, pending, moves, unit, bits, high, low, divisor,
-        r.bound,
-    )  # fmt: skip
+def floor_of(t: Any, e: Any, dc: float, dw: int) -> float:
+    """Bound on choices with an item, or infinity where it is beyond the limit or dominated.
+
+    ``F`` lies below its tangent at ``room``: one multiplication rules most items out.
+    """
+    turn = t.slope * np.float64(dw)
+    far = dc + turn > t.ceiling + 2.0**-48 * (abs(dc) + abs(turn))
+    if far or (dw > 0 and dc >= 0.0) or dw == 0:
+        return np.inf
+    bound = bound_in(e, segment(e, t.room - dw), dc, t.room - dw)
+    return bound if bound <= t.limit else np.inf
+
+
+@njit(cache=True)
+def floors_of(t: Any, e: Any, dc: Any, dw: Any) -> Any:
+    """:func:`floor_of` many items."""
+    bound = np.empty(dc.size)
+    for k in range(dc.size):
+        bound[k] = floor_of(t, e, dc[k], dw[k])
+    return bound
 
 
 @njit(cache=True, inline="always")
-def lay_out(
-    cost: Any,
-    weight: Any,
-    base: Any,
-    cls: Any,
-    ptr: Any,
-    item: Any,
-    floor: Any,
-    moves: Any,
-) -> Any:
-    """Return the classes in order of entry with exact costs, the unit, bits, gcd of weights."""
-    n, m = cls.size, item.size
-    dw, dc = np.empty(m, dtype=np.int64), np.empty(m)
+def outlying(offsets: Any, cost: Any, weight: Any, base: Any, e: Any, t: Any, gap: Any) -> Any:
+    """Classes with items of use, and of these the number, the exponents and the common divisor.
+
+    ``gap``: what leaving the base costs each class at least, at slopes around the break.
+    """
     bit_of = cost.view(np.int64)
-    unit, top = 1 << 30, -(1 << 30)
-    for i in range(n):
-        b = base[cls[i]]
-        unit, top = widen(bit_of[b], unit, top)
-        for j in range(ptr[i], ptr[i + 1]):
-            dw[j], dc[j] = weight[item[j]] - weight[b], cost[item[j]] - cost[b]
-            unit, top = widen(bit_of[item[j]], unit, top)
+    n = 0
+    for i in range(base.size):
+        n += gap[i] <= t.ceiling
+    cls, up, down, least = np.empty(n, dtype=np.int64), np.empty(n), np.empty(n), np.empty(n)
+    lowest, top = 1 << 30, -(1 << 30)
+    divisor = np.int64(0)
+    n = items = 0
+    for i in range(base.size):
+        if gap[i] > t.ceiling:
+            continue
+        b = base[i]
+        c, w = cost[b], weight[b]
+        steep, flat, floor = 0.0, np.inf, np.inf
+        for j in range(offsets[i], offsets[i + 1]):
+            dw, dc = weight[j] - w, cost[j] - c
+            bound = floor_of(t, e, dc, dw)
+            if bound == np.inf:
+                continue
+            if dw > 0:
+                steep = max(steep, -dc / np.float64(dw))
+            else:
+                flat = min(flat, -dc / np.float64(dw))
+            floor = min(floor, bound)
+            lowest, top = widen(bit_of[j], lowest, top)
+            if divisor != 1:
+                divisor = gcd(abs(dw), divisor)
+            items += 1
+        if floor < np.inf:
+            lowest, top = widen(bit_of[b], lowest, top)
+            cls[n], up[n], down[n], least[n] = i, steep, flat, floor
+            n += 1
+    far = Far(cls[:n], up[:n], down[:n], least[:n])
+    return far, items + n, lowest, top, max(divisor, 1)
+
+
+@njit(cache=True)
+def prepare(offsets: Any, cost: Any, weight: Any, r: Any) -> Any:
+    """Find the classes that may leave their break item, and a unit for their exact costs."""
+    base, e, moves = r.base, r.envelope, r.moves
+    limit = r.gain + SLACK * r.noise + e.allowance
+    k = segment(e, r.room)
+    ceiling = limit - bound_in(e, k, 0.0, r.room)
+    ceiling += 2.0**-40 * abs(ceiling) + 2.0**-1000
+    test = Test(r.room, limit, ceiling, e.slope[k])
+    far, items, unit, top, divisor = outlying(offsets, cost, weight, base, e, test, r.gap)
+    bit_of = cost.view(np.int64)
     for k in range(moves.shape[0]):
         unit, top = widen(bit_of[moves[k, 1]], unit, top)
         unit, top = widen(bit_of[base[moves[k, 0]]], unit, top)
@@ -175,20 +105,91 @@ def lay_out(
     while count:
         count >>= 1
         bits += 1
-    order = entry_order(ptr, dw, dc)
-    o_ptr, at = np.zeros(n + 1, dtype=np.int64), np.empty(m, dtype=np.int64)
-    high, low = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
-    k = 0
-    divisor = np.int64(0)
-    for t in range(n):
-        i = order[t]
-        for j in range(ptr[i], ptr[i + 1]):
-            at[k] = j
-            if divisor != 1:
-                divisor = gcd(abs(dw[j]), divisor)
-            if bits <= 122:
-                high[k], low[k] = difference(bit_of[item[j]], bit_of[base[cls[i]]], unit)
+    high = low = np.int64(0)
+    if bits <= 122:
+        for k in range(moves.shape[0]):
+            h, x = difference(bit_of[moves[k, 1]], bit_of[base[moves[k, 0]]], unit)
+            carry = (low + x + HALF) >> 62
+            high, low = high + h + carry, low + x - (carry << 62)
+    if high > 0 or (high == 0 and low > 0):
+        high = low = np.int64(0)
+        moves = moves[:0]
+    source = Source(offsets, cost, weight, base, e, test, unit)
+    return Prepared(source, far, items, bits, high, low, divisor, moves)
+
+
+@njit(cache=True, inline="always")
+def leading(key: Any, worst: float, n: int) -> Any:
+    """Indices of the ``n`` largest keys above ``worst``, falling, equal keys by index."""
+    best = np.empty(n, dtype=np.int64)
+    m = 0
+    for i in range(key.size):
+        if key[i] > worst:
+            at = m if m < n else n - 1
+            while at > 0 and key[best[at - 1]] < key[i]:
+                best[at] = best[at - 1]
+                at -= 1
+            best[at] = i
+            m = min(m + 1, n)
+            if m == n:
+                worst = key[best[n - 1]]
+    return best[:m]
+
+
+@njit(cache=True)
+def next_classes(far: Any) -> Any:
+    """Positions of the classes whose turn is next: see :mod:`.sequence`."""
+    ups, downs = leading(far.up, 0.0, TURNS), leading(-far.down, -np.inf, TURNS)
+    taken = np.zeros(far.cls.size, dtype=np.bool_)
+    order = np.empty(ups.size + downs.size, dtype=np.int64)
+    n = 0
+    for k in range(max(ups.size, downs.size)):
+        if k < ups.size and not taken[ups[k]]:
+            order[n] = ups[k]
+            taken[ups[k]] = True
+            n += 1
+        if k < downs.size and not taken[downs[k]]:
+            order[n] = downs[k]
+            taken[downs[k]] = True
+            n += 1
+    return order[:n], taken
+
+
+@njit(cache=True)
+def lay_out(s: Any, far: Any, order: Any, limit: float) -> Any:
+    """The classes at some positions, with their items of use and the exact costs of these."""
+    total = longest = 0
+    for t in order:
+        size = s.offsets[far.cls[t] + 1] - s.offsets[far.cls[t]]
+        total += size
+        longest = max(longest, size)
+    cls, ptr = np.empty(order.size, dtype=np.int64), np.zeros(order.size + 1, dtype=np.int64)
+    item, floor = np.empty(total, dtype=np.int64), np.empty(total)
+    dw, dc = np.empty(total, dtype=np.int64), np.empty(total)
+    high, low = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
+    part = np.empty(longest, dtype=np.int64)
+    bit_of = s.cost.view(np.int64)
+    n = k = 0
+    for t in order:
+        i = far.cls[t]
+        b = s.base[i]
+        m = 0
+        for j in range(s.offsets[i], s.offsets[i + 1]):
+            change = s.cost[j] - s.cost[b], s.weight[j] - s.weight[b]
+            if j == b or floor_of(s.test, s.envelope, change[0], change[1]) <= limit:
+                part[m] = j
+                m += 1
+        sort_items(part, m, s.cost, s.weight)
+        m = drop_dominated(part, m, s.cost)
+        if m < 2:
+            continue
+        for a in range(m):
+            j = part[a]
+            item[k], dw[k], dc[k] = j, s.weight[j] - s.weight[b], s.cost[j] - s.cost[b]
+            high[k], low[k] = difference(bit_of[j], bit_of[b], s.unit)
+            floor[k] = floor_of(s.test, s.envelope, dc[k], dw[k])
             k += 1
-        o_ptr[t + 1] = k
-    pending = Pending(cls[order], o_ptr, item[at], dw[at], dc[at], high, low, floor[at])
-    return pending, unit, bits, max(divisor, 1)
+        cls[n] = i
+        n += 1
+        ptr[n] = k
+    return Pending(cls[:n], ptr[: n + 1], item[:k], dw[:k], dc[:k], high[:k], low[:k], floor[:k])

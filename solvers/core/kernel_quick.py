@@ -9,10 +9,10 @@ import numpy as np
 from numba import njit
 
 from .kernel_bracket import extremes
-from .kernel_exact import gcd, total
+from .kernel_exact import difference, gcd, total
 from .kernel_first import relax
 from .kernel_hull import bound_in, segment
-from .kernel_prepare import prepare
+from .kernel_prepare import floor_of, prepare
 from .kernel_search import search, start
 from .kernel_states import SLOTS, Problem
 
@@ -44,22 +44,31 @@ def insert(g: int, h: int, big: int, w: int, v: int) -> Any:
 
 
 @njit(cache=True, inline="always")
-def small_lattice(dw: Any, dc: Any, divisor: int) -> Any:
-    """:func:`bitknap.solvers.core.lattice.find_lattice` for numbers below ``SMALL``."""
+def small_lattice(s: Any, far: Any, divisor: int) -> Any:
+    """:func:`bitknap.solvers.core.lattice.find_lattice` for numbers below ``SMALL``.
+
+    Returns a ``g`` of 0 where a number is not.
+    """
     g = h = big = np.int64(0)
-    for k in range(dw.size):
-        if k == 64:
-            if g and not big:
-                h, big = np.int64(0), abs(h)
-            if g == 0 or big <= 1 or big >= 1 << 31:
-                break
-        if k >= 64:
-            steps = dw[k] // g
-            if dw[k] == steps * g and (dc[k] - h * (steps % big)) % big == 0:
+    seen = 0
+    bit_of = s.cost.view(np.int64)
+    for i in far.cls:
+        b = s.base[i]
+        for j in range(s.offsets[i], s.offsets[i + 1]):
+            dw = s.weight[j] - s.weight[b]
+            if floor_of(s.test, s.envelope, s.cost[j] - s.cost[b], dw) == np.inf:
                 continue
-        g, h, big = insert(g, h, big, dw[k], dc[k])
-        if g == 1 and big == 1:
-            break
+            high, dc = difference(bit_of[j], bit_of[b], s.unit)
+            if high != 0 or abs(dc) >= SMALL or abs(dw) >= SMALL:
+                return np.int64(0), np.int64(0), np.int64(1)
+            seen += 1
+            if seen > 64 and g != 0 and 1 < big < 1 << 31:
+                steps = dw // g
+                if dw == steps * g and (dc - h * (steps % big)) % big == 0:
+                    continue
+            g, h, big = insert(g, h, big, dw, dc)
+            if g == 1 and big == 1:
+                return divisor, np.int64(0), np.int64(1)
     if g and not big:
         h, big = np.int64(0), abs(h)
     if g == 0 or big <= 1 or big >= 1 << 31:
@@ -139,20 +148,18 @@ def quick(
         code = DONE if r.settled else BRANCH
         floor = np.empty(0) if r.settled else floors(offsets, cost, weight, r)
         return answer(code, r, cost, r.moves, np.zeros(SLOTS, dtype=np.int64), 0, 0, floor)
-    p = prepare(offsets, cost, weight, r, reach)
+    p = prepare(offsets, cost, weight, r)
     if p.bits > 122:
         return refuse(UNFIT)
-    pending = p.pending
     g, h, big = p.gcd, np.int64(0), np.int64(1)
     if p.bits <= 62:
-        value = (pending.high << 62) + pending.low
-        if value.size and max(np.abs(value).max(), np.abs(pending.dw).max()) >= SMALL:
+        g, h, big = small_lattice(p.source, p.far, p.gcd)
+        if g == 0:
             return refuse(LONG)
-        g, h, big = small_lattice(pending.dw, value, p.gcd)
     problem = Problem(
-        p.room // g * g, reach, 2.0**p.exponent, g, h, big, p.bits <= 62, p.envelope.allowance
+        r.room // g * g, reach, 2.0**p.source.unit, g, h, big, p.bits <= 62, r.envelope.allowance
     )
-    x = start(pending, problem.room, reach, p.high, p.low, p.completion)
-    x = search(x, problem, until)
+    x = start(p.far, problem, p.high, p.low, p.moves)
+    x = search(x, problem, p.source, until)
     code = DONE if x.states.w.size == 0 else LONG
-    return answer(code, r, cost, x.best, x.count, pending.cls.size, pending.item.size, np.empty(0))
+    return answer(code, r, cost, x.best, x.count, p.far.cls.size, p.items, np.empty(0))

@@ -28,9 +28,11 @@ from .relaxation import NEAR_STEPS as _NEAR_STEPS
 
 NEAR_STEPS = _NEAR_STEPS
 
-# Items between the bracket's choices below which all their steps are sorted.
-FEW = 2048
-SAMPLE = 6144
+# Items up to which all steps are sorted; else ``SAMPLE`` times the root of the number of classes
+# are drawn, and the place they give is corrected twice, or thrice from ``MANY`` classes on.
+FEW = 1024
+SAMPLE = 2.0
+MANY = 30_000
 
 Steps = namedtuple("Steps", ["slope", "weight", "cls", "head", "rounds"])
 
@@ -48,7 +50,8 @@ def hull_steps(bracket: Any, cost: Any, weight: Any) -> Any:
     n = rounds = 0
     for k in range(bracket.active.size):
         m = bracket.ptr[k + 1] - bracket.ptr[k]
-        item[:m] = bracket.item[bracket.ptr[k] : bracket.ptr[k + 1]]
+        for a in range(m):
+            item[a] = bracket.item[bracket.ptr[k] + a]
         sort_items(item, m, cost, weight)
         m = drop_dominated(item, m, cost)
         m, r = hull_points(weight, cost, item, m, slopes)
@@ -61,27 +64,21 @@ def hull_steps(bracket: Any, cost: Any, weight: Any) -> Any:
 
 
 @njit(cache=True, inline="always")
-def draw(classes: Any, light: Any, heavy: Any, weight: Any, count: int) -> Any:
-    """About ``count`` of the classes, each drawn in proportion to the weight it spans.
+def draw(light: Any, heavy: Any, weight: Any, unit: float) -> Any:
+    """Classes drawn in proportion to the weight they span, one every ``unit`` of weight.
 
-    Every ``T`` units of weight a class is drawn, so that the heaviest are all there and one with
-    span ``R < T`` stands for ``T / R`` classes. Returns positions in ``classes``, total, ``T``.
+    The heaviest are all there, and one with span ``R < unit`` stands for ``unit / R`` classes.
     """
-    total = 0.0
-    for i in classes:
-        total += np.float64(weight[heavy[i]] - weight[light[i]])
-    unit = total / count
-    drawn = np.empty(classes.size, dtype=np.int64)
+    drawn = np.empty(light.size, dtype=np.int64)
     n = 0
     passed, mark = 0.0, 0.5 * unit
-    for k in range(classes.size):
-        i = classes[k]
+    for i in range(light.size):
         passed += np.float64(weight[heavy[i]] - weight[light[i]])
         if passed > mark:
-            drawn[n] = k
+            drawn[n] = i
             n += 1
             mark = unit * (np.floor(passed / unit - 0.5) + 1.5)
-    return drawn[:n].copy(), total, unit
+    return drawn[:n].copy()
 
 
 @njit(cache=True, inline="always")
@@ -114,22 +111,22 @@ def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
     """A bracket around the break with few items inside.
 
     The curve of a sample places the break; the weight of all classes there, computed exactly,
-    tells by how much the curve is off, twice; the third place is enclosed.
+    tells by how much the curve is off; the place so corrected is enclosed.
     """
-    light, heavy, least, _ = ends
-    n = cost.size
-    every = np.arange(offsets.size - 1)
-    if n <= FEW:
-        return whole(offsets, cost, weight, light.copy(), heavy.copy(), every)
-    wanted = min(max(SAMPLE, int(np.float64(n) ** (2.0 / 3.0))), n // 8)
-    drawn, total, unit = draw(every, light, heavy, weight, max(8, wanted * every.size // n))
+    light, heavy, least, most = ends
+    n = light.size
+    if cost.size <= FEW:
+        return whole(offsets, cost, weight, light.copy(), heavy.copy(), np.arange(n))
+    total = max(1.0, np.float64(most - least))
+    unit = total / (SAMPLE * np.sqrt(n))
+    drawn = draw(light, heavy, weight, unit)
     sample = whole(offsets, cost, weight, light, heavy, drawn)
     slope, filled = curve(sample, unit, (light, heavy), cost, weight)
-    goal = filled[slope.size] * np.float64(capacity - least) / max(1.0, total)
+    goal = filled[slope.size] * (np.float64(capacity - least) / total)
     off = (1.0 + 0.6 * np.sqrt(drawn.size)) * unit
-    ranks = 3 + int((NEAR_STEPS + 32) * wanted / n)
-    guess = np.empty(every.size, dtype=np.int64)
-    for _ in range(2):
+    ranks = 3 + (NEAR_STEPS + 16) * drawn.size // n
+    guess = np.empty(n, dtype=np.int64)
+    for _ in range(2 if n < MANY else 3):
         at = min(max(0, np.searchsorted(filled, goal, side="right") - 1), slope.size - 1)
         here = weight_at(offsets, cost, weight, light, heavy, slope[at], guess)
         miss = np.float64(capacity) - here
@@ -154,7 +151,7 @@ def near_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -
     Widens the bracket until it holds ``NEAR_STEPS`` and one more on either side, or all.
     """
     bracket = find_bracket(offsets, cost, weight, ends, capacity)
-    factor = 4.0
+    factor = 1.0
     while True:
         steps = hull_steps(bracket, cost, weight)
         order = falling(steps.slope)
@@ -167,14 +164,12 @@ def near_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -
         short_down = order.size - brk <= NEAR_STEPS and bracket.low > 0.0
         if not short_up and not short_down:
             return steps, order, brk, room, bracket
-        middle = 0.5 * (min(bracket.high, 2.0 * bracket.low + 1e-300) + bracket.low)
-        if brk < order.size:
-            middle = steps.slope[order[brk]]
         high, low = bracket.high, bracket.low
+        width = factor * ((high if high < np.inf else 2.0 * low) - low)
         if short_up:
-            high = middle + factor * (high - middle) if factor < 1e4 else np.inf
+            high = high + width if factor < 1e4 else np.inf
         if short_down:
-            low = max(0.0, middle - factor * (middle - low)) if factor < 1e4 else 0.0
+            low = max(0.0, low - width) if factor < 1e4 else 0.0
         factor *= 4.0
         guess = bracket.light
         bracket, _ = enclose(offsets, cost, weight, ends[0], ends[1], guess, high, low)

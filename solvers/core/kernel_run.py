@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .fixed_point import LIMB
+from .fixed_point import LIMB, Unit, fixed, minus
 from .kernel_bracket import extremes
 from .kernel_first import relax
-from .kernel_prepare import prepare
+from .kernel_prepare import floors_of, prepare
 from .kernel_quick import BRANCH, INFEASIBLE, LONG, UNFIT, fix, quick
 from .kernel_search import lowest_open, search, start
 from .kernel_states import CORE, PEAK, REDUCED, TOTAL, Problem
@@ -60,24 +60,32 @@ def run(task: Task) -> Found | None:
     )
 
 
-def _long(t: Task, arrays: Any, stop: int) -> Found:
+def _long(t: Task, arrays: tuple[Any, Any, Any], stop: int) -> Found:
     """Solve in slices."""
     ends = fix(arrays[0], arrays[2], extremes(*arrays)[:4], t.fixed)
     reach = float(ends[3] - ends[2])
     relaxed = relax(*arrays, t.capacity, ends, reach, t.rival)
-    prepared = prepare(*arrays, relaxed, reach)
-    problem = _problem(prepared)
-    state = start(
-        prepared.pending, problem.room, reach, prepared.high, prepared.low, prepared.completion
-    )
+    prepared = prepare(*arrays, relaxed)
+    problem = _problem(relaxed, prepared, reach)
+    state = start(prepared.far, problem, prepared.high, prepared.low, prepared.moves)
     made = 0
     while made < stop:
-        state = search(state, problem, min(stop, made + _SLICE))
+        state = search(state, problem, prepared.source, min(stop, made + _SLICE))
         made = int(state.count[TOTAL])
         late = t.deadline is not None and time.perf_counter() >= t.deadline
         if late or not state.states.w.size:
             break
-    return _found(prepared, problem, state)
+    item = relaxed.base.copy()
+    item[state.best[:, 0]] = state.best[:, 1]
+    fixed = item.size - prepared.far.cls.size
+    return Found(
+        base=relaxed.base,
+        item=item,
+        multiplier=relaxed.multiplier,
+        relaxed=relaxed.bound,
+        open_bound=lowest_open(state, problem) if state.states.w.size else None,
+        stats=_stats(fixed, prepared.items, state.count),
+    )
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -89,40 +97,36 @@ def _frozen(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def _problem(prepared: Any) -> Any:
+def _problem(relaxed: Any, prepared: Any, reach: float) -> Any:
     """Return the constants of the search."""
+    source = prepared.source
     exact = prepared.bits <= LIMB
     lattice = Lattice(prepared.gcd, 0, 1)
-    pending = prepared.pending
     if exact:
-        value = (pending.high << LIMB) + pending.low
-        lattice = find_lattice(pending.dw, value)
+        lattice = _lattice(source, prepared.far.cls)
     return Problem(
-        prepared.room // lattice.g * lattice.g,
-        prepared.reach,
-        float(np.ldexp(1.0, prepared.exponent)),
+        relaxed.room // lattice.g * lattice.g,
+        reach,
+        float(np.ldexp(1.0, source.unit)),
         lattice.g,
         lattice.h,
         lattice.G,
         exact,
-        prepared.envelope.allowance,
+        relaxed.envelope.allowance,
     )
 
 
-def _found(prepared: Any, problem: Any, state: Any) -> Found:
-    finished = not state.states.w.size
-    item = prepared.base.copy()
-    item[state.best[:, 0]] = state.best[:, 1]
-    return Found(
-        base=prepared.base,
-        item=item,
-        multiplier=prepared.multiplier,
-        relaxed=prepared.hull_bound,
-        open_bound=None if finished else lowest_open(state, problem),
-        stats=_stats(
-            prepared.base.size - prepared.pending.cls.size, prepared.pending.item.size, state.count
-        ),
-    )
+def _lattice(source: Any, cls: NDArray[np.int64]) -> Lattice:
+    """Return a lattice that holds the differences of all items of use."""
+    first, size = source.offsets[cls], np.diff(source.offsets)[cls]
+    item = np.repeat(first - np.cumsum(size) + size, size) + np.arange(int(size.sum()))
+    base = np.repeat(source.base[cls], size)
+    dw, dc = source.weight[item] - source.weight[base], source.cost[item] - source.cost[base]
+    bound = floors_of(source.test, source.envelope, dc, dw)
+    at = np.flatnonzero(bound < np.inf)
+    unit = Unit(source.unit, 1)
+    value, _ = minus(fixed(source.cost[item[at]], unit), fixed(source.cost[base[at]], unit))
+    return find_lattice(dw[at], value)
 
 
 def _stats(fixed: int, items: int, count: NDArray[np.int64]) -> dict[str, float | int | str]:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .kernel_hull import SLACK, class_envelope, segment
+from .kernel_hull import NO_SLOPE, SLACK, class_envelope, segment
+from .kernel_prepare import lay_out, next_classes
 from .kernel_sort import falling
 from .kernel_states import (
     BEST_HIGH,
@@ -27,6 +28,7 @@ from .kernel_states import (
     SLOTS,
     TOTAL,
     WORK,
+    Far,
     Pending,
     Pool,
     Search,
@@ -64,7 +66,8 @@ def expand(x: Any, p: Any) -> Any:
     count[CORE] += 1
     c = box[side : side + 4, :n]
     best = improve(x, p, c, a)
-    n = 0 if t + 1 == q.cls.size else prune_box(c, x.envelope, p, count)
+    last = t + 1 == q.cls.size and x.far.cls.size == 0
+    n = 0 if last else prune_box(c, x.envelope, p, count)
     pool = room_in(x.pool, count[NODES], n)
     w, high = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     low, node = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
@@ -78,7 +81,7 @@ def expand(x: Any, p: Any) -> Any:
             nodes += 1
         node[i] = parent
     count[NODES] = nodes
-    return Search(States(w, high, low, node), q, x.envelope, pool, best, count, box)
+    return Search(States(w, high, low, node), q, x.far, x.envelope, pool, best, count, box)
 
 
 @njit(cache=True, inline="always")
@@ -123,12 +126,12 @@ def dive(x: Any, p: Any) -> Any:
             for i in range(DIVE_WIDTH):
                 kept[order[i]] = True
             few = take_states(x.states, kept, DIVE_WIDTH)
-            x = Search(few, x.pending, x.envelope, x.pool, x.best, count, x.scratch)
+            x = Search(few, x.pending, x.far, x.envelope, x.pool, x.best, count, x.scratch)
         x = expand(x, p)
         if x.states.w.size == 0:
             break
     count[ENTERED] = t
-    return Search(start, x.pending, x.envelope, x.pool, x.best, count, x.scratch)
+    return Search(start, x.pending, x.far, x.envelope, x.pool, x.best, count, x.scratch)
 
 
 @njit(cache=True, inline="always")
@@ -169,9 +172,36 @@ def reduce(x: Any, p: Any) -> Any:
         cls[:k].copy(), ptr[: k + 1].copy(), q.item[at], q.dw[at], q.dc[at], q.high[at], q.low[at],
         q.floor[at],
     )  # fmt: skip
-    e = class_envelope(pending.ptr, 0, pending.dw, pending.dc, p.reach)
-    s = prune(s, e, p, count, k == 0)
-    return Search(s, pending, e, x.pool, x.best, count, x.scratch)
+    e = outside(pending, x.far, p)
+    s = prune(s, e, p, count, k == 0 and x.far.cls.size == 0)
+    return Search(s, pending, x.far, e, x.pool, x.best, count, x.scratch)
+
+
+@njit(cache=True)
+def outside(pending: Any, far: Any, p: Any) -> Any:
+    """``F`` of the classes that have not entered."""
+    steepest, flattest = 0.0, NO_SLOPE
+    for i in range(far.cls.size):
+        steepest, flattest = max(steepest, far.up[i]), min(flattest, far.down[i])
+    return class_envelope(pending.ptr, pending.dw, pending.dc, p.reach, steepest, flattest)
+
+
+@njit(cache=True, inline="always")
+def refill(x: Any, p: Any, source: Any) -> Any:
+    """Lay out the classes whose turn is next; forget those that cannot be of use any more."""
+    far, count = x.far, x.count
+    limit = threshold(p, count, 0.0) + p.first
+    left = far.least <= limit
+    far = Far(far.cls[left], far.up[left], far.down[left], far.least[left])
+    order, taken = next_classes(far)
+    pending = lay_out(source, far, order, limit)
+    left = ~taken
+    far = Far(far.cls[left], far.up[left], far.down[left], far.least[left])
+    count[ENTERED] = 0
+    if pending.cls.size == 0:
+        s = prune(x.states, x.envelope, p, count, far.cls.size == 0)
+        return Search(s, pending, far, x.envelope, x.pool, x.best, count, x.scratch)
+    return Search(x.states, pending, far, x.envelope, x.pool, x.best, count, x.scratch)
 
 
 @njit(cache=True, inline="always")
@@ -203,21 +233,22 @@ def compact(x: Any) -> Any:
 
 
 @njit(cache=True)
-def search(x: Any, p: Any, until: int) -> Any:
+def search(x: Any, p: Any, source: Any, until: int) -> Any:
     """Let classes enter until no state is left or ``until`` states were made in all."""
     count = x.count
-    if count[CORE] == 0:
-        s = prune(x.states, x.envelope, p, count, x.pending.cls.size == 0)
-        x = Search(s, x.pending, x.envelope, x.pool, x.best, count, x.scratch)
     while x.states.w.size and count[TOTAL] < until:
         high, low = count[BEST_HIGH], count[BEST_LOW]
-        x = expand(x, p)
-        if x.states.w.size >= count[DIVE]:
-            count[DIVE] = 4 * x.states.w.size
-            x = dive(x, p)
-        improved = high != count[BEST_HIGH] or low != count[BEST_LOW]
-        outside = x.pending.item.size - x.pending.ptr[count[ENTERED]]
-        if improved or count[WORK] >= PATIENCE + 2 * outside:
+        due = count[ENTERED] == x.pending.cls.size
+        if due:
+            x = refill(x, p, source)
+        else:
+            x = expand(x, p)
+            if x.states.w.size >= count[DIVE]:
+                count[DIVE] = 4 * x.states.w.size
+                x = dive(x, p)
+        due |= high != count[BEST_HIGH] or low != count[BEST_LOW]
+        waiting = x.pending.item.size - x.pending.ptr[count[ENTERED]]
+        if due or count[WORK] >= PATIENCE + 2 * waiting:
             x = reduce(x, p)
         if count[NODES] > count[FLOOR]:
             x = compact(x)
@@ -225,17 +256,19 @@ def search(x: Any, p: Any, until: int) -> Any:
 
 
 @njit(cache=True)
-def start(pending: Any, room: int, reach: float, high: int, low: int, moves: Any) -> Any:
+def start(far: Any, p: Any, high: int, low: int, moves: Any) -> Any:
     """Return a search at the break solution, with an incumbent."""
-    zero = np.zeros(1, dtype=np.int64)
-    s = States(zero, zero.copy(), zero.copy(), np.full(1, -1, dtype=np.int64))
+    none, zero = np.empty(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
     small = np.empty(1024, dtype=np.int32)
+    s = States(zero, zero.copy(), zero.copy(), np.full(1, -1, dtype=np.int64))
     pool = Pool(small, small.copy(), small.copy())
     count = np.zeros(SLOTS, dtype=np.int64)
     count[BEST_HIGH], count[BEST_LOW] = high, low
     count[DIVE], count[TOTAL], count[PEAK], count[FLOOR] = DIVE_AT, 1, 1, POOL
-    e = class_envelope(pending.ptr, 0, pending.dw, pending.dc, reach)
-    return Search(s, pending, e, pool, moves, count, np.empty((8, 256), dtype=np.int64))
+    pending = Pending(none, zero.copy(), none, none, np.empty(0), none, none, np.empty(0))
+    e = outside(pending, far, p)
+    s = prune(s, e, p, count, far.cls.size == 0)
+    return Search(s, pending, far, e, pool, moves, count, np.empty((8, 256), dtype=np.int64))
 
 
 @njit(cache=True)

@@ -14,7 +14,13 @@ _RUN = 8
 def falling(key: Any) -> Any:
     """Indices by falling key, equal keys by index: insertion sort of runs, then merging."""
     n = key.size
-    order, other = np.arange(n), np.empty(n, dtype=np.int64)
+    order = np.arange(n)
+    sorted_to = 1
+    while sorted_to < n and key[sorted_to - 1] >= key[sorted_to]:
+        sorted_to += 1
+    if sorted_to >= n:
+        return order
+    other = np.empty(n, dtype=np.int64)
     for begin in range(0, n, _RUN):
         for a in range(begin + 1, min(begin + _RUN, n)):
             x, b = order[a], a - 1

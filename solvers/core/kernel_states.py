@@ -16,7 +16,15 @@ States = namedtuple("States", ["w", "high", "low", "node"])
 Pending = namedtuple("Pending", ["cls", "ptr", "item", "dw", "dc", "high", "low", "floor"])
 Pool = namedtuple("Pool", ["parent", "cls", "item"])
 Problem = namedtuple("Problem", ["room", "reach", "scale", "g", "h", "G", "exact", "first"])
-Search = namedtuple("Search", ["states", "pending", "envelope", "pool", "best", "count", "scratch"])
+# Classes that may leave their break item but are not yet laid out: best saving per weight gained,
+# least loss per weight given back, lowest bound of an item.
+Far = namedtuple("Far", ["cls", "up", "down", "least"])
+# What rules an item out from the start, and where items come from.
+Test = namedtuple("Test", ["room", "limit", "ceiling", "slope"])
+Source = namedtuple("Source", ["offsets", "cost", "weight", "base", "envelope", "test", "unit"])
+Search = namedtuple(
+    "Search", ["states", "pending", "far", "envelope", "pool", "best", "count", "scratch"]
+)
 
 # Slots of ``count``.
 N_MOVES, BEST_HIGH, BEST_LOW, ENTERED, WORK, DIVE, NODES, TOTAL, PEAK, CORE, REDUCED = range(11)

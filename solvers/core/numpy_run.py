@@ -48,8 +48,8 @@ def run(task: Task) -> Found:
         open_bound, branch = first.bound, _branch(t, r, first)
     else:
         core = build_core(r, first, cost, weight, t.cost)
-        stats["classes_fixed"] = base.size - core.pending.classes.size
-        stats["items_left"] = core.pending.item.size
+        stats["classes_fixed"] = base.size - core.far.pending.classes.size
+        stats["items_left"] = core.far.pending.item.size
         outcome = reach(core, t.deadline, t.state_limit)
         moves, open_bound = outcome.incumbent.moves, outcome.open_bound
         stats.update(outcome.stats)

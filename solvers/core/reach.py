@@ -54,9 +54,10 @@ class _Search:
 
     def __init__(self, core: CoreProblem) -> None:
         self.core = core
-        self.pending = core.pending
+        self.far = core.far
+        self.pending = core.far.pending.take(np.empty(0, dtype=np.int64))
         self.best = core.incumbent
-        self.envelope = core.outside(core.pending, 0)
+        self.envelope = core.outside(self.pending, self.far)
         start = np.zeros(1, dtype=np.int64)
         self.states = States(start, core.zero(), start)
         self.stages: list[Stage] = []
@@ -72,15 +73,33 @@ class _Search:
 
     def step(self) -> None:
         """Let the next class enter; dive or reduce when it is worth it."""
-        improved = self.enter()
-        if self.states.weight.size >= self.dive_at:
-            self.dive_at = 4 * self.states.weight.size
-            improved |= self.dive()
+        due = self.entered == self.pending.classes.size
+        if due:
+            self.refill()
+        else:
+            due = self.enter()
+            if self.states.weight.size >= self.dive_at:
+                self.dive_at = 4 * self.states.weight.size
+                due |= self.dive()
         p = self.pending
-        if improved or self.work >= _PATIENCE + 2 * (p.item.size - int(p.ptr[self.entered])):
+        if due or self.work >= _PATIENCE + 2 * (p.item.size - int(p.ptr[self.entered])):
             self.reduce()
         if self.stored > _COMPACT:
             self.compact()
+
+    def refill(self) -> None:
+        """Lay out the classes whose turn is next."""
+        limit = self.core.threshold(self.best.value, 0.0) + self.core.envelope.allowance
+        self.pending, self.far = self.far.split(limit)
+        self.entered = 0
+        if self.nothing_outside:
+            self.refilter()
+
+    @property
+    def nothing_outside(self) -> bool:
+        """Whether all classes have entered."""
+        none_near = self.entered == self.pending.classes.size
+        return none_near and not self.far.pending.classes.size
 
     def enter(self) -> bool:
         """Let the next class enter; tell if the incumbent improved."""
@@ -149,7 +168,7 @@ class _Search:
         alive |= (dw == 0) & (dc == 0.0)
         self.counts["reduced"] += alive.size - int(alive.sum())
         self.pending, self.entered = p.keep(t, alive), 0
-        self.envelope = self.core.outside(self.pending, 0)
+        self.envelope = self.core.outside(self.pending, self.far)
         self.refilter()
 
     def refilter(self) -> None:
@@ -213,7 +232,7 @@ class _Search:
         limit = self.core.threshold(self.best.value, self.envelope.slope_at(room - int(weight[0])))
         kept = self.bounds() <= limit + self.envelope.allowance
         # No state that fits is cheaper than the incumbent; with nothing to gain it is done.
-        if self.entered == self.pending.classes.size:
+        if self.nothing_outside:
             kept[:] = False
         kept &= weight != room
         if not kept.all():

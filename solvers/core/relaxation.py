@@ -44,7 +44,7 @@ NO_SLOPE = 2.0**960
 # ``CROWD`` of these may still be taken or undone, and there are at least ``LARGE`` classes.
 HUGE, CROWD, LARGE = 32, 2, 500
 # How many steps on either side of the break the envelope and the greedy completion look at.
-NEAR_STEPS = 64
+NEAR_STEPS = 48
 
 
 @dataclass(frozen=True)
@@ -158,8 +158,8 @@ def is_huge(r: Relaxation, spare: float) -> bool:
     if r.at_break < 0 or r.base.size < LARGE:
         return False
     alive = np.abs(slope - r.multiplier) * step <= spare
-    middle = int(np.sort(step)[step.size // 2])
-    return int(step[r.brk]) > HUGE * middle and int(alive.sum()) * CROWD >= alive.size
+    middle = -float(np.sort(-step.astype(np.float64))[step.size // 2])
+    return float(step[r.brk]) > HUGE * middle and int(alive.sum()) * CROWD >= alive.size
 
 
 def relax(offsets: Ints, cost: Floats, weight: Ints, capacity: int) -> Relaxation:

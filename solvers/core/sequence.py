@@ -6,7 +6,8 @@ Write ``dw, dc`` for weight and cost of an item less those of its class's break 
 
 are the best saving per unit of weight gained and the least loss per unit of weight given back.
 Classes enter alternately by largest ``up`` and by smallest ``down``, those next to the linear
-relaxation first (Pisinger 1995).
+relaxation first (Pisinger 1995). They are picked in batches, so that no class is sorted, nor its
+items looked at, before its turn comes.
 
 References
 ----------
@@ -18,27 +19,33 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["entry_order"]
+__all__ = ["TURNS", "next_classes", "slopes"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+# Classes picked at a time by either slope.
+TURNS = 32
 
-def entry_order(dw: Ints, dc: Floats, first: Ints) -> Ints:
-    """Order classes whose items begin at ``first``; equal slopes by index.
+
+def slopes(dw: Ints, dc: Floats, first: Ints) -> tuple[Floats, Floats]:
+    """Return ``up`` and ``down`` of classes whose items begin at ``first``."""
+    slope = -dc / np.where(dw == 0, 1, dw)
+    up = np.maximum.reduceat(np.where(dw > 0, slope, 0.0), first)
+    down = np.minimum.reduceat(np.where(dw < 0, slope, np.inf), first)
+    return up, down
+
+
+def next_classes(up: Floats, down: Floats) -> Ints:
+    """Return the positions of the classes whose turn is next, in order; equal slopes by index.
 
     A class takes part in either ranking only when it has an item on that side, and enters at the
     better of its two turns.
     """
-    slope = -dc / np.where(dw == 0, 1, dw)
-    up = np.maximum.reduceat(np.where(dw > 0, slope, 0.0), first)
-    down = np.minimum.reduceat(np.where(dw < 0, slope, np.inf), first)
-    turn = np.minimum(2 * _rank(-up, up > 0.0), 2 * _rank(down, down < np.inf) + 1)
-    return np.argsort(turn, kind="stable")
-
-
-def _rank(key: Floats, takes_part: NDArray[np.bool_]) -> Ints:
-    rank = np.empty(key.size, dtype=np.int64)
-    rank[np.argsort(key, kind="stable")] = np.arange(key.size)
-    rank[~takes_part] = key.size
-    return rank
+    ups = np.argsort(-up, kind="stable")[: min(TURNS, int((up > 0.0).sum()))]
+    downs = np.argsort(down, kind="stable")[: min(TURNS, int((down < np.inf).sum()))]
+    turn = np.concatenate((2 * np.arange(ups.size), 2 * np.arange(downs.size) + 1))
+    in_turn = np.concatenate((ups, downs))[np.argsort(turn)]
+    _, at = np.unique(in_turn, return_index=True)
+    picked: Ints = in_turn[np.sort(at)]
+    return picked

@@ -1,0 +1,83 @@
+"""Pisinger's families beside the published program."""
+
+from __future__ import annotations
+
+import statistics
+
+from bitknap.bench.grids import Grid
+from bitknap.problems.families import FAMILIES
+from bitknap.solvers.methods.core import Core
+
+from ._timing import median_seconds
+
+# Milliseconds of the published C program for minimal cores (D. Pisinger, EJOR 83, 1995), medians
+# of ten instances a cell on two shared cores of an AMD EPYC, 2026-11: by classes, items and family,
+# for the ranges 1000 and 10000.
+PUBLISHED: dict[tuple[int, int], dict[str, tuple[float | None, float | None]]] = {
+    (1000, 10): {
+        "uncorrelated": (0.24, 0.27),
+        "weakly_correlated": (0.38, 3.1),
+        "strongly_correlated": (14.0, 91.0),
+        "subset_sum": (0.08, 1.1),
+        "zigzag": (0.27, 0.48),
+    },
+    (10000, 10): {
+        "uncorrelated": (1.8, 2.2),
+        "weakly_correlated": (1.7, 3.0),
+        "strongly_correlated": (2047.0, 3800.0),
+        "subset_sum": (0.78, 0.78),
+        "zigzag": (6.0, 6.4),
+    },
+    (1000, 100): {
+        "uncorrelated": (0.96, 1.0),
+        "weakly_correlated": (0.93, 3.7),
+        "strongly_correlated": (33.0, 295.0),
+        "subset_sum": (0.55, 0.56),
+        "zigzag": (1.7, 1.8),
+    },
+    (100, 100): {"zigzag": (0.37, None)},
+    (100, 1000): {"zigzag": (None, 17.0)},
+}
+
+
+def pisinger(quick: bool) -> Grid:
+    """Median and largest milliseconds a cell, and the published program's."""
+    seeds = range(1, 3 if quick else 6)
+    rows = []
+    for (classes, items), families in PUBLISHED.items():
+        if quick and classes > 1000:
+            continue
+        for family, figures in families.items():
+            for limit, published in zip((1000, 10000), figures, strict=True):
+                if published is None:
+                    continue
+                millis = _cell(family, classes, items, limit, seeds)
+                rows.append(
+                    [
+                        family.replace("_", " "),
+                        f"{classes}",
+                        f"{items}",
+                        f"{limit}",
+                        f"{statistics.median(millis):.3g}",
+                        f"{max(millis):.3g}",
+                        f"{published:g}",
+                        f"{statistics.median(millis) / published:.2f}",
+                    ]
+                )
+    return Grid(
+        "Pisinger's families, proven, milliseconds",
+        ("family", "classes", "items", "range", "core", "largest", "published", "core / published"),
+        rows,
+        notes=(
+            f"Core with numba, seeds {seeds.start} to {seeds.stop - 1}, the program's capacity.",
+            "Published: medians of ten instances of Pisinger's C program for minimal cores "
+            "(EJOR 83, 1995) on two shared cores of an AMD EPYC; not measured in this run.",
+        ),
+        text_columns=1,
+    )
+
+
+def _cell(family: str, classes: int, items: int, limit: int, seeds: range) -> list[float]:
+    generate = FAMILIES.load(family)
+    instances = [generate(classes=classes, items=items, range_=limit, seed=seed) for seed in seeds]
+    return [1e3 * median_seconds([instance], Core("numba"), 5) for instance in instances]
