@@ -2,12 +2,13 @@
 
 Where the break step is heavier than all the steps near it together, the break solution leaves so
 much room that a core around it would have to move thousands of classes. Such a class is fixed to
-each of its items in turn; around each of the relaxations that follow, the core is small, and the
-bound of all but one or two of them is above the incumbent.
+each of its items; around each of the relaxations that follow, the core is small, and the bound of
+all but one or two of them is above the incumbent.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
 import time
 from collections.abc import Callable
@@ -16,15 +17,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .result import Branch, Found
+from .result import Found
 from .task import NONE, Infeasible, Task
 
 __all__ = ["solve_branching"]
 
 Kernel = Callable[[Task], Found | None]
 
-# Classes fixed at most on one path.
-_DEPTH = 8
+# Nodes after which all are searched instead of divided.
+_NODES = 32
 
 
 def solve_branching(kernel: Kernel, task: Task) -> Found | None:
@@ -40,55 +41,86 @@ def solve_branching(kernel: Kernel, task: Task) -> Found | None:
     if root is None or root.branch is None:
         return root
     tree = _Tree(kernel, task, root)
-    return tree.result() if tree.explore(root, root.branch, NONE) else None
+    return tree.result() if tree.explore() else None
 
 
 class _Tree:
-    """The incumbent, what is left open, and counts over all nodes."""
+    """Open nodes by lowest bound, the incumbent, and counts over all nodes.
+
+    A node is searched only when its relaxation is the lowest of all, so that the best incumbent
+    comes early and rules most of the others out unsearched. All bounds are relative to the break
+    solution of the root.
+    """
 
     def __init__(self, kernel: Kernel, task: Task, root: Found) -> None:
         self.kernel, self.task, self.root = kernel, task, root
         self.best, self.objective = root.item, root.objective
         self.open: float | None = None
         self.stats = {**root.stats, "branches": 0}
+        self.nodes: list[tuple[float, int, NDArray[np.int64], bool]] = []
+        self.pushed = 0
+        self._divide(root, NONE, -math.inf)
 
-    def explore(self, found: Found, branch: Branch, fixed: NDArray[np.int64]) -> bool:
-        """Fix the class to each item, the most promising first; False when the kernel gives up."""
-        first = int(self.task.offsets[branch.cls])
-        for j in np.argsort(branch.floor, kind="stable").tolist():
-            floor = float(branch.floor[j])
-            if floor > self._above(found.base):
-                continue
+    def explore(self) -> bool:
+        """Solve the most promising node until none can be better; False if the kernel gives up."""
+        while self.nodes:
+            bound, _, fixed, was_held = heapq.heappop(self.nodes)
+            value, noise = self._change(self.root.base, self.best)
+            if bound >= value + noise:
+                break
             if self._spent():
-                self._leave_open(found.base, floor)
+                self.open = bound if self.open is None else min(self.open, bound)
+                break
+            ahead = self.nodes[0][0] - value if self.nodes and not was_held else math.inf
+            try:
+                child = self._solve(fixed, ahead)
+            except Infeasible:
                 continue
-            if not self._child(np.append(fixed, first + j)):
+            if child is None:
                 return False
+            self._take(child, fixed, bound)
         return True
 
-    def _child(self, fixed: NDArray[np.int64]) -> bool:
-        """Solve with some items fixed."""
-        t = self.task
-        self.stats["branches"] = int(self.stats["branches"]) + 1
-        limit = t.state_limit
+    def _solve(self, fixed: NDArray[np.int64], hold: float) -> Found | None:
+        limit = self.task.state_limit
         if limit is not None:
             limit -= int(self.stats["states_total"])
-        may = fixed.size < _DEPTH
-        try:
-            child = self.kernel(
-                replace(t, rival=self.best, fixed=fixed, may_branch=may, state_limit=limit)
+        return self.kernel(
+            replace(
+                self.task,
+                rival=self.best,
+                fixed=fixed,
+                hold=hold,
+                may_branch=int(self.stats["branches"]) < _NODES,
+                state_limit=limit,
             )
-        except Infeasible:
-            return True
-        if child is None:
-            return False
+        )
+
+    def _take(self, child: Found, fixed: NDArray[np.int64], bound: float) -> None:
+        """Count a node, take its choice, and put back what it left open."""
         self.best, self.objective = child.item, child.objective
         self._count(child)
         if child.branch is not None:
-            return self.explore(child, child.branch, fixed)
-        if child.open_bound is not None:
-            self._leave_open(child.base, child.open_bound)
-        return True
+            self._divide(child, fixed, bound)
+        elif child.open_bound is not None:
+            left = max(bound, self._from_root(child.base, child.open_bound))
+            if child.held:
+                self._push(left, fixed, held=True)
+            else:
+                self.open = left if self.open is None else min(self.open, left)
+
+    def _divide(self, found: Found, fixed: NDArray[np.int64], bound: float) -> None:
+        """Open a node for each item of the class to branch on."""
+        assert found.branch is not None
+        first = int(self.task.offsets[found.branch.cls])
+        bound = max(bound, self._from_root(found.base, found.relaxed))
+        for j, floor in enumerate(found.branch.floor.tolist()):
+            at = max(bound, self._from_root(found.base, floor))
+            self._push(at, np.append(fixed, first + j), held=False)
+
+    def _push(self, bound: float, fixed: NDArray[np.int64], *, held: bool) -> None:
+        self.pushed += 1
+        heapq.heappush(self.nodes, (bound, self.pushed, fixed, held))
 
     def _change(self, start: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[float, float]:
         """Cost of one choice less that of another, and the rounding it may carry."""
@@ -96,15 +128,10 @@ class _Tree:
         terms = self.task.cost[end[at]] - self.task.cost[start[at]]
         return math.fsum(terms.tolist()), 2.0**-50 * float(np.abs(terms).sum())
 
-    def _above(self, base: NDArray[np.int64]) -> float:
-        """What a bound relative to ``base`` must exceed to rule a node out."""
-        change, noise = self._change(base, self.best)
-        return change + noise + 2.0**-48 * abs(change)
-
-    def _leave_open(self, base: NDArray[np.int64], bound: float) -> None:
+    def _from_root(self, base: NDArray[np.int64], bound: float) -> float:
+        """A bound relative to ``base`` as one relative to the root, rounded down."""
         change, noise = self._change(self.root.base, base)
-        total = change + bound - noise - 2.0**-50 * (abs(change) + abs(bound))
-        self.open = total if self.open is None else min(self.open, total)
+        return change + bound - noise - 2.0**-50 * (abs(change) + abs(bound))
 
     def _spent(self) -> bool:
         t = self.task
@@ -113,13 +140,11 @@ class _Tree:
         return t.state_limit is not None and int(self.stats["states_total"]) >= t.state_limit
 
     def _count(self, child: Found) -> None:
+        self.stats["branches"] = int(self.stats["branches"]) + 1
         for name in ("core_size", "reduced", "states_total"):
             self.stats[name] = int(self.stats[name]) + int(child.stats[name])
-        for name, pick in (("classes_fixed", min), ("items_left", max)):
+        for name, pick in (("states_peak", max), ("classes_fixed", min), ("items_left", max)):
             self.stats[name] = pick(int(self.stats[name]), int(child.stats[name]))
-        self.stats["states_peak"] = max(
-            int(self.stats["states_peak"]), int(child.stats["states_peak"])
-        )
 
     def result(self) -> Found:
         """Return what the tree found, relative to its root."""

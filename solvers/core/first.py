@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,8 @@ class First:
         ``(class, item)`` that the incumbent moves.
     gain, noise
         Sum of the changes of cost, and of their absolute values.
+    lead
+        The bound less the rival's cost, infinite without a rival.
     settled
         Whether no choice is cheaper than the incumbent.
     """
@@ -46,6 +49,7 @@ class First:
     moves: list[tuple[int, int]]
     gain: float
     noise: float
+    lead: float
     settled: bool
 
 
@@ -66,10 +70,12 @@ def first_incumbent(r: Relaxation, cost: Floats, weight: Ints, rival: Ints, give
     base = r.item[r.base]
     moves = [(i, int(r.item[p])) for i, p in r.completion]
     gain, noise = changes(r, given, moves)
+    lead = math.inf
     if rival.size:
         differ = np.flatnonzero(rival != base)
         other = list(zip(differ.tolist(), rival[differ].tolist(), strict=True))
         rival_gain, rival_noise = changes(r, given, other)
+        lead = bound - rival_gain
         if rival_gain <= gain + SLACK * (noise + rival_noise):
             moves, gain, noise = other, rival_gain, rival_noise
     if gain > goal:
@@ -77,9 +83,8 @@ def first_incumbent(r: Relaxation, cost: Floats, weight: Ints, rival: Ints, give
         if change < gain:
             moves, gain, noise = [(cls, item)], change, -change
     settled = gain <= goal if goal > bound else gain + SLACK * noise <= bound
-    return First(
-        envelope, reach, bound, moves, gain, noise, settled and (noise < _EXACT or goal == bound)
-    )
+    settled &= noise < _EXACT or goal == bound
+    return First(envelope, reach, bound, moves, gain, noise, lead, settled)
 
 
 def _envelope(r: Relaxation, weight: Ints) -> tuple[float, Envelope]:

@@ -45,8 +45,8 @@ def changes(r: Relaxation, cost: Floats, moves: list[tuple[int, int]]) -> tuple[
 def exact_incumbent(
     r: Relaxation, cost: Floats, moves: list[tuple[int, int]], unit: Unit
 ) -> Incumbent:
-    """Return the break solution after some moves, exactly, or as it is if that is no dearer."""
+    """Return the break solution after some moves, exactly, or as it is if that is cheaper."""
     to, at = changed(r, cost, moves)
     gain = minus(fixed(to, unit), fixed(at, unit))
     total = sum(as_int(gain, k) for k in range(to.size))
-    return Incumbent(total, moves) if total < 0 else Incumbent(0, [])
+    return Incumbent(total, moves) if total <= 0 else Incumbent(0, [])

@@ -62,7 +62,7 @@ def best_from(x: int, a: int, b: int, cost: Any, weight: Any, slope: float) -> A
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def margin(a: int, b: int, cost: Any, weight: Any, x: int, high: float, low: float) -> float:
     """What leaving item ``x`` for another of ``a .. b - 1`` costs at least at slopes between."""
     c, w = cost[x], weight[x]
@@ -76,16 +76,23 @@ def margin(a: int, b: int, cost: Any, weight: Any, x: int, high: float, low: flo
 
 
 @njit(cache=True)
-def between(j: int, x: int, y: int, cost: Any, weight: Any) -> Any:
-    """Whether item ``j`` may lie on the hull between ``x`` and ``y``: below their chord."""
-    if weight[x] < weight[j] < weight[y] and cost[y] < cost[j] < cost[x]:
-        left = (cost[x] - cost[j]) * np.float64(weight[y] - weight[x])
-        right = (cost[x] - cost[y]) * np.float64(weight[j] - weight[x])
-        if left == right < 2.0**53:
-            # On the chord, unless costs are fractions and rounding hides that it is below.
-            return np.floor(cost[x] - cost[j]) != cost[x] - cost[j]
-        return left >= right * (1.0 - 2.0**-45)
-    return j in (x, y)
+def between(a: int, b: int, x: int, y: int, cost: Any, weight: Any, item: Any, m: int) -> int:
+    """Append to ``item[:m]`` those of ``a .. b - 1`` below the chord of ``x, y``, and these two.
+
+    Only they may lie on the hull between ``x`` and ``y``. Without branches, which here nobody can
+    foretell. Returns the new ``m``; ``item`` needs room for one more.
+    """
+    wx, wy, cx, cy = weight[x], weight[y], cost[x], cost[y]
+    width, drop = np.float64(wy - wx), cx - cy
+    for j in range(a, b):
+        w, c = weight[j], cost[j]
+        left, right = (cx - c) * width, drop * np.float64(w - wx)
+        # On the chord, unless costs are fractions and rounding hides that it is below.
+        on = (left == right) & (right < 2.0**53) & (np.floor(cx - c) == cx - c)
+        inside = (wx < w) & (w < wy) & (cy < c) & (c < cx)
+        item[m] = j
+        m += (inside & (left >= right * (1.0 - 2.0**-45)) & ~on) | (j == x) | (j == y)
+    return m
 
 
 @njit(cache=True)
@@ -96,7 +103,7 @@ def whole(offsets: Any, cost: Any, weight: Any, light: Any, heavy: Any, classes:
     for i in classes:
         total += offsets[i + 1] - offsets[i]
     active, ptr = np.empty(n, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
-    item = np.empty(total, dtype=np.int64)
+    item = np.empty(total + 1, dtype=np.int64)
     gap = np.full(n, np.inf)
     k = m = 0
     filled = np.int64(0)
@@ -107,10 +114,7 @@ def whole(offsets: Any, cost: Any, weight: Any, light: Any, heavy: Any, classes:
         if x == y:
             continue
         gap[t] = -np.inf
-        for j in range(offsets[i], offsets[i + 1]):
-            if between(j, x, y, cost, weight):
-                item[m] = j
-                m += 1
+        m = between(offsets[i], offsets[i + 1], x, y, cost, weight, item, m)
         active[k] = i
         k += 1
         ptr[k] = m
@@ -156,12 +160,9 @@ def enclose(
         filled += weight[x]
         at_low += weight[y]
         if weight[y] > weight[x]:
-            if m + b - a > item.size:
+            if m + b - a >= item.size:
                 item = np.concatenate((item, np.empty(item.size + b - a, dtype=np.int64)))
-            for j in range(a, b):
-                if between(j, x, y, cost, weight):
-                    item[m] = j
-                    m += 1
+            m = between(a, b, x, y, cost, weight, item, m)
             active[k] = i
             k += 1
             ptr[k] = m

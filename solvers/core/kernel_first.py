@@ -21,7 +21,7 @@ Relaxed = namedtuple(
     "Relaxed",
     [
         "base", "room", "multiplier", "at_break", "huge", "envelope", "moves", "gain", "noise",
-        "gap", "bound", "settled",
+        "gap", "bound", "lead", "settled",
     ],
 )  # fmt: skip
 
@@ -173,9 +173,11 @@ def relax(
     goal = np.ceil(bound) if abs(bound) < 2.0**51 and whole_numbers(cost) else bound
     moves = complete(steps, order, brk, room, base, foot)
     gain, noise = changes(moves, base, cost)
+    lead = np.inf
     if rival.size:
         other = difference(base, rival)
         rival_gain, rival_noise = changes(other, base, cost)
+        lead = bound - rival_gain
         if rival_gain <= gain + SLACK * (noise + rival_noise):
             gain, noise, moves = rival_gain, rival_noise, other
     i, j, change = best_move(offsets, cost, weight, base, room, bracket.gap, gain, goal)
@@ -186,5 +188,17 @@ def relax(
     settled &= noise < 2.0**51 or goal == bound
     huge = base.size >= LARGE and is_huge(steps, order, brk, gain - bound)
     return Relaxed(
-        base, room, multiplier, at_break, huge, e, moves, gain, noise, bracket.gap, bound, settled
+        base,
+        room,
+        multiplier,
+        at_break,
+        huge,
+        e,
+        moves,
+        gain,
+        noise,
+        bracket.gap,
+        bound,
+        lead,
+        settled,
     )

@@ -105,14 +105,13 @@ def make_envelope(
 @njit(cache=True)
 def segment(e: Any, room: int) -> int:
     """Index of the segment right of ``room``."""
-    lo, hi = 0, e.knots.size
-    while lo < hi:
-        mid = (lo + hi) >> 1
-        if e.knots[mid] <= room:
-            lo = mid + 1
-        else:
-            hi = mid
-    return lo
+    knots = e.knots
+    at, n = 0, knots.size
+    while n > 1:
+        half = n >> 1
+        at += half if knots[at + half - 1] <= room else 0
+        n -= half
+    return at + (knots[at] <= room)
 
 
 @njit(cache=True)

@@ -19,8 +19,9 @@ from .kernel_states import SLOTS, Problem
 # Lattice arithmetic on numbers below this stays within 64 bits.
 SMALL = 1 << 20
 
-# How it ended: proven; not within the states; at a class to branch on; not for this kernel.
-DONE, LONG, BRANCH, INFEASIBLE, UNFIT = range(5)
+# How it ended: proven; not within the states; at a class to branch on; held; no choice fits;
+# not for this kernel.
+DONE, LONG, BRANCH, HELD, INFEASIBLE, UNFIT = range(6)
 
 Quick = namedtuple(
     "Quick",
@@ -131,10 +132,11 @@ def quick(
     rival: Any,
     fixed: Any,
     may: bool,
+    hold: float,
 ) -> Any:
     """Solve if it can be done by ``until`` states, or tell where to branch if one may.
 
-    ``fixed`` holds items that their classes must take.
+    ``fixed`` holds items that their classes must take; see :class:`.task.Task` for ``hold``.
     """
     light, heavy, least, most, largest, bad = extremes(offsets, cost, weight)
     if bad or not (largest == 0.0 or 2.0**-900 < largest < 2.0**900):
@@ -144,9 +146,10 @@ def quick(
         return refuse(INFEASIBLE)
     reach = np.float64(ends[3] - ends[2])
     r = relax(offsets, cost, weight, capacity, ends, reach, rival)
-    if r.settled or (may and r.huge):
-        code = DONE if r.settled else BRANCH
-        floor = np.empty(0) if r.settled else floors(offsets, cost, weight, r)
+    branch, held = may and r.huge, rival.size > 0 and r.lead > hold
+    if r.settled or branch or held:
+        code = DONE if r.settled else BRANCH if branch else HELD
+        floor = floors(offsets, cost, weight, r) if code == BRANCH else np.empty(0)
         return answer(code, r, cost, r.moves, np.zeros(SLOTS, dtype=np.int64), 0, 0, floor)
     p = prepare(offsets, cost, weight, r)
     if p.bits > 122:

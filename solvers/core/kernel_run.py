@@ -13,7 +13,7 @@ from .fixed_point import LIMB, Unit, fixed, minus
 from .kernel_bracket import extremes
 from .kernel_first import relax
 from .kernel_prepare import floors_of, prepare
-from .kernel_quick import BRANCH, INFEASIBLE, LONG, UNFIT, fix, quick
+from .kernel_quick import BRANCH, HELD, INFEASIBLE, LONG, UNFIT, fix, quick
 from .kernel_search import lowest_open, search, start
 from .kernel_states import CORE, PEAK, REDUCED, TOTAL, Problem
 from .lattice import Lattice, find_lattice
@@ -39,7 +39,7 @@ def run(task: Task) -> Found | None:
     t = task
     arrays = _frozen(t.offsets), _frozen(t.cost), _frozen(t.weight)
     stop = _NEVER if t.state_limit is None else t.state_limit
-    q = quick(*arrays, t.capacity, min(stop, _SLICE), t.rival, t.fixed, t.may_branch)
+    q = quick(*arrays, t.capacity, min(stop, _SLICE), t.rival, t.fixed, t.may_branch, t.hold)
     if q.code == UNFIT:
         return None
     if q.code == INFEASIBLE:
@@ -53,9 +53,10 @@ def run(task: Task) -> Found | None:
         item=q.item,
         multiplier=q.multiplier,
         relaxed=q.relaxed,
-        open_bound=None if branch is None else q.relaxed,
+        open_bound=q.relaxed if q.code in (BRANCH, HELD) else None,
         stats=_stats(classes, q.items, q.count),
         branch=branch,
+        held=q.code == HELD,
         objective=q.objective if q.objective == q.objective else None,
     )
 

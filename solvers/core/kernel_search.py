@@ -46,7 +46,7 @@ DIVE_AT, DIVE_WIDTH, DIVE_DEPTH, PATIENCE = 2048, 32, 64, 256
 POOL = 1 << 16
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def expand(x: Any, p: Any) -> Any:
     """Let the next class enter."""
     q, count, s, box = x.pending, x.count, x.states, x.scratch

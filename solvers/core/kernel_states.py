@@ -112,7 +112,7 @@ def prune(s: Any, e: Any, p: Any, count: Any, none_outside: bool) -> Any:
     return s if left == n else take_states(s, kept, left)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def prune_box(c: Any, e: Any, p: Any, count: Any) -> int:
     """Move the candidates whose bound is at most the threshold to the front; return how many."""
     n = c.shape[1]
@@ -131,7 +131,7 @@ def prune_box(c: Any, e: Any, p: Any, count: Any) -> int:
     return left
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def merge(box: Any, side: int, n: int, s: Any, dw: int, high: int, low: int, tag: int) -> int:
     """Merge candidates with the states shifted by an item; the former win ties.
 
@@ -176,7 +176,7 @@ def merge(box: Any, side: int, n: int, s: Any, dw: int, high: int, low: int, tag
     return k
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def room_in(pool: Any, nodes: int, more: int) -> Any:
     """Return a pool with room for ``more`` nodes."""
     if nodes + more <= pool.parent.size:

@@ -34,6 +34,7 @@ def run(task: Task) -> Found:
     first = first_incumbent(r, cost, weight, t.rival, t.cost)
     base = r.item[r.base]
     moves, open_bound, branch = first.moves, None, None
+    held = t.rival.size > 0 and first.lead > t.hold
     stats: dict[str, float | int | str] = {
         "kernel": "numpy",
         "dominated": t.cost.size - r.item.size,
@@ -46,6 +47,8 @@ def run(task: Task) -> Found:
         pass
     elif t.may_branch and is_huge(r, first.gain - first.bound):
         open_bound, branch = first.bound, _branch(t, r, first)
+    elif held:
+        open_bound = first.bound
     else:
         core = build_core(r, first, cost, weight, t.cost)
         stats["classes_fixed"] = base.size - core.far.pending.classes.size
@@ -61,6 +64,7 @@ def run(task: Task) -> Found:
         open_bound=open_bound,
         stats=stats,
         branch=branch,
+        held=held and branch is None and open_bound is not None,
     )
 
 

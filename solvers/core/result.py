@@ -47,6 +47,8 @@ class Found:
         Counts.
     branch
         Where to branch instead of searching; ``None`` when there was a search.
+    held
+        Whether it did not search: see :class:`.task.Task`.
     objective
         Correctly rounded cost of ``item`` in the costs given; ``None`` where it is yet to be found.
     """
@@ -58,6 +60,7 @@ class Found:
     open_bound: float | None
     stats: dict[str, float | int | str]
     branch: Branch | None = None
+    held: bool = False
     objective: float | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,6 +38,8 @@ class Task:
         Items that their classes must take.
     may_branch
         Whether the kernel may answer with a class to branch on.
+    hold
+        The kernel shall not search when the bound less the rival's cost is above this.
     scale
         The costs are ``2**scale`` times the given ones.
     """
@@ -50,4 +53,5 @@ class Task:
     rival: NDArray[np.int64] = field(default_factory=lambda: NONE)
     fixed: NDArray[np.int64] = field(default_factory=lambda: NONE)
     may_branch: bool = False
+    hold: float = math.inf
     scale: int = 0
