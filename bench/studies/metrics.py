@@ -142,15 +142,6 @@ def accuracy_grid(accuracies: Accuracies) -> Grid:
     order = [*(name for name in plans if name not in (*controls, "float")), *controls, "float"]
     rows = [[name, *(_cell(plans[name][budget]) for budget in budgets)] for name in order]
     total = accuracies.measured[0].accuracy.total
-    losses = [
-        f"At {budget:g} bits {name} ({np.mean(plans[name][budget]):.2f}) loses to {control} "
-        f"({np.mean(plans[control][budget]):.2f})."
-        for budget in budgets
-        for control in controls
-        for name in order
-        if name not in (*controls, "float")
-        and np.mean(plans[name][budget]) < np.mean(plans[control][budget])
-    ]
     return Grid(
         "Measured accuracy of the exact optimum, %, by average bits",
         ("plan", *(f"{budget:g}" for budget in budgets)),
@@ -165,9 +156,26 @@ def accuracy_grid(accuracies: Accuracies) -> Grid:
             "local optima under exchanges of two layers, not proven. All other optima are proven.",
             f"uniform: the largest one that fits; random: fills the budget; shuffled: {SHUFFLED}'s "
             "costs with the layers permuted, one draw each.",
-            *(losses or ["No metric loses to a control."]),
+            *(_losses(accuracies, order) or ["No metric loses to a control."]),
         ),
     )
+
+
+def _losses(accuracies: Accuracies, order: Sequence[str]) -> list[str]:
+    """Which metrics lose to which control at which budget, a sentence for each control."""
+    found = []
+    for budget in accuracies.comparison.budgets:
+        means = {name: float(np.mean(accuracies.by_plan[name][budget])) for name in order}
+        for control in (name for name in CONTROLS if name in means):
+            losing = [
+                f"{name} ({mean:.2f})"
+                for name, mean in means.items()
+                if name not in (*CONTROLS, "float") and mean < means[control]
+            ]
+            if losing:
+                own = f"{control} ({means[control]:.2f})"
+                found.append(f"At {budget:g} bits these lose to {own}: {', '.join(losing)}.")
+    return found
 
 
 def difference_grid(accuracies: Accuracies) -> Grid:

@@ -143,7 +143,7 @@ def test_losses_to_controls_and_gains_on_fisher_are_said(tmp_path: Path) -> None
     assert cells["fisher"][0] == "80.50 [80.00, 81.00]"
     assert cells["float"] == ["95.00", "95.00"]
     notes = " ".join(grid.notes)
-    assert "At 4 bits fisher (80.50) loses to uniform (90.00)." in notes
+    assert "At 4 bits these lose to uniform (90.00): fisher (80.50), kl (85.00)." in notes
     assert "At 2.5" not in notes
     better = difference_grid(found)
     assert better.rows == [["kl", "+4.50 [+4.00, +5.00]", "+4.50 [+4.00, +5.00]"]]
