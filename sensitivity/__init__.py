@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from .activations import ActivationQuantizer
     from .apply import apply_plan, quantized_copy
     from .build import sensitivity_table, table_provenance
+    from .checkpoint import Checkpoint
     from .graph import Graph, trace
     from .quantizers import Quantizer
 
 _LAZY = {
     "ActivationQuantizer": "activations",
+    "Checkpoint": "checkpoint",
     "Graph": "graph",
     "Quantizer": "quantizers",
     "apply_plan": "apply",
@@ -34,6 +36,7 @@ __all__ = [
     "METRICS",
     "ActivationPeak",
     "ActivationQuantizer",
+    "Checkpoint",
     "Graph",
     "LayerInfo",
     "LayerPolicy",

@@ -121,14 +121,14 @@ class Checkpoint:
         for number, owner in enumerate(owners):
             if self.ranks.size > 1:
                 source = dealt[number] if owner is None else owner
-                own = stage.load(number) if source == self.ranks.rank else b""
+                own = self._recalled(stage, number, compute) if source == self.ranks.rank else b""
                 result = decode(self.ranks.broadcast(own, source))
             elif number in dealt:
                 progress(what, number, count)
                 result = self._measured(number, compute)
                 stage.save(number, encode(result))
             else:
-                result = decode(stage.load(number))
+                result = decode(self._recalled(stage, number, compute))
             spent = document(result.pop(COST))
             if number not in mine:
                 self._before = _add(self._before, spent, elapsed=number not in dealt)
@@ -170,6 +170,13 @@ class Checkpoint:
                 stage.remove(number - 1)
                 self._remove(f"{what} {number}")
             yield state
+
+    def _recalled(self, stage: _Stage, number: int, compute: Callable[[int], Arrays]) -> bytes:
+        try:
+            return stage.load(number)
+        except FileNotFoundError:
+            # Another run of the same table is done and has tidied up.
+            return encode(self._measured(number, compute))
 
     def _measured(self, number: int, compute: Callable[[int], Arrays]) -> Arrays:
         before = self._meter.so_far()
@@ -220,6 +227,8 @@ class _Stage:
             try:
                 document(decode(path.read_bytes())[COST])
                 numbers.add(int(path.stem))
+            except FileNotFoundError:
+                continue
             except (KeyError, ValueError):
                 say(f"{path} is damaged; computing it again")
                 path.unlink(missing_ok=True)

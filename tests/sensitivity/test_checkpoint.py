@@ -199,6 +199,24 @@ def test_damaged_chunks_are_computed_again(tmp_path: Path, stop_at: Callable[[in
     assert said[-1] == f"{folder} cannot be read; computing it again"
 
 
+def test_another_run_may_tidy_up_meanwhile(tmp_path: Path) -> None:
+    def chunks() -> Any:
+        checkpoint = Checkpoint(tmp_path / "partial")
+        checkpoint.open({})
+        checkpoint.begin("any", Meter())
+        parts = checkpoint.map("pass", 4, lambda n: {"x": np.array(n)}, lambda *_: None)
+        return checkpoint, (int(part["x"]) for part in parts)
+
+    assert list(chunks()[1]) == [0, 1, 2, 3]
+    _, slow = chunks()
+    assert next(slow) == 0
+    other, quick = chunks()
+    assert list(quick) == [0, 1, 2, 3]
+    other.discard(["any"])
+    assert not (tmp_path / "partial").exists()
+    assert list(slow) == [1, 2, 3]
+
+
 def test_settings_of_a_metric_have_chunks_of_their_own(tmp_path: Path) -> None:
     folder = tmp_path / "partial"
     for draws in (3, 4):
