@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import PANEL, line_style, new_figure, styled
+from .style import legend_below, line_style, side_by_side, styled
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ def draw_accuracy(curves: Sequence[Curve], float_accuracy: float, title: str) ->
         title: above the axes.
     """
     with styled():
-        figure = new_figure(9.6, 4.2)
-        whole, close = figure.subplots(1, 2)
+        figure, (whole, close) = side_by_side(2, _labels(curves))
         _draw_whole(whole, curves, 100 * float_accuracy)
         _draw_close(close, curves, 100 * float_accuracy)
+        legend_below(figure)
         figure.suptitle(title, fontsize=10.5)
     return figure
 
@@ -70,22 +70,28 @@ def accuracy_panels(curves: Sequence[Curve], float_accuracy: float) -> tuple[Fig
     figures = []
     with styled():
         for draw in (_draw_whole, _draw_close):
-            figures.append(new_figure(*PANEL))
-            draw(figures[-1].subplots(), curves, 100 * float_accuracy)
+            figure, (axes,) = side_by_side(1, _labels(curves))
+            draw(axes, curves, 100 * float_accuracy)
+            legend_below(figure)
+            figures.append(figure)
     return figures[0], figures[1]
+
+
+def _labels(curves: Sequence[Curve]) -> list[str]:
+    return ["float 00.00 %", *(curve.name for curve in curves)]
 
 
 def _draw_whole(axes: Axes, curves: Sequence[Curve], top: float) -> None:
     _draw(axes, curves, top)
     axes.margins(y=0.08)
     axes.set_ylabel("test accuracy, %")
-    axes.legend(loc="lower right")
+    axes.set_title("all points", fontsize=9.5)
 
 
 def _draw_close(axes: Axes, curves: Sequence[Curve], top: float) -> None:
     _draw(axes, curves, top)
     axes.set_ylim(top - CLOSE_UP, top + 0.08 * CLOSE_UP)
-    axes.set_title(f"the last {CLOSE_UP:g} points", fontsize=9.5)
+    axes.set_title(f"the last {CLOSE_UP:g} percentage points", fontsize=9.5)
 
 
 def _draw(axes: Axes, curves: Sequence[Curve], top: float) -> None:
@@ -104,6 +110,7 @@ def _draw(axes: Axes, curves: Sequence[Curve], top: float) -> None:
                 [max(0.0, 100 * (p.high - p.accuracy)) for p in points],
             ],
             capsize=2,
+            elinewidth=1,
             label=curve.name,
             **(line_style(curve.style) | thin),
         )

@@ -26,7 +26,7 @@ def draw_profiles(profiles: Mapping[str, Ratios], styles: Mapping[str, int]) -> 
     """
     able = {solver for ratios in profiles.values() for solver, row in ratios.items() if _able(row)}
     with styled():
-        figure, panels = side_by_side(len(profiles), len(able))
+        figure, panels = side_by_side(len(profiles), able)
         for axes, (title, ratios) in zip(panels, profiles.items(), strict=True):
             _draw(axes, {solver: row for solver, row in ratios.items() if _able(row)}, styles)
             axes.set_title(title)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -113,12 +113,13 @@ def _rendered(figure: Figure, kind: str, metadata: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def side_by_side(count: int, legend: int) -> tuple[Figure, list[Axes]]:
-    """Panels in rows of at most three, with room below for a legend of so many entries."""
+def side_by_side(count: int, labels: Collection[str]) -> tuple[Figure, list[Axes]]:
+    """Panels in rows of at most three, with room for `legend_below` of these labels."""
     columns = min(count, 3)
     rows = math.ceil(count / columns)
     width, height = PANEL
-    figure = new_figure(columns * width, rows * height + 0.17 * math.ceil(legend / 3 / columns))
+    lines = math.ceil(len(labels) / _legend_columns(columns * width, labels))
+    figure = new_figure(columns * width, rows * height + 0.17 * lines)
     axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for spare in axes[count:]:
         spare.remove()
@@ -131,7 +132,16 @@ def legend_below(figure: Figure) -> None:
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    columns = 3 * round(figure.get_figwidth() / PANEL[0])
     figure.legend(
-        list(found.values()), list(found), loc="outside lower center", ncols=columns, fontsize=8
+        list(found.values()),
+        list(found),
+        loc="outside lower center",
+        ncols=_legend_columns(figure.get_figwidth(), found),
+        fontsize=8,
     )
+
+
+def _legend_columns(width: float, labels: Collection[str]) -> int:
+    """Columns of a legend with letters of 8 points that fit into so many inches."""
+    longest = max(map(len, labels), default=1)
+    return max(1, int(width / (0.55 + 0.06 * longest)))

@@ -38,7 +38,7 @@ def draw_times(
     """
     solvers = {solver for timings in groups.values() for solver in timings}
     with styled():
-        figure, panels = side_by_side(len(groups), len(solvers))
+        figure, panels = side_by_side(len(groups), solvers)
         for axes, (title, timings) in zip(panels, groups.items(), strict=True):
             for solver, rows in timings.items():
                 _draw(axes, solver, rows, styles[solver])
