@@ -138,8 +138,14 @@ def build(source: Source) -> Content | None:
         ],
         data=_numbers(marks),
     )
+    texts = [_size(curve) for curve in curves]
+    if any(len(budget.limits(table)) > 1 for budget in results.asked.budgets):
+        texts.append(
+            "The line limits the size alone; an optimum whose budget also limits bit operations "
+            "may lie above it."
+        )
     return Content(
-        texts=[_size(curve) for curve in curves],
+        texts=texts,
         plots=[plot],
         grids={"optima": optimum_grid(results)},
     )
