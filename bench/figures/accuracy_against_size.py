@@ -100,7 +100,10 @@ def _draw(axes: Axes, curves: Sequence[Curve], top: float) -> None:
     )
     for curve in curves:
         points = sorted(curve.points, key=lambda p: p.average_bits)
-        thin = {"linewidth": 0.8, "mfc": "white", "markersize": 6.5} if curve.rival else {}
+        changed = {"linewidth": 0.8, "mfc": "white", "markersize": 6.5} if curve.rival else {}
+        if len({p.average_bits for p in points}) < len(points):
+            # Several bits of the activations at one size: a line through them means nothing.
+            changed["linestyle"] = "none"
         axes.errorbar(
             [p.average_bits for p in points],
             [100 * p.accuracy for p in points],
@@ -112,6 +115,6 @@ def _draw(axes: Axes, curves: Sequence[Curve], top: float) -> None:
             capsize=2,
             elinewidth=1,
             label=curve.name,
-            **(line_style(curve.style) | thin),
+            **(line_style(curve.style) | changed),
         )
     axes.set_xlabel("average bits a weight (codes)")

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import COLOURS, PANEL, new_figure, styled
+from .style import COLOURS, PANEL, legend_below, new_figure, styled
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def draw_predicted_loss(predictions: Mapping[str, Prediction], kilobytes_per_bit
         ):
             _draw(axes, metric, data, kilobytes_per_bit)
         figure.axes[0].set_ylabel("predicted loss increase (metric's own unit)")
-        figure.axes[0].legend(loc="upper right", fontsize=8)
+        legend_below(figure)
     return figure
 
 
@@ -58,7 +58,7 @@ def draw_prediction(metric: str, data: Prediction, kilobytes_per_bit: float) -> 
         axes = figure.subplots()
         _draw(axes, metric, data, kilobytes_per_bit)
         axes.set_ylabel("predicted loss increase")
-        axes.legend(loc="upper right", fontsize=8)
+        legend_below(figure)
     return figure
 
 
