@@ -15,6 +15,7 @@ from bitknap.problems.errors import UnsupportedError
 
 from .batches import Batch, default_forward
 from .capture import frozen
+from .choices import FLOAT_BITS
 from .context import Forward
 from .costs import ActivationPeak
 from .table import LayerInfo
@@ -120,6 +121,32 @@ class Graph:
         Raises:
             UnsupportedError: the graph was traced without sizes.
         """
+        peak, where = self._peak([step.elements for step in self.steps])
+        return ActivationPeak(peak, self.samples, self.steps[where].name)
+
+    def activation_peak_bits(self, bits: Mapping[str, int]) -> int:
+        """Peak for one sample in bits, rounded up, when layers read values of so many bits.
+
+        A value is kept in the most bits that any of its readers asks for, and in 32 where one of
+        them is no layer, e.g. a residual addition: activation bits shrink what only layers read.
+
+        Args:
+            bits: layer -> activation bits; layers left out read float.
+
+        Raises:
+            UnsupportedError: the graph was traced without sizes.
+        """
+        wanted = [0] * len(self.steps)
+        for i, step in reversed(list(enumerate(self.steps))):
+            passed_on = step.op in OPERATIONS["shape"] and step.layer is None and wanted[i]
+            own = passed_on or bits.get(step.layer or "", FLOAT_BITS)
+            for j in step.inputs:
+                wanted[j] = max(wanted[j], own)
+        sizes = [s.elements * (w or FLOAT_BITS) for s, w in zip(self.steps, wanted, strict=True)]
+        return -(-self._peak(sizes)[0] // self.samples)
+
+    def _peak(self, sizes: Sequence[int]) -> tuple[int, int]:
+        """The largest sum of sizes alive at once, and the step that runs then."""
         if not self.samples:
             raise UnsupportedError("the peak of activations needs sizes, which torch.fx lacks")
         last = list(range(len(self.steps)))
@@ -129,13 +156,13 @@ class Graph:
                 last[j] = max(last[j], i, last[i] if not step.elements else i)
         alive, peak, where = 0, 0, 0
         ends: dict[int, int] = {}
-        for i, step in enumerate(self.steps):
-            alive += step.elements
-            ends[last[i]] = ends.get(last[i], 0) + step.elements
+        for i, size in enumerate(sizes):
+            alive += size
+            ends[last[i]] = ends.get(last[i], 0) + size
             if alive > peak:
                 peak, where = alive, i
             alive -= ends.pop(i, 0)
-        return ActivationPeak(peak, self.samples, self.steps[where].name)
+        return peak, where
 
 
 def trace(

@@ -14,7 +14,7 @@ from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 
 if TYPE_CHECKING:
     from bitknap.bench.ties import Prices
-    from bitknap.sensitivity import SensitivityTable
+    from bitknap.sensitivity import Graph, SensitivityTable
 
 
 def command(
@@ -64,6 +64,8 @@ def command(
                 f"Activations of one sample peak at {peak.bits(32) / 8000:,.1f} kB in float32, "
                 f"{peak.bits(8) / 8000:,.1f} kB at 8 bits ({peak.step}), whatever the plan."
             )
+            if loaded.activations is not None:
+                notes.append(_chosen_peak(loaded, graph))
     loaded = policy.apply(loaded)
     prices = {limit.text: price_ties(loaded, metric, limit.limits(loaded)) for limit in budgets}
     if out is not None:
@@ -72,6 +74,19 @@ def command(
         typer.echo(json.dumps(_document(loaded, metric, prices), indent=1))
     else:
         _print(loaded, prices, notes)
+
+
+def _chosen_peak(table: SensitivityTable, graph: Graph) -> str:
+    """The peak when every layer takes its fewest activation bits."""
+    fewest = {
+        layer.name: int(table.activation_bits[table.items(i)].min())
+        for i, layer in enumerate(table.layers)
+    }
+    return (
+        f"With the fewest activation bits of every layer it is "
+        f"{graph.activation_peak_bits(fewest) / 8000:,.1f} kB: values that other operations read "
+        "too stay in float."
+    )
 
 
 def _document(table: SensitivityTable, metric: str, prices: dict[str, Prices]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bitknap.problems import DataError, UnsupportedError
-from bitknap.sensitivity import SensitivityTable, bops, latency_ns, trace
+from bitknap.sensitivity import SensitivityTable, bops, latency_ns, sensitivity_table, trace
 from bitknap.sensitivity.graph import Graph
 from bitknap.sensitivity.grids import ActivationGrids, Grid
 from bitknap.solvers import solve
@@ -172,3 +172,16 @@ def test_activation_peak_follows_what_is_alive() -> None:
     assert peak.bits(8) == 8 * 80
     with pytest.raises(UnsupportedError, match="needs sizes"):
         Graph((), (), "torch.fx").activation_peak()
+
+
+def test_activation_bits_shrink_what_only_layers_read() -> None:
+    model = Skip().eval()
+    batch = (torch.zeros(3, 6), torch.zeros(3, dtype=torch.int64))
+    table = sensitivity_table(model, [batch], metrics=())
+    graph = trace(model, batch, table.layers)
+    whole = graph.activation_peak().bits(32)
+    assert graph.activation_peak_bits({}) == whole == 32 * 80
+    # relu's 20 are read by the addition too and stay in float; tanh's 30 by the last layer alone;
+    # detour's 30 by tanh, which is no layer.
+    assert graph.activation_peak_bits({"out": 4}) == 32 * 20 + 32 * 30 + 4 * 30
+    assert graph.activation_peak_bits({"out": 4, "detour": 4}) == 32 * 20 + 32 * 30 + 4 * 30
