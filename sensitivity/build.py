@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from bitknap.problems.errors import DataError, UnsupportedError
+from bitknap.problems.errors import DataError
 
 from .activations import ActivationQuantizer
 from .batches import (
@@ -27,7 +27,7 @@ from .context import Context, Forward, LossFn, Metric, MetricResult, Progress
 from .grids import ActivationGrids, Grid
 from .layers import discover_layers
 from .meter import Meter
-from .metrics import METRICS
+from .metrics import METRICS, require_activations
 from .provenance import describe_function, hash_architecture, hash_data, hash_model, versions
 from .quantizers import Quantizer
 from .table import SensitivityTable
@@ -88,7 +88,7 @@ def sensitivity_table(
     widths = require_choices(bits)
     quantizer = quantizer or Quantizer()
     if activations is not None:
-        _refuse_weights_only(chosen.values())
+        require_activations(chosen.values())
     data = list(batches)
     refuse_training(model)
     if not data:
@@ -174,19 +174,6 @@ def table_provenance(
 def _chosen(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
     found = [METRICS.load(metric) if isinstance(metric, str) else metric for metric in metrics]
     return {metric.name: metric for metric in found}
-
-
-def _refuse_weights_only(metrics: Iterable[Metric]) -> None:
-    """Refuse metrics that have no value for a quantized activation."""
-    knowing = [
-        name for name in METRICS.names() if getattr(METRICS.load(name), "activations", False)
-    ]
-    for metric in metrics:
-        if not getattr(metric, "activations", False):
-            raise UnsupportedError(
-                f"the metric {metric.name} says nothing of activations; leave activation bits out, "
-                f"or use one of: {', '.join(knowing)}"
-            )
 
 
 def _items(context: Context, activations: ActivationQuantizer | None) -> dict[str, Any]:

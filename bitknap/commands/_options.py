@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -61,19 +62,24 @@ def weight_quantizer(text: str | None) -> Quantizer:
     return RememberingQuantizer() if text is None else RememberingQuantizer.parse(text)
 
 
-def activation_quantizer(bits: str | None, words: str | None) -> ActivationQuantizer | None:
+def activation_quantizer(
+    bits: str | None, words: str | None, metrics: Sequence[str]
+) -> ActivationQuantizer | None:
     """The values of ``--activation-bits`` and ``--activation-quantizer``; None for neither.
 
     Raises:
         DataError: an option is flawed, or the second stands without the first.
+        UnsupportedError: a metric says nothing of activations.
     """
     if bits is None:
         if words is not None:
             raise DataError("--activation-quantizer needs --activation-bits, e.g. 4,8")
         return None
-    from bitknap.sensitivity import ActivationQuantizer
+    from bitknap.sensitivity import METRICS, ActivationQuantizer
     from bitknap.sensitivity.choices import parse_choices
+    from bitknap.sensitivity.metrics import require_activations
 
+    require_activations(map(METRICS.load, metrics))
     option = "--activation-bits"
     choices = parse_choices(split(bits, option), option, ternary=False)
     return (

@@ -24,6 +24,7 @@ from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 BITS = "2,3,4,5,6,8"
 BUDGETS = "2.25,2.5,3,4"
 METRICS = ["fisher", "weight_mse", "loss"]
+PAIR_METRICS = ["fisher", "loss"]
 SOLVERS = "greedy,core,dp,cbc,highs,cpsat"
 SEVERAL = "multi,cbc,highs,cpsat"
 
@@ -76,7 +77,8 @@ def command(
     from bitknap.sensitivity.ties import require_kinds
     from bitknap.solvers import load_solver
 
-    names = [name for text in metric or METRICS for name in split(text, "--metric")]
+    standard = METRICS if activation_bits is None else PAIR_METRICS
+    names = [name for text in metric or standard for name in split(text, "--metric")]
     widths = bit_widths(bits)
     budgets = tuple(parse_budget(text) for text in split(budget, "--budget"))
     two = any(limit.activation_bits is not None for limit in budgets)
@@ -90,7 +92,7 @@ def command(
     for name in methods:
         load_solver(name)
     how = weight_quantizer(quantizer)
-    activations = activation_quantizer(activation_bits, activation_words)
+    activations = activation_quantizer(activation_bits, activation_words, names)
     from bitknap.bench.job import Job, run_job
     from bitknap.bench.report.write import write_report
 

@@ -69,7 +69,7 @@ def command(
             METRICS.require(name)
         if out.suffix != ".npz":
             raise DataError(f"--out must name an .npz file, got {str(out)!r}")
-        activations = activation_quantizer(activation_bits, activation_words)
+        activations = activation_quantizer(activation_bits, activation_words, names)
         how = (weight_quantizer(quantizer), activations)
         from bitknap.bench.tables import compute, fill
 

@@ -19,7 +19,13 @@ from bitknap.bench.report.write import write_report
 from bitknap.bench.results import Results, load_results
 from bitknap.bench.ties import price_ties
 from bitknap.cli import build_app
-from bitknap.problems import BitknapError, DataError, InfeasibleError, load_instance
+from bitknap.problems import (
+    BitknapError,
+    DataError,
+    InfeasibleError,
+    UnsupportedError,
+    load_instance,
+)
 from bitknap.sensitivity import ActivationQuantizer, LayerPolicy, apply_plan, load_table
 from bitknap.solvers import Status, solve
 
@@ -164,5 +170,7 @@ def test_build_and_confidence_take_pairs(done: Results, tmp_path: Path) -> None:
     assert found["budgets"][0]["layers"]["0"]["choice"].startswith("w")
     with pytest.raises(DataError, match="needs --activation-bits"):
         call("run", "--activation-quantizer", "symmetric")
+    with pytest.raises(UnsupportedError, match="weight_mse says nothing of activations"):
+        call("run", "--activation-bits", "4,8", "--metric", "weight_mse")
     with pytest.raises(DataError, match="--activation-bits must be whole numbers"):
         call("run", "--activation-bits", "ternary,4")
