@@ -10,7 +10,7 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test test-slow lint types check format bench bench-compare bench-smoke smoke readme \
+.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test test-slow lint types check format bench bench-compare bench-smoke smoke readme results \
   docs docs-examples setup data clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
@@ -76,8 +76,12 @@ bench-smoke: setup ## every solver on a few small instances, each in its own pro
 smoke: setup data ## a small main job from end to end
 	$(BIN)/bitknap run --samples 64 --metric fisher --metric weight_mse --budget 3 --out runs/smoke
 
-readme: setup ## fill the README's results from the demo's run
-	$(BIN)/python -m bitknap.bench.readme $(OUT) README.md
+readme: setup ## fill the README from the results kept under docs/results
+	$(BIN)/python -m bitknap.bench.readme README.md
+
+results: demo ## run what the README shows, on a quiet machine, and keep its results
+	$(BIN)/bitknap bench published
+	$(BIN)/python -m bitknap.bench.readme README.md --take $(OUT) runs/bench/published
 
 docs: setup ## the documentation as a site, in site/; a warning is an error
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
