@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import torch
 from bitknap.problems import DataError, Instance, IntArray
 from bitknap.sensitivity import METRICS, SensitivityTable
 from bitknap.sensitivity.measured import Measured as MeasuredMetric
+from bitknap.sensitivity.ranks import Ranks
 from bitknap.solvers import solve
 
 from .accuracy import random_choice
@@ -55,6 +56,7 @@ class Comparison:
         held_out: images for the yardsticks, less those that are in a draw.
         folder: keeps all that is finished.
         say: told what is done.
+        ranks: processes that share the work on the tables.
     """
 
     workload: Workload
@@ -65,6 +67,7 @@ class Comparison:
     held_out: int
     folder: Path
     say: Callable[[str], None]
+    ranks: Ranks = field(default_factory=Ranks)
 
     def tables(self) -> dict[tuple[str, int], SensitivityTable]:
         """The table of every entry and draw; those in the folder are reused.
@@ -115,7 +118,7 @@ class Comparison:
         groups = [(n,) for n in names if n not in together] + [tuple(together)] * bool(together)
         for group in groups:
             self.say(f"draw {seed}, {samples} samples: {', '.join(group)}")
-            table = fill(table, path, self.workload, batches, group, self.say)
+            table = fill(table, path, self.workload, batches, group, self.say, ranks=self.ranks)
         return table
 
     def _plans(

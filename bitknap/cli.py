@@ -15,6 +15,9 @@ from .problems.errors import PeerLost
 
 COMMANDS = Catalogue("bitknap.commands", "command", "command", dashes=True)
 
+SHARED = ("paper", "sensitivity")
+"""Commands whose work the processes of torchrun share."""
+
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INFEASIBLE = 3
@@ -66,7 +69,7 @@ def _leads() -> bool:
 
 def _refuse_processes(command: str) -> None:
     """Refuse several processes where they would do the same work and write the same files."""
-    if os.environ.get("WORLD_SIZE", "1") == "1" or command == "sensitivity":
+    if os.environ.get("WORLD_SIZE", "1") == "1" or command in SHARED:
         return
     if _leads():
         print(

@@ -15,6 +15,7 @@ from bitknap.bench.tables import QUANTIZER
 from bitknap.bench.workloads.base import Accuracy, Workload
 from bitknap.problems import DataError, write_atomically
 from bitknap.sensitivity import LayerInfo, SensitivityTable
+from bitknap.sensitivity.ranks import Ranks
 
 from .pace import Pace
 from .plans import Plan
@@ -31,48 +32,69 @@ class Cell:
     after: Accuracy | None
 
 
-def measure_plans(
-    workload: Workload,
-    table: SensitivityTable,
-    plans: Sequence[Plan],
-    tuning: FineTuning,
-    folder: Path,
-    say: Callable[[str], None],
-) -> tuple[Accuracy, tuple[Cell, ...]]:
-    """Accuracy of the float network, and a cell for every plan.
+@dataclass(frozen=True)
+class Bench:
+    """Where a network's plans are measured.
 
     Args:
         workload: network and data.
         table: its layers.
-        plans: in any order; equal ones are measured once.
         tuning: how plans are fine-tuned.
         folder: keeps what is done.
         say: told what is done, and how long it may take.
+        ranks: processes that share the fine-tuning; the first one evaluates.
     """
-    evaluator = Evaluator(workload, QUANTIZER, table, folder / "accuracies.json", lambda text: None)
-    tuner = _Tuner(workload, table.layers, tuning, folder / "fine-tuned")
-    alone = {tuple(p.allocation.items()): p for p in plans if not evaluator.has(p.allocation)}
-    jobs = {tuner.path(plan): plan for plan in plans if plan.tuned}
-    missing = {path: plan for path, plan in jobs.items() if not path.exists()}
-    pace = Pace({"evaluation": len(alone), "fine-tuning": len(missing)}, say)
-    say(f"{workload.name}: evaluating the float network")
-    whole = evaluator.measure("float", {}).accuracy
-    for plan in alone.values():
-        with pace.cell("evaluation", f"{workload.name}: evaluating {plan.method} at {plan.rate}"):
-            evaluator.measure(plan.method, plan.allocation)
-    for plan in missing.values():
-        what = f"{workload.name}: fine-tuning {plan.method} at {plan.rate}, seed {plan.seed}"
-        with pace.cell("fine-tuning", what):
-            tuner.tune(plan, pace.say)
-    cells = tuple(
-        Cell(
-            plan,
-            evaluator.measure(plan.method, plan.allocation).accuracy,
-            tuner.read(plan) if plan.tuned else None,
+
+    workload: Workload
+    table: SensitivityTable
+    tuning: FineTuning
+    folder: Path
+    say: Callable[[str], None]
+    ranks: Ranks
+
+    def measure(self, plans: Sequence[Plan]) -> None:
+        """Evaluate and fine-tune what is not kept yet; equal plans once."""
+        leads = self.ranks.rank == 0
+        evaluator, tuner, name = self._evaluator(), self._tuner(), self.workload.name
+        jobs = {tuner.path(plan).name: plan for plan in plans if plan.tuned}
+        missing = [file for file in jobs if not (tuner.folder / file).exists()]
+        missing = json.loads(self.ranks.broadcast(json.dumps(missing).encode(), 0))
+        mine = missing[self.ranks.rank :: self.ranks.size]
+        new = {tuple(p.allocation.items()): p for p in plans if not evaluator.has(p.allocation)}
+        alone = list(new.values()) if leads else []
+        pace = Pace({"evaluation": len(alone), "fine-tuning": len(mine)}, self.say)
+        for plan in alone:
+            with pace.cell("evaluation", f"{name}: evaluating {plan.method} at {plan.rate}"):
+                evaluator.measure(plan.method, plan.allocation)
+        for plan in (jobs[file] for file in mine):
+            what = f"{name}: fine-tuning {plan.method} at {plan.rate}, seed {plan.seed}"
+            with pace.cell("fine-tuning", what):
+                tuner.tune(plan, pace.say)
+        self.ranks.gather(b"")
+
+    def whole(self) -> Accuracy:
+        """Accuracy of the float network."""
+        self.say(f"{self.workload.name}: the float network")
+        return self._evaluator().measure("float", {}).accuracy
+
+    def cells(self, plans: Sequence[Plan]) -> tuple[Cell, ...]:
+        """A cell for every plan, from what is kept."""
+        evaluator, tuner = self._evaluator(), self._tuner()
+        return tuple(
+            Cell(
+                plan,
+                evaluator.measure(plan.method, plan.allocation).accuracy,
+                tuner.read(plan) if plan.tuned else None,
+            )
+            for plan in plans
         )
-        for plan in plans
-    )
-    return whole, cells
+
+    def _evaluator(self) -> Evaluator:
+        path = self.folder / "accuracies.json"
+        return Evaluator(self.workload, QUANTIZER, self.table, path, lambda text: None)
+
+    def _tuner(self) -> _Tuner:
+        return _Tuner(self.workload, self.table.layers, self.tuning, self.folder / "fine-tuned")
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from bitknap.bench.data import load_fashion_mnist
 from bitknap.bench.loading import load_workload
 from bitknap.bench.workloads.base import Accuracy, Workload, classification_accuracy
 from bitknap.sensitivity import SensitivityTable
+from bitknap.sensitivity.ranks import Ranks
 
-from .cells import Cell, measure_plans
-from .plans import instance_at, make_plans
+from .cells import Bench, Cell
+from .plans import Plan, instance_at, make_plans
 from .scale import BITS, Scale
 from .search import Search, evolve
 
@@ -76,6 +77,7 @@ def run_study(
     arguments: Sequence[str],
     say: Say,
     load: Callable[[str], Workload],
+    ranks: Ranks | None = None,
 ) -> Study:
     """Compute whatever the folder does not hold yet.
 
@@ -85,11 +87,22 @@ def run_study(
         arguments: of the command line.
         say: told what is done.
         load: gives a network's workload, see `fashion`.
+        ranks: this process, the first of those that share the work; the others call
+            `help_study`.
     """
-    found = {
-        name: _run_network(name, load(name), scale, out / "cells", say) for name in scale.rates
-    }
+    found = {}
+    for name in scale.rates:
+        tables, plans, bench = _measured(name, load(name), scale, out, say, ranks or Ranks())
+        found[name] = _network(name, tables, plans, bench, scale)
     return Study(scale, found, shlex.join(arguments))
+
+
+def help_study(
+    scale: Scale, out: Path, say: Say, load: Callable[[str], Workload], ranks: Ranks
+) -> None:
+    """Do this process's share of what `run_study` computes on the first one."""
+    for name in scale.rates:
+        _measured(name, load(name), scale, out, say, ranks)
 
 
 def fashion(scale: Scale, data: Path | None) -> Callable[[str], Workload]:
@@ -109,12 +122,11 @@ def fashion(scale: Scale, data: Path | None) -> Callable[[str], Workload]:
     return load
 
 
-def _run_network(name: str, workload: Workload, scale: Scale, cells: Path, say: Say) -> Network:
-    folder = cells / name
-
-    def told(text: str) -> None:
-        say(f"{name}: {text}")
-
+def _measured(
+    name: str, workload: Workload, scale: Scale, out: Path, say: Say, ranks: Ranks
+) -> tuple[Tables, list[Plan], Bench]:
+    """Tables and plans of a network, all measured; the processes share the work."""
+    folder = out / "cells" / name
     tables = Comparison(
         workload=workload,
         entries={metric: Entry(metric, count) for metric, count in scale.samples.items()},
@@ -123,15 +135,22 @@ def _run_network(name: str, workload: Workload, scale: Scale, cells: Path, say: 
         seeds=scale.seeds,
         held_out=0,
         folder=folder,
-        say=told,
+        say=lambda text: say(f"{name}: {text}"),
+        ranks=ranks,
     ).tables()
-    seed, rate = scale.seeds[0], scale.rates[name][-1]
     plans = make_plans(name, tables, scale)
-    table = tables["fisher", seed]
-    whole, measured = measure_plans(workload, table, plans, scale.tuning, folder, say)
-    instance = instance_at(tables, "fisher", seed, rate)
+    table = tables["fisher", scale.seeds[0]]
+    bench = Bench(workload, table, scale.tuning, folder, say, ranks)
+    bench.measure(plans)
+    return tables, plans, bench
+
+
+def _network(
+    name: str, tables: Tables, plans: Sequence[Plan], bench: Bench, scale: Scale
+) -> Network:
+    instance = instance_at(tables, "fisher", scale.seeds[0], scale.rates[name][-1])
     search = evolve(
-        workload, table, instance, optimum(instance), scale.search_samples, scale.search,
-        folder / "search.json", told,
+        bench.workload, bench.table, instance, optimum(instance), scale.search_samples,
+        scale.search, bench.folder / "search.json", lambda text: bench.say(f"{name}: {text}"),
     )  # fmt: skip
-    return Network(workload, tables, whole, measured, search)
+    return Network(bench.workload, tables, bench.whole(), bench.cells(plans), search)

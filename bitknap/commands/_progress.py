@@ -21,6 +21,6 @@ def progress(text: str, quiet: bool = False) -> Iterator[Callable[[str], None]]:
         def say(text: str) -> None:
             status.update(text)
             if not console.is_terminal:
-                console.print(text, highlight=False, markup=False)
+                console.print(text, highlight=False, markup=False, soft_wrap=True)
 
         yield say

@@ -32,25 +32,18 @@ def command(
     Quantization-aware training with learned steps (LSQ). Prints the accuracy of the float
     network, and of the plan before and after. Interrupted, it goes on after the last whole epoch.
     """
-    from rich.console import Console
-
     from bitknap.bench.finetuning import FineTuning
     from bitknap.bench.loading import load_workload, require_workload
     from bitknap.bench.plans import read_plan
     from bitknap.bench.terminal import print_grid
     from bitknap.bench.tuned_plan import tune_plan, tuning_grid
 
+    from ._progress import progress
+
     require_workload(workload)
     tuning = FineTuning(epochs, batches, learning_rate, input_bits=input_bits)
     chosen = read_plan(plan)
-    console = Console(stderr=True)
-    with console.status(f"loading {workload}") as status:
-
-        def say(text: str) -> None:
-            status.update(text)
-            if not console.is_terminal:
-                console.print(text, highlight=False, markup=False, soft_wrap=True)
-
+    with progress(f"loading {workload}") as say:
         record = tune_plan(load_workload(workload, data), chosen, tuning, seed, out, say)
     print_grid(tuning_grid(record))
     typer.echo(f"network: {out / 'network.safetensors'}")

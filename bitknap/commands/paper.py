@@ -33,37 +33,34 @@ def command(
     """Rebuild the tables and figures of the paper, on the networks that are here.
 
     What is done is kept in OUT and not done again, so that an interrupted run goes on. Published
-    figures on ImageNet stand in tables of their own, with their source.
+    figures on ImageNet stand in tables of their own, with their source. Started by torchrun, the
+    processes share tables and fine-tuning.
     """
-    from rich.console import Console
-
     from bitknap.bench.paper import PARTS
     from bitknap.bench.paper.call import Call, save_call
     from bitknap.bench.paper.page import write_study
-    from bitknap.bench.paper.study import run_study
+    from bitknap.bench.paper.study import help_study, run_study
     from bitknap.bench.terminal import print_grid
+    from bitknap.sensitivity.ranks import joined
+
+    from ._progress import progress
 
     for part in section or ():
         PARTS.require(part)
     root, state = (None if path is None else str(path.resolve()) for path in (imagenet, weights))
     known = None if data is None else str(data.resolve())
     call = Call(["bitknap", *sys.argv[1:]], fast, known, root, state, network)
-    scale, load = call.open()
-    name = "paper"
-    if imagenet is not None:
-        _print_needs(network, load(network), scale, imagenet)
-        name = f"paper-{network}"
+    name = "paper" if imagenet is None else f"paper-{network}"
     folder = out or Path("runs") / (f"{name}-fast" if fast else name)
-    save_call(call, folder)
-    console = Console(stderr=True)
-    with console.status("starting") as status:
-
-        def say(text: str) -> None:
-            status.update(text)
-            if not console.is_terminal:
-                console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-        study = run_study(scale, folder, call.arguments, say, load)
+    with joined() as ranks, progress("starting", quiet=ranks.rank > 0) as say:
+        scale, load = call.open()
+        if ranks.rank:
+            help_study(scale, folder, say, load, ranks)
+            return
+        if imagenet is not None:
+            _print_needs(network, load(network), scale, imagenet)
+        save_call(call, folder)
+        study = run_study(scale, folder, call.arguments, say, load, ranks)
         say("drawing the page")
         contents = write_study(study, folder / "report.html", section or ())
     for _, _, content in contents:

@@ -16,7 +16,7 @@ from bitknap.bench.finetuning import FineTuning
 from bitknap.bench.image_folder import Folder, Images, centre, random_part
 from bitknap.bench.imagenet import imagenet_workload, load_network
 from bitknap.bench.networks import imagenet_resnet
-from bitknap.bench.paper import scale as scales
+from bitknap.bench.paper import call
 from bitknap.bench.paper.scale import Scale
 from bitknap.cli import build_app
 from bitknap.problems import DataError, UnsupportedError
@@ -137,15 +137,14 @@ def test_the_command_prints_its_needs_and_runs(
     small = Scale(
         "tiny", rates, rates, {"fisher": 8}, (0,), FineTuning(batches=1), test=4, search=21
     )
-    monkeypatch.setattr(scales, "imagenet", lambda network, fast: small)
+    monkeypatch.setattr(call, "imagenet", lambda network, fast: small)
     monkeypatch.setattr("bitknap.bench.paper.needs.TIMED", 4)
     monkeypatch.setattr("bitknap.bench.imagenet.WORKERS", 0)
     out = tmp_path / "out"
     arguments = ["paper", "--imagenet", str(tree), "--weights", str(weights), "--out", str(out)]
-    for _ in range(2):
-        outcome = CliRunner().invoke(build_app("paper"), arguments)
-        assert outcome.exit_code == 0, outcome.output
-        assert outcome.output.index("what this will take") < outcome.output.index("Top-1 against")
+    outcome = CliRunner().invoke(build_app("paper"), arguments)
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.output.index("what this will take") < outcome.output.index("Top-1 against")
     assert (out / "report.html").exists()
     assert json.loads((out / "cells" / "resnet18" / "accuracies.json").read_text())["rows"]
     outcome = CliRunner().invoke(build_app("paper"), arguments[:3])

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -241,3 +244,42 @@ def test_a_finished_study_is_drawn_again_and_compared(
     found = table(tmp_path / "out", "paper_cells")
     assert found[0]["Top-1"] == "+0.33 ± 0.33"
     assert {row["Top-1"] for row in found[1:]} <= {"+0.00", "+0.00 ± 0.00"}
+
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from bitknap.bench.paper.study import help_study, run_study
+from bitknap.sensitivity.ranks import joined
+from tests.bench.test_paper import TINY, quiet
+from tests.bench.tiny import tiny_workload
+
+with joined() as ranks:
+    out = Path(sys.argv[1])
+    if ranks.rank:
+        help_study(TINY, out, quiet, lambda name: tiny_workload(), ranks)
+    else:
+        study = run_study(TINY, out, [], quiet, lambda name: tiny_workload(), ranks)
+        cells = study.networks["tiny"].cells
+        (out / "found.json").write_text(json.dumps([[c.plan.method, c.before.correct,
+            c.after and c.after.correct] for c in cells]))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_find_what_one_finds(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [*launcher, str(tmp_path / "script.py"), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}, capture_output=True,
+        text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    expected = [
+        [c.plan.method, c.before.correct, c.after and c.after.correct]
+        for c in study.networks["tiny"].cells
+    ]
+    assert found == expected
