@@ -71,7 +71,7 @@ FAST = Scale(
     seeds=(0, 1, 2),
     tuning=FineTuning(epochs=1, batches=30),
     test=5000,
-    search=200,
+    search=100,
 )
 
 
