@@ -22,6 +22,7 @@ from .task import NONE, Infeasible, Task
 
 __all__ = ["solve_branching"]
 
+Floats = NDArray[np.float64]
 Kernel = Callable[[Task], Found | None]
 
 # Nodes after which all are searched instead of divided.
@@ -103,7 +104,7 @@ class _Tree:
         if child.branch is not None:
             self._divide(child, fixed, bound)
         elif child.open_bound is not None:
-            left = max(bound, self._from_root(child.base, child.open_bound))
+            left = max(bound, float(self._from_root(child.base, np.array(child.open_bound))))
             if child.held:
                 self._push(left, fixed, held=True)
             else:
@@ -113,10 +114,11 @@ class _Tree:
         """Open a node for each item of the class to branch on."""
         assert found.branch is not None
         first = int(self.task.offsets[found.branch.cls])
-        bound = max(bound, self._from_root(found.base, found.relaxed))
-        for j, floor in enumerate(found.branch.floor.tolist()):
-            at = max(bound, self._from_root(found.base, floor))
-            self._push(at, np.append(fixed, first + j), held=False)
+        floor = np.maximum(found.branch.floor, found.relaxed)
+        value, noise = self._change(self.root.base, self.best)
+        for j, at in enumerate(self._from_root(found.base, floor).tolist()):
+            if max(bound, at) < value + noise:
+                self._push(max(bound, at), np.append(fixed, first + j), held=False)
 
     def _push(self, bound: float, fixed: NDArray[np.int64], *, held: bool) -> None:
         self.pushed += 1
@@ -128,10 +130,11 @@ class _Tree:
         terms = self.task.cost[end[at]] - self.task.cost[start[at]]
         return math.fsum(terms.tolist()), 2.0**-50 * float(np.abs(terms).sum())
 
-    def _from_root(self, base: NDArray[np.int64], bound: float) -> float:
-        """A bound relative to ``base`` as one relative to the root, rounded down."""
+    def _from_root(self, base: NDArray[np.int64], bound: Floats) -> Floats:
+        """Bounds relative to ``base`` as bounds relative to the root, rounded down."""
         change, noise = self._change(self.root.base, base)
-        return change + bound - noise - 2.0**-50 * (abs(change) + abs(bound))
+        lowered: Floats = change + bound - noise - 2.0**-50 * (abs(change) + np.abs(bound))
+        return lowered
 
     def _spent(self) -> bool:
         t = self.task

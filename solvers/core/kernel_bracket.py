@@ -137,31 +137,35 @@ def enclose(
     A class is decided where its guessed item is better than all others at both ends.
     """
     n = offsets.size - 1
-    light, heavy = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
-    active, ptr = np.empty(n, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
-    item, gap = np.empty(1024, dtype=np.int64), np.empty(n)
-    filled = at_low = np.int64(0)
+    light, active, gap = guess.copy(), np.empty(n, dtype=np.int64), np.empty(n)
+    filled = np.int64(0)
     steep = min(high, NO_SLOPE)
     # Apart by more than the rounding of a margin.
     above, below = steep * (1.0 + 2.0**-49), low * (1.0 - 2.0**-49)
-    k = m = 0
+    open_ = total = 0
     for i in range(n):
-        a, b = offsets[i], offsets[i + 1]
-        x, y = lights[i], heavies[i]
-        gap[i] = np.inf
-        if x != y:
-            x = y = guess[i]
-            gap[i] = margin(a, b, cost, weight, x, above, below)
-            if not gap[i] > 0.0:
-                x = lights[i] if high == np.inf else best_from(x, a, b, cost, weight, steep)
-                y = heavies[i] if low == 0.0 else best_from(y, a, b, cost, weight, low)
-                gap[i] = -np.inf
-        light[i], heavy[i] = x, y
+        x = guess[i]
         filled += weight[x]
-        at_low += weight[y]
+        gap[i] = np.inf
+        if lights[i] != heavies[i]:
+            gap[i] = margin(offsets[i], offsets[i + 1], cost, weight, x, above, below)
+            if not gap[i] > 0.0:
+                active[open_] = i
+                open_ += 1
+                total += offsets[i + 1] - offsets[i]
+    heavy = light.copy()
+    ptr, item = np.zeros(open_ + 1, dtype=np.int64), np.empty(total + 1, dtype=np.int64)
+    at_low = filled
+    k = m = 0
+    for t in range(open_):
+        i = active[t]
+        a, b, x = offsets[i], offsets[i + 1], guess[i]
+        y = heavies[i] if low == 0.0 else best_from(x, a, b, cost, weight, low)
+        x = lights[i] if high == np.inf else best_from(x, a, b, cost, weight, steep)
+        filled += weight[x] - weight[guess[i]]
+        at_low += weight[y] - weight[guess[i]]
+        light[i], heavy[i], gap[i] = x, y, -np.inf
         if weight[y] > weight[x]:
-            if m + b - a >= item.size:
-                item = np.concatenate((item, np.empty(item.size + b - a, dtype=np.int64)))
             m = between(a, b, x, y, cost, weight, item, m)
             active[k] = i
             k += 1

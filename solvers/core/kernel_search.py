@@ -22,6 +22,7 @@ from .kernel_states import (
     DIVE,
     ENTERED,
     FLOOR,
+    NEWS,
     NODES,
     PEAK,
     REDUCED,
@@ -42,7 +43,7 @@ from .kernel_states import (
     threshold,
 )
 
-DIVE_AT, DIVE_WIDTH, DIVE_DEPTH, PATIENCE = 2048, 32, 64, 256
+DIVE_AT, DIVE_WIDTH, DIVE_DEPTH, PATIENCE = 2048, 32, 64, 512
 POOL = 1 << 16
 
 
@@ -111,6 +112,12 @@ def improve(x: Any, p: Any, c: Any, a: int) -> Any:
     return moves
 
 
+@njit(cache=True)
+def step(x: Any, p: Any) -> Any:
+    """:func:`expand`, compiled apart for the dives."""
+    return expand(x, p)
+
+
 @njit(cache=True, inline="always")
 def dive(x: Any, p: Any) -> Any:
     """Follow only the states of lowest bound for a while, then go back."""
@@ -127,7 +134,7 @@ def dive(x: Any, p: Any) -> Any:
                 kept[order[i]] = True
             few = take_states(x.states, kept, DIVE_WIDTH)
             x = Search(few, x.pending, x.far, x.envelope, x.pool, x.best, count, x.scratch)
-        x = expand(x, p)
+        x = step(x, p)
         if x.states.w.size == 0:
             break
     count[ENTERED] = t
@@ -138,7 +145,7 @@ def dive(x: Any, p: Any) -> Any:
 def reduce(x: Any, p: Any) -> Any:
     """Drop items outside that no state can use, and renew the envelope without them."""
     q, count, s, e = x.pending, x.count, x.states, x.envelope
-    count[WORK] = 0
+    count[WORK] = count[NEWS] = 0
     t = count[ENTERED]
     if s.w.size == 0 or t == q.cls.size:
         return x
@@ -246,9 +253,10 @@ def search(x: Any, p: Any, source: Any, until: int) -> Any:
             if x.states.w.size >= count[DIVE]:
                 count[DIVE] = 4 * x.states.w.size
                 x = dive(x, p)
-        due |= high != count[BEST_HIGH] or low != count[BEST_LOW]
+        if high != count[BEST_HIGH] or low != count[BEST_LOW]:
+            count[NEWS] = 1
         waiting = x.pending.item.size - x.pending.ptr[count[ENTERED]]
-        if due or count[WORK] >= PATIENCE + 2 * waiting:
+        if due or count[WORK] >= (waiting if count[NEWS] else PATIENCE + 2 * waiting):
             x = reduce(x, p)
         if count[NODES] > count[FLOOR]:
             x = compact(x)

@@ -28,8 +28,8 @@ Search = namedtuple(
 
 # Slots of ``count``.
 N_MOVES, BEST_HIGH, BEST_LOW, ENTERED, WORK, DIVE, NODES, TOTAL, PEAK, CORE, REDUCED = range(11)
-FLOOR = 11
-SLOTS = 12
+FLOOR, NEWS = 11, 12
+SLOTS = 13
 
 
 @njit(cache=True)

@@ -34,8 +34,9 @@ Ints = NDArray[np.int64]
 _DIVE_AT = 2048
 _DIVE_WIDTH = 32
 _DIVE_DEPTH = 64
-# States made before the items outside are looked at again, besides two for each of these.
-_PATIENCE = 256
+# States made before the items outside are looked at again, besides two for each of these; with a
+# new incumbent, one for each is enough.
+_PATIENCE = 512
 # Parents kept before those without a living descendant are thrown away.
 _COMPACT = 20_000_000
 
@@ -64,6 +65,7 @@ class _Search:
         self.entered = 0
         self.stored = 0
         self.work = 0
+        self.news = False
         self.dive_at = _DIVE_AT
         self.counts = {"states_total": 1, "states_peak": 1, "core_size": 0, "reduced": 0}
 
@@ -77,12 +79,12 @@ class _Search:
         if due:
             self.refill()
         else:
-            due = self.enter()
+            self.news |= self.enter()
             if self.states.weight.size >= self.dive_at:
                 self.dive_at = 4 * self.states.weight.size
-                due |= self.dive()
-        p = self.pending
-        if due or self.work >= _PATIENCE + 2 * (p.item.size - int(p.ptr[self.entered])):
+                self.news |= self.dive()
+        waiting = self.pending.item.size - int(self.pending.ptr[self.entered])
+        if due or self.work >= (waiting if self.news else _PATIENCE + 2 * waiting):
             self.reduce()
         if self.stored > _COMPACT:
             self.compact()
@@ -152,7 +154,7 @@ class _Search:
         concave: by at least ``dc + s dw``, ``s`` the slope at the largest room of a state if
         ``dw > 0`` and at the smallest otherwise.
         """
-        self.work = 0
+        self.work, self.news = 0, False
         p, t = self.pending, self.entered
         if self.exhausted or t == p.classes.size:
             return
