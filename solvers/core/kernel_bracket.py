@@ -84,11 +84,12 @@ def between(a: int, b: int, x: int, y: int, cost: Any, weight: Any, item: Any, m
     """
     wx, wy, cx, cy = weight[x], weight[y], cost[x], cost[y]
     width, drop = np.float64(wy - wx), cx - cy
+    top = 2.0**53 if np.floor(drop) == drop else 0.0
     for j in range(a, b):
         w, c = weight[j], cost[j]
         left, right = (cx - c) * width, drop * np.float64(w - wx)
         # On the chord, unless costs are fractions and rounding hides that it is below.
-        on = (left == right) & (right < 2.0**53) & (np.floor(cx - c) == cx - c)
+        on = (left == right) & (right < top) & (np.floor(cx - c) == cx - c)
         inside = (wx < w) & (w < wy) & (cy < c) & (c < cx)
         item[m] = j
         m += (inside & (left >= right * (1.0 - 2.0**-45)) & ~on) | (j == x) | (j == y)

@@ -11,16 +11,11 @@ from numba import njit
 from .kernel_hull import NO_SLOPE, SLACK, bound_in, make_envelope, segment
 from .kernel_relax import NEAR_STEPS, near_steps
 from .kernel_sort import falling
-from .relaxation import CROWD as _CROWD
-from .relaxation import HUGE as _HUGE
-from .relaxation import LARGE as _LARGE
-
-CROWD, HUGE, LARGE = _CROWD, _HUGE, _LARGE
 
 Relaxed = namedtuple(
     "Relaxed",
     [
-        "base", "room", "multiplier", "at_break", "huge", "envelope", "moves", "gain", "noise",
+        "base", "room", "multiplier", "at_break", "excess", "envelope", "moves", "gain", "noise",
         "gap", "bound", "lead", "settled",
     ],
 )  # fmt: skip
@@ -129,18 +124,20 @@ def difference(base: Any, rival: Any) -> Any:
 
 
 @njit(cache=True, inline="always")
-def is_huge(steps: Any, order: Any, brk: int, spare: float) -> bool:
-    """Whether to branch on the break class: see :func:`.relaxation.is_huge`."""
-    if brk == order.size:
-        return False
-    near = order[max(0, brk - NEAR_STEPS) : brk + NEAR_STEPS]
-    multiplier = steps.slope[order[brk]]
-    alive = 0
-    for a in near:
-        alive += abs(steps.slope[a] - multiplier) * steps.weight[a] <= spare
-    heavier = steps.weight[near].astype(np.float64)
-    middle = heavier[falling(heavier)[near.size // 2]]
-    return steps.weight[order[brk]] > HUGE * middle and alive * CROWD >= near.size
+def excess(steps: Any, order: Any, brk: int, spare: float) -> float:
+    """See :func:`.relaxation.excess`."""
+    times = 0.0
+    if brk < order.size:
+        near = order[max(0, brk - NEAR_STEPS) : brk + NEAR_STEPS]
+        multiplier = steps.slope[order[brk]]
+        alive = 0
+        for a in near:
+            alive += abs(steps.slope[a] - multiplier) * steps.weight[a] <= spare
+        if 2 * alive >= near.size:
+            heavier = steps.weight[near].astype(np.float64)
+            middle = heavier[falling(heavier)[near.size // 2]]
+            times = np.float64(steps.weight[order[brk]]) / middle
+    return times
 
 
 @njit(cache=True)
@@ -186,13 +183,13 @@ def relax(
         moves = np.array([[i, j]])
     settled = gain <= goal if goal > bound else gain + SLACK * noise <= bound
     settled &= noise < 2.0**51 or goal == bound
-    huge = base.size >= LARGE and is_huge(steps, order, brk, gain - bound)
+    times = excess(steps, order, brk, gain - bound)
     return Relaxed(
         base,
         room,
         multiplier,
         at_break,
-        huge,
+        times,
         e,
         moves,
         gain,

@@ -15,6 +15,13 @@ from .kernel_hull import bound_in, segment
 from .kernel_prepare import floor_of, prepare
 from .kernel_search import search, start
 from .kernel_states import SLOTS, Problem
+from .relaxation import HUGE as _HUGE
+from .relaxation import LARGE as _LARGE
+from .relaxation import NEVER as _NEVER
+from .relaxation import TRIAL as _TRIAL
+from .relaxation import UNEVEN as _UNEVEN
+
+UNEVEN, TRIAL, HUGE, LARGE, NEVER = _UNEVEN, _TRIAL, _HUGE, _LARGE, _NEVER
 
 # Lattice arithmetic on numbers below this stays within 64 bits.
 SMALL = 1 << 20
@@ -146,9 +153,12 @@ def quick(
         return refuse(INFEASIBLE)
     reach = np.float64(ends[3] - ends[2])
     r = relax(offsets, cost, weight, capacity, ends, reach, rival)
-    branch, held = may and r.huge, rival.size > 0 and r.lead > hold
-    if r.settled or branch or held:
-        code = DONE if r.settled else BRANCH if branch else HELD
+    trial = NEVER
+    if may and r.excess > UNEVEN:
+        trial = 0 if r.excess > HUGE and r.base.size >= LARGE else TRIAL + 16 * r.base.size
+    held = rival.size > 0 and r.lead > hold
+    if r.settled or trial == 0 or held:
+        code = DONE if r.settled else BRANCH if trial == 0 else HELD
         floor = floors(offsets, cost, weight, r) if code == BRANCH else np.empty(0)
         return answer(code, r, cost, r.moves, np.zeros(SLOTS, dtype=np.int64), 0, 0, floor)
     p = prepare(offsets, cost, weight, r)
@@ -163,6 +173,11 @@ def quick(
         r.room // g * g, reach, 2.0**p.source.unit, g, h, big, p.bits <= 62, r.envelope.allowance
     )
     x = start(p.far, problem, p.high, p.low, p.moves)
-    x = search(x, problem, p.source, until)
-    code = DONE if x.states.w.size == 0 else LONG
-    return answer(code, r, cost, x.best, x.count, p.far.cls.size, p.items, np.empty(0))
+    x = search(x, problem, p.source, min(until, trial))
+    floor = np.empty(0)
+    code = DONE
+    if x.states.w.size > 0:
+        code = BRANCH if trial < until else LONG
+        if code == BRANCH:
+            floor = floors(offsets, cost, weight, r)
+    return answer(code, r, cost, x.best, x.count, p.far.cls.size, p.items, floor)

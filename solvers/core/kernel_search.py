@@ -112,33 +112,23 @@ def improve(x: Any, p: Any, c: Any, a: int) -> Any:
     return moves
 
 
-@njit(cache=True)
-def step(x: Any, p: Any) -> Any:
-    """:func:`expand`, compiled apart for the dives."""
-    return expand(x, p)
-
-
 @njit(cache=True, inline="always")
-def dive(x: Any, p: Any) -> Any:
-    """Follow only the states of lowest bound for a while, then go back."""
-    start, count = x.states, x.count
-    t = count[ENTERED]
-    for _ in range(min(x.pending.cls.size - t, DIVE_DEPTH)):
-        n = x.states.w.size
-        if n > DIVE_WIDTH:
-            bound = np.empty(n)
-            bound_states(x.states, x.envelope, p, bound)
-            kept = np.zeros(n, dtype=np.bool_)
-            order = falling(-bound)
-            for i in range(DIVE_WIDTH):
-                kept[order[i]] = True
-            few = take_states(x.states, kept, DIVE_WIDTH)
-            x = Search(few, x.pending, x.far, x.envelope, x.pool, x.best, count, x.scratch)
-        x = step(x, p)
-        if x.states.w.size == 0:
-            break
-    count[ENTERED] = t
-    return Search(start, x.pending, x.far, x.envelope, x.pool, x.best, count, x.scratch)
+def with_states(x: Any, s: Any) -> Any:
+    """The search with other states."""
+    return Search(s, x.pending, x.far, x.envelope, x.pool, x.best, x.count, x.scratch)
+
+
+@njit(cache=True)
+def most_promising(s: Any, e: Any, p: Any) -> Any:
+    """The few states of lowest bound, which a dive follows."""
+    n = s.w.size
+    if n <= DIVE_WIDTH:
+        return s
+    bound = np.empty(n)
+    bound_states(s, e, p, bound)
+    kept = np.zeros(n, dtype=np.bool_)
+    kept[falling(-bound)[:DIVE_WIDTH]] = True
+    return take_states(s, kept, DIVE_WIDTH)
 
 
 @njit(cache=True, inline="always")
@@ -243,18 +233,29 @@ def compact(x: Any) -> Any:
 def search(x: Any, p: Any, source: Any, until: int) -> Any:
     """Let classes enter until no state is left or ``until`` states were made in all."""
     count = x.count
-    while x.states.w.size and count[TOTAL] < until:
+    # A dive follows a few states for ``left`` classes, then goes back; no dive where it is below 0.
+    back, at, left = x.states, np.int64(0), np.int64(-1)
+    while left >= 0 or (x.states.w.size and count[TOTAL] < until):
         high, low = count[BEST_HIGH], count[BEST_LOW]
-        due = count[ENTERED] == x.pending.cls.size
+        due = left < 0 and count[ENTERED] == x.pending.cls.size
         if due:
             x = refill(x, p, source)
+        elif left == 0 or (left > 0 and x.states.w.size == 0):
+            x = with_states(x, back)
+            count[ENTERED], left = at, -1
         else:
+            if left > 0:
+                x = with_states(x, most_promising(x.states, x.envelope, p))
             x = expand(x, p)
-            if x.states.w.size >= count[DIVE]:
+            left -= left > 0
+            if left < 0 and x.states.w.size >= count[DIVE]:
                 count[DIVE] = 4 * x.states.w.size
-                x = dive(x, p)
+                back, at = x.states, count[ENTERED]
+                left = min(x.pending.cls.size - at, DIVE_DEPTH)
         if high != count[BEST_HIGH] or low != count[BEST_LOW]:
             count[NEWS] = 1
+        if left >= 0:
+            continue
         waiting = x.pending.item.size - x.pending.ptr[count[ENTERED]]
         if due or count[WORK] >= (waiting if count[NEWS] else PATIENCE + 2 * waiting):
             x = reduce(x, p)

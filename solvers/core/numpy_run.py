@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from .core_problem import build_core
 from .first import First, first_incumbent
-from .reach import reach
-from .relaxation import Relaxation, is_huge, relax
+from .reach import is_late, reach
+from .relaxation import NEVER, Relaxation, excess, relax, trial
 from .result import Branch, Found
 from .task import Infeasible, Task
 
@@ -43,9 +43,12 @@ def run(task: Task) -> Found:
         "items_left": 0,
         **_NOTHING,
     }
+    states = NEVER
+    if t.may_branch:
+        states = trial(base.size, excess(r, first.gain - first.bound))
     if first.settled:
         pass
-    elif t.may_branch and is_huge(r, first.gain - first.bound):
+    elif states == 0:
         open_bound, branch = first.bound, _branch(t, r, first)
     elif held:
         open_bound = first.bound
@@ -53,9 +56,12 @@ def run(task: Task) -> Found:
         core = build_core(r, first, cost, weight, t.cost)
         stats["classes_fixed"] = base.size - core.far.pending.classes.size
         stats["items_left"] = core.far.pending.item.size
-        outcome = reach(core, t.deadline, t.state_limit)
+        until = NEVER if t.state_limit is None else t.state_limit
+        outcome = reach(core, t.deadline, min(states, until))
         moves, open_bound = outcome.incumbent.moves, outcome.open_bound
         stats.update(outcome.stats)
+        if open_bound is not None and states < until and not is_late(t.deadline):
+            branch = _branch(t, r, first)
     return Found(
         base=base,
         item=_moved(base, moves),

@@ -26,7 +26,7 @@ from .fixed_point import Exact, as_int, plus, to_real
 from .incumbent import Incumbent
 from .states import Stage, States, pareto
 
-__all__ = ["SearchOutcome", "reach"]
+__all__ = ["SearchOutcome", "is_late", "reach"]
 
 Ints = NDArray[np.int64]
 
@@ -251,6 +251,11 @@ class _Search:
         self.stored = sum(stage.source.size for stage in self.stages)
 
 
+def is_late(deadline: float | None) -> bool:
+    """Whether the deadline has passed."""
+    return deadline is not None and time.perf_counter() >= deadline
+
+
 def reach(
     core: CoreProblem, deadline: float | None = None, state_limit: int | None = None
 ) -> SearchOutcome:
@@ -264,7 +269,7 @@ def reach(
     search = _Search(core)
     search.prune()
     while not search.exhausted:
-        if deadline is not None and time.perf_counter() >= deadline:
+        if is_late(deadline):
             break
         if state_limit is not None and search.counts["states_total"] >= state_limit:
             break

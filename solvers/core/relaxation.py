@@ -24,15 +24,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "CROWD",
     "HUGE",
     "LARGE",
     "NEAR_STEPS",
+    "NEVER",
     "NO_SLOPE",
+    "TRIAL",
+    "UNEVEN",
     "Relaxation",
-    "is_huge",
+    "excess",
     "lower_hull",
     "relax",
+    "trial",
 ]
 
 Ints = NDArray[np.int64]
@@ -40,11 +43,13 @@ Floats = NDArray[np.float64]
 
 # Stands for an infinite slope; times any weight it stays finite.
 NO_SLOPE = 2.0**960
-# Branch when the break step is ``HUGE`` times heavier than the middle one of those near it, one in
-# ``CROWD`` of these may still be taken or undone, and there are at least ``LARGE`` classes.
-HUGE, CROWD, LARGE = 32, 2, 500
+# A break step this many times heavier than the middle one of those near it is branched on when
+# ``TRIAL`` states, and some for each class, did not finish the search, or, with ``HUGE`` and from
+# ``LARGE`` classes on, at once.
+UNEVEN, TRIAL, HUGE, LARGE = 8.0, 4096, 32.0, 500
 # How many steps on either side of the break the envelope and the greedy completion look at.
 NEAR_STEPS = 48
+NEVER = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -147,19 +152,30 @@ def _complete(room: int, taken: Ints, steps: list[tuple[int, int, int]]) -> dict
     return moved
 
 
-def is_huge(r: Relaxation, spare: float) -> bool:
-    """Whether to branch on the break class.
+def excess(r: Relaxation, spare: float) -> float:
+    """How many times heavier the break step is than the middle one of those near it.
+
+    0 unless at least half of these may still be taken or undone.
 
     Args:
         r: the relaxation.
         spare: cost of the incumbent less the bound.
     """
     slope, step = r.steps
-    if r.at_break < 0 or r.base.size < LARGE:
-        return False
+    if r.at_break < 0:
+        return 0.0
     alive = np.abs(slope - r.multiplier) * step <= spare
+    if 2 * int(alive.sum()) < alive.size:
+        return 0.0
     middle = -float(np.sort(-step.astype(np.float64))[step.size // 2])
-    return float(step[r.brk]) > HUGE * middle and int(alive.sum()) * CROWD >= alive.size
+    return float(step[r.brk]) / middle
+
+
+def trial(classes: int, excess: float) -> int:
+    """States to make before branching; ``NEVER`` where there is no need to branch."""
+    if excess > HUGE and classes >= LARGE:
+        return 0
+    return TRIAL + 16 * classes if excess > UNEVEN else NEVER
 
 
 def relax(offsets: Ints, cost: Floats, weight: Ints, capacity: int) -> Relaxation:

@@ -25,7 +25,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 # Classes picked at a time by either slope.
-TURNS = 32
+TURNS = 24
 
 
 def slopes(dw: Ints, dc: Floats, first: Ints) -> tuple[Floats, Floats]:

@@ -104,16 +104,24 @@ def test_branching_finds_the_optimum_of_the_search(
     assert branched
 
 
+def test_one_large_layer_among_small_ones_is_branched_on() -> None:
+    """Without it the first takes more than 50 million states."""
+    for seed in (3, 13):
+        result = assert_same(mpq.generate(classes=100, bits=BITS, seed=seed))
+        assert int(result.stats["branches"]) > 0
+        assert int(result.stats["states_total"]) < 50_000
+
+
 def _without_branching(*arrays: Any, may_branch: bool) -> Task:
     assert may_branch
     return Task(*arrays)
 
 
 def test_branching_stops_at_limits_with_a_true_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("HUGE", 0), ("CROWD", 10**9), ("LARGE", 1)):
+    for name, value in (("UNEVEN", 0.0), ("HUGE", 0.0), ("LARGE", 1)):
         monkeypatch.setattr(relaxation, name, value)
     branched = 0
-    for seed in range(10):
+    for seed in range(40):
         instance = mpq.generate(classes=12, seed=seed)
         arrays = (instance.offsets, instance.cost, instance.weight[0], int(instance.capacity[0]))
         best = solve(instance, Core("numba")).objective
