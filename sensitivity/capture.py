@@ -206,9 +206,11 @@ def backward_through(
             return output
         if not output.requires_grad:
             output = _Anchor.apply(output, anchor)  # type: ignore[no-untyped-call]
-        version = use.inputs._version
+        # Hooks live as long as the graph; what they hold is let go as the backward pass goes.
+        held, version = [use], use.inputs._version
 
         def hook(grad: Tensor) -> None:
+            use = held.pop()
             _refuse_changed(use.inputs, version)
             with torch.no_grad():
                 consume(use, grad.detach(), samples[0])
@@ -219,10 +221,11 @@ def backward_through(
     def tap(weight: Tensor, inputs: Tensor) -> Tensor:
         if read is None or not torch.is_grad_enabled():
             return inputs
-        plain, version = inputs.detach(), inputs._version
+        held, version = [inputs.detach()], inputs._version
         tapped: Tensor = _Tapped.apply(inputs, anchor)  # type: ignore[no-untyped-call]
 
         def hook(grad: Tensor) -> None:
+            plain = held.pop()
             _refuse_changed(plain, version)
             with torch.no_grad():
                 read(weight, plain, grad.detach(), samples[0])

@@ -153,7 +153,7 @@ class Context:
                     changes.append(self.quantizer(exact, bits, dim=info.channel_dim) - exact)
             except DataError as error:
                 raise DataError(f"layer {info.name}: {error}") from None
-            self._deltas[layer] = torch.stack(changes)
+            self._deltas[layer] = _channels_innermost(torch.stack(changes))
         return self._deltas[layer]
 
     def losses(self, batch: Batch) -> Tensor:
@@ -262,3 +262,8 @@ def _activation_scores(inputs: Tensor, grad: Tensor, grids: Sequence[Grid], samp
         ((quantized(exact, grid) - exact) * slope).reshape(samples, -1).sum(dim=1) for grid in grids
     ]
     return torch.stack(columns, dim=1)
+
+
+def _channels_innermost(delta: Tensor) -> Tensor:
+    """The same tensor stored with the input channels, dimension 2, innermost."""
+    return delta.movedim(2, -1).contiguous().movedim(-1, 2) if delta.dim() > 3 else delta

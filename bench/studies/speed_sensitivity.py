@@ -175,8 +175,8 @@ def study(quick: bool) -> Iterator[Grid]:
             "2, 4, ... up to the batch). one by one: autograd on single images.",
             "losses: a forward for every (layer, bits), counted up from the time of "
             f"{TIMED_LAYERS * len(BITS) + 1}; prefix reused: all of them, as the metric `loss`.",
-            "The perturbations are computed before the clock starts: once a table. They are "
-            "rounded to the scale of the largest weight; the scores' cost does not depend on it.",
+            "The perturbations, here to the largest weight's scale, are computed before the clock "
+            "starts: once a table.",
         ),
         text_columns=2,
     )
@@ -279,10 +279,18 @@ def _operations(network: str) -> list[str]:
     case.prepare()
     counts = []
     for run in (case.forward, case.plain, case.scores):
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False, custom_mapping={_LINEAR: _linear_flops}) as counter:
             run()
         counts.append(counter.get_total_flops() / 1e9)
     return [network, *(f"{count:.3f}" for count in counts), f"{counts[2] / counts[1]:.3f}"]
+
+
+_LINEAR = torch.ops.mkldnn._linear_pointwise
+
+
+def _linear_flops(a: tuple[int, ...], b: tuple[int, ...], *_: Any, **__: Any) -> int:
+    """Of a b', whose shapes are given."""
+    return 2 * a[0] * a[1] * b[0]
 
 
 def _memory(network: str, images: int) -> list[str]:

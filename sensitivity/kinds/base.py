@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
-CHUNK_FLOATS = 1 << 19
-"""Floats of scratch on a CPU (2 MB in float32): per-sample gradients stay in the cache."""
+CHUNK_FLOATS = 1 << 20
+"""Floats of scratch on a CPU (4 MB in float32): per-sample gradients stay in the shared cache."""
 
 CHUNK_FLOATS_CUDA = 1 << 26
 """Floats of scratch on a GPU (256 MB in float32)."""
@@ -37,7 +36,8 @@ class Use(ABC):
 
         Args:
             grad: gradient of the summed per-sample losses with respect to the output.
-            delta: (J, *weight.shape) perturbations, contiguous, float32 or float64.
+            delta: (J, *weight.shape) perturbations, float32 or float64, without gaps in memory;
+                fastest where dimension 2, the input channels, is innermost.
             samples: N, number of samples; the input's first dimension is a multiple of it.
 
         Returns:
@@ -116,12 +116,3 @@ def replay_is_cheaper(positions: int, choices: int) -> bool:
     per-sample weight gradient costs m P and its contraction with all perturbations m J.
     """
     return positions * choices <= positions + choices
-
-
-def contract_gradients(use: Use, grad: Tensor, delta: Tensor, samples: int) -> Tensor:
-    """Scores by contracting per-sample weight gradients with all perturbations at once."""
-    flat = delta.reshape(len(delta), -1)
-    scores = torch.empty(samples, len(delta), dtype=delta.dtype, device=delta.device)
-    for part, gradients in use.sample_gradients(grad.to(delta.dtype), samples):
-        torch.mm(gradients.reshape(len(gradients), -1), flat.T, out=scores[part])
-    return scores

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import (
-    LayerKind,
-    Use,
-    chunk_floats,
-    chunks,
-    contract_gradients,
-    replay_is_cheaper,
-)
+from ._patches import by_position, patches
+from ._products import contract_products, has_onednn
+from .base import LayerKind, Use, chunk_floats, chunks, replay_is_cheaper
 
-GROUPED_WEIGHTS = 1 << 16
-"""Largest weight for which one grouped convolution gives the gradients of many samples fastest."""
+ALONE_MACS, ALONE_POSITIONS = 1 << 24, 1 << 11
+"""From so much work a sample on, a sample's gradient is fastest as a convolution of its own."""
+
+TOGETHER_WEIGHTS, TOGETHER_WEIGHTS_GROUPED = 1 << 14, 1 << 16
+"""Up to so many weights, those of many samples are fastest as one grouped convolution."""
 
 
 @dataclass(eq=False)
@@ -42,8 +40,21 @@ class ConvUse(Use):
         if replay_is_cheaper(math.prod(grad.shape[2:]), len(delta)):
             scores = self._replayed(grad, delta)
         else:
-            scores = contract_gradients(self, grad, delta, rows)
+            scores = self._contracted(grad.to(delta.dtype), delta)
         return scores.reshape(samples, rows // samples, -1).sum(dim=1)
+
+    def _contracted(self, grad: Tensor, delta: Tensor) -> Tensor:
+        """Gradients of all rows contracted with the perturbations, chunk by chunk."""
+        rows, changes = len(self.inputs), by_position(delta)
+        result = delta.new_empty(rows, len(delta))
+        if self.groups > 1 or self._by_convolution(grad) is not None:
+            for part, gradients in self.sample_gradients(grad, rows):
+                result[part] = (changes.flatten(1) @ by_position(gradients).flatten(1).T).T
+            return result
+        for part in chunks(rows, chunk_floats(delta) // self._patch_floats(grad)):
+            inputs = self._patches(self.inputs[part].detach().to(delta.dtype), grad)
+            result[part] = contract_products(grad[part].flatten(2), inputs, changes)
+        return result
 
     def _replayed(self, grad: Tensor, delta: Tensor) -> Tensor:
         """All perturbations as the output channels of one convolution, group by group."""
@@ -51,7 +62,7 @@ class ConvUse(Use):
         by_group = delta.reshape(choices, groups, -1, *delta.shape[2:])
         stacked = by_group.transpose(0, 1).flatten(0, 2)
         result = torch.empty(len(grad), choices, dtype=delta.dtype, device=delta.device)
-        for part in chunks(len(grad), 8 * chunk_floats(delta) // (choices * grad[0].numel())):
+        for part in chunks(len(grad), 4 * chunk_floats(delta) // (choices * grad[0].numel())):
             moved = self._convolve(self.inputs[part].to(delta.dtype), stacked)
             moved = moved.reshape(len(moved), groups, choices, -1)
             gradient = grad[part].to(delta.dtype).reshape(len(moved), groups, 1, -1)
@@ -71,10 +82,11 @@ class ConvUse(Use):
 
     def sample_gradients(self, grad: Tensor, samples: int) -> Iterator[tuple[slice, Tensor]]:
         rows = len(self.inputs)
-        by_row = self._grouped if self._grouped_is_fast(grad) else self._unfolded
+        by_row, floats = self._by_convolution(grad), self.weight.numel()
+        if by_row is None:
+            by_row, floats = self._by_product, max(floats, self._patch_floats(grad))
         repeat = rows // samples
-        step = max(1, chunk_floats(grad) // (self.weight.numel() * repeat))
-        for part in chunks(samples, step):
+        for part in chunks(samples, chunk_floats(grad) // (floats * repeat)):
             among = slice(part.start * repeat, part.stop * repeat)
             inputs = self.inputs[among].detach().to(grad.dtype)
             gradients = by_row(inputs, grad[among])
@@ -82,56 +94,77 @@ class ConvUse(Use):
                 gradients = gradients.reshape(-1, repeat, *gradients.shape[1:]).sum(dim=1)
             yield part, gradients
 
-    def _grouped_is_fast(self, grad: Tensor) -> bool:
-        small = self.weight.numel() <= GROUPED_WEIGHTS
-        return small and grad.dtype == torch.float32 and not grad.is_cuda
+    def _by_convolution(self, grad: Tensor) -> Callable[[Tensor, Tensor], Tensor] | None:
+        """The way by oneDNN's convolutions, where it is faster than matrix products."""
+        weights, positions = self.weight.numel(), math.prod(grad.shape[2:])
+        if not has_onednn(grad):
+            return None
+        if positions >= ALONE_POSITIONS and positions * weights >= ALONE_MACS:
+            return self._alone
+        if self.groups > 1:
+            return self._together if weights <= TOGETHER_WEIGHTS_GROUPED else None
+        point = self.weight[0, 0].numel() == 1
+        return self._together if weights <= TOGETHER_WEIGHTS and not point else None
 
-    def _grouped(self, inputs: Tensor, grad: Tensor) -> Tensor:
+    def _alone(self, inputs: Tensor, grad: Tensor) -> Tensor:
+        """A convolution's weight gradient a sample."""
+        rows = [
+            self._weight_gradient(inputs[n : n + 1], grad[n : n + 1], self.weight, self.groups)
+            for n in range(len(inputs))
+        ]
+        return torch.stack(rows)
+
+    def _together(self, inputs: Tensor, grad: Tensor) -> Tensor:
         """Samples as groups of one convolution: its weight gradient is one block a sample."""
-        rows, spatial = len(inputs), len(self.stride)
-        shape = tuple(self.weight.shape)
+        rows, shape = len(inputs), tuple(self.weight.shape)
         # Only the shape of the weight is read, so one float stands for all of them.
         stand_in = inputs.new_empty(1).expand(rows * shape[0], *shape[1:])
-        _, gradient, _ = torch.ops.aten.convolution_backward(
-            grad.reshape(1, -1, *grad.shape[2:]),
-            inputs.reshape(1, -1, *inputs.shape[2:]),
+        gradient = self._weight_gradient(
+            inputs.contiguous().reshape(1, -1, *inputs.shape[2:]),
+            grad.contiguous().reshape(1, -1, *grad.shape[2:]),
             stand_in,
+            rows * self.groups,
+        )
+        return gradient.reshape(rows, *shape)
+
+    def _weight_gradient(self, inputs: Tensor, grad: Tensor, weight: Tensor, groups: int) -> Tensor:
+        spatial = len(self.stride)
+        _, gradient, _ = torch.ops.aten.convolution_backward(
+            grad,
+            inputs,
+            weight.to(inputs.dtype),
             None,
             self.stride,
             self.padding,
             self.dilation,
             False,
             [0] * spatial,
-            rows * self.groups,
+            groups,
             [False, True, False],
         )
-        result: Tensor = gradient.reshape(rows, *shape)
+        result: Tensor = gradient
         return result
 
-    def _unfolded(self, inputs: Tensor, grad: Tensor) -> Tensor:
+    def _by_product(self, inputs: Tensor, grad: Tensor) -> Tensor:
         """Output gradient times the unfolded input, a matrix product a sample and group."""
-        rows, positions = len(inputs), grad.shape[2:]
-        columns = self._columns(inputs, positions).reshape(
-            rows * self.groups, -1, math.prod(positions)
-        )
-        gradient = grad.reshape(rows * self.groups, -1, columns.shape[2])
-        product: Tensor = torch.bmm(gradient, columns.transpose(1, 2))
-        return product.reshape(rows, *self.weight.shape)
+        rows, out, into, *kernel = len(inputs), *self.weight.shape
+        gradient = grad.flatten(2).reshape(rows * self.groups, out // self.groups, -1)
+        product = torch.bmm(gradient, self._patches(inputs, grad))
+        return product.reshape(rows, out, *kernel, into).movedim(-1, 2)
 
-    def _columns(self, inputs: Tensor, positions: Sequence[int]) -> Tensor:
-        """(rows, channels, *kernel, *positions) view of the padded input."""
-        if any(self.padding):
-            inputs = F.pad(inputs, [p for pad in reversed(self.padding) for p in (pad, pad)])
-        inputs = inputs.contiguous()
-        steps = inputs.stride()
-        return inputs.as_strided(
-            (*inputs.shape[:2], *self.weight.shape[2:], *positions),
-            (
-                *steps[:2],
-                *(a * d for a, d in zip(steps[2:], self.dilation, strict=True)),
-                *(a * s for a, s in zip(steps[2:], self.stride, strict=True)),
-            ),
+    def _patches(self, inputs: Tensor, grad: Tensor) -> Tensor:
+        return patches(
+            inputs,
+            self.weight.shape[2:],
+            grad.shape[2:],
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
         )
+
+    def _patch_floats(self, grad: Tensor) -> int:
+        return self.weight[0].numel() * self.groups * math.prod(grad.shape[2:])
 
 
 def bind(
