@@ -145,15 +145,16 @@ class Context:
         if layer not in self._deltas:
             info, weight = self.layers[layer].info, self.layers[layer].weight.detach()
             exact = weight.to(torch.promote_types(weight.dtype, torch.float32))
-            changes, done = [], len(self._deltas) * len(self.bits)
+            changes, done = _changes(len(self.bits), exact), len(self._deltas) * len(self.bits)
             total = len(self.layers) * len(self.bits)
             try:
                 for number, bits in enumerate(self.bits):
                     self.progress("perturbations", done + number, total)
-                    changes.append(self.quantizer(exact, bits, dim=info.channel_dim) - exact)
+                    value = self.quantizer(exact, bits, dim=info.channel_dim)
+                    torch.sub(value, exact, out=changes[number])
             except DataError as error:
                 raise DataError(f"layer {info.name}: {error}") from None
-            self._deltas[layer] = _channels_innermost(torch.stack(changes))
+            self._deltas[layer] = changes
         return self._deltas[layer]
 
     def losses(self, batch: Batch) -> Tensor:
@@ -264,6 +265,9 @@ def _activation_scores(inputs: Tensor, grad: Tensor, grids: Sequence[Grid], samp
     return torch.stack(columns, dim=1)
 
 
-def _channels_innermost(delta: Tensor) -> Tensor:
-    """The same tensor stored with the input channels, dimension 2, innermost."""
-    return delta.movedim(2, -1).contiguous().movedim(-1, 2) if delta.dim() > 3 else delta
+def _changes(choices: int, weight: Tensor) -> Tensor:
+    """Room for (J, *weight.shape) perturbations, the weight's input channels innermost."""
+    if weight.dim() < 3:
+        return weight.new_empty(choices, *weight.shape)
+    out, into, *kernel = weight.shape
+    return weight.new_empty(choices, out, *kernel, into).movedim(-1, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import multiprocessing
 import re
 import statistics
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,17 @@ from bitknap.sensitivity.measured import run_items
 from bitknap.sensitivity.metrics.loss import METRIC as MEASURED_LOSS
 
 BITS = (2, 3, 4, 5, 6, 8)
+QUANTIZER = Quantizer(scale="minmax")
 FORMATS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
 TIMED_LAYERS = 5
 """Layers whose items are run to time a measured loss; the items of the others cost the same."""
+
+
+UNCOUNTED: dict[Any, Callable[..., int]] = {
+    torch.ops.mkldnn._linear_pointwise: lambda a, b, *_, **__: 2 * math.prod(a) * b[0],
+    torch.ops.aten.mv: lambda a, b, **_: 2 * math.prod(a),
+}
+"""Operations of a matrix product and a matrix times a vector, which torch's counter leaves out."""
 
 
 class Case:
@@ -63,13 +72,19 @@ class Case:
             default_forward,
             cross_entropy,
             BITS,
-            Quantizer(scale="minmax"),
+            QUANTIZER,
             reuse=False,
         )
-        self.deltas = {
-            layer.info.parameter: self.context.delta(index).flatten(1)
-            for index, layer in enumerate(found.layers)
-        }
+
+    @cached_property
+    def deltas(self) -> dict[str, Tensor]:
+        """(J, m) perturbations by the weight's name, stored as torch.func's gradients are."""
+        found = {}
+        for layer in self.context.layers:
+            weight, dim = layer.weight.detach(), layer.info.channel_dim
+            moves = [QUANTIZER(weight, bits, dim=dim) - weight for bits in BITS]
+            found[layer.info.parameter] = torch.stack(moves).flatten(1)
+        return found
 
     def forward(self) -> Tensor:
         """The losses, no gradient."""
@@ -145,6 +160,7 @@ NETWORKS: dict[str, Callable[[int], tuple[nn.Module, tuple[Tensor, Tensor]]]] = 
 def study(quick: bool) -> Iterator[Grid]:
     """Time by threads and layout, floating-point operations, peak memory."""
     images = {"ResNet-18, 224x224": 2 if quick else 8, "fashion-resnet18": 32 if quick else 64}
+    batch = {"ResNet-18, 224x224": 4 if quick else 32, "fashion-resnet18": 64}
     settings = [
         (network, layout, threads)
         for network in NETWORKS
@@ -189,7 +205,7 @@ def study(quick: bool) -> Iterator[Grid]:
     yield Grid(
         "Peak memory above model and data, MB",
         ("network", "images", "plain", "scores", "vmap", "scores / plain"),
-        [_memory(network, images[network]) for network in NETWORKS],
+        [_memory(network, batch[network]) for network in NETWORKS],
         notes=(
             "VmHWM of a process of its own, less the resident memory before the first pass; "
             "plain keeps the gradients; scores includes the perturbations; vmap at the chunk_size "
@@ -279,18 +295,10 @@ def _operations(network: str) -> list[str]:
     case.prepare()
     counts = []
     for run in (case.forward, case.plain, case.scores):
-        with FlopCounterMode(display=False, custom_mapping={_LINEAR: _linear_flops}) as counter:
+        with FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
             run()
         counts.append(counter.get_total_flops() / 1e9)
     return [network, *(f"{count:.3f}" for count in counts), f"{counts[2] / counts[1]:.3f}"]
-
-
-_LINEAR = torch.ops.mkldnn._linear_pointwise
-
-
-def _linear_flops(a: tuple[int, ...], b: tuple[int, ...], *_: Any, **__: Any) -> int:
-    """Of a b', whose shapes are given."""
-    return 2 * a[0] * a[1] * b[0]
 
 
 def _memory(network: str, images: int) -> list[str]:
