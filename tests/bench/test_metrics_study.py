@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from bitknap.bench.comparison import Comparison, Entry, outside, shuffled
+from bitknap.bench.grids import Grid
 from bitknap.bench.measurement import Measured
-from bitknap.bench.studies import STUDIES
+from bitknap.bench.studies import STUDIES, metrics
 from bitknap.bench.studies.metrics import (
     SAMPLES,
     Accuracies,
@@ -21,6 +24,7 @@ from bitknap.bench.studies.metrics import (
     interval,
 )
 from bitknap.bench.workloads.base import Accuracy
+from bitknap.cli import build_app
 from bitknap.sensitivity import METRICS, load_table
 
 from .tables import random_table
@@ -80,6 +84,28 @@ def test_the_grids_of_a_tiny_workload_and_a_second_run(tmp_path: Path) -> None:
     assert [grid.rows for grid in again] == [cost.rows, accuracy.rows, gaps.rows]
     assert any(text.startswith("evaluating") for text in before)
     assert not [text for text in said if text.startswith(("computing", "evaluating"))]
+
+
+def test_the_command_keeps_what_is_finished_and_prints_results_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def study(quick: bool, folder: Path, say: Callable[[str], None]) -> Iterator[Grid]:
+        own = tiny_comparison(folder, [])
+        entries = {name: own.entries[name] for name in ("fisher", "loss")}
+        yield from compare(replace(own, entries=entries, say=say))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(metrics, "study", study)
+    arguments = ["bench", "metrics", "--out", "out"]
+    first = CliRunner().invoke(build_app("bench"), arguments)
+    assert first.exit_code == 0, first.output
+    assert (tmp_path / "runs" / "metrics" / "accuracies.json").exists()
+    assert len(list((tmp_path / "out").glob("metrics-*.csv"))) == 3
+    assert "evaluating uniform 8" in first.stderr
+    assert "evaluating" not in first.stdout
+    again = CliRunner().invoke(build_app("bench"), arguments)
+    assert again.stdout == first.stdout
+    assert "evaluating" not in again.stderr
 
 
 @pytest.mark.parametrize("where", ["computing loss, kl", "evaluating uniform 8"])
