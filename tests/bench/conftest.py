@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,15 @@ SPEED = {"core": 1.0, "dp": 4.0, "a_rather_long_name": 30.0, "greedy": 0.5}
 
 
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def few_resamples() -> Iterator[None]:
+    """Enough for a page."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bitknap.bench.report.sections.confidence.RESAMPLES", 50)
+        yield
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory, few_resamples: None) -> Path:
     """A finished run of the main job with its page."""
     out = tmp_path_factory.mktemp("run")
     run_job(tiny_job(out, command="bitknap run --workload tiny"), quiet)
