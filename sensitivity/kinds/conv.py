@@ -82,9 +82,10 @@ class ConvUse(Use):
 
     def sample_gradients(self, grad: Tensor, samples: int) -> Iterator[tuple[slice, Tensor]]:
         rows = len(self.inputs)
-        by_row, floats = self._by_convolution(grad), self.weight.numel()
+        by_row, weights = self._by_convolution(grad), self.weight.numel()
+        floats = weights + (self.inputs.numel() + grad.numel()) // rows
         if by_row is None:
-            by_row, floats = self._by_product, max(floats, self._patch_floats(grad))
+            by_row, floats = self._by_product, max(weights, self._patch_floats(grad))
         repeat = rows // samples
         for part in chunks(samples, chunk_floats(grad) // (floats * repeat)):
             among = slice(part.start * repeat, part.stop * repeat)
