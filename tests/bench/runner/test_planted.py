@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, str, Path]:
     home = plant(folder / "home", BODIES)
     (folder / "mean.toml").write_text(
         f"solvers = {json.dumps([*BODIES, 'core'])}\n"
-        "time_limit = 0.5\ngrace = 0.5\nmemory_limit = 150\nrepeat = 2\n"
+        "time_limit = 2\ngrace = 1\nmemory_limit = 150\nrepeat = 2\n"
         '[[instances]]\nfamily = "mpq"\nclasses = 54\n'
     )
     done = bitknap(
@@ -52,7 +52,7 @@ def of(run: tuple[int, str, str, Path], solver: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("solver", "status", "words"),
     [
-        ("sleeper", "killed", "did not keep its time limit and was killed after 1 s"),
+        ("sleeper", "killed", "did not keep its time limit and was killed after 3 s"),
         ("parent", "killed", "did not keep its time limit"),
         ("eater", "memory", "150 MB"),
         ("gulper", "memory", "beyond the limit"),
@@ -78,7 +78,7 @@ def test_the_others_are_not_disturbed(run: tuple[int, str, str, Path]) -> None:
     assert [row["repeat"] for row in rows] == [0, 1]
     assert rows[0]["objective"] == rows[0]["bound"]
     assert rows[0]["items"] == 162
-    assert rows[0]["time_limit"] == 0.5
+    assert rows[0]["time_limit"] == 2
     assert rows[0]["memory_limit"] == 150_000_000
 
 
