@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
+# Processes that share the work of the paper's tables.
+PROCESSES ?= 2
 # A pip index for a CPU-only torch, e.g. https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 STAMP := $(VENV)/.installed
@@ -39,11 +41,13 @@ demo-llm: setup ## the main job on SmolLM2-135M and the topics of Python's docum
 	$(BIN)/bitknap run --workload smollm2 --metric fisher,weight_mse --bits 2,3,4,8 --budget 3,4 \
 	  --samples 64 --solvers greedy,core,highs
 
+PAPER = $(BIN)/python -m torch.distributed.run --nproc_per_node $(PROCESSES) -m bitknap paper
+
 paper: setup data ## the paper's tables and figures, whole: hours
-	$(BIN)/bitknap paper --out runs/paper
+	$(PAPER) --out runs/paper
 
 paper-fast: setup data ## the same with fewer cells and shorter fine-tuning
-	$(BIN)/bitknap paper --fast --out runs/paper-fast
+	$(PAPER) --fast --out runs/paper-fast
 
 test: setup data ## the whole test suite but the slow part
 	$(BIN)/python -m pytest -n 2

@@ -11,6 +11,7 @@ from bitknap.bench.report.base import Content, Section
 def build(study: Study) -> Content:
     """Facts, as a table too, so that they stand beside the other tables as CSV."""
     rows = [
+        ["command", study.command],
         ["mode", study.scale.name],
         ["seeds", ", ".join(map(str, study.scale.seeds))],
         ["machine", machine()],
