@@ -10,21 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from bitknap.problems import DataError, UnsupportedError, write_atomically
+from bitknap.problems import DataError, UnsupportedError
 from bitknap.sensitivity import LayerInfo
 
+from .finetuning_state import resume, save_state
 from .quantized_training import QuantizedTraining
 from .tables import QUANTIZER
 from .workloads.base import Workload
 
-__all__ = ["FineTuned", "FineTuning", "fine_tune", "unshared", "untrained"]
+__all__ = ["FineTuned", "FineTuning", "fine_tune", "untrained"]
 
 CALIBRATION = 256
 """Samples that the steps of inputs are first fitted to."""
@@ -115,7 +113,7 @@ def fine_tune(
     model = untrained(workload, layers, allocation, tuning, seed)
     optimizer = _optimizer(model, tuning)
     key = _key(workload, allocation, tuning, seed)
-    losses, seconds = _resume(partial, key, model, optimizer)
+    losses, seconds = resume(partial, key, model, optimizer)
     for epoch in range(len(losses), tuning.epochs):
         start = time.perf_counter()
         losses.append(_epoch(model, optimizer, workload, tuning, epoch, seed, say))
@@ -123,7 +121,7 @@ def fine_tune(
         if not math.isfinite(losses[-1]):
             raise DataError(f"the loss of epoch {epoch + 1} is {losses[-1]}; lower the rate")
         if partial is not None and epoch + 1 < tuning.epochs:
-            _save(partial, key, model, optimizer, losses, seconds)
+            save_state(partial, key, model, optimizer, losses, seconds)
     return FineTuned(model.finished(), losses, seconds)
 
 
@@ -206,55 +204,3 @@ def _key(
         "seed": seed,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _save(
-    path: Path,
-    key: str,
-    model: nn.Module,
-    optimizer: torch.optim.SGD,
-    losses: Sequence[float],
-    seconds: float,
-) -> None:
-    tensors = {f"model.{name}": value for name, value in unshared(model).items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors[f"momentum.{index}"] = state["momentum_buffer"]
-    note = json.dumps({"key": key, "losses": list(losses), "seconds": seconds})
-    contiguous = {name: value.contiguous() for name, value in tensors.items()}
-    write_atomically(path, safetensors.torch.save(contiguous, {"state": note}))
-
-
-def _resume(
-    path: Path | None, key: str, model: nn.Module, optimizer: torch.optim.SGD
-) -> tuple[list[float], float]:
-    """Losses and seconds of the epochs done; model and optimizer are set to their end."""
-    if path is None or not path.exists():
-        return [], 0.0
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            note: dict[str, Any] = json.loads(file.metadata()["state"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
-        raise DataError(f"{path} is no saved fine-tuning; remove it to start anew") from error
-    if note["key"] != key:
-        raise DataError(f"{path} is of another fine-tuning; remove it to start anew")
-    with torch.no_grad():
-        for name, value in unshared(model).items():
-            value.copy_(tensors[f"model.{name}"])
-    state = optimizer.state_dict()
-    for group in state["param_groups"]:
-        for index in group["params"]:
-            if (momentum := tensors.get(f"momentum.{index}")) is not None:
-                state["state"][index] = {"momentum_buffer": momentum}
-    optimizer.load_state_dict(state)
-    return list(note["losses"]), float(note["seconds"])
-
-
-def unshared(model: nn.Module) -> dict[str, Tensor]:
-    """The state dict without second names of the same tensor."""
-    seen: dict[int, str] = {}
-    return {
-        name: value
-        for name, value in model.state_dict(keep_vars=True).items()
-        if seen.setdefault(id(value), name) == name
-    }

@@ -15,7 +15,7 @@ from bitknap.problems import write_atomically
 from bitknap.sensitivity.choices import by_size, parse_label
 
 from .environment import machine, versions
-from .finetuning import FineTuning, fine_tune, unshared, untrained
+from .finetuning import FineTuning, fine_tune, untrained
 from .grids import Grid
 from .lsq import InputQuantizer
 from .tables import QUANTIZER, compute
@@ -57,7 +57,7 @@ def tune_plan(
     say("evaluating the fine-tuned network")
     accuracy["after"] = workload.evaluate(tuned.network)
     content = safetensors.torch.save(
-        {name: value.contiguous() for name, value in unshared(tuned.network).items()}
+        {name: value.clone().contiguous() for name, value in tuned.network.state_dict().items()}
     )
     record = {
         "format": FORMAT,

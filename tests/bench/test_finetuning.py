@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
@@ -92,7 +94,8 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     workload = normalised_workload()
     table = compute(workload, workload.calibration(32, 0), (2, 3), (), 0)
     plan = {layer.name: 3 for layer in table.layers}
-    tuning = FineTuning(epochs=4, learning_rate=0.05, input_bits=input_bits)
+    momentum = 0.9 if input_bits else 0.0
+    tuning = FineTuning(4, learning_rate=0.05, momentum=momentum, input_bits=input_bits)
     whole = fine_tune(workload, table.layers, plan, tuning)
     partial, epochs = tmp_path / "partial.safetensors", []
     run = finetuning._epoch
@@ -123,6 +126,7 @@ def test_batch_normalisation_trains_and_shared_layers_stay_shared() -> None:
     plan = {layer.name: 3 for layer in table.layers}
     network = fine_tune(workload, table.layers, plan, TUNING).network
     assert network.get_parameter("3.weight") is network.get_parameter("5.weight")
+    assert network.get_submodule("3") is network.get_submodule("5")
     assert not torch.equal(network.get_buffer("2.running_mean"), torch.zeros(12))
     assert not any(module.training for module in network.modules())
 
@@ -185,7 +189,10 @@ def test_the_command_writes_network_and_record(
     assert set(record["accuracy"]) == {"float", "before", "after"}
     assert Accuracy(**record["accuracy"]["after"]).value > 0.6
     assert set(record["input_steps"]) == set(PLAN)
-    assert (tmp_path / "tuned" / "network.safetensors").exists()
+    state = safetensors.torch.load_file(tmp_path / "tuned" / "network.safetensors")
+    network = copy.deepcopy(tiny_workload().model)
+    network.load_state_dict(state)
+    assert len(state["0.weight"].unique()) <= 4 * 8
     assert not (tmp_path / "tuned" / "partial.safetensors").exists()
     (tmp_path / "plan.json").write_text(json.dumps(PLAN | {"0": "three"}))
     outcome = CliRunner().invoke(build_app("finetune"), arguments)
