@@ -49,7 +49,8 @@ paper: setup data ## the paper's tables and figures, whole: hours
 paper-fast: setup data ## the same with fewer cells and shorter fine-tuning
 	$(PAPER) --fast --out runs/paper-fast
 
-test: setup data ## the whole test suite but the slow part
+test: setup data ## the whole test suite but the slow part; the kernel is compiled once, beforehand
+	$(BIN)/python -c 'from bitknap.solvers.core import jit; jit.kernel()'
 	$(BIN)/python -m pytest -n 2
 
 test-slow: setup data ## the long runs
