@@ -8,6 +8,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,9 @@ def test_no_process_outlives_the_suite(
 ) -> None:
     monkeypatch.setenv("OF_THIS_TEST", str(tmp_path))
     suite = write_suite('solvers = ["evolutionary"]', "repeat = 500")
-    running = bitknap("bench", suite, "--out", tmp_path / "out")
+    # A suite of tests in the background of a shell ignores SIGINT, and so would what it starts.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    running = bitknap("bench", suite, "--out", tmp_path / "out", preexec_fn=heard)
     wait_until(lambda: lines_of(tmp_path / "out") >= 2)
     assert len(of_this_test(tmp_path)) == 2
     running.send_signal(getattr(signal, name))
