@@ -24,7 +24,7 @@ TIMED = 32
 
 
 def estimate(name: str, workload: Workload, scale: Scale, test: int) -> Grid:
-    """Upper bounds of time and disk, every plan taken for a different one.
+    """Time and disk, every plan taken for a different one.
 
     One batch is read and run on this machine; the rest is counting.
 
@@ -44,12 +44,14 @@ def estimate(name: str, workload: Workload, scale: Scale, test: int) -> Grid:
     rows.append(["together", "", duration(sum(seconds for _, _, seconds in steps))])
     disk = _disk(table, workload, scale)
     return Grid(
-        f"{name}: what this will take at most",
+        f"{name}: what this will take, about",
         ("step", "images passed", "time"),
         rows,
         notes=(
             f"By one batch of {TIMED} images: {1000 * reading:.1f} ms to read an image, "
-            f"{1000 * forward:.2f} ms to run it forward; backward counted as two forwards.",
+            f"{1000 * forward:.2f} ms to run it forward; backward counted as two forwards, a "
+            "Hessian-vector product as four (depthwise convolutions may take several times that on "
+            "a CPU). Measured loss and KL share their passes.",
             f"Disk: {disk / 1e6:,.0f} MB. What is done is kept; the same command goes on.",
         ),
     )
@@ -68,7 +70,7 @@ def _steps(
     seeds = len(scale.seeds)
     forwards = {
         "loss": layers * len(BITS) + 1,
-        "kl": layers * len(BITS) + 1,
+        "kl": 0 if "loss" in scale.samples else layers * len(BITS) + 1,
         "hawq_v2": 3 + 4 * HAWQ_DRAWS * layers,
         "output_fisher": 3 + len(BITS),
         "weight_mse": 0,
