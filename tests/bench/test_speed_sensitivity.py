@@ -15,7 +15,9 @@ def test_every_way_gives_the_same_scores(layout: str) -> None:
     case.prepare()
     scores = torch.as_tensor(case.scores())
     assert scores.shape == (3, 21 * len(BITS))
-    _refuse_unequal(scores, case.per_sample_gradients(2), case.one_at_a_time())
+    _refuse_unequal(
+        scores, case.per_sample_gradients(2), case.kept_gradients(), case.one_at_a_time()
+    )
     with pytest.raises(AssertionError, match="disagree"):
         _refuse_unequal(scores, scores * 1.01)
     assert case.measured(2, reuse=False) == 2 * len(BITS) + 1
