@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
-from .style import new_figure, styled
+from .style import label_map, new_figure, styled
 
 _GREYS = ("#22313f", "#34506b", "#4f7396", "#7699ba", "#a3bed6", "#d0dfec", "#eff4f9")
 
@@ -57,13 +57,8 @@ def draw_bits_by_layer(
                 fontsize=size,
                 rotation=0 if size == 8 else 90,
             )
-        axes.set_xticks(np.arange(len(layers)) + 0.5, layers, rotation=90)
-        axes.set_yticks(np.arange(len(plans)) + 0.5, list(plans))
-        axes.tick_params(length=0)
+        label_map(axes, layers, list(plans))
         axes.invert_yaxis()
-        axes.grid(visible=False)
-        for side in ("left", "bottom"):
-            axes.spines[side].set_visible(False)
         axes.set_xlabel("layer, in order of execution", loc="left")
         axes.set_title(f"Bits a weight by layer ({kind})", loc="left")
     return figure

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from .style import new_figure, styled
+from .style import label_map, new_figure, styled
 
 _SHOWN = 0.005
 """Shares below are left blank."""
@@ -61,12 +61,7 @@ def draw_stability(
             axes.add_patch(
                 Rectangle((column, row), 1, 1, fill=False, edgecolor="#D55E00", linewidth=2)
             )
-        axes.set_xticks(np.arange(len(layers)) + 0.5, list(layers), rotation=90)
-        axes.set_yticks(np.arange(len(labels)) + 0.5, list(labels))
-        axes.tick_params(length=0)
-        axes.grid(visible=False)
-        for side in ("left", "bottom"):
-            axes.spines[side].set_visible(False)
+        label_map(axes, layers, labels)
         axes.set_xlabel("layer, in order of execution")
         axes.set_ylabel("bits a weight")
         axes.set_title(title)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import new_figure, styled
+from .style import label_map, new_figure, styled
 
 
 def draw_kept_choices(
@@ -40,13 +40,8 @@ def draw_kept_choices(
                     fontsize=7.5,
                     linespacing=1.3,
                 )
-        axes.set_xticks(np.arange(len(layers)) + 0.5, list(layers), rotation=90)
-        axes.set_yticks(np.arange(len(kept)) + 0.5, list(kept))
-        axes.tick_params(length=0)
+        label_map(axes, layers, list(kept))
         axes.invert_yaxis()
-        axes.grid(visible=False)
-        for side in ("left", "bottom"):
-            axes.spines[side].set_visible(False)
         axes.set_xlabel("layer, in order of execution", loc="left")
         axes.set_title("Bits of each layer, and the share of resamples that keep them", loc="left")
     return figure

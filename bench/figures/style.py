@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -86,6 +87,16 @@ def line_style(index: int) -> dict[str, Any]:
     lap, i = divmod(index, len(COLOURS))
     j = (i + lap) % len(COLOURS)
     return {"color": COLOURS[i], "marker": MARKERS[j], "linestyle": DASHES[j]}
+
+
+def label_map(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
+    """Name the columns and rows of a map of unit cells, and take ticks, grid and frame away."""
+    axes.set_xticks(np.arange(len(columns)) + 0.5, list(columns), rotation=90)
+    axes.set_yticks(np.arange(len(rows)) + 0.5, list(rows))
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
 
 
 def save(figure: Figure, stem: Path) -> None:
