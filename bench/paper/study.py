@@ -11,6 +11,7 @@ import torch
 
 from bitknap.bench.comparison import Comparison, Entry, Tables, optimum
 from bitknap.bench.data import load_fashion_mnist
+from bitknap.bench.job import Say
 from bitknap.bench.loading import load_workload
 from bitknap.bench.workloads.base import Accuracy, Workload, classification_accuracy
 from bitknap.sensitivity import SensitivityTable
@@ -20,8 +21,6 @@ from .cells import Bench, Cell
 from .plans import Plan, instance_at, make_plans
 from .scale import BITS, Scale
 from .search import Search, evolve
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
