@@ -13,10 +13,10 @@ from bitknap.solvers import Solution
 
 from .environment import machine, versions
 
-FORMAT = "bitknap.record/2"
+FORMAT = "bitknap.record/3"
 
-READABLE = (FORMAT, "bitknap.record/1")
-"""Records of the older format lack what came later; those fields have their defaults."""
+READABLE = (FORMAT, "bitknap.record/2", "bitknap.record/1")
+"""Records of the older formats lack what came later; those fields have their defaults."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Record:
         objective: recomputed cost, or None.
         bound: proven lower bound, or None.
         seconds: wall time of the solve alone; of a killed run, until it was killed.
+        cpu_seconds: processor time of the same call, the referee and the processes that it started
+            included, or None where it was not taken.
         seed: of the run.
         repeat: number of the run among those that differ by it alone, from 0.
         parameters: of the method.
@@ -71,6 +73,7 @@ class Record:
     memory_limit: int | None = None
     threads: int = 1
     memory: int | None = None
+    cpu_seconds: float | None = None
     message: str = ""
     machine: str = field(default_factory=machine)
     versions: dict[str, str] = field(default_factory=versions)

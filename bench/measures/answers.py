@@ -57,6 +57,12 @@ class Answer:
         return statistics.median(run.seconds for run in self.runs)
 
     @cached_property
+    def cpu_seconds(self) -> float | None:
+        """Median processor time of the runs, or None where one has none."""
+        times = [run.cpu_seconds for run in self.runs if run.cpu_seconds is not None]
+        return statistics.median(times) if len(times) == len(self.runs) else None
+
+    @cached_property
     def proven(self) -> bool:
         """Whether every run ended in a claim of optimality or infeasibility that is true."""
         return all(run.status in PROOFS and is_true(run, self.reference) for run in self.runs)

@@ -15,7 +15,9 @@ from .contradictions import contradictions
 from .gap import gaps
 from .rates import correct_rate, success_rate
 from .scaling import scaling
-from .shifted_mean import SHIFT, mean_seconds
+from .shifted_mean import SHIFT, mean_cpu_seconds, mean_seconds
+
+CPU_NOTE = " CPU ms: the same of processor time, which other work on the machine changes less."
 
 _CUT = ("killed", "memory", "crashed", "refuted")
 
@@ -34,6 +36,7 @@ class SolverSummary:
         mean_gap: mean of :func:`.gap.gap` where there is one.
         worst_gap: its largest.
         seconds: see :func:`.shifted_mean.mean_seconds`.
+        cpu_seconds: see :func:`.shifted_mean.mean_cpu_seconds`.
         memory: largest peak of resident memory in bytes.
         statuses: how many runs ended in which status.
     """
@@ -47,6 +50,7 @@ class SolverSummary:
     mean_gap: float | None
     worst_gap: float | None
     seconds: float | None
+    cpu_seconds: float | None
     memory: int | None
     statuses: dict[str, int]
 
@@ -69,6 +73,7 @@ def summarise(answers: Sequence[Answer]) -> list[SolverSummary]:
                 mean_gap=statistics.fmean(distances) if distances else None,
                 worst_gap=max(distances, default=None),
                 seconds=mean_seconds(able),
+                cpu_seconds=mean_cpu_seconds(able),
                 memory=max((run.memory for run in runs if run.memory), default=None),
                 statuses=dict(sorted(Counter(run.status for run in runs).items())),
             )
@@ -87,7 +92,9 @@ def summary_grids(records: Sequence[Record]) -> list[Grid]:
 def solver_grid(records: Sequence[Record], answers: Sequence[Answer]) -> Grid:
     """One row a solver: instances, rates, gaps, time, memory, what went wrong."""
     rows = []
-    for own in summarise(answers):
+    found = summarise(answers)
+    processor = any(own.cpu_seconds is not None for own in found)
+    for own in found:
         wrong = [f"{own.statuses[status]} {status}" for status in _CUT if status in own.statuses]
         rows.append(
             [
@@ -96,6 +103,7 @@ def solver_grid(records: Sequence[Record], answers: Sequence[Answer]) -> Grid:
                 f"{own.supported}/{own.instances}",
                 *map(_share, (own.success_rate, own.correct_rate, own.mean_gap, own.worst_gap)),
                 _milliseconds(own.seconds),
+                *([_milliseconds(own.cpu_seconds)] if processor else []),
                 "-" if own.memory is None else f"{own.memory / 1e6:.0f}",
                 ", ".join(wrong) or "-",
             ]
@@ -105,7 +113,7 @@ def solver_grid(records: Sequence[Record], answers: Sequence[Answer]) -> Grid:
         f"Solvers over {len({key_of(answer.first) for answer in answers})} instances",
         (
             *("solver", "kind", "instances", "success", "correct", "mean gap", "worst gap"),
-            *("ms", "peak MB", "went wrong"),
+            *("ms", *(["CPU ms"] if processor else []), "peak MB", "went wrong"),
         ),
         rows,
         notes=(
@@ -113,7 +121,7 @@ def solver_grid(records: Sequence[Record], answers: Sequence[Answer]) -> Grid:
             "proof; heuristic: a choice). correct: share with a claim that is true.",
             "gap: to the proven optimum, else to the best bound; both recomputed. ms: shifted "
             f"geometric mean (shift {1e3 * SHIFT:g} ms) of median times, the solve alone, failures "
-            "at the time limit.",
+            f"at the time limit.{CPU_NOTE if processor else ''}",
             *(
                 clashes
                 or ["No claims contradict each other (objectives to 1e-12, bounds to 1e-9)."]

@@ -86,10 +86,11 @@ def _limit_memory(allowed: int) -> None:
 def _run(
     name: str, solver: Solver, instance: Instance, limits: Limits, seed: int
 ) -> dict[str, Any]:
-    """Status, objective, bound, seconds and peak memory of one solve."""
+    """Status, objective, bound, times and peak memory of one solve."""
     seeded = hasattr(solver, "seed")
     method = replace(solver, seed=seed) if seeded else name  # type: ignore[type-var]
     _forget_peak()
+    before = _cpu_seconds()
     try:
         answer = _answer(solve(instance, method, limits=limits))
     except SolverError as error:
@@ -98,7 +99,7 @@ def _run(
         answer = {"status": "memory", "message": "a request for memory beyond the limit failed"}
     except Exception as error:
         answer = {"status": "crashed", "message": f"{type(error).__name__}: {error}"}
-    return answer | {"memory": _peak()}
+    return answer | {"cpu_seconds": _cpu_seconds() - before, "memory": _peak()}
 
 
 def _answer(solution: Solution) -> dict[str, Any]:
@@ -109,6 +110,13 @@ def _answer(solution: Solution) -> dict[str, Any]:
         "seconds": solution.seconds,
         "message": solution.message,
     }
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and of those it started that have ended."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    used = [resource.getrusage(kind) for kind in kinds]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def _forget_peak() -> None:

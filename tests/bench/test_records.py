@@ -27,7 +27,7 @@ def test_a_line_that_is_no_record_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "r.jsonl"
     save_records([record_of("suite", solution)], path)
     path.write_text(path.read_text() + line + "\n")
-    with pytest.raises(DataError, match=r"line 2: is not a bitknap.record/2 record"):
+    with pytest.raises(DataError, match=r"line 2: is not a bitknap.record/3 record"):
         load_records(path)
 
 

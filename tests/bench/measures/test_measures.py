@@ -224,6 +224,21 @@ def test_claims_about_different_instances_do_not_meet() -> None:
     assert contradictions(records) == []
 
 
+def test_processor_time_is_averaged_like_wall_time() -> None:
+    records = [
+        row("a", "i", objective=4.0, seconds=9.0, cpu_seconds=0.003),
+        row("a", "j", objective=4.0, seconds=9.0, cpu_seconds=0.008),
+        row("b", "i", objective=4.0, seconds=9.0, cpu_seconds=0.1),
+        row("b", "j", "killed", seconds=12.0),
+        row("c", "i", "killed", seconds=12.0),
+    ]
+    solvers = summary_grids(records)[0]
+    column = solvers.columns.index("CPU ms")
+    cells = {cells[0]: cells[column] for cells in solvers.rows}
+    assert cells == {"a": "5", "b": f"{1e3 * (0.101 * 10.001) ** 0.5 - 1:.3g}", "c": "-"}
+    assert "CPU ms" not in summary_grids([row("a", "i", objective=4.0)])[0].columns
+
+
 def test_the_summary_shows_measures_and_contradictions() -> None:
     records = [
         row("a", "i", objective=4.0, seconds=0.003, memory=50_000_000),

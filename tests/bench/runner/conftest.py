@@ -83,7 +83,7 @@ def outcomes(folder: Path) -> list[dict[str, Any]]:
     lines = (folder / "records.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     for row in rows:
-        del row["seconds"], row["memory"]
+        del row["seconds"], row["cpu_seconds"], row["memory"]
     return sorted(rows, key=lambda row: (row["instance"], row["solver"], row["repeat"]))
 
 

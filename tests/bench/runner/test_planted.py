@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from bitknap.bench.records import load_records
+
 from .conftest import bitknap, outcomes, plant
 
 BODIES = {
@@ -43,6 +45,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, str, Path]:
     )
     stdout, stderr = done.communicate(timeout=120)
     return done.returncode, stdout, stderr, folder / "out"
+
+
+def test_processor_time_is_taken_of_what_answered(run: tuple[int, str, str, Path]) -> None:
+    records = {record.solver: record for record in load_records(run[3] / "records.jsonl")}
+    assert records["sleeper"].cpu_seconds is None
+    assert 0 < (records["core"].cpu_seconds or 0) < 2
 
 
 def of(run: tuple[int, str, str, Path], solver: str) -> list[dict[str, Any]]:
