@@ -12,7 +12,7 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test test-slow lint types check format bench bench-compare bench-smoke smoke readme results \
+.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test test-slow lint types check format bench bench-compare bench-smoke smoke tables results \
   docs docs-examples setup data clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
@@ -81,12 +81,15 @@ bench-smoke: setup ## every solver on a few small instances, each in its own pro
 smoke: setup data ## a small main job from end to end
 	$(BIN)/bitknap run --samples 64 --metric fisher --metric weight_mse --budget 3 --out runs/smoke
 
-readme: setup ## fill the README from the results kept under docs/results
-	$(BIN)/python -m bitknap.bench.readme README.md
+tables: setup ## fill the tables of README and docs from the results kept under docs/results
+	$(BIN)/python -m bitknap.bench.fill README.md docs/*.md
 
 results: demo ## run what the README shows, on a quiet machine, and keep its results
 	$(BIN)/bitknap bench published
-	$(BIN)/python -m bitknap.bench.readme README.md --take $(OUT) runs/bench/published
+	cp $(OUT)/tables/accuracy.csv $(OUT)/records.jsonl docs/results/demo
+	cp $(OUT)/figures/accuracy.svg docs/figures
+	cp runs/bench/published/records.jsonl docs/results/published
+	$(MAKE) tables
 
 docs: setup ## the documentation as a site, in site/; a warning is an error
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'

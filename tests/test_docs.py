@@ -1,4 +1,4 @@
-"""The examples in README and docs print what they say; pages are linked and complete."""
+"""README and docs print what their commands and results say; pages are linked and complete."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bitknap.bench.documented import BLOCK, update
+from bitknap.bench.fill import filled
 from bitknap.problems.families.mpq import generate
 from bitknap.solvers import SOLVERS, Status, solve
 
@@ -34,6 +35,17 @@ def test_a_changed_output_is_seen_and_written(tmp_path: Path) -> None:
 def test_dots_stand_for_any_text(tmp_path: Path) -> None:
     text = "```console\n$ python -c 'print(1.25, \"seconds\")'\n... seconds\n```\n"
     assert update(text, tmp_path) == (text, [])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tables_are_what_the_results_say(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert filled(text, page.parent) == text, "run `make tables`"
+
+
+def test_the_readme_has_every_solver() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"| {name} | " in text for name in SOLVERS.names()), "run `make results`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
