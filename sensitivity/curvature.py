@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .batches import Batch
 from .context import Context
+from .grouped import GroupedConvolutions
 
 Product = Callable[[int, Tensor], Tensor]
 """``product(l, v)`` = H_l v for a vector of the shape of layer l's weight."""
@@ -31,7 +32,8 @@ def hessian_products(context: Context, batch: Batch) -> Iterator[tuple[Product, 
         for weight in weights:
             weight.requires_grad_(True)
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-            losses = context.losses(batch)
+            with GroupedConvolutions():
+                losses = context.losses(batch)
             gradients = torch.autograd.grad(
                 losses.sum(), weights, create_graph=True, materialize_grads=True
             )

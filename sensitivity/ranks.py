@@ -7,8 +7,9 @@ import signal
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 from bitknap.problems.errors import BitknapError, PeerLost
@@ -34,11 +35,14 @@ class Ranks:
         rank: number of this process.
         size: number of processes.
         tidies: whether this process removes files for all that see the same disk.
+        store: where the processes count together; unused by one alone.
     """
 
     rank: int = 0
     size: int = 1
     tidies: bool = True
+    store: Any = None
+    _rounds: Iterator[int] = field(default_factory=count, repr=False, compare=False)
 
     def broadcast(self, data: bytes, owner: int) -> bytes:
         """What the owner passes, on every process.
@@ -66,6 +70,24 @@ class Ranks:
     def gather(self, data: bytes) -> list[bytes]:
         """What every process passes, by rank."""
         return [self.broadcast(data, owner) for owner in range(self.size)]
+
+    def take(self, jobs: int) -> Iterator[int]:
+        """Numbers 0 to ``jobs - 1``, each given to the process that is free first.
+
+        Every process must call this, in the same order.
+
+        Raises:
+            PeerLost: another process is gone.
+        """
+        key = f"round {next(self._rounds)}"
+        for own in count():
+            try:
+                job = own if self.size == 1 else int(self.store.add(key, 1)) - 1
+            except RuntimeError:
+                raise PeerLost(LOST) from None
+            if job >= jobs:
+                return
+            yield job
 
     def owners(self, held: Collection[int], count: int) -> list[int | None]:
         """The first process that holds a chunk, for chunks 0 to count - 1."""
@@ -102,7 +124,8 @@ def joined() -> Iterator[Ranks]:
 
     before = signal.signal(signal.SIGTERM, told)
     try:
-        yield Ranks(rank, size, tidies=os.environ.get("LOCAL_RANK", str(rank)) == "0")
+        tidies = os.environ.get("LOCAL_RANK", str(rank)) == "0"
+        yield Ranks(rank, size, tidies, PrefixStore("jobs", store))
     except KeyboardInterrupt:
         _first(store)
         raise

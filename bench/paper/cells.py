@@ -19,6 +19,7 @@ from bitknap.sensitivity.ranks import Ranks
 
 from .pace import Pace
 from .plans import Plan
+from .stamps import stamp
 
 FORMAT = "bitknap.paper-cell/1"
 
@@ -42,7 +43,7 @@ class Bench:
         tuning: how plans are fine-tuned.
         folder: keeps what is done.
         say: told what is done, and how long it may take.
-        ranks: processes that share the fine-tuning; the first one evaluates.
+        ranks: processes that share the fine-tuning; the first one evaluates beforehand.
     """
 
     workload: Workload
@@ -54,19 +55,22 @@ class Bench:
 
     def measure(self, plans: Sequence[Plan]) -> None:
         """Evaluate and fine-tune what is not kept yet; equal plans once."""
-        leads = self.ranks.rank == 0
         evaluator, tuner, name = self._evaluator(), self._tuner(), self.workload.name
         jobs = {tuner.path(plan).name: plan for plan in plans if plan.tuned}
         missing = [file for file in jobs if not (tuner.folder / file).exists()]
         missing = json.loads(self.ranks.broadcast(json.dumps(missing).encode(), 0))
-        mine = missing[self.ranks.rank :: self.ranks.size]
         new = {tuple(p.allocation.items()): p for p in plans if not evaluator.has(p.allocation)}
-        alone = list(new.values()) if leads else []
-        pace = Pace({"evaluation": len(alone), "fine-tuning": len(mine)}, self.say)
+        alone = list(new.values()) if self.ranks.rank == 0 else []
+        pace = Pace({"evaluation": len(alone), "fine-tuning": len(missing)}, self.say)
+        if alone or missing:
+            stamp(self.folder)
         for plan in alone:
             with pace.cell("evaluation", f"{name}: evaluating {plan.method} at {plan.rate}"):
                 evaluator.measure(plan.method, plan.allocation)
-        for plan in (jobs[file] for file in mine):
+        for number in self.ranks.take(len(missing)):
+            left = -(-(len(missing) - number) // self.ranks.size)
+            pace.total["fine-tuning"] = pace.done["fine-tuning"] + left
+            plan = jobs[missing[number]]
             what = f"{name}: fine-tuning {plan.method} at {plan.rate}, seed {plan.seed}"
             with pace.cell("fine-tuning", what):
                 tuner.tune(plan, pace.say)

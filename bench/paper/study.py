@@ -21,6 +21,7 @@ from .cells import Bench, Cell
 from .plans import Plan, instance_at, make_plans
 from .scale import BITS, Scale
 from .search import Search, evolve
+from .stamps import Stamp, read_stamps
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Network:
         whole: accuracy of the float network.
         cells: every plan with its accuracies.
         search: the evolutionary search at the largest rate.
+        stamps: what measured the cells.
     """
 
     workload: Workload
@@ -40,6 +42,7 @@ class Network:
     whole: Accuracy
     cells: Sequence[Cell]
     search: Search
+    stamps: Sequence[Stamp]
 
     @property
     def table(self) -> SensitivityTable:
@@ -89,10 +92,14 @@ def run_study(
         ranks: this process, the first of those that share the work; the others call
             `help_study`.
     """
-    found = {}
-    for name in scale.rates:
-        tables, plans, bench = _measured(name, load(name), scale, out, say, ranks or Ranks())
-        found[name] = _network(name, tables, plans, bench, scale)
+    parts = _measured(scale, out, say, load, ranks or Ranks())
+    found = {
+        name: Network(
+            bench.workload, tables, bench.whole(), bench.cells(plans),
+            _search(name, tables, bench, scale), read_stamps(bench.folder),
+        )
+        for name, (tables, plans, bench) in parts.items()
+    }  # fmt: skip
     return Study(scale, found, shlex.join(arguments))
 
 
@@ -100,8 +107,7 @@ def help_study(
     scale: Scale, out: Path, say: Say, load: Callable[[str], Workload], ranks: Ranks
 ) -> None:
     """Do this process's share of what `run_study` computes on the first one."""
-    for name in scale.rates:
-        _measured(name, load(name), scale, out, say, ranks)
+    _measured(scale, out, say, load, ranks)
 
 
 def fashion(scale: Scale, data: Path | None) -> Callable[[str], Workload]:
@@ -121,10 +127,26 @@ def fashion(scale: Scale, data: Path | None) -> Callable[[str], Workload]:
     return load
 
 
+Part = tuple[Tables, list[Plan], Bench]
+"""Tables and plans of a network, and where they are measured."""
+
+
 def _measured(
+    scale: Scale, out: Path, say: Say, load: Callable[[str], Workload], ranks: Ranks
+) -> dict[str, Part]:
+    """Every network, all measured; the processes share the work."""
+    parts = {name: _network(name, load(name), scale, out, say, ranks) for name in scale.rates}
+    names = list(parts)
+    for number in ranks.take(len(names)):
+        tables, _, bench = parts[names[number]]
+        _search(names[number], tables, bench, scale)
+    ranks.gather(b"")
+    return parts
+
+
+def _network(
     name: str, workload: Workload, scale: Scale, out: Path, say: Say, ranks: Ranks
-) -> tuple[Tables, list[Plan], Bench]:
-    """Tables and plans of a network, all measured; the processes share the work."""
+) -> Part:
     folder = out / "cells" / name
     tables = Comparison(
         workload=workload,
@@ -144,12 +166,9 @@ def _measured(
     return tables, plans, bench
 
 
-def _network(
-    name: str, tables: Tables, plans: Sequence[Plan], bench: Bench, scale: Scale
-) -> Network:
+def _search(name: str, tables: Tables, bench: Bench, scale: Scale) -> Search:
     instance = instance_at(tables, "fisher", scale.seeds[0], scale.rates[name][-1])
-    search = evolve(
+    return evolve(
         bench.workload, bench.table, instance, optimum(instance), scale.search_samples,
         scale.search, bench.folder / "search.json", lambda text: bench.say(f"{name}: {text}"),
     )  # fmt: skip
-    return Network(bench.workload, tables, bench.whole(), bench.cells(plans), search)

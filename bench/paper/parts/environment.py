@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bitknap.bench.environment import machine, versions
 from bitknap.bench.grids import Grid
 from bitknap.bench.paper.study import Study
 from bitknap.bench.report.base import Content, Section
@@ -14,9 +13,11 @@ def build(study: Study) -> Content:
         ["command", study.command],
         ["mode", study.scale.name],
         ["seeds", ", ".join(map(str, study.scale.seeds))],
-        ["machine", machine()],
-        *([f"version of {name}", version] for name, version in versions().items()),
     ]
+    stamps = dict.fromkeys(stamp for network in study.networks.values() for stamp in network.stamps)
+    for stamp in stamps:
+        rows.append(["measured on", stamp.machine])
+        rows += [[f"version of {name}", version] for name, version in stamp.versions]
     for name, network in study.networks.items():
         rows += [[f"{name}: {key}", text] for key, text in network.workload.provenance.items()]
         rows.append([f"{name}: quantizer", str(network.table.provenance["quantizer"])])

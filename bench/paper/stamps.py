@@ -1,0 +1,53 @@
+"""Where and with which versions the cells of a study were measured, kept beside them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bitknap.bench.environment import machine, versions
+from bitknap.problems import DataError, write_atomically
+
+FORMAT = "bitknap.paper-environment/1"
+FILE = "environment.json"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A machine and the versions that measured there.
+
+    Args:
+        machine: processor, cores and system.
+        versions: package and version, in pairs.
+    """
+
+    machine: str
+    versions: tuple[tuple[str, str], ...]
+
+
+def stamp(folder: Path) -> None:
+    """Add this machine and these versions, where they are not among those of the folder."""
+    known, own = read_stamps(folder), Stamp(machine(), tuple(versions().items()))
+    if own not in known:
+        rows = [asdict(one) | {"versions": dict(one.versions)} for one in (*known, own)]
+        document = {"format": FORMAT, "stamps": rows}
+        write_atomically(folder / FILE, json.dumps(document, indent=1) + "\n")
+
+
+def read_stamps(folder: Path) -> list[Stamp]:
+    """All that measured in a folder, in order; none where it was measured before stamps were kept.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return []
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["format"] != FORMAT:
+            raise ValueError
+        return [Stamp(row["machine"], tuple(row["versions"].items())) for row in document["stamps"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DataError(f"{path} is not a {FORMAT} file; remove it") from None
