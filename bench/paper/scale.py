@@ -59,8 +59,8 @@ FULL = Scale(
     tuned=dict.fromkeys(("fashion-resnet18", "fashion-mobilenetv2"), RATES),
     samples=_samples(1024, 1024, 128),
     seeds=(0, 1, 2),
-    tuning=FineTuning(epochs=2),
-    search=1000,
+    tuning=FineTuning(epochs=1, batches=117),
+    search=500,
 )
 
 FAST = Scale(

@@ -135,7 +135,9 @@ def _measured(
     scale: Scale, out: Path, say: Say, load: Callable[[str], Workload], ranks: Ranks
 ) -> dict[str, Part]:
     """Every network, all measured; the processes share the work."""
-    parts = {name: _network(name, load(name), scale, out, say, ranks) for name in scale.rates}
+    parts = {name: _planned(name, load(name), scale, out, say, ranks) for name in scale.rates}
+    for _, plans, bench in parts.values():
+        bench.measure(plans)
     names = list(parts)
     for number in ranks.take(len(names)):
         tables, _, bench = parts[names[number]]
@@ -144,7 +146,7 @@ def _measured(
     return parts
 
 
-def _network(
+def _planned(
     name: str, workload: Workload, scale: Scale, out: Path, say: Say, ranks: Ranks
 ) -> Part:
     folder = out / "cells" / name
@@ -161,9 +163,7 @@ def _network(
     ).tables()
     plans = make_plans(name, tables, scale)
     table = tables["fisher", scale.seeds[0]]
-    bench = Bench(workload, table, scale.tuning, folder, say, ranks)
-    bench.measure(plans)
-    return tables, plans, bench
+    return tables, plans, Bench(workload, table, scale.tuning, folder, say, ranks)
 
 
 def _search(name: str, tables: Tables, bench: Bench, scale: Scale) -> Search:
