@@ -13,13 +13,13 @@ import numpy as np
 from numba import njit
 
 from .kernel_hull import NO_SLOPE, SLACK, class_envelope, segment
+from .kernel_incumbent import complete, improve
 from .kernel_prepare import lay_out, next_classes
-from .kernel_sort import falling
 from .kernel_states import (
     BEST_HIGH,
     BEST_LOW,
     CORE,
-    DIVE,
+    DOUBLED,
     ENTERED,
     FLOOR,
     NEWS,
@@ -39,11 +39,10 @@ from .kernel_states import (
     prune,
     prune_box,
     room_in,
-    take_states,
     threshold,
 )
 
-DIVE_AT, DIVE_WIDTH, DIVE_DEPTH, PATIENCE = 2048, 32, 64, 512
+COMPLETE_AT, PATIENCE = 8, 512
 POOL = 1 << 16
 
 
@@ -83,52 +82,6 @@ def expand(x: Any, p: Any) -> Any:
         node[i] = parent
     count[NODES] = nodes
     return Search(States(w, high, low, node), q, x.far, x.envelope, pool, best, count, box)
-
-
-@njit(cache=True, inline="always")
-def improve(x: Any, p: Any, c: Any, a: int) -> Any:
-    """Make the last candidate that fits the incumbent when it is cheaper; return its moves."""
-    count, q = x.count, x.pending
-    i = np.searchsorted(c[0], p.room, side="right") - 1
-    if i < 0:
-        return x.best
-    high, low = c[1, i], c[2, i]
-    if high > count[BEST_HIGH] or (high == count[BEST_HIGH] and low >= count[BEST_LOW]):
-        return x.best
-    count[BEST_HIGH], count[BEST_LOW] = high, low
-    k, node = a + (c[3, i] >> 40), x.states.node[c[3, i] & ((1 << 40) - 1)]
-    n = 1
-    at = node
-    while at >= 0:
-        n += 1
-        at = x.pool.parent[at]
-    moves = np.empty((n, 2), dtype=np.int64)
-    moves[0, 0], moves[0, 1] = q.cls[count[ENTERED] - 1], q.item[k]
-    n = 1
-    while node >= 0:
-        moves[n, 0], moves[n, 1] = x.pool.cls[node], x.pool.item[node]
-        n += 1
-        node = x.pool.parent[node]
-    return moves
-
-
-@njit(cache=True, inline="always")
-def with_states(x: Any, s: Any) -> Any:
-    """The search with other states."""
-    return Search(s, x.pending, x.far, x.envelope, x.pool, x.best, x.count, x.scratch)
-
-
-@njit(cache=True)
-def most_promising(s: Any, e: Any, p: Any) -> Any:
-    """The few states of lowest bound, which a dive follows."""
-    n = s.w.size
-    if n <= DIVE_WIDTH:
-        return s
-    bound = np.empty(n)
-    bound_states(s, e, p, bound)
-    kept = np.zeros(n, dtype=np.bool_)
-    kept[falling(-bound)[:DIVE_WIDTH]] = True
-    return take_states(s, kept, DIVE_WIDTH)
 
 
 @njit(cache=True, inline="always")
@@ -233,29 +186,18 @@ def compact(x: Any) -> Any:
 def search(x: Any, p: Any, source: Any, until: int) -> Any:
     """Let classes enter until no state is left or ``until`` states were made in all."""
     count = x.count
-    # A dive follows a few states for ``left`` classes, then goes back; no dive where it is below 0.
-    back, at, left = x.states, np.int64(0), np.int64(-1)
-    while left >= 0 or (x.states.w.size and count[TOTAL] < until):
+    while x.states.w.size and count[TOTAL] < until:
         high, low = count[BEST_HIGH], count[BEST_LOW]
-        due = left < 0 and count[ENTERED] == x.pending.cls.size
+        due = count[ENTERED] == x.pending.cls.size
         if due:
             x = refill(x, p, source)
-        elif left == 0 or (left > 0 and x.states.w.size == 0):
-            x = with_states(x, back)
-            count[ENTERED], left = at, -1
         else:
-            if left > 0:
-                x = with_states(x, most_promising(x.states, x.envelope, p))
             x = expand(x, p)
-            left -= left > 0
-            if left < 0 and x.states.w.size >= count[DIVE]:
-                count[DIVE] = 4 * x.states.w.size
-                back, at = x.states, count[ENTERED]
-                left = min(x.pending.cls.size - at, DIVE_DEPTH)
+            if x.states.w.size >= count[DOUBLED]:
+                count[DOUBLED] = 2 * x.states.w.size
+                x = complete(x, p)
         if high != count[BEST_HIGH] or low != count[BEST_LOW]:
             count[NEWS] = 1
-        if left >= 0:
-            continue
         waiting = x.pending.item.size - x.pending.ptr[count[ENTERED]]
         if due or count[WORK] >= (waiting if count[NEWS] else PATIENCE + 2 * waiting):
             x = reduce(x, p)
@@ -273,7 +215,7 @@ def start(far: Any, p: Any, high: int, low: int, moves: Any) -> Any:
     pool = Pool(small, small.copy(), small.copy())
     count = np.zeros(SLOTS, dtype=np.int64)
     count[BEST_HIGH], count[BEST_LOW] = high, low
-    count[DIVE], count[TOTAL], count[PEAK], count[FLOOR] = DIVE_AT, 1, 1, POOL
+    count[DOUBLED], count[TOTAL], count[PEAK], count[FLOOR] = COMPLETE_AT, 1, 1, POOL
     pending = Pending(none, zero.copy(), none, none, np.empty(0), none, none, np.empty(0))
     e = outside(pending, far, p)
     s = prune(s, e, p, count, far.cls.size == 0)

@@ -5,8 +5,10 @@ classes that have not entered standing at their break items. States are kept by 
 and strictly decreasing cost. When a class enters, every state is shifted by every item that may
 still be of use; dominated states go first, then those whose bound (see :mod:`.sequence`) is above
 the threshold (see :mod:`.lattice`). The incumbent is the last state with ``w <= room``. The search
-ends when no state is left: then nothing can be cheaper than the incumbent. From time to time the
-items still outside are tested against the lowest bound of a state, which rules most of them out.
+ends when no state is left: then nothing can be cheaper than the incumbent. Each time the list has
+doubled, its states are completed by single items outside, which finds good incumbents early. From
+time to time the items still outside are tested against the lowest bound of a state, which rules
+most of them out.
 
 Floats appear in the bounds only, and every comparison there errs on the side of keeping a state;
 dominance and incumbents are decided on exact costs.
@@ -15,7 +17,7 @@ dominance and incumbents are decided on exact costs.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +26,14 @@ from .core_problem import CoreProblem
 from .envelope import SLACK
 from .fixed_point import Exact, as_int, plus, to_real
 from .incumbent import Incumbent
-from .states import Stage, States, pareto
+from .states import Stage, States, cheapest, entries, pareto
 
 __all__ = ["SearchOutcome", "is_late", "reach"]
 
 Ints = NDArray[np.int64]
 
-# A dive starts when the list first has this many states, and at four times as many again.
-_DIVE_AT = 2048
-_DIVE_WIDTH = 32
-_DIVE_DEPTH = 64
+# States are completed when there are first this many, and at twice as many again.
+_COMPLETE_AT = 8
 # States made before the items outside are looked at again, besides two for each of these; with a
 # new incumbent, one for each is enough.
 _PATIENCE = 512
@@ -66,7 +66,7 @@ class _Search:
         self.stored = 0
         self.work = 0
         self.news = False
-        self.dive_at = _DIVE_AT
+        self.doubled = _COMPLETE_AT
         self.counts = {"states_total": 1, "states_peak": 1, "core_size": 0, "reduced": 0}
 
     @property
@@ -74,15 +74,15 @@ class _Search:
         return not self.states.weight.size
 
     def step(self) -> None:
-        """Let the next class enter; dive or reduce when it is worth it."""
+        """Let the next class enter; complete and reduce when it is worth it."""
         due = self.entered == self.pending.classes.size
         if due:
             self.refill()
         else:
             self.news |= self.enter()
-            if self.states.weight.size >= self.dive_at:
-                self.dive_at = 4 * self.states.weight.size
-                self.news |= self.dive()
+            if self.states.weight.size >= self.doubled:
+                self.doubled = 2 * self.states.weight.size
+                self.news |= self.complete()
         waiting = self.pending.item.size - int(self.pending.ptr[self.entered])
         if due or self.work >= (waiting if self.news else _PATIENCE + 2 * waiting):
             self.reduce()
@@ -108,15 +108,14 @@ class _Search:
         p, t = self.pending, self.entered
         a, b = int(p.ptr[t]), int(p.ptr[t + 1])
         self.entered = t + 1
-        high, low = p.dv
-        value = (high[a:b], None if low is None else low[a:b])
+        value = entries(p.dv, slice(a, b))
         return self.expand(int(p.classes[t]), p.item[a:b], p.dw[a:b], value)
 
     def expand(self, cls: int, items: Ints, dw: Ints, dv: Exact) -> bool:
         """Shift every state by every item and keep the undominated; tell if the best improved."""
         s = self.states
         weight = (dw[:, None] + s.weight).ravel()
-        high, low = plus((dv[0][:, None], None if dv[1] is None else dv[1][:, None]), s.value)
+        high, low = plus(entries(dv, (slice(None), None)), s.value)
         value: Exact = (high.ravel(), None if low is None else low.ravel())
         index = pareto(weight, value)
         before = s.weight.size
@@ -132,20 +131,22 @@ class _Search:
         self.record(stage)
         return improved
 
-    def dive(self) -> bool:
-        """Follow only the states of lowest bound for a while; tell if the incumbent improved."""
-        best, states, stages, t = self.best, self.states, self.stages, self.entered
-        self.stages = stages.copy()
-        for _ in range(min(self.pending.classes.size - t, _DIVE_DEPTH)):
-            if self.states.weight.size > _DIVE_WIDTH:
-                chosen = np.argsort(self.bounds(), kind="stable")[:_DIVE_WIDTH]
-                self.states = self.states.take(np.sort(chosen))
-                self.stages[-1] = replace(self.stages[-1], source=self.states.source)
-            self.enter()
-            if self.exhausted:
-                break
-        self.states, self.stages, self.entered = states, stages, t
-        return self.best is not best
+    def complete(self) -> bool:
+        """Make the cheapest of states with one item outside the incumbent if it is cheaper."""
+        s, p, a = self.states, self.pending, int(self.pending.ptr[self.entered])
+        at = np.searchsorted(s.weight, self.core.room - p.dw[a:], side="right") - 1
+        fits = np.flatnonzero(at >= 0)
+        if not fits.size:
+            return False
+        state, item = at[fits], a + fits
+        value = plus(entries(s.value, state), entries(p.dv, item))
+        k = cheapest(value)
+        if as_int(value, k) >= self.best.value:
+            return False
+        cls = int(p.classes[np.searchsorted(p.ptr, item[k], side="right") - 1])
+        moves = [(cls, int(p.item[item[k]])), *self.path(int(state[k]), self.stages)]
+        self.best = Incumbent(as_int(value, k), moves)
+        return True
 
     def reduce(self) -> None:
         """Drop items outside that no state can use, and renew the envelope without them.
@@ -195,22 +196,17 @@ class _Search:
         value = as_int(s.value, at)
         if value >= self.best.value:
             return False
-        self.best = Incumbent(value, self.path(int(s.source[at]), stage))
+        self.best = Incumbent(value, self.path(at, [*self.stages, stage]))
         return True
 
-    def path(self, source: int, stage: Stage) -> list[tuple[int, int]]:
-        """Return ``(class, item)`` of the choices that lead to a state of the stage."""
+    def path(self, at: int, stages: list[Stage]) -> list[tuple[int, int]]:
+        """Return ``(class, item)`` of the choices that lead to a state of the last stage."""
         moves = []
-        at = len(self.stages)
-        while True:
-            which, source = divmod(source, stage.before)
+        for stage in reversed(stages):
+            which, at = divmod(int(stage.source[at]), stage.before)
             if stage.cls >= 0:
                 moves.append((stage.cls, int(stage.items[which])))
-            at -= 1
-            if at < 0:
-                return moves
-            stage = self.stages[at]
-            source = int(stage.source[source])
+        return moves
 
     def slopes(self) -> tuple[float, float]:
         """Return the slopes of the envelope at the largest and smallest room of a state."""

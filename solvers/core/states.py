@@ -10,9 +10,24 @@ from numpy.typing import NDArray
 
 from .fixed_point import Exact
 
-__all__ = ["Stage", "States", "pareto"]
+__all__ = ["Stage", "States", "cheapest", "entries", "pareto"]
 
 Ints = NDArray[np.int64]
+
+
+def entries(value: Exact, index: Any) -> Exact:
+    """Return some of the exact costs."""
+    high, low = value
+    return high[index], None if low is None else low[index]
+
+
+def cheapest(value: Exact) -> int:
+    """Return the index of the least cost, the first of equals."""
+    high, low = value
+    if low is None:
+        return int(high.argmin())
+    tied = np.flatnonzero(high == high.min())
+    return int(tied[low[tied].argmin()])
 
 
 @dataclass
@@ -24,9 +39,7 @@ class States:
     source: Ints
 
     def take(self, index: Any) -> States:
-        high, low = self.value
-        value = (high[index], None if low is None else low[index])
-        return States(self.weight[index], value, self.source[index])
+        return States(self.weight[index], entries(self.value, index), self.source[index])
 
 
 @dataclass

@@ -112,6 +112,13 @@ def test_one_large_layer_among_small_ones_is_branched_on() -> None:
         assert int(result.stats["states_total"]) < 50_000
 
 
+def test_completed_states_meet_the_bound_early() -> None:
+    """Class by class it takes 174 thousand states to find a choice that meets the bound."""
+    generate = FAMILIES.load("weakly_correlated")
+    result = assert_same(generate(classes=1000, items=10, range_=10_000, seed=1))
+    assert 0 < int(result.stats["states_total"]) < 20_000
+
+
 def _without_branching(*arrays: Any, may_branch: bool) -> Task:
     assert may_branch
     return Task(*arrays)
