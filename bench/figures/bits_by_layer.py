@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
-from .style import label_map, new_figure, styled
+from .style import label_map, new_figure, styled, write_cell
 
 _GREYS = ("#22313f", "#34506b", "#4f7396", "#7699ba", "#a3bed6", "#d0dfec", "#eff4f9")
 
@@ -47,16 +47,8 @@ def draw_bits_by_layer(
         )
         for (row, column), label in np.ndenumerate(values):
             dark = rank[label] < len(choices) / 2
-            axes.text(
-                column + 0.5,
-                row + 0.5,
-                label,
-                ha="center",
-                va="center",
-                color="white" if dark else "black",
-                fontsize=size,
-                rotation=0 if size == 8 else 90,
-            )
+            turn = 0 if size == 8 else 90
+            write_cell(axes, row, column, label, dark=dark, fontsize=size, rotation=turn)
         label_map(axes, layers, list(plans))
         axes.invert_yaxis()
         axes.set_xlabel("layer, in order of execution", loc="left")

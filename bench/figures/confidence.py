@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from .style import label_map, new_figure, styled
+from .style import label_map, new_figure, styled, write_cell
 
 _SHOWN = 0.005
 """Shares below are left blank."""
@@ -48,15 +48,8 @@ def draw_stability(
         )
         for (row, column), value in np.ndenumerate(share):
             if value >= _SHOWN:
-                axes.text(
-                    column + 0.5,
-                    row + 0.5,
-                    f"{100 * value:.0f}",
-                    ha="center",
-                    va="center",
-                    color="white" if value > 0.6 else "black",
-                    fontsize=8,
-                )
+                text = f"{100 * value:.0f}"
+                write_cell(axes, row, column, text, dark=bool(value > 0.6), fontsize=8)
         for column, row in enumerate(chosen):
             axes.add_patch(
                 Rectangle((column, row), 1, 1, fill=False, edgecolor="#D55E00", linewidth=2)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import label_map, new_figure, styled
+from .style import label_map, new_figure, styled, write_cell
 
 
 def draw_kept_choices(
@@ -30,15 +30,9 @@ def draw_kept_choices(
         axes.pcolormesh(values, cmap="Blues", vmin=0, vmax=1.25, edgecolors="white", linewidth=1.0)
         for row, plan in enumerate(kept):
             for column, share in enumerate(kept[plan]):
-                axes.text(
-                    column + 0.5,
-                    row + 0.5,
-                    f"{choices[plan][column]}\n{100 * share:.0f} %",
-                    ha="center",
-                    va="center",
-                    color="white" if share > 0.75 else "black",
-                    fontsize=7.5,
-                    linespacing=1.3,
+                text = f"{choices[plan][column]}\n{100 * share:.0f} %"
+                write_cell(
+                    axes, row, column, text, dark=share > 0.75, fontsize=7.5, linespacing=1.3
                 )
         label_map(axes, layers, list(kept))
         axes.invert_yaxis()

@@ -99,6 +99,12 @@ def label_map(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
         axes.spines[side].set_visible(False)
 
 
+def write_cell(axes: Axes, row: int, column: int, text: str, *, dark: bool, **font: Any) -> None:
+    """Text in the middle of a map's unit cell, light where the cell is dark."""
+    colour = "white" if dark else "black"
+    axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, **font)
+
+
 def save(figure: Figure, stem: Path) -> None:
     """Write ``stem.png``, ``.svg`` and ``.pdf`` atomically, the same bytes every time."""
     folder, name = stem.parent, stem.name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import multiprocessing
 import re
@@ -12,162 +11,26 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
-from torch.nn import functional as F
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from bitknap.bench.grids import Grid
-from bitknap.bench.networks.imagenet_resnet import resnet18
-from bitknap.sensitivity import Quantizer
-from bitknap.sensitivity.batches import cross_entropy, default_forward
-from bitknap.sensitivity.capture import frozen
-from bitknap.sensitivity.context import Context
-from bitknap.sensitivity.layers import discover_layers
-from bitknap.sensitivity.measured import run_items
-from bitknap.sensitivity.metrics.loss import METRIC as MEASURED_LOSS
 
-BITS = (2, 3, 4, 5, 6, 8)
-QUANTIZER = Quantizer(scale="minmax")
-FORMATS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
+from ._score_ways import BITS, FORMATS, NETWORKS, Case
+
 TIMED_LAYERS = 5
 """Layers whose items are run to time a measured loss; the items of the others cost the same."""
-
 
 UNCOUNTED: dict[Any, Callable[..., int]] = {
     torch.ops.mkldnn._linear_pointwise: lambda a, b, *_, **__: 2 * math.prod(a) * b[0],
     torch.ops.aten.mv: lambda a, b, **_: 2 * math.prod(a),
 }
 """Operations of a matrix product and a matrix times a vector, which torch's counter leaves out."""
-
-
-class Case:
-    """A network and one batch of images, every way to the scores of its (layer, bits) items.
-
-    Args:
-        network: one of `NETWORKS`.
-        images: in the batch.
-        layout: ``NCHW`` or ``NHWC``, of the weights and the images in memory.
-    """
-
-    def __init__(self, network: str, images: int, layout: str = "NCHW") -> None:
-        model, (x, y) = NETWORKS[network](images)
-        self.model: nn.Module = model.to(memory_format=FORMATS[layout])  # type: ignore[call-overload]
-        self.model.requires_grad_(False)
-        self.batch = (x.contiguous(memory_format=FORMATS[layout]), y)
-        self.trained = copy.deepcopy(self.model).requires_grad_(True)
-
-    def prepare(self) -> None:
-        """Find the layers and perturb them: once a table, however many images."""
-        found = discover_layers(self.model, self.forward)
-        self.context = Context(
-            self.model,
-            found.layers,
-            [self.batch],
-            default_forward,
-            cross_entropy,
-            BITS,
-            QUANTIZER,
-            reuse=False,
-        )
-
-    @cached_property
-    def deltas(self) -> dict[str, Tensor]:
-        """(J, m) perturbations by the weight's name, stored as torch.func's gradients are."""
-        found = {}
-        for layer in self.context.layers:
-            weight, dim = layer.weight.detach(), layer.info.channel_dim
-            moves = [QUANTIZER(weight, bits, dim=dim) - weight for bits in BITS]
-            found[layer.info.parameter] = torch.stack(moves).flatten(1)
-        return found
-
-    def forward(self) -> Tensor:
-        """The losses, no gradient."""
-        with torch.no_grad():
-            return cross_entropy(self.model(self.batch[0]), self.batch)
-
-    def plain(self) -> None:
-        """Forward and backward of the same images, gradients of all parameters kept."""
-        self.trained.zero_grad(set_to_none=True)
-        torch.autograd.backward(cross_entropy(self.trained(self.batch[0]), self.batch).sum())
-
-    def scores(self) -> Any:
-        """The scores of all items by this package."""
-        with frozen(self.model):
-            return self.context.scores(partial(self.context.losses, self.batch))
-
-    def _functional(self) -> tuple[dict[str, Tensor], Callable[..., Tensor]]:
-        """The layers' weights, and the loss of one sample as a function of them."""
-        state = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
-        weights = {name: state.pop(name).detach() for name in self.deltas}
-
-        def loss(weights: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-            output = functional_call(self.model, {**state, **weights}, (x[None],))
-            return F.cross_entropy(output, y[None])
-
-        return weights, loss
-
-    def per_sample_gradients(self, chunk: int) -> Tensor:
-        """The same by torch.func, each sample's gradients contracted inside of vmap."""
-        weights, loss = self._functional()
-
-        def sample(x: Tensor, y: Tensor) -> Tensor:
-            gradients = grad(loss)(weights, x, y)
-            return torch.cat([d @ gradients[name].flatten() for name, d in self.deltas.items()])
-
-        scores: Tensor = vmap(sample, chunk_size=chunk)(*self.batch)
-        return scores
-
-    def kept_gradients(self) -> Tensor:
-        """The same as torch.func is documented: all gradients of the batch, then products."""
-        weights, loss = self._functional()
-        gradients = vmap(grad(loss), in_dims=(None, 0, 0))(weights, *self.batch)
-        scores = [gradients[name].flatten(1) @ d.T for name, d in self.deltas.items()]
-        return torch.cat(scores, dim=1)
-
-    def one_at_a_time(self) -> Tensor:
-        """The same by plain autograd, sample by sample."""
-        named = dict(self.trained.named_parameters())
-        weights = [named[name] for name in self.deltas]
-        rows = []
-        for x, y in zip(*self.batch, strict=True):
-            gradients = torch.autograd.grad(
-                F.cross_entropy(self.trained(x[None]), y[None]), weights
-            )
-            pairs = zip(self.deltas.values(), gradients, strict=True)
-            rows.append(torch.cat([delta @ gradient.flatten() for delta, gradient in pairs]))
-        return torch.stack(rows)
-
-    def measured(self, layers: int | None, reuse: bool) -> int:
-        """Measure the loss of every item of the first layers; returns the number of runs."""
-        context = copy.copy(self.context)
-        context.layers = context.layers[:layers]
-        context.reuse, context.replayed = reuse, set()
-        run_items(context, [MEASURED_LOSS])
-        return context.items + 1
-
-
-def _imagenet(images: int) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
-    torch.manual_seed(0)
-    return resnet18().eval(), (torch.randn(images, 3, 224, 224), torch.randint(1000, (images,)))
-
-
-def _fashion(images: int) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
-    from bitknap.bench.workloads.fashion_resnet18 import build
-
-    workload = build()
-    return workload.model, workload.calibration(images, 0)[0]
-
-
-NETWORKS: dict[str, Callable[[int], tuple[nn.Module, tuple[Tensor, Tensor]]]] = {
-    "ResNet-18, 224x224": _imagenet,
-    "fashion-resnet18": _fashion,
-}
 
 
 def study(quick: bool) -> Iterator[Grid]:

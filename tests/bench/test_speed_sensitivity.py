@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from bitknap.bench.studies import STUDIES
-from bitknap.bench.studies.speed_sensitivity import BITS, Case, _refuse_unequal
+from bitknap.bench.studies._score_ways import BITS, Case
+from bitknap.bench.studies.speed_sensitivity import _refuse_unequal
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
