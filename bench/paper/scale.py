@@ -57,7 +57,7 @@ FULL = Scale(
     name="full",
     rates=dict.fromkeys(("fashion-resnet18", "fashion-mobilenetv2"), RATES),
     tuned=dict.fromkeys(("fashion-resnet18", "fashion-mobilenetv2"), RATES),
-    samples=_samples(1024, 1024, 128),
+    samples=_samples(1024, 1024, 64),
     seeds=(0, 1, 2),
     tuning=FineTuning(epochs=1, batches=117),
     search=500,

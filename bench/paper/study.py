@@ -134,10 +134,12 @@ Part = tuple[Tables, list[Plan], Bench]
 def _measured(
     scale: Scale, out: Path, say: Say, load: Callable[[str], Workload], ranks: Ranks
 ) -> dict[str, Part]:
-    """Every network, all measured; the processes share the work."""
+    """Every network, the largest rate first; the processes share the work."""
     parts = {name: _planned(name, load(name), scale, out, say, ranks) for name in scale.rates}
-    for _, plans, bench in parts.values():
-        bench.measure(plans)
+    rates = dict.fromkeys(rate for own in scale.rates.values() for rate in own)
+    for rate in reversed(rates):
+        for _, plans, bench in parts.values():
+            bench.measure([plan for plan in plans if plan.rate == rate])
     names = list(parts)
     for number in ranks.take(len(names)):
         tables, _, bench = parts[names[number]]
