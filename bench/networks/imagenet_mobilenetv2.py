@@ -6,7 +6,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from .mobilenetv2 import InvertedResidual, conv_bn_relu6
+from .mobilenetv2 import conv_bn_relu6, feature_layers
 
 __all__ = ["ImageNetMobileNetV2", "mobilenet_v2"]
 
@@ -38,15 +38,8 @@ class ImageNetMobileNetV2(nn.Module):
 
     def __init__(self, classes: int = 1000) -> None:
         super().__init__()
-        features: list[nn.Module] = [conv_bn_relu6(3, STEM, kernel=3, stride=2)]
-        inputs = STEM
-        for expansion, outputs, blocks, stride in STAGES:
-            for block in range(blocks):
-                step = stride if block == 0 else 1
-                features.append(InvertedResidual(inputs, outputs, step, expansion))
-                inputs = outputs
-        features.append(conv_bn_relu6(inputs, HEAD, kernel=1))
-        self.features = nn.Sequential(*features)
+        stem = conv_bn_relu6(3, STEM, kernel=3, stride=2)
+        self.features = feature_layers(stem, STEM, STAGES, HEAD)
         self.classifier = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(HEAD, classes))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from torch import Tensor, nn
@@ -65,15 +66,8 @@ class MobileNetV2(nn.Module):
 
     def __init__(self, channels: int = 1, classes: int = 10) -> None:
         super().__init__()
-        features: list[nn.Module] = [conv_bn_relu6(channels, STEM, kernel=3)]
-        inputs = STEM
-        for expansion, outputs, blocks, stride in STAGES:
-            for block in range(blocks):
-                step = stride if block == 0 else 1
-                features.append(InvertedResidual(inputs, outputs, step, expansion))
-                inputs = outputs
-        features.append(conv_bn_relu6(inputs, HEAD, kernel=1))
-        self.features = nn.Sequential(*features)
+        stem = conv_bn_relu6(channels, STEM, kernel=3)
+        self.features = feature_layers(stem, STEM, STAGES, HEAD)
         self.classifier = nn.Linear(HEAD, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -82,6 +76,27 @@ class MobileNetV2(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map images ``(N, channels, H, W)`` to logits ``(N, classes)``."""
         return cast(Tensor, self.classifier(self.features(x).mean(dim=(2, 3))))
+
+
+def feature_layers(
+    stem: nn.Module, inputs: int, stages: Sequence[tuple[int, int, int, int]], head: int
+) -> nn.Sequential:
+    """Stem of so many channels, inverted residuals, and a 1x1 convolution to the head's channels.
+
+    Args:
+        stem: the first layers.
+        inputs: its channels.
+        stages: (expansion, channels, blocks, stride of the first) of each group.
+        head: channels of the result.
+    """
+    features = [stem]
+    for expansion, outputs, blocks, stride in stages:
+        for block in range(blocks):
+            step = stride if block == 0 else 1
+            features.append(InvertedResidual(inputs, outputs, step, expansion))
+            inputs = outputs
+    features.append(conv_bn_relu6(inputs, head, kernel=1))
+    return nn.Sequential(*features)
 
 
 def conv_bn_relu6(

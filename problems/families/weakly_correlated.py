@@ -4,40 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..instance import Instance
+from ..instance import IntArray
 from ._lrand48 import Lrand48
-from .base import Capacity, at_least, pisinger_instance
+from ._pisinger import pisinger_family
 
 
-def generate(
-    classes: int = 100,
-    items: int = 10,
-    range_: int = 1000,
-    seed: int = 1,
-    capacity: Capacity = "program",
-    ratio: float = 0.5,
-) -> Instance:
+def _draw(stream: Lrand48, classes: int, items: int, range_: int) -> tuple[IntArray, IntArray]:
     """w = lrand48() mod R + 1, then p = max(1, w + lrand48() mod 21 - 10), item by item.
 
     The width is 10 whatever R is, not R/10.
-
-    Args:
-        classes: L.
-        items: items of each class.
-        range_: R.
-        seed: of ``srand48``.
-        capacity: rule, see :func:`~bitknap.problems.families.base.pisinger_capacity`.
-        ratio: of the rule ``ratio``.
-
-    Returns:
-        The minimisation with cost = max p - p in each class.
-
-    References:
-        D. Pisinger, EJOR 83 (1995), 394-410.
     """
-    at_least(classes=(classes, 1), items=(items, 1), range_=(range_, 1))
-    draws = Lrand48(seed).draw(2 * classes * items).reshape(classes, items, 2)
-    weight = draws[..., 0] % range_ + 1
-    profit = np.maximum(1, weight + draws[..., 1] % 21 - 10)
-    parameters = {"classes": classes, "items": items, "range": range_, "seed": seed}
-    return pisinger_instance("weakly_correlated", weight, profit, parameters, capacity, ratio)
+    pairs = stream.draw(2 * classes * items).reshape(classes, items, 2)
+    weight = pairs[..., 0] % range_ + 1
+    return weight, np.maximum(1, weight + pairs[..., 1] % 21 - 10)
+
+
+generate = pisinger_family("weakly_correlated", _draw)

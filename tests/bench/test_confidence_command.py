@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from bitknap.bench.plans import load_plan
-from bitknap.cli import build_app
 from bitknap.problems import BitknapError, DataError, InfeasibleError
 from bitknap.sensitivity import save_table
 
+from .commands import call
 from .tables import random_table
 
 
@@ -22,18 +21,10 @@ def table(tmp_path: Path) -> Path:
     return tmp_path / "table.npz"
 
 
-def call(*arguments: str | Path) -> str:
-    result = CliRunner().invoke(build_app("confidence"), ["confidence", *map(str, arguments)])
-    if isinstance(result.exception, BitknapError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
 def test_json_is_the_same_twice_and_files_hold_it(table: Path, tmp_path: Path) -> None:
     asked = [table, "--budget", "3.5,300B", "--resamples", "50", "--robust", "1", "--json"]
-    first = call(*asked)
-    assert call(*asked, "--out", tmp_path / "out") == first
+    first = call("confidence", *asked)
+    assert call("confidence", *asked, "--out", tmp_path / "out") == first
     assert (tmp_path / "out" / "confidence.json").read_text() == first
     assert (tmp_path / "out" / "stability_fisher_300B.svg").exists()
     document = json.loads(first)
@@ -43,13 +34,14 @@ def test_json_is_the_same_twice_and_files_hold_it(table: Path, tmp_path: Path) -
     assert entry["robust"]["price"] >= 0
     for layer in entry["layers"].values():
         assert layer["share"].get(layer["choice"], 0) == layer["kept"]
-    assert call(*asked, "--seed", "1") != first
+    assert call("confidence", *asked, "--seed", "1") != first
 
 
 def test_a_person_reads_layers_samples_and_the_comparison(table: Path, tmp_path: Path) -> None:
     low = {f"l{i}": 2 for i in range(6)}
     (tmp_path / "low.json").write_text(json.dumps(low))
-    shown = call(table, "--budget", "3.5", "--resamples", "50", "--plan-a", tmp_path / "low.json")
+    asked = [table, "--budget", "3.5", "--resamples", "50", "--plan-a", tmp_path / "low.json"]
+    shown = call("confidence", *asked)
     for words in ("Layers at 3.5", "least sure layer", "excess predicted loss", "beats plan B"):
         assert words in shown
     assert "with probability 0.000" in shown
@@ -70,7 +62,7 @@ def test_bad_input_is_one_sentence(
     table: Path, arguments: list[str], kind: type[BitknapError], words: str
 ) -> None:
     with pytest.raises(kind, match=words) as caught:
-        call(table, *arguments)
+        call("confidence", table, *arguments)
     assert "\n" not in str(caught.value)
 
 

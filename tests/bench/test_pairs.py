@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from bitknap.bench.bootstrap import Bootstrap
 from bitknap.bench.budgets import parse_budget
@@ -18,9 +17,7 @@ from bitknap.bench.measurement import Evaluator
 from bitknap.bench.report.write import write_report
 from bitknap.bench.results import Results, load_results
 from bitknap.bench.ties import price_ties
-from bitknap.cli import build_app
 from bitknap.problems import (
-    BitknapError,
     DataError,
     InfeasibleError,
     UnsupportedError,
@@ -29,6 +26,7 @@ from bitknap.problems import (
 from bitknap.sensitivity import ActivationQuantizer, LayerPolicy, apply_plan, load_table
 from bitknap.solvers import Status, solve
 
+from .commands import call
 from .tiny import tiny_workload
 
 
@@ -147,14 +145,6 @@ def test_impossible_operations_are_refused_before_any_work(tmp_path: Path) -> No
     with pytest.raises(InfeasibleError, match="bit operations, and the fewest possible are"):
         run_job(job, lambda text: None)
     assert not list(tmp_path.iterdir())
-
-
-def call(name: str, *arguments: str | Path) -> str:
-    result = CliRunner().invoke(build_app(name), [name, *map(str, arguments)])
-    if isinstance(result.exception, BitknapError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 def test_build_and_confidence_take_pairs(done: Results, tmp_path: Path) -> None:

@@ -8,18 +8,17 @@ from pathlib import Path
 
 import pytest
 from torch import Tensor, nn
-from typer.testing import CliRunner
 
 from bitknap.bench.budgets import parse_budget
 from bitknap.bench.job import Job, run_job
 from bitknap.bench.report.write import write_report
 from bitknap.bench.results import load_results
 from bitknap.bench.ties import price_ties, trace_workload, with_found_ties
-from bitknap.cli import build_app
-from bitknap.problems import BitknapError, DataError, load_instance
+from bitknap.problems import DataError, load_instance
 from bitknap.sensitivity import LayerPolicy, Tie, load_table, save_table, sensitivity_table
 from bitknap.solvers import solve
 
+from .commands import call
 from .tables import random_table
 from .tiny import tiny_workload
 
@@ -110,14 +109,6 @@ def test_bug_uniform_bits_broke_ties_of_layers_with_other_choices() -> None:
     table = policy.apply(random_table())
     assert list(table.uniform(8).values()) == ["8", "4", "4", "8", "8", "8"]
     assert table.uniform(3) == dict.fromkeys(table.uniform(3), "2")
-
-
-def call(name: str, *arguments: str | Path) -> str:
-    result = CliRunner().invoke(build_app(name), [name, *map(str, arguments)])
-    if isinstance(result.exception, BitknapError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 def test_the_ties_command_prices_and_writes(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 import bitknap.bench.report.sections as section_package
 from bitknap.bench.grids import Grid
@@ -17,9 +16,9 @@ from bitknap.bench.latex import latex
 from bitknap.bench.report import SECTIONS
 from bitknap.bench.report.write import write_report
 from bitknap.bench.results import load_results
-from bitknap.cli import build_app
 from bitknap.problems import BitknapError, DataError, UnsupportedError
 
+from .commands import call
 from .conftest import make_suite
 from .tiny import quiet, tiny_job
 
@@ -129,20 +128,13 @@ def test_a_new_section_is_one_new_file(
     assert "<p>0 of 24 runs went wrong.</p>" in page
 
 
-def call(*arguments: str | Path) -> str:
-    result = CliRunner().invoke(build_app("report"), ["report", *map(str, arguments)])
-    if isinstance(result.exception, BitknapError):
-        raise result.exception
-    return result.stdout
-
-
 def test_bad_folders_are_one_sentence(run_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a folder"):
-        call(tmp_path / "none")
+        call("report", tmp_path / "none")
     with pytest.raises(
         DataError, match=r"holds neither run.json nor records.jsonl nor tables/cells"
     ):
-        call(tmp_path)
+        call("report", tmp_path)
     for name, text, words in (
         ("run.json", "{}", "is not a bitknap.run/1 file"),
         ("run.json", '{"format": "bitknap.run/1"}', "incomplete or damaged"),
@@ -154,7 +146,7 @@ def test_bad_folders_are_one_sentence(run_folder: Path, tmp_path: Path) -> None:
         shutil.copytree(run_folder, broken, ignore=shutil.ignore_patterns("figures"))
         (broken / name).write_text(text)
         with pytest.raises(BitknapError, match=words):
-            call(broken)
+            call("report", broken)
         shutil.rmtree(broken)
 
 
@@ -164,7 +156,7 @@ def test_another_table_is_noticed(run_folder: Path, tmp_path: Path) -> None:
     text = (broken / "run.json").read_text()
     (broken / "run.json").write_text(text.replace('"seed": 0', '"seed": 1'))
     with pytest.raises(DataError, match=r"table.npz is not the table of .*run.json"):
-        call(broken)
+        call("report", broken)
 
 
 def test_latex_prints_what_it_is_given() -> None:
