@@ -15,7 +15,7 @@ import pytest
 
 from bitknap.bench.comparison import optimum
 from bitknap.bench.finetuning import FineTuning
-from bitknap.bench.paper import PARTS, cells, search
+from bitknap.bench.paper import PARTS, cells, search, stamps
 from bitknap.bench.paper.call import Call, load_study, save_call
 from bitknap.bench.paper.needs import estimate
 from bitknap.bench.paper.pace import Pace, duration
@@ -24,6 +24,7 @@ from bitknap.bench.paper.parts import figure1_samples, figure2_order, published
 from bitknap.bench.paper.plans import METHODS, instance_at
 from bitknap.bench.paper.scale import FAST, FULL, Scale, imagenet
 from bitknap.bench.paper.search import evolve
+from bitknap.bench.paper.stamps import read_stamps, stamp
 from bitknap.bench.paper.study import Study, run_study
 from bitknap.bench.paper.summary import mean, signed
 from bitknap.bench.report.write import Contents, build_contents, write_page, write_report
@@ -127,6 +128,24 @@ def test_tables_agree_with_the_cells(study: Study, contents: Contents, folder: P
         assert section.heading in page
     for number in (1, 2, 3, 4):
         assert (folder / "figures" / f"figure{number}_tiny.png").exists()
+
+
+def test_the_environment_is_that_of_the_measurement(
+    study: Study, contents: Contents, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = folder / "cells" / "tiny"
+    assert [row["value"] for row in table(folder, "environment") if row["what"] == "measured on"]
+    monkeypatch.setattr(stamps, "machine", lambda: "another machine")
+    again = run(folder)
+    assert list(again.networks["tiny"].stamps) == read_stamps(cells), "nothing was measured"
+    assert len(read_stamps(cells)) == 1
+    stamp(folder / "other")
+    stamp(folder / "other")
+    (other,) = read_stamps(folder / "other")
+    assert other == replace(read_stamps(cells)[0], machine="another machine")
+    (folder / "other" / stamps.FILE).write_text("{}")
+    with pytest.raises(DataError, match="remove it"):
+        read_stamps(folder / "other")
 
 
 def test_published_figures_stand_alone() -> None:
