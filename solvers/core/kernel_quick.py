@@ -12,9 +12,10 @@ from .kernel_bracket import extremes
 from .kernel_exact import difference, gcd, total
 from .kernel_first import relax
 from .kernel_hull import bound_in, segment
+from .kernel_incumbent import incumbent
 from .kernel_prepare import floor_of, prepare
 from .kernel_search import search, start
-from .kernel_states import SLOTS, Problem
+from .kernel_states import SIZE, SLOTS, Problem
 from .relaxation import HUGE as _HUGE
 from .relaxation import LARGE as _LARGE
 from .relaxation import NEVER as _NEVER
@@ -176,8 +177,8 @@ def quick(
     x = search(x, problem, p.source, min(until, trial))
     floor = np.empty(0)
     code = DONE
-    if x.states.w.size > 0:
+    if x.count[SIZE] > 0:
         code = BRANCH if trial < until else LONG
         if code == BRANCH:
             floor = floors(offsets, cost, weight, r)
-    return answer(code, r, cost, x.best, x.count, p.far.cls.size, p.items, floor)
+    return answer(code, r, cost, incumbent(x), x.count, p.far.cls.size, p.items, floor)

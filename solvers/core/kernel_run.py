@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from .fixed_point import LIMB, Unit, fixed, minus
 from .kernel_bracket import extremes
 from .kernel_first import relax
+from .kernel_incumbent import incumbent
 from .kernel_prepare import floors_of, prepare
 from .kernel_quick import BRANCH, HELD, INFEASIBLE, LONG, UNFIT, fix, quick
 from .kernel_search import lowest_open, search, start
-from .kernel_states import CORE, PEAK, REDUCED, TOTAL, Problem
+from .kernel_states import CORE, PEAK, REDUCED, SIZE, TOTAL, Problem
 from .lattice import Lattice, find_lattice
 from .result import Branch, Found
 from .task import Infeasible, Task
@@ -74,17 +75,18 @@ def _long(t: Task, arrays: tuple[Any, Any, Any], stop: int) -> Found:
         state = search(state, problem, prepared.source, min(stop, made + _SLICE))
         made = int(state.count[TOTAL])
         late = t.deadline is not None and time.perf_counter() >= t.deadline
-        if late or not state.states.w.size:
+        if late or not state.count[SIZE]:
             break
     item = relaxed.base.copy()
-    item[state.best[:, 0]] = state.best[:, 1]
+    moves = incumbent(state)
+    item[moves[:, 0]] = moves[:, 1]
     fixed = item.size - prepared.far.cls.size
     return Found(
         base=relaxed.base,
         item=item,
         multiplier=relaxed.multiplier,
         relaxed=relaxed.bound,
-        open_bound=lowest_open(state, problem) if state.states.w.size else None,
+        open_bound=lowest_open(state, problem) if state.count[SIZE] else None,
         stats=_stats(fixed, prepared.items, state.count),
     )
 

@@ -13,19 +13,23 @@ import numpy as np
 from numba import njit
 
 from .kernel_hull import NO_SLOPE, SLACK, class_envelope, segment
-from .kernel_incumbent import complete, improve
+from .kernel_incumbent import FIRST, add_node, complete, improve
 from .kernel_prepare import lay_out, next_classes
 from .kernel_states import (
+    AT,
     BEST_HIGH,
     BEST_LOW,
+    BEST_NODE,
     CORE,
     DOUBLED,
     ENTERED,
     FLOOR,
+    LISTS,
     NEWS,
     NODES,
     PEAK,
     REDUCED,
+    SIZE,
     SLOTS,
     TOTAL,
     WORK,
@@ -33,12 +37,12 @@ from .kernel_states import (
     Pending,
     Pool,
     Search,
-    States,
-    bound_states,
+    list_at,
+    lowest_bound,
     merge,
+    more_nodes,
+    more_rows,
     prune,
-    prune_box,
-    room_in,
     threshold,
 )
 
@@ -47,84 +51,93 @@ POOL = 1 << 16
 
 
 @njit(cache=True, inline="always")
-def expand(x: Any, p: Any) -> Any:
+def with_room(x: Any, made: int) -> Any:
+    """The search with room for some candidates."""
+    rows, pool, nodes = x.rows, x.pool, x.count[NODES] + made + 2
+    if rows.shape[1] >= made and pool.parent.size >= nodes:
+        return x
+    if rows.shape[1] < made:
+        rows = more_rows(rows, made)
+    if pool.parent.size < nodes:
+        pool = more_nodes(pool, x.count[NODES], nodes)
+    return Search(rows, x.pending, x.far, x.envelope, pool, x.moves, x.count)
+
+
+@njit(cache=True, inline="always")
+def expand(x: Any, p: Any) -> None:
     """Let the next class enter."""
-    q, count, s, box = x.pending, x.count, x.states, x.scratch
-    t = count[ENTERED]
-    a, b = q.ptr[t], q.ptr[t + 1]
-    made = (b - a) * s.w.size
-    if box.shape[1] < made:
-        box = np.empty((8, max(made, 2 * box.shape[1])), dtype=np.int64)
-    n = side = 0
-    for k in range(a, b):
-        n = merge(box, side, n, s, q.dw[k], q.high[k], q.low[k], k - a)
-        side = 4 - side
+    q, count = x.pending, x.count
+    t, m = count[ENTERED], count[SIZE]
+    begin, end = q.ptr[t], q.ptr[t + 1]
+    s = list_at(x.rows, count[AT])
+    at = (count[AT] + 4) % (4 * LISTS)
+    c, o = list_at(x.rows, at), list_at(x.rows, 12 - at - count[AT])
+    n = 0
+    for k in range(begin, end):
+        n = merge(c, n, s, m, o, q.dw[k], q.high[k], q.low[k], k - begin)
+        c, o = o, c
+        at = 12 - at - count[AT]
+    made = (end - begin) * m
     count[ENTERED] = t + 1
     count[WORK] += made
     count[TOTAL] += made
     count[PEAK] = max(count[PEAK], n)
     count[CORE] += 1
-    c = box[side : side + 4, :n]
-    best = improve(x, p, c, a)
+    improve(x, p, s, c, n)
     last = t + 1 == q.cls.size and x.far.cls.size == 0
-    n = 0 if last else prune_box(c, x.envelope, p, count)
-    pool = room_in(x.pool, count[NODES], n)
-    w, high = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
-    low, node = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
-    nodes = count[NODES]
+    n = 0 if last else prune(c, n, x.envelope, p, count)
     for i in range(n):
-        w[i], high[i], low[i] = c[0, i], c[1, i], c[2, i]
-        k, parent = a + (c[3, i] >> 40), s.node[c[3, i] & ((1 << 40) - 1)]
+        k, node = begin + (c.node[i] >> 40), s.node[c.node[i] & ((1 << 40) - 1)]
         if q.dw[k] != 0:
-            pool.parent[nodes], pool.cls[nodes], pool.item[nodes] = parent, q.cls[t], q.item[k]
-            parent = nodes
-            nodes += 1
-        node[i] = parent
-    count[NODES] = nodes
-    return Search(States(w, high, low, node), q, x.far, x.envelope, pool, best, count, box)
+            node = add_node(x.pool, count, node, q.cls[t], q.item[k])
+        c.node[i] = node
+    count[AT], count[SIZE] = at, n
 
 
 @njit(cache=True, inline="always")
 def reduce(x: Any, p: Any) -> Any:
     """Drop items outside that no state can use, and renew the envelope without them."""
-    q, count, s, e = x.pending, x.count, x.states, x.envelope
+    q, count, e = x.pending, x.count, x.envelope
+    s, n = list_at(x.rows, count[AT]), count[SIZE]
     count[WORK] = count[NEWS] = 0
     t = count[ENTERED]
-    if s.w.size == 0 or t == q.cls.size:
+    if n == 0 or t == q.cls.size:
         return x
     low_slope = e.slope[segment(e, p.room - s.w[0])]
-    high_slope = e.slope[segment(e, p.room - s.w[s.w.size - 1] - 1)]
-    lowest = bound_states(s, e, p, np.empty(s.w.size)) - e.allowance
+    high_slope = e.slope[segment(e, p.room - s.w[n - 1] - 1)]
+    lowest = lowest_bound(s, n, e, p) - e.allowance
     limit = threshold(p, count, 0.0)
-    n, begin = q.cls.size - t, q.ptr[t]
-    cls, ptr = np.empty(n, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
-    at = np.empty(q.item.size - begin, dtype=np.int64)
     k = m = 0
+    end = q.ptr[t]
+    count[REDUCED] += q.item.size - end
     for i in range(t, q.cls.size):
-        for j in range(q.ptr[i], q.ptr[i + 1]):
+        begin, end = end, q.ptr[i + 1]
+        first = m
+        for j in range(begin, end):
             dw, dc = q.dw[j], q.dc[j]
             change = (low_slope if dw > 0 else high_slope) * np.float64(dw)
             added = (dc + change) - SLACK * (abs(dc) + abs(change))
             useful = lowest + added <= limit and q.floor[j] <= limit + p.first
             if useful or (dw == 0 and dc == 0.0):
-                at[m] = j
+                q.item[m], q.dw[m], q.dc[m], q.floor[m] = q.item[j], dw, dc, q.floor[j]
+                q.high[m], q.low[m] = q.high[j], q.low[j]
                 m += 1
-        if m - ptr[k] > 1:
-            cls[k] = q.cls[i]
+        if m - first > 1:
+            q.cls[k] = q.cls[i]
             k += 1
-            ptr[k] = m
+            q.ptr[k] = m
         else:
-            m = ptr[k]
-    count[REDUCED] += q.item.size - begin - m
+            m = first
+    count[REDUCED] -= m
     count[ENTERED] = 0
-    at = at[:m]
-    pending = Pending(
-        cls[:k].copy(), ptr[: k + 1].copy(), q.item[at], q.dw[at], q.dc[at], q.high[at], q.low[at],
-        q.floor[at],
+    q = Pending(
+        q.cls[:k], q.ptr[: k + 1], q.item[:m], q.dw[:m], q.dc[:m], q.high[:m], q.low[:m],
+        q.floor[:m],
     )  # fmt: skip
-    e = outside(pending, x.far, p)
-    s = prune(s, e, p, count, k == 0 and x.far.cls.size == 0)
-    return Search(s, pending, x.far, e, x.pool, x.best, count, x.scratch)
+    e = outside(q, x.far, p)
+    none_outside = k == 0 and x.far.cls.size == 0
+    count[SIZE] = 0 if none_outside else prune(s, n, e, p, count)
+    return Search(x.rows, q, x.far, e, x.pool, x.moves, count)
 
 
 @njit(cache=True)
@@ -149,20 +162,22 @@ def refill(x: Any, p: Any, source: Any) -> Any:
     far = Far(far.cls[left], far.up[left], far.down[left], far.least[left])
     count[ENTERED] = 0
     if pending.cls.size == 0:
-        s = prune(x.states, x.envelope, p, count, far.cls.size == 0)
-        return Search(s, pending, far, x.envelope, x.pool, x.best, count, x.scratch)
-    return Search(x.states, pending, far, x.envelope, x.pool, x.best, count, x.scratch)
+        s, n = list_at(x.rows, count[AT]), count[SIZE]
+        count[SIZE] = 0 if far.cls.size == 0 else prune(s, n, x.envelope, p, count)
+    return Search(x.rows, pending, far, x.envelope, x.pool, x.moves, count)
 
 
 @njit(cache=True, inline="always")
-def compact(x: Any) -> Any:
-    """Throw away the nodes that no state descends from."""
-    s, count, pool = x.states, x.count, x.pool
+def compact(x: Any) -> None:
+    """Throw away the nodes from which neither a state nor the incumbent descends."""
+    count, pool, node = x.count, x.pool, x.rows[x.count[AT] + 3]
     n = count[NODES]
     name = np.full(n, -1, dtype=np.int32)
-    for i in range(s.w.size):
-        if s.node[i] >= 0:
-            name[s.node[i]] = 0
+    if count[BEST_NODE] >= 0:
+        name[count[BEST_NODE]] = 0
+    for i in range(count[SIZE]):
+        if node[i] >= 0:
+            name[node[i]] = 0
     for a in range(n - 1, -1, -1):
         if name[a] == 0 and pool.parent[a] >= 0:
             name[pool.parent[a]] = 0
@@ -174,55 +189,61 @@ def compact(x: Any) -> Any:
             pool.parent[k] = name[parent] if parent >= 0 else -1
             pool.cls[k], pool.item[k] = pool.cls[a], pool.item[a]
             k += 1
-    for i in range(s.w.size):
-        if s.node[i] >= 0:
-            s.node[i] = name[s.node[i]]
+    if count[BEST_NODE] >= 0:
+        count[BEST_NODE] = name[count[BEST_NODE]]
+    for i in range(count[SIZE]):
+        if node[i] >= 0:
+            node[i] = name[node[i]]
     count[NODES] = k
     count[FLOOR] = max(POOL, 2 * k)
-    return x
 
 
 @njit(cache=True)
 def search(x: Any, p: Any, source: Any, until: int) -> Any:
     """Let classes enter until no state is left or ``until`` states were made in all."""
     count = x.count
-    while x.states.w.size and count[TOTAL] < until:
+    while count[SIZE] and count[TOTAL] < until:
         high, low = count[BEST_HIGH], count[BEST_LOW]
-        due = count[ENTERED] == x.pending.cls.size
+        q, t = x.pending, count[ENTERED]
+        due = t == q.cls.size
         if due:
             x = refill(x, p, source)
         else:
-            x = expand(x, p)
-            if x.states.w.size >= count[DOUBLED]:
-                count[DOUBLED] = 2 * x.states.w.size
-                x = complete(x, p)
+            x = with_room(x, (q.ptr[t + 1] - q.ptr[t]) * count[SIZE])
+            expand(x, p)
+            if count[SIZE] >= count[DOUBLED]:
+                count[DOUBLED] = 2 * count[SIZE]
+                complete(x, p, list_at(x.rows, count[AT]))
         if high != count[BEST_HIGH] or low != count[BEST_LOW]:
             count[NEWS] = 1
         waiting = x.pending.item.size - x.pending.ptr[count[ENTERED]]
         if due or count[WORK] >= (waiting if count[NEWS] else PATIENCE + 2 * waiting):
             x = reduce(x, p)
         if count[NODES] > count[FLOOR]:
-            x = compact(x)
+            compact(x)
     return x
 
 
 @njit(cache=True)
 def start(far: Any, p: Any, high: int, low: int, moves: Any) -> Any:
     """Return a search at the break solution, with an incumbent."""
-    none, zero = np.empty(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
-    small = np.empty(1024, dtype=np.int32)
-    s = States(zero, zero.copy(), zero.copy(), np.full(1, -1, dtype=np.int64))
+    none, small = np.empty(0, dtype=np.int64), np.empty(1024, dtype=np.int32)
     pool = Pool(small, small.copy(), small.copy())
+    rows = np.empty((4 * LISTS, 256), dtype=np.int64)
+    s = list_at(rows, 0)
+    s.w[0] = s.high[0] = s.low[0] = 0
+    s.node[0] = -1
     count = np.zeros(SLOTS, dtype=np.int64)
-    count[BEST_HIGH], count[BEST_LOW] = high, low
+    count[BEST_HIGH], count[BEST_LOW], count[BEST_NODE] = high, low, FIRST
     count[DOUBLED], count[TOTAL], count[PEAK], count[FLOOR] = COMPLETE_AT, 1, 1, POOL
-    pending = Pending(none, zero.copy(), none, none, np.empty(0), none, none, np.empty(0))
-    e = outside(pending, far, p)
-    s = prune(s, e, p, count, far.cls.size == 0)
-    return Search(s, pending, far, e, pool, moves, count, np.empty((8, 256), dtype=np.int64))
+    q = Pending(none, np.zeros(1, dtype=np.int64), none, none, np.empty(0), none, none, np.empty(0))
+    e = outside(q, far, p)
+    count[SIZE] = 0 if far.cls.size == 0 else prune(s, 1, e, p, count)
+    return Search(rows, q, far, e, pool, moves, count)
 
 
 @njit(cache=True)
 def lowest_open(x: Any, p: Any) -> float:
     """Return a true lower bound on every solution that descends from a state."""
-    return bound_states(x.states, x.envelope, p, np.empty(x.states.w.size)) - x.envelope.allowance
+    e, count = x.envelope, x.count
+    return lowest_bound(list_at(x.rows, count[AT]), count[SIZE], e, p) - e.allowance

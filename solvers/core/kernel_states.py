@@ -22,14 +22,15 @@ Far = namedtuple("Far", ["cls", "up", "down", "least"])
 # What rules an item out from the start, and where items come from.
 Test = namedtuple("Test", ["room", "limit", "ceiling", "slope"])
 Source = namedtuple("Source", ["offsets", "cost", "weight", "base", "envelope", "test", "unit"])
-Search = namedtuple(
-    "Search", ["states", "pending", "far", "envelope", "pool", "best", "count", "scratch"]
-)
+# The list of states, ``count[SIZE]`` long, stands in four rows of ``rows`` from ``count[AT]`` on;
+# two more lists, of candidates, have room beside it.
+Search = namedtuple("Search", ["rows", "pending", "far", "envelope", "pool", "moves", "count"])
 
 # Slots of ``count``.
-N_MOVES, BEST_HIGH, BEST_LOW, ENTERED, WORK, DOUBLED, NODES, TOTAL, PEAK, CORE, REDUCED = range(11)
-FLOOR, NEWS = 11, 12
-SLOTS = 13
+AT, SIZE, BEST_HIGH, BEST_LOW, BEST_NODE, ENTERED, WORK, DOUBLED, NODES, TOTAL, PEAK = range(11)
+CORE, REDUCED, FLOOR, NEWS = range(11, 15)
+SLOTS = 15
+LISTS = 3
 
 
 @njit(cache=True)
@@ -63,125 +64,96 @@ def threshold(p: Any, count: Any, slope: float) -> float:
     return limit + SLACK * abs(limit)
 
 
+@njit(cache=True, inline="always")
+def list_at(rows: Any, at: int) -> Any:
+    """The list of states in four rows."""
+    return States(rows[at], rows[at + 1], rows[at + 2], rows[at + 3])
+
+
 @njit(cache=True)
-def bound_states(s: Any, e: Any, p: Any, out: Any) -> float:
-    """Write each state's bound to ``out``; return the lowest."""
+def lowest_bound(s: Any, n: int, e: Any, p: Any) -> float:
+    """Lowest bound of a state; a true one less the allowance."""
     lowest = np.inf
     k = e.knots.size
-    for i in range(s.w.size):
+    for i in range(n):
         room = p.room - s.w[i]
         while k > 0 and e.knots[k - 1] > room:
             k -= 1
-        out[i] = bound_in(e, k, real(s.high[i], s.low[i], p.scale), room)
-        lowest = min(lowest, out[i])
+        lowest = min(lowest, bound_in(e, k, real(s.high[i], s.low[i], p.scale), room))
     return lowest
 
 
-@njit(cache=True)
-def take_states(s: Any, kept: Any, n: int) -> Any:
-    """Return the ``n`` states marked."""
-    w, high = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
-    low, node = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
-    j = 0
-    for i in range(s.w.size):
-        if kept[i]:
-            w[j], high[j], low[j], node[j] = s.w[i], s.high[i], s.low[i], s.node[i]
-            j += 1
-    return States(w, high, low, node)
-
-
-@njit(cache=True)
-def prune(s: Any, e: Any, p: Any, count: Any, none_outside: bool) -> Any:
-    """Drop the states whose bound is above the threshold."""
-    n = s.w.size
-    if n == 0:
-        return s
-    kept = np.zeros(n, dtype=np.bool_)
-    left = 0
-    if not none_outside:
-        limit = threshold(p, count, e.slope[segment(e, p.room - s.w[0])]) + e.allowance
-        k = e.knots.size
-        for i in range(n):
-            room = p.room - s.w[i]
-            while k > 0 and e.knots[k - 1] > room:
-                k -= 1
-            value = real(s.high[i], s.low[i], p.scale)
-            if room != 0 and bound_in(e, k, value, room) <= limit:
-                kept[i] = True
-                left += 1
-    return s if left == n else take_states(s, kept, left)
-
-
 @njit(cache=True, inline="always")
-def prune_box(c: Any, e: Any, p: Any, count: Any) -> int:
-    """Move the candidates whose bound is at most the threshold to the front; return how many."""
-    n = c.shape[1]
+def prune(s: Any, n: int, e: Any, p: Any, count: Any) -> int:
+    """Move the states whose bound is at most the threshold to the front; return how many."""
     if n == 0:
         return 0
-    limit = threshold(p, count, e.slope[segment(e, p.room - c[0, 0])]) + e.allowance
+    limit = threshold(p, count, e.slope[segment(e, p.room - s.w[0])]) + e.allowance
     k = e.knots.size
     left = 0
     for i in range(n):
-        room = p.room - c[0, i]
+        w, high, low, node = s.w[i], s.high[i], s.low[i], s.node[i]
+        room = p.room - w
         while k > 0 and e.knots[k - 1] > room:
             k -= 1
-        if room != 0 and bound_in(e, k, real(c[1, i], c[2, i], p.scale), room) <= limit:
-            c[0, left], c[1, left], c[2, left], c[3, left] = c[0, i], c[1, i], c[2, i], c[3, i]
+        if room != 0 and bound_in(e, k, real(high, low, p.scale), room) <= limit:
+            s.w[left], s.high[left], s.low[left], s.node[left] = w, high, low, node
             left += 1
     return left
 
 
 @njit(cache=True, inline="always")
-def merge(box: Any, side: int, n: int, s: Any, dw: int, high: int, low: int, tag: int) -> int:
-    """Merge candidates with the states shifted by an item; the former win ties.
+def merge(a: Any, n: int, s: Any, m: int, o: Any, dw: int, high: int, low: int, tag: int) -> int:
+    """Merge ``n`` candidates with ``m`` states shifted by an item; the former win ties.
 
-    The ``n`` candidates stand in rows ``side .. side + 3`` of the box, the result in the other
-    four. Returns its length. The ``node`` of a candidate is ``item << 40 | state``.
+    Writes the undominated to ``o``; returns how many. The ``node`` of a candidate is
+    ``item << 40 | state``.
     """
-    aw, ah, al, an = box[side], box[side + 1], box[side + 2], box[side + 3]
-    side = 4 - side
-    ow, oh, ol, on = box[side], box[side + 1], box[side + 2], box[side + 3]
-    sw, sh, sl = s.w, s.high, s.low
-    m = sw.size
     i = j = k = 0
     bw = bh = bl = np.int64(0)
     if m:
-        bw, bl = sw[0] + dw, sl[0] + low
+        bw, bl = s.w[0] + dw, s.low[0] + low
         carry = (bl + HALF) >> 62
-        bh, bl = sh[0] + high + carry, bl - (carry << 62)
+        bh, bl = s.high[0] + high + carry, bl - (carry << 62)
     last_h, last_l = np.int64(1 << 62), np.int64(0)
     while i < n or j < m:
         if j == m:
             first = True
         elif i == n:
             first = False
-        elif aw[i] != bw:
-            first = aw[i] < bw
+        elif a.w[i] != bw:
+            first = a.w[i] < bw
         else:
-            first = ah[i] < bh or (ah[i] == bh and al[i] <= bl)
+            first = a.high[i] < bh or (a.high[i] == bh and a.low[i] <= bl)
         if first:
-            w, h, x, tagged = aw[i], ah[i], al[i], an[i]
+            w, h, x, tagged = a.w[i], a.high[i], a.low[i], a.node[i]
             i += 1
         else:
             w, h, x, tagged = bw, bh, bl, (tag << 40) | j
             j += 1
             if j < m:
-                bw, bl = sw[j] + dw, sl[j] + low
+                bw, bl = s.w[j] + dw, s.low[j] + low
                 carry = (bl + HALF) >> 62
-                bh, bl = sh[j] + high + carry, bl - (carry << 62)
+                bh, bl = s.high[j] + high + carry, bl - (carry << 62)
         if h < last_h or (h == last_h and x < last_l):
-            ow[k], oh[k], ol[k], on[k] = w, h, x, tagged
+            o.w[k], o.high[k], o.low[k], o.node[k] = w, h, x, tagged
             last_h, last_l = h, x
             k += 1
     return k
 
 
-@njit(cache=True, inline="always")
-def room_in(pool: Any, nodes: int, more: int) -> Any:
-    """Return a pool with room for ``more`` nodes."""
-    if nodes + more <= pool.parent.size:
-        return pool
-    size = max(2 * pool.parent.size, nodes + more)
+@njit(cache=True)
+def more_rows(rows: Any, size: int) -> Any:
+    """Rows with room for lists of some size."""
+    wide = np.empty((4 * LISTS, max(size, 2 * rows.shape[1])), dtype=np.int64)
+    wide[:, : rows.shape[1]] = rows
+    return wide
+
+
+@njit(cache=True)
+def more_nodes(pool: Any, nodes: int, size: int) -> Any:
+    """A pool with room for ``size`` nodes."""
+    size = max(2 * pool.parent.size, size)
     parent, cls = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
     item = np.empty(size, dtype=np.int32)
     parent[:nodes], cls[:nodes] = pool.parent[:nodes], pool.cls[:nodes]
