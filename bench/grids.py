@@ -45,6 +45,11 @@ class Grid:
         return buffer.getvalue()
 
 
+def digits(value: float, count: int = 3) -> str:
+    """A number to so many significant digits; powers of ten only below 1e-4 and from 1e6 on."""
+    return f"{float(f'{value:.{count}g}'):g}"
+
+
 def solver_grid(results: Results) -> Grid:
     """How each solver did over all instances: proofs, gap to the optimum, milliseconds."""
     rows = []
@@ -255,4 +260,4 @@ def _limits(results: Results, budget: str) -> dict[str, int]:
 
 
 def _percent(ratio: float) -> str:
-    return "0" if ratio == 0 else f"{100 * ratio:.3g} %"
+    return "0" if ratio == 0 else f"{digits(100 * ratio)} %"

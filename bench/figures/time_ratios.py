@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from bitknap.bench.grids import digits
+
 from .dot_rows import dot_rows
 from .style import label_log, styled
 
@@ -23,7 +25,7 @@ def draw_ratios(ratios: Mapping[str, Sequence[float]], label: str) -> Figure:
     widest = max(abs(math.log(ratio)) for row in ratios.values() for ratio in row)
     end = math.exp(1.1 * max(widest, math.log(2)))
     with styled():
-        figure, axes = dot_rows(ratios, [f"{mean:.3g}" for mean in means], "mean")
+        figure, axes = dot_rows(ratios, [digits(mean) for mean in means], "mean")
         axes.axvline(1.0, color="#555555", linewidth=1, linestyle=(0, (6, 3)))
         for row, mean in enumerate(means):
             axes.plot(mean, row, "|", color="#000000", markersize=13, markeredgewidth=2)

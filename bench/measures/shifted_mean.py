@@ -27,19 +27,17 @@ def counted_seconds(answer: Answer) -> float:
     return answer.seconds if answer.done else max(answer.seconds, answer.first.time_limit or 0.0)
 
 
-def mean_cpu_seconds(answers: Iterable[Answer], shift: float = SHIFT) -> float | None:
-    """The same of processor times, or None where records have none."""
-    able = [answer for answer in answers if answer.supported]
-    if all(answer.cpu_seconds is None for answer in able):
-        return None
-    times = []
-    for answer in able:
-        least = 0.0 if answer.done else answer.first.time_limit or 0.0
-        times.append(max(answer.cpu_seconds or 0.0, least))
-    return shifted_geometric_mean(times, shift)
-
-
 def mean_seconds(answers: Iterable[Answer], shift: float = SHIFT) -> float | None:
     """Shifted geometric mean over the supported answers, failures at the time limit."""
     times = [counted_seconds(answer) for answer in answers if answer.supported]
+    return shifted_geometric_mean(times, shift) if times else None
+
+
+def mean_cpu_seconds(answers: Iterable[Answer], shift: float = SHIFT) -> float | None:
+    """The same of processor times; an answer without one counts at the time limit."""
+    times = []
+    for answer in answers:
+        if answer.supported:
+            least = 0.0 if answer.done else answer.first.time_limit or 0.0
+            times.append(max(answer.cpu_seconds or 0.0, least))
     return shifted_geometric_mean(times, shift) if times else None

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bitknap.bench.grids import Grid
+from bitknap.bench.grids import Grid, digits
 from bitknap.bench.records import Record
 
 from .answers import Answer, answers_of, by_solver, key_of
@@ -36,7 +36,7 @@ class SolverSummary:
         mean_gap: mean of :func:`.gap.gap` where there is one.
         worst_gap: its largest.
         seconds: see :func:`.shifted_mean.mean_seconds`.
-        cpu_seconds: see :func:`.shifted_mean.mean_cpu_seconds`.
+        cpu_seconds: see :func:`.shifted_mean.mean_cpu_seconds`; None where no record has any.
         memory: largest peak of resident memory in bytes.
         statuses: how many runs ended in which status.
     """
@@ -58,6 +58,7 @@ class SolverSummary:
 def summarise(answers: Sequence[Answer]) -> list[SolverSummary]:
     """The measures of every solver, sorted by name."""
     found = []
+    taken = any(run.cpu_seconds is not None for answer in answers for run in answer.runs)
     for solver, own in by_solver(answers).items():
         able = [answer for answer in own if answer.supported]
         distances = gaps(able)
@@ -73,7 +74,7 @@ def summarise(answers: Sequence[Answer]) -> list[SolverSummary]:
                 mean_gap=statistics.fmean(distances) if distances else None,
                 worst_gap=max(distances, default=None),
                 seconds=mean_seconds(able),
-                cpu_seconds=mean_cpu_seconds(able),
+                cpu_seconds=mean_cpu_seconds(able) if taken else None,
                 memory=max((run.memory for run in runs if run.memory), default=None),
                 statuses=dict(sorted(Counter(run.status for run in runs).items())),
             )
@@ -184,8 +185,8 @@ def scaling_grid(answers: Sequence[Answer]) -> Grid:
 def _share(value: float | None) -> str:
     if value is None:
         return "-"
-    return "0" if value == 0 else f"{100 * value:.3g} %"
+    return "0" if value == 0 else f"{digits(100 * value)} %"
 
 
 def _milliseconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{1e3 * seconds:.3g}"
+    return "-" if seconds is None else digits(1e3 * seconds)

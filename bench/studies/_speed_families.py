@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from bitknap.bench.grids import Grid
+from bitknap.bench.grids import Grid, digits
 from bitknap.problems.families import FAMILIES
 from bitknap.solvers.methods.core import Core
 
@@ -58,8 +58,8 @@ def pisinger(quick: bool) -> Grid:
                         f"{classes}",
                         f"{items}",
                         f"{limit}",
-                        f"{statistics.median(millis):.3g}",
-                        f"{max(millis):.3g}",
+                        digits(statistics.median(millis)),
+                        digits(max(millis)),
                         f"{published:g}",
                         f"{statistics.median(millis) / published:.2f}",
                     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bitknap.bench.grids import Grid
+from bitknap.bench.grids import Grid, digits
 from bitknap.problems import Instance
 from bitknap.problems.families.mpq import generate
 from bitknap.solvers import Limits, Solver, Status, relative_gap, solve
@@ -88,5 +88,5 @@ def _cell(tally: Tally) -> str:
     if not tally.wrong:
         return f"0/{tally.claims}"
     if tally.worst >= 1.0:
-        return f"{tally.wrong}/{tally.claims}, {1.0 + tally.worst:.2g}x"
-    return f"{tally.wrong}/{tally.claims}, +{100 * tally.worst:.2g} %"
+        return f"{tally.wrong}/{tally.claims}, {digits(1.0 + tally.worst, 2)}x"
+    return f"{tally.wrong}/{tally.claims}, +{digits(100 * tally.worst, 2)} %"

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import bootstrap, spearmanr
 
 from bitknap.bench.comparison import SHUFFLED, Comparison, Entry, Tables
-from bitknap.bench.grids import Grid
+from bitknap.bench.grids import Grid, digits
 from bitknap.bench.loading import load_workload
 from bitknap.bench.measurement import Measured
 from bitknap.sensitivity import METRICS, SensitivityTable
@@ -80,7 +80,8 @@ def agreement_grid(comparison: Comparison, tables: Tables, yardstick: Sensitivit
     for name, (metric, samples) in comparison.entries.items():
         mine = [tables[name, seed] for seed in comparison.seeds]
         row = [name, str(samples), f"{mine[0].metric_cost[metric]['passes']:g}"]
-        row.append(f"{np.mean([_seconds(table, metric) for table in mine]) * SCALE / samples:.3g}")
+        seconds = float(np.mean([_seconds(table, metric) for table in mine]))
+        row.append(digits(seconds * SCALE / samples))
         for measured in ("loss", "kl"):
             truth = yardstick.omega[measured]
             ranks = [float(spearmanr(table.omega[metric], truth).statistic) for table in mine]

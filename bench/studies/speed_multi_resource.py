@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bitknap.bench.grids import Grid
+from bitknap.bench.grids import Grid, digits
 from bitknap.problems import Instance
 from bitknap.problems.families import mmkp_correlated, mmkp_uncorrelated, mpq_multi
 from bitknap.solvers import Solution, Status, relative_gap, solve
@@ -130,7 +130,7 @@ def _cell(answers: Sequence[Solution]) -> str:
     proven = _proofs(answers)
     if not proven:
         return f"- (0/{len(answers)})"
-    text = f"{_milliseconds(answers):.3g}"
+    text = digits(_milliseconds(answers))
     return text if proven == len(answers) else f"{text} ({proven}/{len(answers)})"
 
 
@@ -143,7 +143,7 @@ def _fastest(answers: dict[str, list[Solution]]) -> tuple[str, str]:
     if not _proofs(answers[first]):
         return "none", ""
     ratio = _milliseconds(answers[second]) / _milliseconds(answers[first])
-    return first, f"{second} {ratio:.3g}x"
+    return first, f"{second} {digits(ratio)}x"
 
 
 def _disagreement(columns: Sequence[Sequence[Solution]]) -> float:

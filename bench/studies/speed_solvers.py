@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 
-from bitknap.bench.grids import Grid
+from bitknap.bench.grids import Grid, digits
 from bitknap.problems import Instance
 from bitknap.problems.families import mpq
 from bitknap.solvers import Status, solve
@@ -46,9 +46,9 @@ def _against_peers(layers: Sequence[int], quick: bool) -> Grid:
                 [
                     f"{count}",
                     f"{items}",
-                    f"{1e3 * numpy:.3g}",
-                    f"{1e3 * numba:.3g}",
-                    *(f"{1e3 * t:.3g}" if ok else "-" for t, ok in peers.values()),
+                    digits(1e3 * numpy),
+                    digits(1e3 * numba),
+                    *(digits(1e3 * t) if ok else "-" for t, ok in peers.values()),
                     f"{best} {proven[best] / numba:.0f}x" if best else f"> {seconds / numba:.0f}x",
                 ]
             )

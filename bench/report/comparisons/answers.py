@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bitknap.bench.grids import Grid
+from bitknap.bench.grids import Grid, digits
 from bitknap.bench.measures.answers import Answer, same
 from bitknap.bench.measures.gap import gap
 from bitknap.bench.report.base import Content, Section
@@ -67,7 +67,7 @@ def _number(value: float | None) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.3g} %"
+    return "-" if value is None else f"{digits(100 * value)} %"
 
 
 SECTION = Section("Answers", 20, "solves of the same solver and instance in both", build)

@@ -6,7 +6,7 @@ import math
 import statistics
 
 from bitknap.bench.figures.time_ratios import draw_ratios
-from bitknap.bench.grids import Grid
+from bitknap.bench.grids import Grid, digits
 from bitknap.bench.report.base import Content, Plot, Section
 from bitknap.bench.report.pairs import Pair, paired
 from bitknap.bench.report.source import Source
@@ -52,9 +52,9 @@ def _summary(ratios: dict[str, list[float]]) -> Grid:
             [
                 solver,
                 str(len(row)),
-                f"{math.exp(statistics.fmean(map(math.log, row))):.3g}",
-                f"{min(row):.3g}",
-                f"{max(row):.3g}",
+                digits(math.exp(statistics.fmean(map(math.log, row)))),
+                digits(min(row)),
+                digits(max(row)),
             ]
             for solver, row in ratios.items()
         ],
@@ -69,9 +69,9 @@ def _pairs(by_solver: dict[str, list[Pair]]) -> Grid:
             [
                 solver,
                 pair.instance,
-                f"{1e3 * pair.first.seconds:.3g}",
-                f"{1e3 * pair.second.seconds:.3g}",
-                f"{_ratio(pair):.3g}",
+                digits(1e3 * pair.first.seconds),
+                digits(1e3 * pair.second.seconds),
+                digits(_ratio(pair)),
             ]
             for solver, pairs in by_solver.items()
             for pair in pairs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bitknap.bench.figures.gap_by_solver import draw_gaps
-from bitknap.bench.grids import Grid
+from bitknap.bench.grids import Grid, digits
 from bitknap.bench.measures.answers import Answer
 from bitknap.bench.measures.certainty import cost_of_certainty
 from bitknap.bench.measures.gap import gap
@@ -57,10 +57,10 @@ def _certainty(answers: list[Answer]) -> Grid | None:
                 [
                     heuristic,
                     f"{found.instances}",
-                    f"{found.factor:.3g}",
-                    f"{100 * found.proof_only:.3g} %",
-                    f"{100 * found.mean_gap:.3g} %",
-                    f"{100 * found.worst_gap:.3g} %",
+                    digits(found.factor),
+                    f"{digits(100 * found.proof_only)} %",
+                    f"{digits(100 * found.mean_gap)} %",
+                    f"{digits(100 * found.worst_gap)} %",
                 ]
             )
     if not rows:

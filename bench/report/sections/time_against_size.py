@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bitknap.bench.figures.time_against_size import Timing, draw_times
-from bitknap.bench.grids import Grid
+from bitknap.bench.grids import Grid, digits
 from bitknap.bench.measures.answers import Answer
 from bitknap.bench.measures.shifted_mean import counted_seconds
 from bitknap.bench.report.base import Content, Mark, Panel, Plot, Section
@@ -79,7 +79,7 @@ def _mark(answer: Answer) -> Mark:
         {
             "solver": first.solver,
             "instance": f"{first.instance} ({timing.classes:,} classes, {first.items:,} items)",
-            "time": f"{1e3 * answer.seconds:.3g} ms, median of {len(answer.runs)}",
+            "time": f"{digits(1e3 * answer.seconds)} ms, median of {len(answer.runs)}",
             "status": first.status,
         },
     )

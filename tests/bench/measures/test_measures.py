@@ -235,7 +235,7 @@ def test_processor_time_is_averaged_like_wall_time() -> None:
     solvers = summary_grids(records)[0]
     column = solvers.columns.index("CPU ms")
     cells = {cells[0]: cells[column] for cells in solvers.rows}
-    assert cells == {"a": "5", "b": f"{1e3 * (0.101 * 10.001) ** 0.5 - 1:.3g}", "c": "-"}
+    assert cells == {"a": "5", "b": "1000", "c": "10000"}
     assert "CPU ms" not in summary_grids([row("a", "i", objective=4.0)])[0].columns
 
 
