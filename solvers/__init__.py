@@ -1,16 +1,16 @@
 """Instance -> Solution: one file a method, one entry point, one referee."""
 
 from .base import Limits, Outcome, Solution, Solver, Status, relative_gap
-from .registry import DEFAULT, SOLVERS, load_solver, solve
+from .registry import SOLVERS, default_solver, load_solver, solve
 
 __all__ = [
-    "DEFAULT",
     "SOLVERS",
     "Limits",
     "Outcome",
     "Solution",
     "Solver",
     "Status",
+    "default_solver",
     "load_solver",
     "relative_gap",
     "solve",

@@ -26,6 +26,14 @@ def infeasibility(instance: Instance) -> str | None:
     )
 
 
+def not_together(instance: Instance) -> str:
+    """What is said of an instance whose limits can be met one by one, but not all at once."""
+    return (
+        f"no choice of {instance.name!r} fits {', '.join(instance.resources)} at once, though each "
+        "limit alone can be met; raise one of them"
+    )
+
+
 def judge(
     merged: Merged, original: Instance, outcome: Outcome, solver: str, seconds: float
 ) -> Solution:
@@ -45,7 +53,10 @@ def judge(
             raise SolverError(f"{claim}: claims {status}, but gives no choice")
         if status is Status.INFEASIBLE and original.n_resources == 1:
             raise SolverError(f"{claim}: claims infeasible, but the lightest choice fits")
-        return Solution(status, solver, original, seconds=seconds, stats=outcome.stats)
+        message = not_together(original) if status is Status.INFEASIBLE else ""
+        return Solution(
+            status, solver, original, seconds=seconds, message=message, stats=outcome.stats
+        )
     if status not in (Status.OPTIMAL, Status.FEASIBLE):
         raise SolverError(f"{claim}: claims {status}, yet gives a choice")
     try:
@@ -99,7 +110,10 @@ def _check_numbers(
     if known is None:
         return
     if objective < known - slack:
-        raise SolverError(f"{claim}: costs {objective!r}, below the known optimum {known!r}")
+        raise SolverError(
+            f"{claim}: costs {objective!r}, below the known optimum {known!r} that the instance "
+            "states, which is wrong"
+        )
     if bound is not None and bound > known + slack:
         raise SolverError(f"{claim}: claims the bound {bound!r}, above the known optimum {known!r}")
     if outcome.status is Status.OPTIMAL and objective > known + slack:

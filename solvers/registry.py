@@ -13,7 +13,10 @@ from .referee import infeasibility, judge
 SOLVERS = Catalogue("bitknap.solvers.methods", "SOLVER", "solver")
 """All methods: one file each in ``solvers/methods``."""
 
-DEFAULT = "core"
+
+def default_solver(instance: Instance) -> str:
+    """Our exact method for the instance: ``core`` for one resource, ``multi`` for several."""
+    return "core" if instance.n_resources == 1 else "multi"
 
 
 def load_solver(name: str) -> Solver:
@@ -33,7 +36,7 @@ def load_solver(name: str) -> Solver:
 
 def solve(
     instance: Instance,
-    solver: str | Solver = DEFAULT,
+    solver: str | Solver | None = None,
     time_limit: float | None = None,
     *,
     limits: Limits | None = None,
@@ -45,7 +48,8 @@ def solve(
 
     Args:
         instance: what to solve.
-        solver: name of a registered method, or a solver object.
+        solver: name of a registered method, or a solver object; by default ours, see
+            :func:`default_solver`.
         time_limit: seconds, short for ``limits=Limits(time=...)``.
         limits: time, states and threads.
 
@@ -62,6 +66,7 @@ def solve(
         >>> solve(build_instance([[(3, 1), (1, 2)], [(5, 1), (1, 3)]], 4)).objective
         4.0
     """
+    solver = solver or default_solver(instance)
     method = load_solver(solver) if isinstance(solver, str) else solver
     name = solver if isinstance(solver, str) else type(solver).__name__.lower()
     limits = limits or Limits(time=time_limit)
@@ -71,8 +76,17 @@ def solve(
         return Solution(Status.INFEASIBLE, name, instance, message=reason)
     reason = method.supports(merged.instance)
     if reason is not None:
-        return Solution(Status.UNSUPPORTED, name, instance, message=f"{name}: {reason}")
+        message = f"{name}: {reason}; {_other(merged.instance, name)}"
+        return Solution(Status.UNSUPPORTED, name, instance, message=message)
     start = time.perf_counter()
     outcome = method.solve(merged.instance, limits)
     seconds = time.perf_counter() - start
     return judge(merged, instance, outcome, name, seconds)
+
+
+def _other(instance: Instance, name: str) -> str:
+    """What to do when a method does not support an instance."""
+    other = default_solver(instance)
+    if other != name and load_solver(other).supports(instance) is None:
+        return f"the solver {other} can"
+    return "choose another solver"

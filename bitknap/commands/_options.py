@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from bitknap.sensitivity import ActivationQuantizer, Quantizer
     from bitknap.sensitivity.choices import Choice
 
+InstanceName = Annotated[
+    str, typer.Argument(help="Instance file (.json, .npz, .txt), or a name of `bitknap instances`.")
+]
 Bits = Annotated[
     str, typer.Option(help="Candidates of every layer: 2 to 16, ternary, float; with commas.")
 ]

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from ._options import InstanceName
+
 
 def command(
-    instance: Annotated[
-        str, typer.Argument(help="Instance file, or a name of `bitknap instances`.")
-    ],
+    instance: InstanceName,
     out: Annotated[Path, typer.Option(help="File to write, ending in .mps or .lp.")],
 ) -> None:
     """Write an instance as an MPS or LP file for any other solver.

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._options import InstanceName
+
 if TYPE_CHECKING:
     from bitknap.solvers.frontier import Frontier
 
 
 def command(
-    instance: Annotated[Path, typer.Argument(help="Instance file (.json or .npz).")],
+    instance: InstanceName,
     at: Annotated[
         list[int] | None, typer.Option(help="Show the best choice within this budget; repeatable.")
     ] = None,
@@ -35,11 +37,11 @@ def command(
     Exit code 0 with a frontier, 2 for bad input, 3 when no choice fits the largest budget or one
     of those shown.
     """
-    from bitknap.problems import load_instance
+    from bitknap.problems.library import find_instance
     from bitknap.solvers.frontier import MAX_STATES, frontier, to_dict, write
 
     found = frontier(
-        load_instance(instance),
+        find_instance(instance),
         lowest=lowest,
         highest=highest,
         max_states=max_states or MAX_STATES,

@@ -10,15 +10,18 @@ import typer
 
 from bitknap.cli import EXIT_BAD_INPUT, EXIT_INFEASIBLE, EXIT_NO_SOLUTION
 
+from ._options import InstanceName
+
 if TYPE_CHECKING:
     from bitknap.solvers import Solution
 
 
 def command(
-    instance: Annotated[
-        str, typer.Argument(help="Instance file (.json or .npz), or a name of `bitknap instances`.")
-    ],
-    solver: Annotated[str, typer.Option(help="Method; `bitknap list` shows all.")] = "core",
+    instance: InstanceName,
+    solver: Annotated[
+        str | None,
+        typer.Option(help="`bitknap list` shows all. Default: core; of several resources, multi."),
+    ] = None,
     time_limit: Annotated[
         float | None, typer.Option(min=0.0, help="Seconds; then the best choice so far.")
     ] = None,

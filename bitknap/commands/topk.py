@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from ._options import InstanceName
 
 if TYPE_CHECKING:
     from bitknap.problems import Instance
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def command(
-    instance: Annotated[Path, typer.Argument(help="Instance file (.json or .npz).")],
+    instance: InstanceName,
     k: Annotated[int, typer.Option("-k", min=1, help="How many allocations.")] = 5,
     force: Annotated[
         bool, typer.Option("--forced", help="Show instead what forcing each item costs.")
     ] = False,
     solver: Annotated[
-        str | None, typer.Option(help="Exact method to use throughout; `bitknap list` shows all.")
+        str | None, typer.Option(help="Exact method to use throughout. Default: ours.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -29,13 +30,12 @@ def command(
 
     Exit code 0 with an answer, 2 for bad input, 3 when no choice fits the capacity.
     """
-    from bitknap.problems import load_instance
-    from bitknap.solvers import DEFAULT
+    from bitknap.problems.library import find_instance
     from bitknap.solvers.topk import forced, top_k
 
-    problem = load_instance(instance)
+    problem = find_instance(instance)
     if force:
-        found = forced(problem, solver or DEFAULT)
+        found = forced(problem, solver)
         if as_json:
             typer.echo(json.dumps(_forced_document(found), indent=1))
         else:

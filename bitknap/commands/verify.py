@@ -10,12 +10,14 @@ import typer
 
 from bitknap.cli import EXIT_FAILED
 
+from ._options import InstanceName
+
 if TYPE_CHECKING:
     from bitknap.solvers.verify import Verdict
 
 
 def command(
-    instance: Annotated[Path, typer.Argument(help="Instance file (.json or .npz).")],
+    instance: InstanceName,
     solution: Annotated[Path, typer.Argument(help="Solution file of `bitknap solve --out`.")],
     max_states: Annotated[
         int | None, typer.Option(min=1, help="Partial choices to keep before giving up.")
@@ -27,10 +29,11 @@ def command(
     Exit code 0 when every claim of the solution is proven, 1 when one is wrong or could not be
     proven, 2 for bad input.
     """
-    from bitknap.problems import DataError, load_instance
+    from bitknap.problems import DataError
+    from bitknap.problems.library import find_instance
     from bitknap.solvers.verify import MAX_STATES, load_solution, verify
 
-    problem = load_instance(instance)
+    problem = find_instance(instance)
     document = load_solution(solution)
     try:
         verdict = verify(problem, document, max_states=max_states or MAX_STATES)

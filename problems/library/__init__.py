@@ -6,6 +6,7 @@ path without ``.json``. Adding an instance is adding a file.
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 from ..errors import DataError
@@ -33,8 +34,9 @@ def library_instance(name: str) -> Instance:
         19
     """
     if name not in library_names():
-        known = ", ".join(library_names())
-        raise DataError(f"the library has no instance {name!r}; it has: {known}")
+        close = " or ".join(difflib.get_close_matches(name, library_names(), n=3))
+        hint = f"did you mean {close}?" if close else "`bitknap instances` lists those"
+        raise DataError(f"{name!r} is neither a file nor a shipped instance; {hint}")
     return load_instance(FOLDER / f"{name}.json")
 
 

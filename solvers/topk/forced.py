@@ -10,7 +10,6 @@ import numpy as np
 from bitknap.problems import FloatArray, Instance, IntArray
 
 from ..base import Solver
-from ..registry import DEFAULT
 from .space import Space
 
 
@@ -37,12 +36,12 @@ class Forced:
     elsewhere: FloatArray
 
 
-def forced(instance: Instance, solver: str | Solver = DEFAULT) -> Forced:
+def forced(instance: Instance, solver: str | Solver | None = None) -> Forced:
     """The exact optimum with every item of every class forced in turn: one solve each.
 
     Args:
         instance: ties are kept.
-        solver: an exact method that supports the instance.
+        solver: an exact method that supports the instance; by default ours.
 
     Raises:
         InfeasibleError, UnsupportedError, SolverError: as ``top_k``.

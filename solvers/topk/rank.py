@@ -5,7 +5,6 @@ from __future__ import annotations
 from bitknap.problems import Instance, UnsupportedError
 
 from ..base import Solver
-from ..registry import DEFAULT
 from .lawler import lawler
 from .space import Allocation, Space
 from .tree import ranked_by_tree
@@ -42,7 +41,7 @@ def top_k(instance: Instance, k: int, solver: str | Solver | None = None) -> lis
     """
     if k < 1:
         raise UnsupportedError(f"k must be at least 1, got {k}")
-    space = Space(instance, DEFAULT if solver is None else solver)
+    space = Space(instance, solver)
     if solver is None and instance.n_resources == 1:
         found = ranked_by_tree(space, k)
         if found is not None:

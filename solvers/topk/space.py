@@ -20,6 +20,7 @@ from bitknap.problems import (
 )
 
 from ..base import Solver, Status
+from ..referee import infeasibility, not_together
 from ..registry import solve
 
 
@@ -41,7 +42,7 @@ class Answer(NamedTuple):
 class Space:
     """The choices of an instance without ties, and the best of any part of them."""
 
-    def __init__(self, instance: Instance, solver: str | Solver) -> None:
+    def __init__(self, instance: Instance, solver: str | Solver | None) -> None:
         self.instance, self.solver = instance, solver
         self.merged: Merged = merge_ties(instance)
 
@@ -57,7 +58,8 @@ class Space:
         """
         answer = self.solve(np.ones(self.merged.instance.n_items, dtype=bool))
         if answer is None:
-            raise InfeasibleError(f"no choice of {self.instance.name!r} fits the capacity")
+            whole = self.merged.instance
+            raise InfeasibleError(infeasibility(whole) or not_together(whole))
         return answer
 
     def solve(self, allowed: NDArray[np.bool_]) -> Answer | None:
@@ -68,7 +70,7 @@ class Space:
         if solution.status is Status.INFEASIBLE:
             return None
         if solution.status is Status.UNSUPPORTED:
-            raise UnsupportedError(f"{solution.message}; choose another solver")
+            raise UnsupportedError(solution.message)
         if solution.status is not Status.OPTIMAL or solution.choice is None:
             raise SolverError(
                 f"{solution.solver} ended with status {solution.status} on a part of "

@@ -78,8 +78,10 @@ def test_names_come_from_the_folder() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(DataError, match=r"no instance 'x'; it has: .*resnet18_size_0.5"):
+    with pytest.raises(DataError, match=r"neither a file nor a shipped .*; `bitknap instances`"):
         library_instance("x")
+    with pytest.raises(DataError, match=r"did you mean .*hawq_v3/resnet18_size_0.5"):
+        library_instance("resnet18_size_0.5")
 
 
 @pytest.mark.parametrize("name", HAWQ)

@@ -87,7 +87,7 @@ def test_instances_shows_and_writes_one(bitknap, tmp_path: Path) -> None:
     assert load_instance(tmp_path / "a.json").name == name
     code, _, err = bitknap("instances", "nothing")
     assert code == 2
-    assert "the library has no instance 'nothing'" in err
+    assert "'nothing' is neither a file nor a shipped instance; `bitknap instances` lists" in err
     assert bitknap("instances", "--out", tmp_path / "b.json")[0] == 2
 
 

@@ -74,7 +74,7 @@ def test_rankings_equal_sorted_brute_force(solver: str | Core | None) -> None:
         check_ranking(some(seed), 10_000, solver)
 
 
-def check_forced(instance: Instance, solver: str | Core) -> None:
+def check_forced(instance: Instance, solver: str | Core | None) -> None:
     truth = feasible_choices(instance)
     if not truth:
         with pytest.raises(InfeasibleError):
@@ -119,8 +119,19 @@ def test_several_resources_with_a_solver_that_knows_them() -> None:
     for seed in (2, 3, 4):
         instance = random_instance(seed, None, 2)
         check_ranking(instance, 4, "highs")
-    with pytest.raises(UnsupportedError, match="choose another solver"):
-        top_k(random_instance(3, None, 2), 2)
+        check_ranking(instance, 4, None)
+        check_forced(instance, None)
+    with pytest.raises(UnsupportedError, match="has 2; the solver multi can"):
+        top_k(random_instance(3, None, 2), 2, "core")
+
+
+def test_what_fits_nothing_is_said_with_the_smallest_that_would() -> None:
+    with pytest.raises(InfeasibleError, match="smallest feasible limit is 3"):
+        top_k(build_instance([[(1, 3)]], 2), 2)
+    apart = build_instance([[(1, (1, 9)), (1, (9, 1))]] * 3, (12, 12))
+    with pytest.raises(InfeasibleError, match="at once, though each limit alone can be met"):
+        forced(apart)
+    assert "at once, though" in solve(apart).message
 
 
 def test_54_layers() -> None:
