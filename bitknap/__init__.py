@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         load_instance,
         save_instance,
     )
-    from .sensitivity import Quantizer, SensitivityTable, sensitivity_table
+    from .sensitivity import Quantizer, SensitivityTable, apply_plan, sensitivity_table
     from .solvers import Solution, Status, solve
 
 __version__ = "0.1.0"
@@ -34,7 +34,7 @@ _ROOM = {
         "load_instance",
         "save_instance",
     ),
-    "sensitivity": ("Quantizer", "SensitivityTable", "sensitivity_table"),
+    "sensitivity": ("Quantizer", "SensitivityTable", "apply_plan", "sensitivity_table"),
     "solvers": ("Solution", "Status", "solve"),
 }
 _HOME = {name: room for room, names in _ROOM.items() for name in names}
@@ -51,6 +51,7 @@ __all__ = [
     "Status",
     "UnsupportedError",
     "__version__",
+    "apply_plan",
     "build_instance",
     "load_instance",
     "save_instance",

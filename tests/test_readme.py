@@ -25,6 +25,7 @@ def test_the_example_takes_a_network_and_a_loader_to_an_allocation() -> None:
     assert isinstance(solution, bitknap.Solution)
     assert solution.status is bitknap.Status.OPTIMAL
     assert set(solution.labels or {}) == {"0", "3"}
+    assert names["quantized"][0].weight[0].unique().numel() <= 2 ** int(solution.labels["0"])
 
 
 def test_the_instance_in_the_readme_is_well_formed(tmp_path: Path) -> None:

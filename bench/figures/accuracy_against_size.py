@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .style import legend_below, line_style, side_by_side, styled
 
@@ -46,6 +47,8 @@ class Curve:
 
 CLOSE_UP = 10.0
 """Percentage points below the float network that the close-up shows."""
+SETTLED = 0.5
+"""The close-up ends at the largest size with a plan so many percentage points below."""
 
 
 def draw_accuracy(curves: Sequence[Curve], float_accuracy: float, title: str) -> Figure:
@@ -91,6 +94,14 @@ def _draw_whole(axes: Axes, curves: Sequence[Curve], top: float) -> None:
 def _draw_close(axes: Axes, curves: Sequence[Curve], top: float) -> None:
     _draw(axes, curves, top)
     axes.set_ylim(top - CLOSE_UP, top + 0.08 * CLOSE_UP)
+    points = [point for curve in curves for point in curve.points]
+    below = [top - 100 * point.accuracy for point in points]
+    sizes = [p.average_bits for p, gap in zip(points, below, strict=True) if gap < CLOSE_UP]
+    unsettled = [p.average_bits for p, gap in zip(points, below, strict=True) if gap > SETTLED]
+    if sizes and unsettled and max(unsettled) > min(sizes):
+        margin = 0.06 * (max(unsettled) - min(sizes))
+        axes.set_xlim(min(sizes) - margin, max(unsettled) + margin)
+        axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
     axes.set_title(f"the last {CLOSE_UP:g} percentage points", fontsize=9.5)
 
 

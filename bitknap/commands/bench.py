@@ -45,6 +45,9 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="Folder; of a suite runs/bench/NAME by default.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Go on with a suite that was stopped, or refuse its folder.")
+    ] = True,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer instances (studies).")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -75,7 +78,10 @@ def command(
     if quick:
         raise DataError(f"{name} is a suite, which takes no --quick; `smoke` is the small one")
     suite = _suite(name, solvers, time_limit, memory_limit, repeat, seed)
-    _run_suite(suite, out or Path("runs") / "bench" / suite.name, workers, dask, as_json)
+    out = out or Path("runs") / "bench" / suite.name
+    if not resume and out.exists():
+        raise DataError(f"{out} exists; name another --out, or go on with it by --resume")
+    _run_suite(suite, out, workers, dask, as_json)
 
 
 def _list(as_json: bool) -> None:
