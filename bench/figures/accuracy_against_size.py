@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -92,17 +93,26 @@ def _draw_whole(axes: Axes, curves: Sequence[Curve], top: float) -> None:
 
 
 def _draw_close(axes: Axes, curves: Sequence[Curve], top: float) -> None:
-    _draw(axes, curves, top)
+    end = _settled_from(curves, top)
+    _draw(
+        axes,
+        [replace(c, points=[p for p in c.points if p.average_bits <= end]) for c in curves],
+        top,
+    )
     axes.set_ylim(top - CLOSE_UP, top + 0.08 * CLOSE_UP)
-    points = [point for curve in curves for point in curve.points]
-    below = [top - 100 * point.accuracy for point in points]
-    sizes = [p.average_bits for p, gap in zip(points, below, strict=True) if gap < CLOSE_UP]
-    unsettled = [p.average_bits for p, gap in zip(points, below, strict=True) if gap > SETTLED]
-    if sizes and unsettled and max(unsettled) > min(sizes):
-        margin = 0.06 * (max(unsettled) - min(sizes))
-        axes.set_xlim(min(sizes) - margin, max(unsettled) + margin)
-        axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
     axes.set_title(f"the last {CLOSE_UP:g} percentage points", fontsize=9.5)
+
+
+def _settled_from(curves: Sequence[Curve], top: float) -> float:
+    """The largest size with a plan more than `SETTLED` below the float network, in whole bits."""
+    sizes = [
+        point.average_bits
+        for curve in curves
+        for point in curve.points
+        if top - 100 * point.accuracy > SETTLED
+    ]
+    return math.ceil(max(sizes)) if sizes else math.inf
 
 
 def _draw(axes: Axes, curves: Sequence[Curve], top: float) -> None:
