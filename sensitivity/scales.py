@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ _BLOCK = 1 << 17
 
 _TRIAL = np.geomspace(0.05, 1.0, 33)
 """Fractions of the largest magnitude over the largest code that are tried before the sweep."""
+
+_STRIDE = 4
+"""Every so many of them are tried at first."""
 
 _WINDOW = 0.08
 """Half width, relative, of the sweep about the best trial in rows beyond ``EXACT_POINTS``."""
@@ -57,13 +61,19 @@ def least_squares_scale(rows: Tensor, low: int, high: int) -> Tensor:
     values = rows.cpu().numpy()
     scale = np.zeros(len(values))
     step = max(1, _BLOCK // max(1, rows.shape[1]))
-    for start in range(0, len(values) if rows.shape[1] else 0, step):
+
+    def block(start: int) -> None:
         part = values[start : start + step]
         peak = np.abs(part).max(axis=1)
         live = np.flatnonzero(peak > 0)
         if live.size:
             unit = part[live] / peak[live, None]
             scale[start + live] = _signed(unit, low, high) * peak[live]
+
+    starts = range(0, len(values) if rows.shape[1] else 0, step)
+    threads = min(torch.get_num_threads(), len(starts))
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        list(pool.map(block, starts))
     return torch.from_numpy(scale).to(rows.device)
 
 
@@ -86,21 +96,36 @@ def _best(unit: Floats, cap: Floats) -> Floats:
     """Best positive scale for magnitudes whose codes reach up to their caps."""
     top = float(cap.max())
     exact = unit.shape[1] * top <= EXACT_POINTS
-    grid = _TRIAL[::4] if exact else _TRIAL
     single, limit = unit.astype(np.float32), cap.astype(np.float32)
-    errors = np.stack([_squared_error(single, fraction / top, limit) for fraction in grid])
-    centre = top / grid[errors.argmin(axis=0)]
+    best, error = _tried(single, limit, exact)
+    centre = top / _TRIAL[best]
     if top > SWEPT_LEVELS + 1:
         return _searched(unit, cap, 1 / centre)
     with np.errstate(divide="ignore"):
         low = ((np.floor(cap / 2) + 0.5) / unit).min(axis=1)
-    high = np.maximum(_last_useful(unit, cap, errors.min(axis=0)), low)
+    high = np.maximum(_last_useful(single, limit, error), low)
     if not exact:
         low, high = (
             np.maximum(low, centre * (1 - _WINDOW)),
             np.minimum(high, centre / (1 - _WINDOW)),
         )
     return _swept(unit, cap, low, high)
+
+
+def _tried(
+    unit: NDArray[np.float32], cap: NDArray[np.float32], coarse: bool
+) -> tuple[NDArray[np.int64], Floats]:
+    """Place in ``_TRIAL`` and error of each row's best: of every fourth, then of its neighbours."""
+    top = cap.max()
+    places = np.arange(0, len(_TRIAL), _STRIDE)
+    errors = np.stack([_squared_error(unit, _TRIAL[place] / top, cap) for place in places])
+    best, error = places[errors.argmin(axis=0)], errors.min(axis=0)
+    for step in () if coarse else (*range(1 - _STRIDE, 0), *range(1, _STRIDE)):
+        near = np.clip(places[errors.argmin(axis=0)] + step, 0, len(_TRIAL) - 1)
+        scale = (_TRIAL[near] / top).astype(np.float32)
+        other = _squared_error(unit, scale[:, None], cap)
+        best, error = np.where(other < error, near, best), np.minimum(other, error)
+    return best, error
 
 
 def _swept(unit: Floats, cap: Floats, low: Floats, high: Floats) -> Floats:
@@ -116,46 +141,46 @@ def _swept(unit: Floats, cap: Floats, low: Floats, high: Floats) -> Floats:
     return _alternate(unit, best, cap)
 
 
-def _last_useful(unit: Floats, cap: Floats, error: Floats) -> Floats:
+def _last_useful(unit: NDArray[np.float32], cap: NDArray[np.float32], error: Floats) -> Floats:
     """Largest t that is not refuted: beyond it clipping alone costs more than a known scale."""
-    clipped, kept = np.zeros(len(unit)), np.full(len(unit), 1.0 / cap.min())
+    clipped = np.zeros(len(unit), dtype=np.float32)
+    kept = np.full_like(clipped, 1 / cap.min())
+    refuted = 1.01 * error + 1e-10 * unit.shape[1]  # beyond what float32 rounds away
+    beyond = np.empty_like(unit)
     for _ in range(12):
         scale = (clipped + kept) / 2
-        lost = (np.maximum(unit - cap * scale[:, None], 0) ** 2).sum(axis=1)
-        clipped = np.where(lost > 1.001 * error, scale, clipped)
-        kept = np.where(lost > 1.001 * error, kept, scale)
-    last: Floats = 1 / np.maximum(clipped, 1e-6 / cap.max())
+        np.multiply(cap, scale[:, None], out=beyond)
+        np.subtract(unit, beyond, out=beyond)
+        np.maximum(beyond, 0, out=beyond)
+        lost = np.einsum("ij,ij->i", beyond, beyond) > refuted
+        clipped, kept = np.where(lost, scale, clipped), np.where(lost, kept, scale)
+    last: Floats = 1 / np.maximum(clipped.astype(np.float64), 1e-6 / cap.max())
     return last
 
 
 def _sweep_block(unit: Floats, first: Floats, count: NDArray[np.int64]) -> Floats:
     """Best <w,k>/<k,k> over the codes between consecutive break points t = 1/s."""
-    total = count.sum(axis=1)
-    flat = count.ravel()
-    entry = np.repeat(np.arange(flat.size), flat)
-    rank = np.arange(entry.size) - np.repeat(np.cumsum(flat) - flat, flat)
-    code = first.ravel()[entry] + rank
-    magnitude = unit.ravel()[entry]
-    row = entry // unit.shape[1]
-    column = np.arange(entry.size) - (np.cumsum(total) - total)[row]
-    when = np.full((len(unit), int(total.max(initial=0))), np.inf)
-    product, square = np.zeros_like(when), np.zeros_like(when)
-    when[row, column] = (code + 0.5) / magnitude
-    product[row, column] = magnitude
-    square[row, column] = 2 * code + 1
-    order = np.argsort(when, axis=1)
-    start_product, start_square = (unit * first).sum(axis=1), (first * first).sum(axis=1)
-    products = _running(start_product, np.take_along_axis(product, order, axis=1))
-    squares = _running(start_square, np.take_along_axis(square, order, axis=1))
-    gain = np.where(squares > 0, products**2 / np.maximum(squares, 1.0), 0.0)
-    pick = gain.argmax(axis=1)[:, None]
-    picked = np.take_along_axis(squares, pick, axis=1)[:, 0]
-    scale: Floats = np.take_along_axis(products, pick, axis=1)[:, 0] / picked
+    total, flat = count.sum(axis=1), count.ravel()
+    points = np.arange(int(total.sum()))
+    code = points + np.repeat(first.ravel() - (np.cumsum(flat) - flat), flat)
+    magnitude = np.repeat(unit.ravel(), flat)
+    # A row holds what its first codes give and then what each break point adds: to <w,k> the real
+    # part, to <k,k> the imaginary one, so that one pass puts both in order and one adds them up.
+    when = np.full((len(unit), int(total.max(initial=0)) + 1), np.inf)
+    sums = np.zeros(when.shape, dtype=np.complex128)
+    when[:, 0] = 0
+    sums[:, 0] = (unit * first).sum(axis=1) + 1j * (first * first).sum(axis=1)
+    begin = 1 + when.shape[1] * np.arange(len(unit)) - (np.cumsum(total) - total)
+    place = points + np.repeat(begin, total)
+    when.ravel()[place] = (code + 0.5) / magnitude
+    flat_sums = sums.ravel()
+    flat_sums.real[place], flat_sums.imag[place] = magnitude, 2 * code + 1
+    sums = np.take_along_axis(sums, np.argsort(when, axis=1), axis=1)
+    np.cumsum(sums, axis=1, out=sums)
+    gain = np.where(sums.imag > 0, sums.real**2 / np.maximum(sums.imag, 1.0), 0.0)
+    picked = np.take_along_axis(sums, gain.argmax(axis=1)[:, None], axis=1)[:, 0]
+    scale: Floats = picked.real / picked.imag
     return scale
-
-
-def _running(start: Floats, steps: Floats) -> Floats:
-    return np.cumsum(np.concatenate([start[:, None], steps], axis=1), axis=1)
 
 
 def _searched(unit: Floats, cap: Floats, centre: Floats) -> Floats:
@@ -173,7 +198,9 @@ def _searched(unit: Floats, cap: Floats, centre: Floats) -> Floats:
 def _squared_error(
     unit: NDArray[np.floating[Any]], scale: float | Floats, cap: NDArray[np.floating[Any]]
 ) -> Floats:
-    codes = np.minimum(np.rint(unit / scale), cap)
+    codes = unit / scale
+    np.rint(codes, out=codes)
+    np.minimum(codes, cap, out=codes)
     codes *= scale
     codes -= unit
     squares: Floats = np.einsum("ij,ij->i", codes, codes).astype(np.float64)

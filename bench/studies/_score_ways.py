@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from bitknap.bench.networks.imagenet_resnet import resnet18
 from bitknap.sensitivity import Quantizer
 from bitknap.sensitivity.batches import cross_entropy, default_forward
-from bitknap.sensitivity.capture import frozen
+from bitknap.sensitivity.capture import backward_through, frozen
 from bitknap.sensitivity.context import Context
 from bitknap.sensitivity.layers import discover_layers
 from bitknap.sensitivity.measured import run_items
@@ -42,8 +42,8 @@ class Case:
         self.batch = (x.contiguous(memory_format=FORMATS[layout]), y)
         self.trained = copy.deepcopy(self.model).requires_grad_(True)
 
-    def prepare(self) -> None:
-        """Find the layers and perturb them: once a table, however many images."""
+    def prepare(self, quantizer: Quantizer = QUANTIZER) -> None:
+        """Find the layers; their perturbations are computed when they are first used."""
         found = discover_layers(self.model, self.forward)
         self.context = Context(
             self.model,
@@ -52,9 +52,14 @@ class Case:
             default_forward,
             cross_entropy,
             BITS,
-            QUANTIZER,
+            quantizer,
             reuse=False,
         )
+
+    def perturb(self) -> None:
+        """Compute the perturbations of all items: once a table, however many images."""
+        for layer in range(len(self.context.layers)):
+            self.context.delta(layer)
 
     @cached_property
     def deltas(self) -> dict[str, Tensor]:
@@ -75,6 +80,12 @@ class Case:
         """Forward and backward of the same images, gradients of all parameters kept."""
         self.trained.zero_grad(set_to_none=True)
         torch.autograd.backward(cross_entropy(self.trained(self.batch[0]), self.batch).sum())
+
+    def to_outputs(self) -> None:
+        """Forward and backward to the layers' outputs, no weight gradient: what all scores need."""
+        losses = partial(self.context.losses, self.batch)
+        with frozen(self.model):
+            backward_through(losses, self.context.weights, lambda use, grad, samples: None)
 
     def scores(self) -> Any:
         """The scores of all items by this package."""

@@ -20,8 +20,15 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from bitknap.bench.grids import Grid
+from bitknap.sensitivity import Quantizer
 
 from ._score_ways import BITS, FORMATS, NETWORKS, Case
+
+_PERTURBED = {
+    "least squares": Quantizer(),
+    "largest weight": Quantizer(scale="minmax"),
+}
+"""Scales by their rule."""
 
 TIMED_LAYERS = 5
 """Layers whose items are run to time a measured loss; the items of the others cost the same."""
@@ -54,6 +61,7 @@ def study(quick: bool) -> Iterator[Grid]:
             "plain, ms",
             "scores / plain",
             "in CPU time",
+            "to outputs / plain",
             "vmap / scores",
             "vmap, all kept / scores",
             "one by one / scores",
@@ -63,7 +71,9 @@ def study(quick: bool) -> Iterator[Grid]:
         rows,
         notes=(
             "plain: forward and backward over the batch, evaluation mode, all weight gradients. "
-            "Medians of the ratios of interleaved repeats; vmap and one by one in processor time.",
+            "Medians of the ratios of interleaved repeats; to outputs, vmap and one by one in "
+            "processor time.",
+            "to outputs: forward and backward without weight gradients, which all scores need.",
             "vmap: torch.func vmap(grad), contraction inside, at its fastest chunk_size (tried 1, "
             "2, 4, ... up to the batch). all kept: vmap(grad) of the whole batch as documented, "
             "then a product a layer. one by one: autograd on single images.",
@@ -90,6 +100,12 @@ def study(quick: bool) -> Iterator[Grid]:
             "of one image.",
         ),
     )
+    yield Grid(
+        "The perturbations of all items, computed once a table, processor seconds",
+        ("network", "weights", *_PERTURBED),
+        [_perturbations(network) for network in NETWORKS],
+        notes=("One thread; more share the search of scales.",),
+    )
 
 
 @dataclass(frozen=True)
@@ -113,12 +129,13 @@ def _times(network: str, layout: str, threads: int, images: int, repeats: int) -
         chunk = _fastest_chunk(case, images)
         methods: dict[str, Callable[[], Any]] = {
             "plain": case.plain,
+            "to outputs": case.to_outputs,
             "scores": case.scores,
             "vmap": partial(case.per_sample_gradients, chunk),
             "kept": case.kept_gradients,
             "one": case.one_at_a_time,
         }
-        ways = [name for name in methods if name != "plain"]
+        ways = [name for name in methods if name not in ("plain", "to outputs")]
         _refuse_unequal(*(torch.as_tensor(methods[name]()) for name in ways))
         rows = [{name: _clock(run) for name, run in methods.items()} for _ in range(repeats)]
         losses = _clock(partial(case.measured, TIMED_LAYERS, False)).wall
@@ -137,6 +154,7 @@ def _times(network: str, layout: str, threads: int, images: int, repeats: int) -
         f"{1e3 * statistics.median(row['plain'].wall for row in rows):.0f}",
         ratio("scores", "plain", lambda clock: clock.wall),
         ratio("scores", "plain", lambda clock: clock.cpu),
+        ratio("to outputs", "plain", lambda clock: clock.cpu),
         ratio("vmap", "scores", lambda clock: clock.cpu) + f" ({chunk})",
         ratio("kept", "scores", lambda clock: clock.cpu),
         ratio("one", "scores", lambda clock: clock.cpu),
@@ -174,6 +192,16 @@ def _threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _perturbations(network: str) -> list[str]:
+    case, seconds = Case(network, 1), []
+    with _threads(1):
+        for quantizer in _PERTURBED.values():
+            case.prepare(quantizer)
+            seconds.append(_clock(case.perturb).cpu)
+    weights = sum(layer.weight.numel() for layer in case.context.layers)
+    return [network, f"{weights:,}", *(f"{value:.2f}" for value in seconds)]
 
 
 def _operations(network: str) -> list[str]:

@@ -13,6 +13,9 @@ SINGLE_MACS = 1 << 22
 BLOCK_FLOATS = 1 << 18
 """Floats of a product formed at once: they stay in one core's cache (1 MB in float32)."""
 
+SPLIT_WEIGHTS, PARTS = 1 << 15, 8
+"""Weights from which on a contraction is split, and in how many parts: threads share these."""
+
 
 def contract_products(left: Tensor, right: Tensor, delta: Tensor) -> Tensor:
     """<left_n right_n, dW_j> for every sample n and perturbation j.
@@ -42,8 +45,19 @@ def contract_products(left: Tensor, right: Tensor, delta: Tensor) -> Tensor:
     for part in chunks(samples, step):
         some = products[: part.stop - part.start]
         torch.bmm(left[part], right[part], out=some)
-        result[part] = (flat @ some.flatten(1).T).T
+        result[part] = contract(some.flatten(1), flat)
     return result
+
+
+def contract(gradients: Tensor, changes: Tensor) -> Tensor:
+    """(n, J) products of (n, m) gradients with (J, m) perturbations.
+
+    A product of few rows and columns over many weights is not shared between threads.
+    """
+    if changes.shape[1] < SPLIT_WEIGHTS or changes.shape[1] % PARTS:
+        return (changes @ gradients.T).T
+    left, right = (rows.reshape(len(rows), PARTS, -1) for rows in (gradients, changes))
+    return torch.bmm(left.transpose(0, 1), right.permute(1, 2, 0)).sum(dim=0)
 
 
 def has_onednn(tensor: Tensor) -> bool:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ._patches import by_position, patches
-from ._products import contract_products, has_onednn
+from ._products import contract, contract_products, has_onednn
 from .base import LayerKind, Use, chunk_floats, chunks, replay_is_cheaper
 
 ALONE_MACS, ALONE_POSITIONS = 1 << 24, 1 << 11
@@ -47,9 +47,14 @@ class ConvUse(Use):
         """Gradients of all rows contracted with the perturbations, chunk by chunk."""
         rows, changes = len(self.inputs), by_position(delta)
         result = delta.new_empty(rows, len(delta))
-        if self.groups > 1 or self._by_convolution(grad) is not None:
+        if self._by_convolution(grad) is not None:
+            plain = delta.flatten(1)
             for part, gradients in self.sample_gradients(grad, rows):
-                result[part] = (changes.flatten(1) @ by_position(gradients).flatten(1).T).T
+                result[part] = contract(gradients.flatten(1), plain)
+            return result
+        if self.groups > 1:
+            for part, gradients in self.sample_gradients(grad, rows):
+                result[part] = contract(by_position(gradients).flatten(1), changes.flatten(1))
             return result
         for part in chunks(rows, chunk_floats(delta) // self._patch_floats(grad)):
             inputs = self._patches(self.inputs[part].detach().to(delta.dtype), grad)
