@@ -39,12 +39,13 @@ def build(source: Source) -> Content | None:
     curves = accuracy_curves(results)
     marks = [_mark(results, curve, point) for curve in curves for point in curve.points]
     left, right = accuracy_panels(curves, whole)
-    lowest = right.axes[0].get_ylim()[0]
+    lowest, end = right.axes[0].get_ylim()[0], right.axes[0].get_xlim()[1]
+    close = [mark for mark in marks if mark.y >= lowest and mark.x <= end]
     plot = Plot(
         "accuracy",
         CAPTION,
         draw_accuracy(curves, whole, results.asked.title),
-        panels=(Panel(left, marks), Panel(right, [m for m in marks if m.y >= lowest])),
+        panels=(Panel(left, marks), Panel(right, close)),
         data=_numbers(curves),
     )
     grids = {n.replace(" ", "_"): grid for n, grid in measure_grids(results).items()}
