@@ -25,7 +25,7 @@ from .budgets import Budget
 from .measurement import Evaluator, Measured
 from .records import Record, record_of, save_records
 from .results import Asked, Results, instance_path, save_results, solution_path
-from .tables import QUANTIZER, compute, fill
+from .tables import QUANTIZER, calibration_batches, compute, fill
 from .ties import trace_workload, with_found_ties
 from .workloads.base import Workload
 
@@ -92,11 +92,11 @@ def run_job(job: Job, say: Say) -> Results:
 
     Raises:
         InfeasibleError: a budget is below the smallest size.
-        DataError: the workload is malformed.
+        DataError: the workload is malformed, or its data differ from draw to draw.
     """
     for name in job.solvers:
         load_solver(name)
-    batches = job.workload.calibration(job.samples, job.seed)
+    batches = calibration_batches(job.workload, job.samples, job.seed)
     how = (job.quantizer, job.activations)
     blank = compute(job.workload, batches, job.bits, (), job.seed, say, *how)
     ties = _found_ties(job, blank)

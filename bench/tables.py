@@ -22,7 +22,7 @@ from bitknap.sensitivity import (
 from bitknap.sensitivity.checkpoint import Checkpoint
 from bitknap.sensitivity.choices import Choice
 from bitknap.sensitivity.measured import Measured
-from bitknap.sensitivity.provenance import changes
+from bitknap.sensitivity.provenance import changes, hash_data
 from bitknap.sensitivity.ranks import Ranks
 
 from .remembering import RememberingQuantizer
@@ -33,6 +33,21 @@ QUANTIZER: Quantizer = RememberingQuantizer()
 
 SILENCE = 0.5
 """Seconds between reports of progress."""
+
+
+def calibration_batches(workload: Workload, samples: int, seed: int) -> list[Any]:
+    """The batches that a workload draws, which must be the same when it draws them again.
+
+    Raises:
+        DataError: two draws differ.
+    """
+    first, second = (list(workload.calibration(samples, seed)) for _ in range(2))
+    if hash_data(first) != hash_data(second):
+        raise DataError(
+            f"the calibration data of {workload.name} differ between two draws with seed {seed}; "
+            "draw and shuffle with a generator that is set from the seed"
+        )
+    return first
 
 
 def compute(

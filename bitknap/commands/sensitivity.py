@@ -71,11 +71,11 @@ def command(
             raise DataError(f"--out must name an .npz file, got {str(out)!r}")
         activations = activation_quantizer(activation_bits, activation_words, names)
         how = (weight_quantizer(quantizer), activations)
-        from bitknap.bench.tables import compute, fill
+        from bitknap.bench.tables import calibration_batches, compute, fill
 
         with progress(f"loading {workload}", quiet=ranks.rank > 0) as say:
             loaded = load_workload(workload, data)
-            batches = loaded.calibration(samples, seed)
+            batches = calibration_batches(loaded, samples, seed)
             blank = compute(loaded, batches, widths, (), seed, say, *how, chunk)
             wanted = tuple(dict.fromkeys(names))
             table = fill(blank, out, loaded, batches, wanted, say, *how, ranks)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from bitknap.bench.loading import load_workload
+from bitknap.bench.tables import calibration_batches
 from bitknap.problems import BitknapError, DataError
 from bitknap.sensitivity import load_table
 
@@ -151,6 +154,15 @@ def test_a_folder_reaches_a_function_that_takes_one(here: Path) -> None:
 def test_no_folder_goes_to_a_function_that_takes_none(here: Path) -> None:
     with pytest.raises(DataError, match="has no parameter named data"):
         load_workload("mine:build", here)
+
+
+@pytest.mark.usefixtures("here")
+def test_data_that_differ_between_two_draws_are_refused() -> None:
+    workload = load_workload("mine:build")
+    assert len(calibration_batches(workload, 4, 0)) == 1
+    drawn = replace(workload, calibration=lambda samples, seed: [torch.randn(samples, 3)])
+    with pytest.raises(DataError, match="own differ between two draws with seed 0"):
+        calibration_batches(drawn, 4, 0)
 
 
 @pytest.mark.parametrize(
