@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -119,6 +120,7 @@ def _function(module: str, function: str) -> Callable[..., Any]:
 def _guard(what: str, function: Callable[P, R]) -> Callable[P, R]:
     """The function, whose exceptions other than ours become one sentence."""
 
+    @wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)

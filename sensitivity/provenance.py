@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -53,9 +54,9 @@ def hash_data(batches: Sequence[Any]) -> str:
 def describe_function(function: Callable[..., Any]) -> str:
     """Qualified name of a function and a digest of its code, so that an edited one differs.
 
-    Values that it captures are not covered.
+    What decorators wrap is looked for inside. Values that it captures are not covered.
     """
-    inner = getattr(function, "func", function)
+    inner = inspect.unwrap(getattr(function, "func", function))
     name = getattr(inner, "__qualname__", type(inner).__qualname__)
     code = getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
     digest = hashlib.sha256()

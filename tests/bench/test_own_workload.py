@@ -16,6 +16,7 @@ from bitknap.bench.loading import load_workload
 from bitknap.bench.tables import calibration_batches
 from bitknap.problems import BitknapError, DataError
 from bitknap.sensitivity import load_table
+from bitknap.sensitivity.provenance import describe_function
 
 MODULE = """
 import torch
@@ -154,6 +155,15 @@ def test_a_folder_reaches_a_function_that_takes_one(here: Path) -> None:
 def test_no_folder_goes_to_a_function_that_takes_none(here: Path) -> None:
     with pytest.raises(DataError, match="has no parameter named data"):
         load_workload("mine:build", here)
+
+
+@pytest.mark.usefixtures("here")
+def test_bug_an_edited_loss_of_ones_own_was_not_noticed() -> None:
+    described = [
+        describe_function(load_workload(name).loss) for name in ("mine:build", "mine:loss")
+    ]
+    assert described[0].startswith("mine.build.<locals>.")
+    assert described[0] != described[1]
 
 
 @pytest.mark.usefixtures("here")
