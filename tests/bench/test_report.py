@@ -205,6 +205,7 @@ def test_two_runs_are_compared(run_folder: Path, tmp_path: Path) -> None:
     with (tables / "differences.csv").open() as stream:
         differ = {row[0]: row[1:] for row in csv.reader(stream)}
     assert differ["samples"] == ["64", "16"]
+    assert not [row for row in differ.values() if {"[", "{"} & set("".join(row))]
     with (tables / "accuracy.csv").open() as stream:
         rows = {(r["plan"], r["budget"]): r for r in csv.DictReader(stream)}
     assert rows["float", "-"]["B - A"] == "+0.00"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bitknap.bench.grids import Grid
 from bitknap.bench.report.base import Content, Section
 from bitknap.bench.report.source import Source
@@ -21,6 +23,15 @@ def build(a: Source, b: Source) -> Content | None:
     return Content(grids={"differences": grid})
 
 
+def _text(value: Any) -> str:
+    """A value of JSON for a reader: lists with commas, objects as names and values."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(entry)}" for name, entry in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return str(value)
+
+
 def _facts(source: Source) -> dict[str, str]:
     facts = {"command": source.command}
     if source.results is not None:
@@ -31,11 +42,11 @@ def _facts(source: Source) -> dict[str, str]:
             "budgets": ", ".join(budget.text for budget in asked.budgets),
             "samples": str(asked.samples),
             "seed": str(asked.seed),
-            **{key: str(value) for key, value in table.provenance.items()},
+            **{key: _text(value) for key, value in table.provenance.items()},
         }
     if source.suite is not None:
         facts |= {
-            key: str(source.suite[key])
+            key: _text(source.suite[key])
             for key in ("name", "seed", "repeat", "solvers", "allowance")
         }
     if source.records:
