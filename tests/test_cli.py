@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bitknap.commands._progress import progress
+
 INSTANCE = {
     "format": "bitknap.instance/1",
     "name": "two",
@@ -126,3 +128,16 @@ def test_a_solve_shows_what_preprocessing_removed(instance: Path) -> None:
     shown = run("solve", instance).stdout
     for name in ("dominated", "off hull", "classes fixed", "lp bound"):
         assert name in shown
+
+
+def test_a_log_gets_a_line_for_each_step_but_few_counts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with progress("working") as say:
+        for text in ("scores: 1 of 9", "scores: 2 of 9", "solving fisher", "solving kl"):
+            say(text)
+    assert capsys.readouterr().err.splitlines() == [
+        "scores: 1 of 9",
+        "solving fisher",
+        "solving kl",
+    ]

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+
+PAUSE = 10.0
+"""Seconds between two lines of a log that differ in what follows a colon alone."""
 
 
 @contextmanager
 def progress(text: str, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     """Show what is being done; yields the function that is told of it.
 
-    A terminal shows the last text beside a spinner, anything else gets a line for each; nothing
-    is shown when quiet.
+    A terminal shows the last text beside a spinner, anything else gets a line for each, of counts
+    now and then; nothing is shown when quiet.
     """
     console = Console(stderr=True, quiet=quiet)
+    work, until = "", 0.0
     with console.status(text) as status:
 
         def say(text: str) -> None:
+            nonlocal work, until
             status.update(text)
-            if not console.is_terminal:
+            now, about = time.monotonic(), text.partition(":")[0]
+            if not console.is_terminal and (about != work or now >= until):
+                work, until = about, now + PAUSE
                 console.print(text, highlight=False, markup=False, soft_wrap=True)
 
         yield say
