@@ -11,42 +11,86 @@ from numba import njit
 from .relaxation import NO_SLOPE as _NO_SLOPE
 
 NO_SLOPE = _NO_SLOPE
+# All bits of a float but its sign, and those of infinity.
+MAGNITUDE, INFINITE = (1 << 63) - 1, 0x7FF << 52
 
 Bracket = namedtuple(
     "Bracket", ["light", "heavy", "active", "ptr", "item", "filled", "high", "low", "gap"]
 )
 
 
+@njit(cache=True, inline="always")
+def precise_ends(a: int, b: int, cost: Any, weight: Any) -> Any:
+    """Lightest and cheapest of items ``a .. b - 1``, equals by cost or weight, then the first."""
+    x = y = a
+    for j in range(a + 1, b):
+        w, c = weight[j], cost[j]
+        if w < weight[x] or (w == weight[x] and c < cost[x]):
+            x = j
+        if c < cost[y] or (c == cost[y] and w < weight[y]):
+            y = j
+    return x, y
+
+
+@njit(cache=True, inline="always")
+def survey(cost: Any, weight: Any) -> Any:
+    """Bits of the largest absolute cost, whether all are integers, and the weights' bits ored."""
+    bit_of = cost.view(np.int64)
+    largest = used = np.int64(0)
+    broken = np.int64(0)
+    for j in range(cost.size):
+        largest = max(largest, bit_of[j] & MAGNITUDE)
+        broken |= np.int64(np.floor(cost[j]) != cost[j])
+        used |= weight[j]
+    return largest, broken == 0, used
+
+
+@njit(cache=True, inline="always")
+def heaviest(offsets: Any, weight: Any) -> float:
+    """The sum over classes of the largest weight."""
+    total = 0.0
+    for i in range(offsets.size - 1):
+        top = np.int64(0)
+        for j in range(offsets[i], offsets[i + 1]):
+            top = max(top, weight[j])
+        total += np.float64(top)
+    return total
+
+
 @njit(cache=True)
 def extremes(offsets: Any, cost: Any, weight: Any) -> Any:
-    """Lightest and cheapest undominated item of each class; their total weights; what is wrong."""
+    """Lightest and cheapest undominated item of each class; their total weights; what is wrong.
+
+    Also whether all costs are integers, and the largest. Without branches on items, which nobody
+    can foretell, but for classes where the lightest or cheapest may have an equal.
+    """
     n = offsets.size - 1
     light, heavy = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     least = most = np.int64(0)
-    total, largest = 0.0, 0.0
-    bad = False
+    largest, whole, used = survey(cost, weight)
+    bad = used < 0 or largest >= INFINITE
+    if not bad and np.float64(used) * np.float64(n) >= 2.0**62:
+        bad = not heaviest(offsets, weight) < 2.0**62
     for i in range(n):
         a, b = offsets[i], offsets[i + 1]
-        if b <= a:
+        if b <= a or bad:
             bad = True
             break
         x = y = a
-        top = np.int64(0)
-        for j in range(a, b):
-            w, c = weight[j], cost[j]
-            bad |= w < 0 or not np.isfinite(c)
-            top = max(top, w)
-            largest = max(largest, abs(c))
-            if w < weight[x] or (w == weight[x] and c < cost[x]):
-                x = j
-            if c < cost[y] or (c == cost[y] and w < weight[y]):
-                y = j
+        w, c = weight[a], cost[a]
+        tie = False
+        for j in range(a + 1, b):
+            v, d = weight[j], cost[j]
+            tie |= (v == w) | (d == c)
+            x, w = (j if v < w else x), (v if v < w else w)
+            y, c = (j if d < c else y), (d if d < c else c)
+        if tie:
+            x, y = precise_ends(a, b, cost, weight)
         light[i], heavy[i] = x, y
-        total += np.float64(top)
-        if total < 2.0**62:
-            least += weight[x]
-            most += weight[y]
-    return light, heavy, least, most, largest, bad or not total < 2.0**62
+        least += w
+        most += weight[y]
+    top = np.array([largest]).view(np.float64)[0]
+    return light, heavy, least, most, whole, top, bad
 
 
 @njit(cache=True, inline="always")
@@ -60,6 +104,41 @@ def best_from(x: int, a: int, b: int, cost: Any, weight: Any, slope: float) -> A
         best = j if better else best
         least = g if better else least
     return best
+
+
+@njit(cache=True, inline="always")
+def best_at_ends(
+    x: int, y: int, a: int, b: int, cost: Any, weight: Any, high: float, low: float
+) -> Any:
+    """:func:`best_from` item ``x`` at slope ``high`` and from ``y`` at ``low``, in one pass."""
+    cx, wx, cy, wy = cost[x], weight[x], cost[y], weight[y]
+    first, last = x, y
+    least_x = least_y = 0.0
+    for j in range(a, b):
+        c, w = cost[j], weight[j]
+        gx = (c - cx) + high * np.float64(w - wx)
+        gy = (c - cy) + low * np.float64(w - wy)
+        first, least_x = (j if gx < least_x else first), (gx if gx < least_x else least_x)
+        last, least_y = (j if gy < least_y else last), (gy if gy < least_y else least_y)
+    return first, last
+
+
+@njit(cache=True, inline="always")
+def is_step(a: int, b: int, cost: Any, weight: Any, x: int, y: int, high: float, low: float) -> Any:
+    """Whether the chord of items ``x, y`` is steeper than ``low``, flatter than ``high``, and below
+    all of the items ``a .. b - 1``, whose costs are integers.
+
+    An integer point below it is so by one over its width at least.
+    """
+    cx, wx = cost[x], weight[x]
+    drop, width = cx - cost[y], np.float64(weight[y] - wx)
+    slope = drop / width
+    if not (low < slope < high and slope * width * width < 2.0**40):
+        return False
+    below = False
+    for j in range(a, b):
+        below |= (cost[j] - cx) + slope * np.float64(weight[j] - wx) < -0.5 / width
+    return not below
 
 
 @njit(cache=True, inline="always")
@@ -97,7 +176,7 @@ def between(a: int, b: int, x: int, y: int, cost: Any, weight: Any, item: Any, m
 
 
 @njit(cache=True)
-def whole(offsets: Any, cost: Any, weight: Any, light: Any, heavy: Any, classes: Any) -> Any:
+def all_of(offsets: Any, cost: Any, weight: Any, light: Any, heavy: Any, classes: Any) -> Any:
     """The bracket ``(0, infinity)`` of some classes."""
     n = classes.size
     total = 0
@@ -127,17 +206,19 @@ def enclose(
     offsets: Any,
     cost: Any,
     weight: Any,
-    lights: Any,
-    heavies: Any,
+    ends: Any,
     guess: Any,
     high: float,
     low: float,
+    crowded: bool,
 ) -> Any:
     """The bracket ``(low, high)`` from one pass over all items, and the weight at its low end.
 
-    A class is decided where its guessed item is better than all others at both ends.
+    A class is decided where its guessed item is better than all others at both ends; in a crowded
+    bracket hardly any is, and none is looked at for that.
     """
     n = offsets.size - 1
+    lights, heavies, whole = ends[0], ends[1], ends[4]
     light, active, gap = guess.copy(), np.empty(n, dtype=np.int64), np.empty(n)
     filled = np.int64(0)
     steep = min(high, NO_SLOPE)
@@ -149,7 +230,9 @@ def enclose(
         filled += weight[x]
         gap[i] = np.inf
         if lights[i] != heavies[i]:
-            gap[i] = margin(offsets[i], offsets[i + 1], cost, weight, x, above, below)
+            gap[i] = -np.inf
+            if not crowded:
+                gap[i] = margin(offsets[i], offsets[i + 1], cost, weight, x, above, below)
             if not gap[i] > 0.0:
                 active[open_] = i
                 open_ += 1
@@ -161,13 +244,23 @@ def enclose(
     for t in range(open_):
         i = active[t]
         a, b, x = offsets[i], offsets[i + 1], guess[i]
-        y = heavies[i] if low == 0.0 else best_from(x, a, b, cost, weight, low)
-        x = lights[i] if high == np.inf else best_from(x, a, b, cost, weight, steep)
+        if whole and crowded and is_step(a, b, cost, weight, lights[i], heavies[i], high, low):
+            x, y = lights[i], heavies[i]
+        else:
+            x, y = best_at_ends(x, x, a, b, cost, weight, steep, low)
+            x, y = (lights[i] if high == np.inf else x), (heavies[i] if low == 0.0 else y)
         filled += weight[x] - weight[guess[i]]
         at_low += weight[y] - weight[guess[i]]
         light[i], heavy[i], gap[i] = x, y, -np.inf
-        if weight[y] > weight[x]:
-            m = between(a, b, x, y, cost, weight, item, m)
+        width = np.float64(weight[y] - weight[x])
+        if width > 0.0:
+            # An integer point below the chord is so by 1 / width at least; one above both ends'
+            # lines by less than the width times what their slopes differ.
+            if whole and (high - low) * width * width < 0.5:
+                item[m], item[m + 1] = x, y
+                m += 2
+            else:
+                m = between(a, b, x, y, cost, weight, item, m)
             active[k] = i
             k += 1
             ptr[k] = m

@@ -49,15 +49,6 @@ def complete(steps: Any, order: Any, brk: int, room: int, base: Any, foot: Any) 
 
 
 @njit(cache=True, inline="always")
-def whole_numbers(cost: Any) -> bool:
-    """Whether all costs are integers."""
-    at = 0
-    while at < cost.size and np.floor(cost[at]) == cost[at]:
-        at += 1
-    return at == cost.size
-
-
-@njit(cache=True, inline="always")
 def best_move(
     offsets: Any, cost: Any, weight: Any, base: Any, room: int, gap: Any, least: float, goal: float
 ) -> Any:
@@ -167,7 +158,7 @@ def relax(
         multiplier, at_break = steps.slope[order[brk]], steps.cls[order[brk]]
     e = first_envelope(steps, order, brk, reach)
     bound = bound_in(e, segment(e, room), 0.0, room) - e.allowance
-    goal = np.ceil(bound) if abs(bound) < 2.0**51 and whole_numbers(cost) else bound
+    goal = np.ceil(bound) if abs(bound) < 2.0**51 and ends[4] else bound
     moves = complete(steps, order, brk, room, base, foot)
     gain, noise = changes(moves, base, cost)
     lead = np.inf

@@ -110,13 +110,13 @@ def answer(
 @njit(cache=True)
 def fix(offsets: Any, weight: Any, ends: Any, fixed: Any) -> Any:
     """Leave the classes of some items nothing else; return the ends after that."""
-    light, heavy, least, most = ends
+    light, heavy, least, most, whole = ends
     for j in fixed:
         i = np.searchsorted(offsets, j, side="right") - 1
         least += weight[j] - weight[light[i]]
         most += weight[j] - weight[heavy[i]]
         light[i] = heavy[i] = j
-    return light, heavy, least, most
+    return light, heavy, least, most, whole
 
 
 @njit(cache=True, inline="always")
@@ -146,10 +146,10 @@ def quick(
 
     ``fixed`` holds items that their classes must take; see :class:`.task.Task` for ``hold``.
     """
-    light, heavy, least, most, largest, bad = extremes(offsets, cost, weight)
+    light, heavy, least, most, whole, largest, bad = extremes(offsets, cost, weight)
     if bad or not (largest == 0.0 or 2.0**-900 < largest < 2.0**900):
         return refuse(UNFIT)
-    ends = fix(offsets, weight, (light, heavy, least, most), fixed)
+    ends = fix(offsets, weight, (light, heavy, least, most, whole), fixed)
     if capacity < ends[2]:
         return refuse(INFEASIBLE)
     reach = np.float64(ends[3] - ends[2])

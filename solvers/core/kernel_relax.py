@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .kernel_bracket import enclose, weight_at, whole
+from .kernel_bracket import all_of, enclose, weight_at
 from .kernel_hull import drop_dominated, hull_points
 from .kernel_sort import falling, sort_items
 from .relaxation import NEAR_STEPS as _NEAR_STEPS
@@ -29,10 +29,12 @@ from .relaxation import NEAR_STEPS as _NEAR_STEPS
 NEAR_STEPS = _NEAR_STEPS
 
 # Items up to which all steps are sorted; else ``SAMPLE`` times the root of the number of classes
-# are drawn, and the place they give is corrected twice, or thrice from ``MANY`` classes on.
+# are drawn, and the place they give is corrected twice, or thrice from ``MANY`` classes on. The
+# first bracket is to hold ``MARGIN`` times the steps needed.
 FEW = 1024
 SAMPLE = 2.0
 MANY = 30_000
+MARGIN = 1.25
 
 Steps = namedtuple("Steps", ["slope", "weight", "cls", "head", "rounds"])
 
@@ -49,9 +51,17 @@ def hull_steps(bracket: Any, cost: Any, weight: Any) -> Any:
     item, slopes = np.empty(largest, dtype=np.int64), np.empty(largest)
     n = rounds = 0
     for k in range(bracket.active.size):
-        m = bracket.ptr[k + 1] - bracket.ptr[k]
+        first = bracket.ptr[k]
+        m = bracket.ptr[k + 1] - first
+        x, y = bracket.item[first], bracket.item[first + 1]
+        if m == 2 and weight[x] < weight[y] and cost[y] < cost[x]:
+            step[n] = weight[y] - weight[x]
+            slope[n] = (cost[x] - cost[y]) / np.float64(step[n])
+            cls[n], head[n] = bracket.active[k], y
+            n += 1
+            continue
         for a in range(m):
-            item[a] = bracket.item[bracket.ptr[k] + a]
+            item[a] = bracket.item[first + a]
         sort_items(item, m, cost, weight)
         m = drop_dominated(item, m, cost)
         m, r = hull_points(weight, cost, item, m, slopes)
@@ -83,27 +93,45 @@ def draw(light: Any, heavy: Any, weight: Any, unit: float) -> Any:
 
 @njit(cache=True, inline="always")
 def curve(sample: Any, unit: float, ends: Any, cost: Any, weight: Any) -> Any:
-    """Slopes of a sample's hull steps, decreasing, and the weight all classes fill before each."""
-    light, heavy = ends
+    """A sample's hull steps by decreasing slope.
+
+    Returns the slopes, and before each the weight that all classes fill and the number of steps
+    that they take.
+    """
+    light, heavy = ends[0], ends[1]
     steps = hull_steps(sample, cost, weight)
     order = falling(steps.slope)
-    filled = np.zeros(order.size + 1)
+    filled, taken = np.zeros(order.size + 1), np.zeros(order.size + 1)
     for a in range(order.size):
         i = steps.cls[order[a]]
-        span = np.float64(weight[heavy[i]] - weight[light[i]])
-        filled[a + 1] = filled[a] + steps.weight[order[a]] * max(1.0, unit / span)
-    return steps.slope[order], filled
+        stands = max(1.0, unit / np.float64(weight[heavy[i]] - weight[light[i]]))
+        filled[a + 1] = filled[a] + steps.weight[order[a]] * stands
+        taken[a + 1] = taken[a] + stands
+    return steps.slope[order], filled, taken
 
 
 @njit(cache=True)
-def around(slope: Any, filled: Any, goal: float, off: float, ranks: int) -> Any:
-    """Slopes at least ``off`` units of weight and some ranks on either side of a goal."""
+def around(slope: Any, filled: Any, taken: Any, goal: float, off: float, more: float) -> Any:
+    """Slopes at least ``off`` units of weight and ``more`` steps on either side of a goal.
+
+    Also whether at least half of the steps are between them.
+    """
     at = np.searchsorted(filled, goal, side="right") - 1
-    before = min(at - ranks, np.searchsorted(filled, goal - off, side="right") - 1)
-    behind = max(at + ranks, np.searchsorted(filled, goal + off, side="right"))
+    before = min(
+        np.searchsorted(filled, goal - off, side="right"),
+        np.searchsorted(taken, taken[at] - more, side="right"),
+        at - 1,
+    )
+    behind = max(
+        np.searchsorted(filled, goal + off, side="right"),
+        np.searchsorted(taken, taken[at] + more, side="right"),
+        at + 3,
+    )
+    before -= 1
     high = slope[before] * (1.0 + 2.0**-40) if before >= 0 else np.inf
     low = slope[behind] * (1.0 - 2.0**-40) if behind < slope.size else 0.0
-    return high, low
+    inside = np.searchsorted(-slope, -low, side="right") - np.searchsorted(-slope, -high)
+    return high, low, 2 * inside >= slope.size
 
 
 @njit(cache=True, inline="always")
@@ -113,29 +141,35 @@ def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
     The curve of a sample places the break; the weight of all classes there, computed exactly,
     tells by how much the curve is off; the place so corrected is enclosed.
     """
-    light, heavy, least, most = ends
+    light, heavy, least, most = ends[:4]
     n = light.size
     if cost.size <= FEW:
-        return whole(offsets, cost, weight, light.copy(), heavy.copy(), np.arange(n))
+        return all_of(offsets, cost, weight, light.copy(), heavy.copy(), np.arange(n))
     total = max(1.0, np.float64(most - least))
     unit = total / (SAMPLE * np.sqrt(n))
     drawn = draw(light, heavy, weight, unit)
-    sample = whole(offsets, cost, weight, light, heavy, drawn)
-    slope, filled = curve(sample, unit, (light, heavy), cost, weight)
+    sample = all_of(offsets, cost, weight, light, heavy, drawn)
+    slope, filled, taken = curve(sample, unit, ends, cost, weight)
     goal = filled[slope.size] * (np.float64(capacity - least) / total)
     off = (1.0 + 0.6 * np.sqrt(drawn.size)) * unit
-    ranks = 3 + (NEAR_STEPS + 16) * drawn.size // n
+    more = MARGIN * NEAR_STEPS
     guess = np.empty(n, dtype=np.int64)
-    for _ in range(2 if n < MANY else 3):
+    guess[:] = light
+    one = slope[0] == slope[slope.size - 1]
+    tried, here = np.inf, 0.0
+    for _ in range(0 if one else 2 if n < MANY else 3):
         at = min(max(0, np.searchsorted(filled, goal, side="right") - 1), slope.size - 1)
-        here = weight_at(offsets, cost, weight, light, heavy, slope[at], guess)
+        if slope[at] != tried:
+            tried = slope[at]
+            here = weight_at(offsets, cost, weight, light, heavy, tried, guess)
         miss = np.float64(capacity) - here
         goal, off = filled[at] + miss, 0.25 * off + 0.1 * abs(miss)
-    high, low = around(slope, filled, goal, off, ranks)
+    high, low, crowded = around(slope, filled, taken, goal, off, more)
     while True:
-        bracket, at_low = enclose(offsets, cost, weight, light, heavy, guess, high, low)
-        off, ranks = 4.0 * off, 4 * ranks
-        wide = around(slope, filled, goal, off, ranks)
+        bracket, at_low = enclose(offsets, cost, weight, ends, guess, high, low, crowded)
+        off, more = 4.0 * off, 4.0 * more
+        wide = around(slope, filled, taken, goal, off, more)
+        crowded = wide[2]
         if bracket.filled > capacity:
             high, low = (wide[0] if wide[0] > high else np.inf), high
         elif at_low <= capacity and low > 0.0:
@@ -165,11 +199,8 @@ def near_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -
         if not short_up and not short_down:
             return steps, order, brk, room, bracket
         high, low = bracket.high, bracket.low
-        width = factor * ((high if high < np.inf else 2.0 * low) - low)
-        if short_up:
-            high = high + width if factor < 1e4 else np.inf
-        if short_down:
-            low = max(0.0, low - width) if factor < 1e4 else 0.0
+        wide = max(high / low, 1.25) ** factor if low > 0.0 and high < np.inf else 4.0**factor
+        high, low = (high * wide if short_up else high), (low / wide if short_down else low)
         factor *= 4.0
         guess = bracket.light
-        bracket, _ = enclose(offsets, cost, weight, ends[0], ends[1], guess, high, low)
+        bracket, _ = enclose(offsets, cost, weight, ends, guess, high, low, False)

@@ -64,7 +64,7 @@ def run(task: Task) -> Found | None:
 
 def _long(t: Task, arrays: tuple[Any, Any, Any], stop: int) -> Found:
     """Solve in slices."""
-    ends = fix(arrays[0], arrays[2], extremes(*arrays)[:4], t.fixed)
+    ends = fix(arrays[0], arrays[2], extremes(*arrays)[:5], t.fixed)
     reach = float(ends[3] - ends[2])
     relaxed = relax(*arrays, t.capacity, ends, reach, t.rival)
     prepared = prepare(*arrays, relaxed)
