@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .kernel_states import BEST_HIGH, BEST_LOW, BEST_NODE, ENTERED, HALF, NODES, SIZE
+from .kernel_states import BEST_HIGH, BEST_LOW, BEST_NODE, ENTERED, HALF, NODE, NODES, SIZE
 
-# Node of the incumbent that the search began with.
-FIRST = -2
+# Stands for a node of the incumbent that the search began with.
+FIRST = -1
 
 
 @njit(cache=True, inline="always")
@@ -34,7 +34,7 @@ def add_node(pool: Any, count: Any, parent: int, cls: int, item: int) -> Any:
 
 
 @njit(cache=True, inline="always")
-def improve(x: Any, p: Any, s: Any, c: Any, n: int) -> None:
+def improve(x: Any, p: Any, c: Any, n: int) -> None:
     """Make the last of ``n`` candidates that fits the incumbent when it is cheaper."""
     count, q = x.count, x.pending
     i = last_within(c.w, n, p.room)
@@ -43,8 +43,8 @@ def improve(x: Any, p: Any, s: Any, c: Any, n: int) -> None:
     if cheaper and c.w[i] <= p.room:
         t = count[ENTERED] - 1
         count[BEST_HIGH], count[BEST_LOW] = high, low
-        parent, item = s.node[c.node[i] & ((1 << 40) - 1)], q.item[q.ptr[t] + (c.node[i] >> 40)]
-        count[BEST_NODE] = add_node(x.pool, count, parent, q.cls[t], item)
+        item = q.item[q.ptr[t] + (c.node[i] >> 40)]
+        count[BEST_NODE] = add_node(x.pool, count, c.node[i] & NODE, q.cls[t], item)
 
 
 @njit(cache=True)
@@ -77,7 +77,7 @@ def incumbent(x: Any) -> Any:
         return x.moves
     n = 0
     node = first
-    while node >= 0:
+    while node > 0:
         n += 1
         node = pool.parent[node]
     moves = np.empty((n, 2), dtype=np.int64)

@@ -1,8 +1,8 @@
 """Dynamic programming by reaching, numba kernel: :mod:`.reach` as loops.
 
 Costs are two limbs (:mod:`.fixed_point`). A state names the node of its last move in a pool of
-``(parent, class, item)``; a state that keeps a break item keeps its node. Dead nodes are thrown
-away when the pool has doubled.
+``(parent, class, item)``, whose root is node 0; a state that keeps a break item keeps its node.
+Dead nodes are thrown away when the pool has doubled.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numba import njit
 
 from .kernel_hull import NO_SLOPE, SLACK, class_envelope, segment
 from .kernel_incumbent import FIRST, add_node, complete, improve
+from .kernel_merge import combine
 from .kernel_prepare import lay_out, next_classes
 from .kernel_states import (
     AT,
@@ -26,6 +27,7 @@ from .kernel_states import (
     FLOOR,
     LISTS,
     NEWS,
+    NODE,
     NODES,
     PEAK,
     REDUCED,
@@ -39,7 +41,6 @@ from .kernel_states import (
     Search,
     list_at,
     lowest_bound,
-    merge,
     more_nodes,
     more_rows,
     prune,
@@ -67,27 +68,21 @@ def with_room(x: Any, made: int) -> Any:
 def expand(x: Any, p: Any) -> None:
     """Let the next class enter."""
     q, count = x.pending, x.count
-    t, m = count[ENTERED], count[SIZE]
+    t = count[ENTERED]
     begin, end = q.ptr[t], q.ptr[t + 1]
-    s = list_at(x.rows, count[AT])
-    at = (count[AT] + 4) % (4 * LISTS)
-    c, o = list_at(x.rows, at), list_at(x.rows, 12 - at - count[AT])
-    n = 0
-    for k in range(begin, end):
-        n = merge(c, n, s, m, o, q.dw[k], q.high[k], q.low[k], k - begin)
-        c, o = o, c
-        at = 12 - at - count[AT]
-    made = (end - begin) * m
+    at, n = combine(x.rows, count, q, begin, end)
+    c = list_at(x.rows, at)
+    made = (end - begin) * count[SIZE]
     count[ENTERED] = t + 1
     count[WORK] += made
     count[TOTAL] += made
     count[PEAK] = max(count[PEAK], n)
     count[CORE] += 1
-    improve(x, p, s, c, n)
+    improve(x, p, c, n)
     last = t + 1 == q.cls.size and x.far.cls.size == 0
     n = 0 if last else prune(c, n, x.envelope, p, count)
     for i in range(n):
-        k, node = begin + (c.node[i] >> 40), s.node[c.node[i] & ((1 << 40) - 1)]
+        k, node = begin + (c.node[i] >> 40), c.node[i] & NODE
         if q.dw[k] != 0:
             node = add_node(x.pool, count, node, q.cls[t], q.item[k])
         c.node[i] = node
@@ -173,27 +168,23 @@ def compact(x: Any) -> None:
     count, pool, node = x.count, x.pool, x.rows[x.count[AT] + 3]
     n = count[NODES]
     name = np.full(n, -1, dtype=np.int32)
-    if count[BEST_NODE] >= 0:
-        name[count[BEST_NODE]] = 0
+    name[0] = name[max(0, count[BEST_NODE])] = 0
     for i in range(count[SIZE]):
-        if node[i] >= 0:
-            name[node[i]] = 0
-    for a in range(n - 1, -1, -1):
-        if name[a] == 0 and pool.parent[a] >= 0:
+        name[node[i]] = 0
+    for a in range(n - 1, 0, -1):
+        if name[a] == 0:
             name[pool.parent[a]] = 0
     k = 0
     for a in range(n):
         if name[a] == 0:
             name[a] = k
-            parent = pool.parent[a]
-            pool.parent[k] = name[parent] if parent >= 0 else -1
+            pool.parent[k] = name[pool.parent[a]]
             pool.cls[k], pool.item[k] = pool.cls[a], pool.item[a]
             k += 1
-    if count[BEST_NODE] >= 0:
+    if count[BEST_NODE] > 0:
         count[BEST_NODE] = name[count[BEST_NODE]]
     for i in range(count[SIZE]):
-        if node[i] >= 0:
-            node[i] = name[node[i]]
+        node[i] = name[node[i]]
     count[NODES] = k
     count[FLOOR] = max(POOL, 2 * k)
 
@@ -231,11 +222,11 @@ def start(far: Any, p: Any, high: int, low: int, moves: Any) -> Any:
     pool = Pool(small, small.copy(), small.copy())
     rows = np.empty((4 * LISTS, 256), dtype=np.int64)
     s = list_at(rows, 0)
-    s.w[0] = s.high[0] = s.low[0] = 0
-    s.node[0] = -1
+    s.w[0] = s.high[0] = s.low[0] = s.node[0] = pool.parent[0] = 0
     count = np.zeros(SLOTS, dtype=np.int64)
     count[BEST_HIGH], count[BEST_LOW], count[BEST_NODE] = high, low, FIRST
-    count[DOUBLED], count[TOTAL], count[PEAK], count[FLOOR] = COMPLETE_AT, 1, 1, POOL
+    count[NODES] = count[TOTAL] = count[PEAK] = 1
+    count[DOUBLED], count[FLOOR] = COMPLETE_AT, POOL
     q = Pending(none, np.zeros(1, dtype=np.int64), none, none, np.empty(0), none, none, np.empty(0))
     e = outside(q, far, p)
     count[SIZE] = 0 if far.cls.size == 0 else prune(s, 1, e, p, count)

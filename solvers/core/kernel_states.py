@@ -11,6 +11,8 @@ from numba import njit
 from .kernel_hull import SLACK, bound_in, segment
 
 HALF = 1 << 61
+# A candidate names its item, shifted by 40 bits, and the node of the state before.
+NODE = (1 << 40) - 1
 
 States = namedtuple("States", ["w", "high", "low", "node"])
 Pending = namedtuple("Pending", ["cls", "ptr", "item", "dw", "dc", "high", "low", "floor"])
@@ -100,46 +102,6 @@ def prune(s: Any, n: int, e: Any, p: Any, count: Any) -> int:
             s.w[left], s.high[left], s.low[left], s.node[left] = w, high, low, node
             left += 1
     return left
-
-
-@njit(cache=True, inline="always")
-def merge(a: Any, n: int, s: Any, m: int, o: Any, dw: int, high: int, low: int, tag: int) -> int:
-    """Merge ``n`` candidates with ``m`` states shifted by an item; the former win ties.
-
-    Writes the undominated to ``o``; returns how many. The ``node`` of a candidate is
-    ``item << 40 | state``.
-    """
-    i = j = k = 0
-    bw = bh = bl = np.int64(0)
-    if m:
-        bw, bl = s.w[0] + dw, s.low[0] + low
-        carry = (bl + HALF) >> 62
-        bh, bl = s.high[0] + high + carry, bl - (carry << 62)
-    last_h, last_l = np.int64(1 << 62), np.int64(0)
-    while i < n or j < m:
-        if j == m:
-            first = True
-        elif i == n:
-            first = False
-        elif a.w[i] != bw:
-            first = a.w[i] < bw
-        else:
-            first = a.high[i] < bh or (a.high[i] == bh and a.low[i] <= bl)
-        if first:
-            w, h, x, tagged = a.w[i], a.high[i], a.low[i], a.node[i]
-            i += 1
-        else:
-            w, h, x, tagged = bw, bh, bl, (tag << 40) | j
-            j += 1
-            if j < m:
-                bw, bl = s.w[j] + dw, s.low[j] + low
-                carry = (bl + HALF) >> 62
-                bh, bl = s.high[j] + high + carry, bl - (carry << 62)
-        if h < last_h or (h == last_h and x < last_l):
-            o.w[k], o.high[k], o.low[k], o.node[k] = w, h, x, tagged
-            last_h, last_l = h, x
-            k += 1
-    return k
 
 
 @njit(cache=True)
