@@ -54,7 +54,8 @@ def best_move(
 ) -> Any:
     """Class, item and change of cost of the first cheapest move that fits and beats ``least``.
 
-    Stops at ``goal``, which no move can beat.
+    Of items of equal cost it is the lightest, which dominates the others. Stops at ``goal``, which
+    no move can beat.
     """
     cls, item = -1, -1
     slack = least - goal + SLACK * (abs(least) + abs(goal))
@@ -63,7 +64,8 @@ def best_move(
             continue
         c, w = cost[base[i]], weight[base[i]]
         for j in range(offsets[i], offsets[i + 1]):
-            if cost[j] - c < least and weight[j] - w <= room:
+            twin = i == cls and cost[j] == cost[item] and weight[j] < weight[item]
+            if (cost[j] - c < least or twin) and weight[j] - w <= room:
                 cls, item, least = i, j, cost[j] - c
     return cls, item, least
 

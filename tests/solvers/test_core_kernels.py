@@ -112,6 +112,13 @@ def test_one_large_layer_among_small_ones_is_branched_on() -> None:
         assert int(result.stats["states_total"]) < 50_000
 
 
+def test_kernels_agree_on_a_move_to_items_of_equal_cost() -> None:
+    """The best move alone is optimal, and leads to the lighter of two."""
+    arrays = np.array([0, 4]), np.array([0.0, 26, 0, -6289]), np.array([16, 8, 11, 30]), 16
+    choices = [solve_core(*arrays, kernel=kernel).choice for kernel in ("numpy", "numba")]
+    assert [choice.tolist() for choice in choices if choice is not None] == [[2], [2]]
+
+
 def test_completed_states_meet_the_bound_early() -> None:
     """Class by class it takes 174 thousand states to find a choice that meets the bound."""
     generate = FAMILIES.load("weakly_correlated")
