@@ -157,5 +157,5 @@ def test_find_instance_takes_files_and_names(tmp_path: Path) -> None:
     assert len(find_instance("hawq_v3/resnet50_bops_0.5")) == 52
     with pytest.raises(InstanceError, match="no such file"):
         find_instance("nowhere.json")
-    with pytest.raises(DataError, match="no instance 'nowhere'"):
+    with pytest.raises(DataError, match="neither a file nor a shipped instance"):
         find_instance("nowhere")
