@@ -265,7 +265,7 @@ def _integer(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InstanceError(f"{where} must be an integer, got {_shown(value)}")
     if not 0 <= value < 1 << 62:
-        raise InstanceError(f"{where} must be between 0 and 2^62, got {value}")
+        raise InstanceError(f"{where} must be at least 0 and below 2^62, got {value}")
     return value
 
 

@@ -32,10 +32,11 @@ def _item(instance: Instance, position: int) -> str:
 
 def _shapes(instance: Instance) -> None:
     offsets, n = instance.offsets, instance.cost.size
-    if offsets.ndim != 1 or offsets.size < 2 or offsets[0] != 0 or offsets[-1] != n:
+    if offsets.ndim == 1 and offsets.size < 2:
+        raise InstanceError(f"instance {instance.name!r} has no classes; it needs at least one")
+    if offsets.ndim != 1 or offsets[0] != 0 or offsets[-1] != n:
         raise InstanceError(
-            f"instance {instance.name!r} needs at least one class, and offsets from 0 to the "
-            f"number of items {n}"
+            f"the offsets of instance {instance.name!r} must go from 0 to the number of items {n}"
         )
     if len(instance.class_names) != offsets.size - 1:
         raise InstanceError(

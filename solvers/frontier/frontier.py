@@ -207,8 +207,8 @@ def frontier(
     """
     if instance.n_resources != 1:
         raise UnsupportedError(
-            f"a frontier needs one resource, {instance.name!r} has {instance.n_resources}; "
-            "keep one of them"
+            f"a frontier needs one resource, {instance.name!r} has {instance.n_resources} "
+            f"({', '.join(instance.resources)}); make the instance with one of these limits alone"
         )
     if not tolerance >= 0.0:
         raise UnsupportedError(f"the tolerance must not be negative, got {tolerance}")

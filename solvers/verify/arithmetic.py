@@ -53,16 +53,21 @@ def _header(instance: Instance, claim: Claim) -> list[str]:
     return found
 
 
+def _more(names: list[str]) -> str:
+    """How many names there are beside the first."""
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+
+
 def _membership(instance: Instance, model: ExactModel, choice: dict[str, str]) -> list[str]:
     names = set(instance.class_names)
-    found = [
-        f"The choice names the class {name!r}, which does not exist."
-        for name in choice
-        if name not in names
-    ]
-    found += [
-        f"Class {name!r} has no choice." for name in instance.class_names if name not in choice
-    ]
+    unknown = [name for name in choice if name not in names]
+    missing = [name for name in instance.class_names if name not in choice]
+    found = []
+    if unknown:
+        told = f"The choice names the class {unknown[0]!r}, which does not exist"
+        found.append(f"{told}{_more(unknown)}.")
+    if missing:
+        found.append(f"Class {missing[0]!r} has no choice{_more(missing)}.")
     if found:
         return found
     for members, items in zip(model.members, model.classes, strict=True):

@@ -107,7 +107,7 @@ def with_item(**changes: Any) -> dict[str, Any]:
         (edited(capacity=[1, 2]), "2 entries for 1 resources"),
         (edited(capacity=[-1]), "between 0 and"),
         (edited(resources=["a", "a"], capacity=[1, 2]), "has 1 entries for 2 resources"),
-        (edited(classes=[], ties=[]), "at least one class"),
+        (edited(classes=[], ties=[]), "no classes; it needs at least one"),
         (edited(classes=[{"name": "a"}]), "classes.0. lacks the key 'items'"),
         (edited(classes=[{"name": "a", "items": []}]), "class 'a' has no items"),
         (edited(classes=[DOCUMENT["classes"][0]] * 2, ties=[]), "two class names are 'conv1'"),

@@ -91,9 +91,9 @@ GOOD: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"offsets": [0]}, "at least one class"),
+        ({"offsets": [0]}, "no classes; it needs at least one"),
         ({"offsets": [0, 3, 3], "class_names": ("a", "b")}, "class 'b' has no items"),
-        ({"offsets": [0, 1, 2]}, "offsets from 0 to the number of items 3"),
+        ({"offsets": [0, 1, 2]}, "offsets of instance .* from 0 to the number of items 3"),
         ({"class_names": ("a",)}, "2 classes but 1 class names"),
         ({"class_names": ("a", "a")}, "two class names are 'a'"),
         ({"labels": ("0", "1", "1")}, "class 'b' has two items labelled '1'"),

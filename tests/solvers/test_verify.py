@@ -150,6 +150,8 @@ def corrupt(document: dict[str, Any], **changes: Any) -> dict[str, Any]:
         ({"choice": {"c0": "0", "c1": "1", "c2": "0"}}, "usage is given as"),
         ({"choice": {"c0": "1", "c1": "1"}}, "Class 'c2' has no choice"),
         ({"choice": {"c0": "1", "c1": "1", "c2": "0", "c3": "0"}}, "'c3', which does not exist"),
+        ({"choice": {"x": "1", "y": "1"}}, "'x', which does not exist (and 1 more)"),
+        ({"choice": {"x": "1", "y": "1"}}, "Class 'c0' has no choice (and 2 more)"),
         ({"choice": {"c0": "7", "c1": "1", "c2": "0"}}, "no item labelled '7'"),
         ({"objective": 3.9999999999999996}, "objective is given as"),
         ({"objective": None}, "objective is given as"),
