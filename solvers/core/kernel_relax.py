@@ -116,7 +116,7 @@ def around(slope: Any, filled: Any, taken: Any, goal: float, off: float, more: f
 
     Also whether at least half of the steps are between them.
     """
-    at = np.searchsorted(filled, goal, side="right") - 1
+    at = max(0, np.searchsorted(filled, goal, side="right") - 1)
     before = min(
         np.searchsorted(filled, goal - off, side="right"),
         np.searchsorted(taken, taken[at] - more, side="right"),
@@ -143,9 +143,9 @@ def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
     """
     light, heavy, least, most = ends[:4]
     n = light.size
-    if cost.size <= FEW:
+    if cost.size <= FEW or most == least:
         return all_of(offsets, cost, weight, light.copy(), heavy.copy(), np.arange(n))
-    total = max(1.0, np.float64(most - least))
+    total = np.float64(most - least)
     unit = total / (SAMPLE * np.sqrt(n))
     drawn = draw(light, heavy, weight, unit)
     sample = all_of(offsets, cost, weight, light, heavy, drawn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -13,12 +14,12 @@ import pytest
 from bitknap.problems import Instance
 from bitknap.problems.families import FAMILIES, mpq
 from bitknap.solvers import Status, solve
-from bitknap.solvers.core import CoreResult, relaxation, solve_core
+from bitknap.solvers.core import CoreResult, jit, relaxation, solve_core
 from bitknap.solvers.core import solve as solve_module
 from bitknap.solvers.core.arrays import check
 from bitknap.solvers.core.fixed_point import choose_unit, fixed, minus, to_real
 from bitknap.solvers.core.lattice import find_lattice
-from bitknap.solvers.core.task import Task
+from bitknap.solvers.core.task import NONE, Task
 from bitknap.solvers.methods.core import Core
 
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
@@ -196,6 +197,35 @@ def test_weights_near_the_limit() -> None:
         everything = solve_core(offsets, cost, weight, (1 << 63) - 1, kernel=kernel)
         assert everything.objective == 2.0
     assert check(offsets, cost, weight, 1 << 62).capacity == 1 << 61
+
+
+# The lightest item of every class is its cheapest: no class has a choice to draw.
+NO_CHOICE = """
+import numpy as np
+from bitknap.solvers.core import solve_core
+n = 500
+cost, weight = np.tile([1.0, 2.0, 3.0], n), np.tile([1, 2, 3], n)
+found = solve_core(np.arange(n + 1) * 3, cost, weight, n, kernel="numba")
+assert found.optimal and found.objective == n, found
+"""
+
+
+def test_the_kernel_reads_nothing_outside_its_arrays() -> None:
+    """As plain Python it cannot do so unnoticed."""
+    plain = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    subprocess.run([sys.executable, "-c", NO_CHOICE], check=True, env=plain)
+
+
+@pytest.mark.parametrize("part", [0.0, 1e-6, 1e-3, 0.5, 1 - 1e-6, 1.0])
+def test_few_classes_are_left_undecided_at_any_capacity(part: float) -> None:
+    kernel = jit.kernel()
+    instance = mpq.generate(classes=10_000, seed=1)
+    arrays = [kernel._frozen(a) for a in (instance.offsets, instance.cost, instance.weight[0])]
+    ends = kernel.extremes(*arrays)[:5]
+    least, most = ends[2], ends[3]
+    capacity = least + int(part * (most - least))
+    found = kernel.relax(*arrays, capacity, ends, float(most - least), NONE)
+    assert np.isneginf(found.gap).sum() < 5_000
 
 
 def test_importing_the_solver_does_not_load_numba() -> None:
