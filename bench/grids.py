@@ -50,6 +50,11 @@ def digits(value: float, count: int = 3) -> str:
     return f"{float(f'{value:.{count}g}'):g}"
 
 
+def percent(ratio: float) -> str:
+    """A ratio in per cent."""
+    return "0" if ratio == 0 else f"{digits(100 * ratio)} %"
+
+
 def solver_grid(results: Results) -> Grid:
     """How each solver did over all instances: proofs, gap to the optimum, milliseconds."""
     rows = []
@@ -67,8 +72,8 @@ def solver_grid(results: Results) -> Grid:
                 name,
                 "exact" if load_solver(name).exact else "heuristic",
                 f"{proven}/{len(found)}",
-                _percent(statistics.fmean(gaps)) if gaps else "-",
-                _percent(max(gaps)) if gaps else "-",
+                percent(statistics.fmean(gaps)) if gaps else "-",
+                percent(max(gaps)) if gaps else "-",
                 f"{statistics.median(millis):.2f}",
                 f"{max(millis):.2f}",
             ]
@@ -117,7 +122,7 @@ def objective_grid(results: Results) -> Grid:
                     name,
                     s.status.value,
                     "-" if s.objective is None else f"{s.objective:.9g}",
-                    "-" if gap is None else _percent(gap),
+                    "-" if gap is None else percent(gap),
                     f"{1000 * s.seconds:.2f}",
                 ]
             )
@@ -141,7 +146,7 @@ def optimum_grid(results: Results) -> Grid:
             row += (
                 ["-", "-"]
                 if cost is None
-                else [f"{cost:.6g}", _percent(relative_gap(cost, best.objective or 0.0))]
+                else [f"{cost:.6g}", percent(relative_gap(cost, best.objective or 0.0))]
             )
         rows.append(row)
     columns = ["metric", "budget", "optimum"] + (["greedy", "greedy's gap"] if greedy else [])
@@ -257,7 +262,3 @@ def _limits(results: Results, budget: str) -> dict[str, int]:
     """Resource -> limit of a budget."""
     instance = results.instances[results.asked.metrics[0], budget]
     return dict(zip(instance.resources, instance.capacity.tolist(), strict=True))
-
-
-def _percent(ratio: float) -> str:
-    return "0" if ratio == 0 else f"{digits(100 * ratio)} %"

@@ -24,7 +24,7 @@ def shifted_geometric_mean(values: Iterable[float], shift: float = SHIFT) -> flo
 
 def counted_seconds(answer: Answer) -> float:
     """Seconds of an answer; without a true proof (exact) or an answer, no less than the limit."""
-    return answer.seconds if answer.done else max(answer.seconds, answer.first.time_limit or 0.0)
+    return _at_least_limit(answer, answer.seconds)
 
 
 def mean_seconds(answers: Iterable[Answer], shift: float = SHIFT) -> float | None:
@@ -35,9 +35,9 @@ def mean_seconds(answers: Iterable[Answer], shift: float = SHIFT) -> float | Non
 
 def mean_cpu_seconds(answers: Iterable[Answer], shift: float = SHIFT) -> float | None:
     """The same of processor times; an answer without one counts at the time limit."""
-    times = []
-    for answer in answers:
-        if answer.supported:
-            least = 0.0 if answer.done else answer.first.time_limit or 0.0
-            times.append(max(answer.cpu_seconds or 0.0, least))
+    times = [_at_least_limit(a, a.cpu_seconds or 0.0) for a in answers if a.supported]
     return shifted_geometric_mean(times, shift) if times else None
+
+
+def _at_least_limit(answer: Answer, seconds: float) -> float:
+    return seconds if answer.done else max(seconds, answer.first.time_limit or 0.0)

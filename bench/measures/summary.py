@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bitknap.bench.grids import Grid, digits
+from bitknap.bench.grids import Grid, digits, percent
 from bitknap.bench.records import Record
 
 from .answers import Answer, answers_of, by_solver, key_of
@@ -183,9 +183,7 @@ def scaling_grid(answers: Sequence[Answer]) -> Grid:
 
 
 def _share(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return "0" if value == 0 else f"{digits(100 * value)} %"
+    return "-" if value is None else percent(value)
 
 
 def _milliseconds(seconds: float | None) -> str:

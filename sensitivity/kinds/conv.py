@@ -47,14 +47,11 @@ class ConvUse(Use):
         """Gradients of all rows contracted with the perturbations, chunk by chunk."""
         rows, changes = len(self.inputs), by_position(delta)
         result = delta.new_empty(rows, len(delta))
-        if self._by_convolution(grad) is not None:
-            plain = delta.flatten(1)
-            for part, gradients in self.sample_gradients(grad, rows):
-                result[part] = contract(gradients.flatten(1), plain)
-            return result
-        if self.groups > 1:
-            for part, gradients in self.sample_gradients(grad, rows):
-                result[part] = contract(by_position(gradients).flatten(1), changes.flatten(1))
+        plain = self._by_convolution(grad) is not None
+        if plain or self.groups > 1:
+            flat = (delta if plain else changes).flatten(1)
+            for part, found in self.sample_gradients(grad, rows):
+                result[part] = contract((found if plain else by_position(found)).flatten(1), flat)
             return result
         for part in chunks(rows, chunk_floats(delta) // self._patch_floats(grad)):
             inputs = self._patches(self.inputs[part].detach().to(delta.dtype), grad)

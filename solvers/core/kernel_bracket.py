@@ -14,6 +14,9 @@ NO_SLOPE = _NO_SLOPE
 # All bits of a float but its sign, and those of infinity.
 MAGNITUDE, INFINITE = (1 << 63) - 1, 0x7FF << 52
 
+# Lightest and cheapest undominated item of each class, their total weights, and whether all costs
+# are integers.
+Ends = namedtuple("Ends", ["light", "heavy", "least", "most", "whole"])
 Bracket = namedtuple(
     "Bracket", ["light", "heavy", "active", "ptr", "item", "filled", "high", "low", "gap"]
 )
@@ -59,10 +62,10 @@ def heaviest(offsets: Any, weight: Any) -> float:
 
 @njit(cache=True)
 def extremes(offsets: Any, cost: Any, weight: Any) -> Any:
-    """Lightest and cheapest undominated item of each class; their total weights; what is wrong.
+    """The ends of all classes, the largest absolute cost, and whether something is wrong.
 
-    Also whether all costs are integers, and the largest. Without branches on items, which nobody
-    can foretell, but for classes where the lightest or cheapest may have an equal.
+    Without branches on items, which nobody can foretell, but for classes where the lightest or
+    cheapest may have an equal.
     """
     n = offsets.size - 1
     light, heavy = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
@@ -90,7 +93,7 @@ def extremes(offsets: Any, cost: Any, weight: Any) -> Any:
         least += w
         most += weight[y]
     top = np.array([largest]).view(np.float64)[0]
-    return light, heavy, least, most, whole, top, bad
+    return Ends(light, heavy, least, most, whole), top, bad
 
 
 @njit(cache=True, inline="always")
@@ -107,19 +110,16 @@ def best_from(x: int, a: int, b: int, cost: Any, weight: Any, slope: float) -> A
 
 
 @njit(cache=True, inline="always")
-def best_at_ends(
-    x: int, y: int, a: int, b: int, cost: Any, weight: Any, high: float, low: float
-) -> Any:
-    """:func:`best_from` item ``x`` at slope ``high`` and from ``y`` at ``low``, in one pass."""
-    cx, wx, cy, wy = cost[x], weight[x], cost[y], weight[y]
-    first, last = x, y
-    least_x = least_y = 0.0
+def best_at_both(x: int, a: int, b: int, cost: Any, weight: Any, high: float, low: float) -> Any:
+    """:func:`best_from` item ``x`` at either slope, in one pass."""
+    c, w = cost[x], weight[x]
+    first = last = x
+    least_high = least_low = 0.0
     for j in range(a, b):
-        c, w = cost[j], weight[j]
-        gx = (c - cx) + high * np.float64(w - wx)
-        gy = (c - cy) + low * np.float64(w - wy)
-        first, least_x = (j if gx < least_x else first), (gx if gx < least_x else least_x)
-        last, least_y = (j if gy < least_y else last), (gy if gy < least_y else least_y)
+        dc, dw = cost[j] - c, np.float64(weight[j] - w)
+        g, h = dc + high * dw, dc + low * dw
+        first, least_high = (j if g < least_high else first), (g if g < least_high else least_high)
+        last, least_low = (j if h < least_low else last), (h if h < least_low else least_low)
     return first, last
 
 
@@ -218,7 +218,7 @@ def enclose(
     bracket hardly any is, and none is looked at for that.
     """
     n = offsets.size - 1
-    lights, heavies, whole = ends[0], ends[1], ends[4]
+    lights, heavies, whole = ends.light, ends.heavy, ends.whole
     light, active, gap = guess.copy(), np.empty(n, dtype=np.int64), np.empty(n)
     filled = np.int64(0)
     steep = min(high, NO_SLOPE)
@@ -247,7 +247,7 @@ def enclose(
         if whole and crowded and is_step(a, b, cost, weight, lights[i], heavies[i], high, low):
             x, y = lights[i], heavies[i]
         else:
-            x, y = best_at_ends(x, x, a, b, cost, weight, steep, low)
+            x, y = best_at_both(x, a, b, cost, weight, steep, low)
             x, y = (lights[i] if high == np.inf else x), (heavies[i] if low == 0.0 else y)
         filled += weight[x] - weight[guess[i]]
         at_low += weight[y] - weight[guess[i]]

@@ -160,7 +160,7 @@ def relax(
         multiplier, at_break = steps.slope[order[brk]], steps.cls[order[brk]]
     e = first_envelope(steps, order, brk, reach)
     bound = bound_in(e, segment(e, room), 0.0, room) - e.allowance
-    goal = np.ceil(bound) if abs(bound) < 2.0**51 and ends[4] else bound
+    goal = np.ceil(bound) if abs(bound) < 2.0**51 and ends.whole else bound
     moves = complete(steps, order, brk, room, base, foot)
     gain, noise = changes(moves, base, cost)
     lead = np.inf

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .kernel_bracket import extremes
+from .kernel_bracket import Ends, extremes
 from .kernel_exact import difference, gcd, total
 from .kernel_first import relax
 from .kernel_hull import bound_in, segment
@@ -110,13 +110,13 @@ def answer(
 @njit(cache=True)
 def fix(offsets: Any, weight: Any, ends: Any, fixed: Any) -> Any:
     """Leave the classes of some items nothing else; return the ends after that."""
-    light, heavy, least, most, whole = ends
+    light, heavy, least, most = ends.light, ends.heavy, ends.least, ends.most
     for j in fixed:
         i = np.searchsorted(offsets, j, side="right") - 1
         least += weight[j] - weight[light[i]]
         most += weight[j] - weight[heavy[i]]
         light[i] = heavy[i] = j
-    return light, heavy, least, most, whole
+    return Ends(light, heavy, least, most, ends.whole)
 
 
 @njit(cache=True, inline="always")
@@ -146,13 +146,13 @@ def quick(
 
     ``fixed`` holds items that their classes must take; see :class:`.task.Task` for ``hold``.
     """
-    light, heavy, least, most, whole, largest, bad = extremes(offsets, cost, weight)
+    ends, largest, bad = extremes(offsets, cost, weight)
     if bad or not (largest == 0.0 or 2.0**-900 < largest < 2.0**900):
         return refuse(UNFIT)
-    ends = fix(offsets, weight, (light, heavy, least, most, whole), fixed)
-    if capacity < ends[2]:
+    ends = fix(offsets, weight, ends, fixed)
+    if capacity < ends.least:
         return refuse(INFEASIBLE)
-    reach = np.float64(ends[3] - ends[2])
+    reach = np.float64(ends.most - ends.least)
     r = relax(offsets, cost, weight, capacity, ends, reach, rival)
     trial = NEVER
     if may and r.excess > UNEVEN:

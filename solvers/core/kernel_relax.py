@@ -98,7 +98,7 @@ def curve(sample: Any, unit: float, ends: Any, cost: Any, weight: Any) -> Any:
     Returns the slopes, and before each the weight that all classes fill and the number of steps
     that they take.
     """
-    light, heavy = ends[0], ends[1]
+    light, heavy = ends.light, ends.heavy
     steps = hull_steps(sample, cost, weight)
     order = falling(steps.slope)
     filled, taken = np.zeros(order.size + 1), np.zeros(order.size + 1)
@@ -116,18 +116,17 @@ def around(slope: Any, filled: Any, taken: Any, goal: float, off: float, more: f
 
     Also whether at least half of the steps are between them.
     """
-    at = max(0, np.searchsorted(filled, goal, side="right") - 1)
+    at = np.searchsorted(filled, max(0.0, goal), side="right") - 1
     before = min(
-        np.searchsorted(filled, goal - off, side="right"),
-        np.searchsorted(taken, taken[at] - more, side="right"),
-        at - 1,
+        np.searchsorted(filled, goal - off, side="right") - 1,
+        np.searchsorted(taken, taken[at] - more, side="right") - 1,
+        at - 2,
     )
     behind = max(
         np.searchsorted(filled, goal + off, side="right"),
         np.searchsorted(taken, taken[at] + more, side="right"),
         at + 3,
     )
-    before -= 1
     high = slope[before] * (1.0 + 2.0**-40) if before >= 0 else np.inf
     low = slope[behind] * (1.0 - 2.0**-40) if behind < slope.size else 0.0
     inside = np.searchsorted(-slope, -low, side="right") - np.searchsorted(-slope, -high)
@@ -141,7 +140,7 @@ def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
     The curve of a sample places the break; the weight of all classes there, computed exactly,
     tells by how much the curve is off; the place so corrected is enclosed.
     """
-    light, heavy, least, most = ends[:4]
+    light, heavy, least, most = ends.light, ends.heavy, ends.least, ends.most
     n = light.size
     if cost.size <= FEW or most == least:
         return all_of(offsets, cost, weight, light.copy(), heavy.copy(), np.arange(n))
@@ -153,8 +152,7 @@ def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
     goal = filled[slope.size] * (np.float64(capacity - least) / total)
     off = (1.0 + 0.6 * np.sqrt(drawn.size)) * unit
     more = MARGIN * NEAR_STEPS
-    guess = np.empty(n, dtype=np.int64)
-    guess[:] = light
+    guess = light.copy()
     one = slope[0] == slope[slope.size - 1]
     tried, here = np.inf, 0.0
     for _ in range(0 if one else 2 if n < MANY else 3):

@@ -64,8 +64,8 @@ def run(task: Task) -> Found | None:
 
 def _long(t: Task, arrays: tuple[Any, Any, Any], stop: int) -> Found:
     """Solve in slices."""
-    ends = fix(arrays[0], arrays[2], extremes(*arrays)[:5], t.fixed)
-    reach = float(ends[3] - ends[2])
+    ends = fix(arrays[0], arrays[2], extremes(*arrays)[0], t.fixed)
+    reach = float(ends.most - ends.least)
     relaxed = relax(*arrays, t.capacity, ends, reach, t.rival)
     prepared = prepare(*arrays, relaxed)
     problem = _problem(relaxed, prepared, reach)

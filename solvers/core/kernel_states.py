@@ -1,4 +1,4 @@
-"""The state list of the numba kernel: bounds, thresholds, pruning, merging."""
+"""The state list of the numba kernel: bounds, thresholds, pruning, room."""
 
 from __future__ import annotations
 
