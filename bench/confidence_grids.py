@@ -15,7 +15,7 @@ from bitknap.sensitivity.choices import by_size
 
 from .bootstrap import Bootstrap
 from .confidence import Confidence
-from .grids import Grid
+from .grids import Grid, percent
 from .rivals import Comparison, Robust
 
 FORMAT = "bitknap.confidence/1"
@@ -98,7 +98,7 @@ def summary_grid(resampled: Bootstrap, plans: Plans, level: float) -> Grid:
     """One row a budget: predicted loss, its interval, how often the plan stays."""
     rows = []
     for text, (plan, robust) in plans.items():
-        rows.append([text, "optimum", *_loss(plan), _percent(plan.same), _least(plan)])
+        rows.append([text, "optimum", *_loss(plan), percent(plan.same), _least(plan)])
         if robust is not None:
             moved = int((robust.choice != plan.choice).sum())
             price = _relative(robust.price, plan.objective)
@@ -131,12 +131,12 @@ def layer_grid(plan: Confidence, budget: str, resampled: Bootstrap) -> Grid:
     for i, name in enumerate(instance.class_names):
         span = range(instance.offsets[i], instance.offsets[i + 1])
         others = sorted((j for j in span if j != at[i]), key=lambda j: -plan.frequency[j])
-        seen = [f"{instance.labels[j]}: {_percent(plan.frequency[j])}" for j in others]
+        seen = [f"{instance.labels[j]}: {percent(plan.frequency[j])}" for j in others]
         rows.append(
             [
                 name,
                 instance.labels[at[i]],
-                _percent(plan.kept[i]),
+                percent(plan.kept[i]),
                 f"{instance.cost[at[i]]:.3g}",
                 f"{error[at[i]]:.2g}",
                 ", ".join(s for s, j in zip(seen, others, strict=True) if plan.frequency[j]),
@@ -218,11 +218,7 @@ def _loss(plan: Confidence | Robust) -> list[str]:
 
 def _least(plan: Confidence) -> str:
     i = int(np.argmin(plan.kept))
-    return f"{plan.instance.class_names[i]} {_percent(plan.kept[i])}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{plan.instance.class_names[i]} {percent(plan.kept[i])}"
 
 
 def _relative(value: float, reference: float) -> str:

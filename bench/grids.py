@@ -50,8 +50,10 @@ def digits(value: float, count: int = 3) -> str:
     return f"{float(f'{value:.{count}g}'):g}"
 
 
-def percent(ratio: float) -> str:
-    """A ratio in per cent."""
+def percent(ratio: float | None) -> str:
+    """A ratio in per cent; a dash where there is none."""
+    if ratio is None:
+        return "-"
     return "0" if ratio == 0 else f"{digits(100 * ratio)} %"
 
 
@@ -72,8 +74,8 @@ def solver_grid(results: Results) -> Grid:
                 name,
                 "exact" if load_solver(name).exact else "heuristic",
                 f"{proven}/{len(found)}",
-                percent(statistics.fmean(gaps)) if gaps else "-",
-                percent(max(gaps)) if gaps else "-",
+                percent(statistics.fmean(gaps) if gaps else None),
+                percent(max(gaps, default=None)),
                 f"{statistics.median(millis):.2f}",
                 f"{max(millis):.2f}",
             ]
@@ -122,7 +124,7 @@ def objective_grid(results: Results) -> Grid:
                     name,
                     s.status.value,
                     "-" if s.objective is None else f"{s.objective:.9g}",
-                    "-" if gap is None else percent(gap),
+                    percent(gap),
                     f"{1000 * s.seconds:.2f}",
                 ]
             )

@@ -21,8 +21,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bitknap.problems import write_atomically
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-"""Okabe and Ito's palette, dark colours first."""
+COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"),
+    *("#882255", "#999933", "#332288"),
+)
+"""Okabe and Ito's palette, dark colours first, and three of Tol's muted ones."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1)))
 
@@ -83,10 +86,16 @@ def chunks(count: int, most: int = 28) -> list[slice]:
 
 
 def line_style(index: int) -> dict[str, Any]:
-    """Colour, marker and dashes of the index-th series; no two of the first 49 are alike."""
-    lap, i = divmod(index, len(COLOURS))
-    j = (i + lap) % len(COLOURS)
-    return {"color": COLOURS[i], "marker": MARKERS[j], "linestyle": DASHES[j]}
+    """Colour, marker and dashes of the index-th series.
+
+    Colours repeat after ten; marker and dashes tell the first 49 apart in greyscale too.
+    """
+    lap, i = divmod(index, len(MARKERS))
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "marker": MARKERS[i],
+        "linestyle": DASHES[(i + lap) % len(DASHES)],
+    }
 
 
 def label_map(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:

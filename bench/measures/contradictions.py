@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,6 +62,12 @@ def contradictions(records: Sequence[Record]) -> list[Contradiction]:
                     ),
                 )
     return list(found.values())
+
+
+def false_claims(records: Sequence[Record]) -> Counter[str]:
+    """Solver -> how many runs the referee refuted, and how many claims other runs contradict."""
+    refuted = Counter(record.solver for record in records if record.status == "refuted")
+    return refuted + Counter(found.claimed for found in contradictions(records))
 
 
 def _refuted(row: Record, best: float) -> str | None:

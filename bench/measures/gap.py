@@ -34,3 +34,8 @@ def gap(answer: Answer) -> float | None:
 def gaps(answers: Iterable[Answer]) -> list[float]:
     """The gaps of those answers that have one."""
     return [value for value in map(gap, answers) if value is not None]
+
+
+def is_optimum(answer: Answer) -> bool:
+    """Whether every run found the optimum, which some solver proved."""
+    return answer.reference.proven and gap(answer) == 0.0

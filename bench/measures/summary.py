@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -102,7 +103,7 @@ def solver_grid(records: Sequence[Record], answers: Sequence[Answer]) -> Grid:
                 own.solver,
                 "exact" if own.exact else "heuristic",
                 f"{own.supported}/{own.instances}",
-                *map(_share, (own.success_rate, own.correct_rate, own.mean_gap, own.worst_gap)),
+                *map(percent, (own.success_rate, own.correct_rate, own.mean_gap, own.worst_gap)),
                 _milliseconds(own.seconds),
                 *([_milliseconds(own.cpu_seconds)] if processor else []),
                 "-" if own.memory is None else f"{own.memory / 1e6:.0f}",
@@ -167,7 +168,7 @@ def scaling_grid(answers: Sequence[Answer]) -> Grid:
                         group,
                         solver,
                         f"{fit.exponent:.2f}",
-                        f"{fit.low:.2f} to {fit.high:.2f}",
+                        "-" if math.isnan(fit.low) else f"{fit.low:.2f} to {fit.high:.2f}",
                         f"{fit.determination:.2f}",
                         f"{fit.points}",
                         f"{fit.missing}",
@@ -180,10 +181,6 @@ def scaling_grid(answers: Sequence[Answer]) -> Grid:
         notes=("left out: instances without a proof or answer; they flatter the exponent.",),
         text_columns=2,
     )
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else percent(value)
 
 
 def _milliseconds(seconds: float | None) -> str:

@@ -58,6 +58,7 @@ def make_suite(out: Path, slower: float = 1.0) -> Path:
                         objective=None if failed else objective,
                         bound=objective if exact and not failed else None,
                         seconds=2.0 if failed else slower * factor * classes * 1e-5,
+                        cpu_seconds=1.0 if failed else 0.5 * slower * factor * classes * 1e-5,
                         exact=exact,
                         group=group,
                         classes=classes,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from bitknap.bench.figures.accuracy_against_size import Curve, Point, draw_accuracy
 from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
 from bitknap.bench.figures.predicted_loss import Prediction, draw_predicted_loss
-from bitknap.bench.figures.style import save
+from bitknap.bench.figures.style import COLOURS, line_style, save
 from bitknap.bench.report.base import Mark, Panel
 from bitknap.bench.report.inline import inline, placed
 
@@ -50,6 +50,12 @@ def test_axes_name_their_quantities_and_units() -> None:
         "uniform",
     } <= words(predicted())
     assert {"test accuracy, %", "float 94.00 %", "fisher"} <= words(accuracy())
+
+
+def test_series_differ_by_colour_and_in_greyscale() -> None:
+    styles = [line_style(k) for k in range(49)]
+    assert len({(style["marker"], style["linestyle"]) for style in styles}) == len(styles)
+    assert len({style["color"] for style in styles[: len(COLOURS)]}) == len(COLOURS)
 
 
 def test_negative_predictions_do_not_vanish_from_the_axis() -> None:

@@ -62,7 +62,7 @@ def test_every_figure_and_table_is_a_file(run_folder: Path, suite_folder: Path) 
         (
             suite_folder,
             {"profile", "time_against_size", "gap_by_solver"},
-            {"instances", "solvers", "groups", "growth", "cost_of_certainty"},
+            {"instances", "solvers", "groups", "growth", "cost_of_certainty", "environment"},
         ),
     ):
         files = set(snapshot(folder))
@@ -91,6 +91,39 @@ def test_a_benchmark_is_shown_with_what_it_lacks(suite_folder: Path) -> None:
     assert shares["core"] == 1.0
     assert shares["dp"] == pytest.approx(4 / 6, abs=1e-5)
     assert "greedy" not in shares
+
+
+def read(folder: Path, name: str) -> list[list[str]]:
+    with (folder / "tables" / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.reader(stream))[1:]
+
+
+def test_a_benchmark_tells_who_proves_and_how_fast(suite_folder: Path) -> None:
+    assert read(suite_folder, "proofs") == [
+        ["a_rather_long_name", "exact", "6/6", "0", "6/6", "0"],
+        ["core", "exact", "6/6", "6", "6/6", "0"],
+        ["dp", "exact", "4/6", "0", "4/6", "0"],
+        # 10 + 0.01^4 and the like, never 10.
+        ["greedy", "heuristic", "-", "-", "0/6", "0"],
+    ]
+    # Times are as 30 : 1 : 4, but dp has no proof on the two largest instances.
+    assert read(suite_folder, "speedups") == [
+        ["a_rather_long_name", "all others", "6", "0.0333", "0.0333", "0.0333"],
+        ["core", "all others", "6", "4", "4", "30"],
+        ["dp", "all others", "4", "0.25", "0.25", "0.25"],
+    ]
+
+
+def test_the_environment_is_a_table(suite_folder: Path) -> None:
+    assert read(suite_folder, "environment") == [
+        ["command", "bitknap bench made"],
+        ["runs", "24"],
+        ["solve time", "4.71 s"],
+        ["processor time", "2.35 s"],
+        ["share of the processor", "0.50 to 0.50"],
+        ["machine", "a machine"],
+        ["versions", "python 3.11"],
+    ]
 
 
 def test_sections_and_place_can_be_chosen(suite_folder: Path, tmp_path: Path) -> None:

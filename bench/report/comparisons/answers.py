@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bitknap.bench.grids import Grid, digits
+from bitknap.bench.grids import Grid, percent
 from bitknap.bench.measures.answers import Answer, same
 from bitknap.bench.measures.gap import gap
 from bitknap.bench.report.base import Content, Section
@@ -32,7 +32,7 @@ def build(a: Source, b: Source) -> Content | None:
                 pair.first.first.status,
                 pair.second.first.status,
                 *(_number(answer.first.objective) for answer in (pair.first, pair.second)),
-                *(_percent(gap(answer)) for answer in (pair.first, pair.second)),
+                *(percent(gap(answer)) for answer in (pair.first, pair.second)),
             ]
             for pair in changed
         ],
@@ -64,10 +64,6 @@ def _optimum(answer: Answer) -> float | None:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.9g}"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{digits(100 * value)} %"
 
 
 SECTION = Section("Answers", 20, "solves of the same solver and instance in both", build)

@@ -1,23 +1,56 @@
-"""Machine and versions that the numbers were made with."""
+"""The command, machine and versions that the numbers were made with, and how busy it was."""
 
 from __future__ import annotations
 
+from bitknap.bench.grids import Grid, digits
+from bitknap.bench.records import Record
 from bitknap.bench.report.base import Content, Section
 from bitknap.bench.report.source import Source
+
+BUSY = (
+    "share of the processor: processor time over wall time of the runs that took a second or more; "
+    "well below 1 the machine had other work, and runs were stopped at their limit too soon."
+)
 
 
 def build(source: Source) -> Content | None:
     """As the records tell; several where the records come from several machines."""
-    machines = dict.fromkeys(record.machine for record in source.records)
+    records = source.records
+    if not records:
+        return None
     versions = dict.fromkeys(
         ", ".join(f"{name} {version}" for name, version in record.versions.items())
-        for record in source.records
+        for record in records
     )
-    if not machines:
-        return None
+    rows = [
+        *([["command", source.command]] if source.command else []),
+        ["runs", f"{len(records):,}"],
+        ["solve time", f"{digits(sum(record.seconds for record in records))} s"],
+        *_processor(records),
+        *(["machine", name] for name in dict.fromkeys(record.machine for record in records)),
+        *(["versions", text] for text in versions),
+    ]
+    notes = [BUSY] if any(row[0].startswith("share") for row in rows) else []
     return Content(
-        facts=[*(("machine", m) for m in machines), *(("versions", v) for v in versions)]
+        grids={
+            "environment": Grid(
+                "Command, machine, versions", ("name", "value"), rows, notes, text_columns=2
+            )
+        }
     )
+
+
+def _processor(records: list[Record]) -> list[list[str]]:
+    """Total of the processor times, and which share of the processor long runs had."""
+    times = [(r.cpu_seconds, r.seconds) for r in records if r.cpu_seconds is not None]
+    if not times:
+        return []
+    rows = [["processor time", f"{digits(sum(own for own, _ in times))} s"]]
+    shares = [own / wall for own, wall in times if wall >= 1.0]
+    if shares:
+        low, high = min(shares), max(shares)
+        rows.append(["share of the processor", f"{low:.2f} to {high:.2f}"])
+    return rows
 
 
 SECTION = Section("Environment", 90, "records", build)

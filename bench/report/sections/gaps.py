@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bitknap.bench.figures.gap_by_solver import draw_gaps
-from bitknap.bench.grids import Grid, digits
+from bitknap.bench.grids import Grid, digits, percent
 from bitknap.bench.measures.answers import Answer
 from bitknap.bench.measures.certainty import cost_of_certainty
 from bitknap.bench.measures.gap import gap
@@ -58,9 +58,9 @@ def _certainty(answers: list[Answer]) -> Grid | None:
                     heuristic,
                     f"{found.instances}",
                     digits(found.factor),
-                    f"{digits(100 * found.proof_only)} %",
-                    f"{digits(100 * found.mean_gap)} %",
-                    f"{digits(100 * found.worst_gap)} %",
+                    percent(found.proof_only),
+                    percent(found.mean_gap),
+                    percent(found.worst_gap),
                 ]
             )
     if not rows:

@@ -9,12 +9,13 @@ import pytest
 
 from bitknap.bench.measures.answers import Answer, answers_of, by_solver, reference_of
 from bitknap.bench.measures.certainty import cost_of_certainty
-from bitknap.bench.measures.contradictions import contradictions
-from bitknap.bench.measures.gap import gap, gaps
+from bitknap.bench.measures.contradictions import contradictions, false_claims
+from bitknap.bench.measures.gap import gap, gaps, is_optimum
 from bitknap.bench.measures.profile import performance_profile, within
 from bitknap.bench.measures.rates import correct_rate, success_rate
 from bitknap.bench.measures.scaling import fit_power, scaling
 from bitknap.bench.measures.shifted_mean import mean_seconds, shifted_geometric_mean
+from bitknap.bench.measures.speedup import Speedup, proof_times, speedup, wins
 from bitknap.bench.measures.summary import summary_grids
 from bitknap.bench.records import Record
 
@@ -159,6 +160,41 @@ def test_cost_of_certainty() -> None:
     assert cost_of_certainty(answers_of(records), "a", "nobody") is None
 
 
+def test_speedups_compare_proofs_in_processor_time() -> None:
+    times = {"i": {"a": 1.0, "b": 8.0, "c": 6.0}, "j": {"a": 4.0, "b": 2.0}, "k": {"a": 1.0}}
+    records = [
+        row(solver, name, objective=4.0, seconds=9.0, cpu_seconds=seconds)
+        for name, found in times.items()
+        for solver, seconds in found.items()
+    ]
+    records += [
+        row("b", "k", "feasible", objective=4.0, cpu_seconds=0.1),
+        heuristic("h", "i", 4.0, cpu_seconds=0.1),
+        row("liar", "i", objective=5.0, cpu_seconds=0.1),
+        row("untimed", "i", objective=4.0),
+    ]
+    found = proof_times(answers_of(records))
+    assert found == times
+    assert wins(found) == {"a": 2, "b": 1}
+    # 6 / 1 on i and 2 / 4 on j; nobody else proved k.
+    assert speedup(found, "a", ["a", "b", "c"]) == Speedup(2, 0.5, 3.25, 6.0)
+    assert speedup(found, "c", ["b"]) == Speedup(1, 8 / 6, 8 / 6, 8 / 6)
+    assert speedup(found, "a", ["a", "h"]) is None
+
+
+def test_an_optimum_is_found_where_it_is_proven_and_every_run_has_it() -> None:
+    records = [
+        row("a", "i", objective=4.0),
+        row("a", "j", objective=4.0),
+        row("a", "k", "feasible", objective=4.0),
+        heuristic("h", "i", 4.0),
+        heuristic("h", "j", 4.0),
+        heuristic("h", "j", 5.0, repeat=1),
+        heuristic("h", "k", 4.0),
+    ]
+    assert [is_optimum(answer) for answer in of(records, "h")] == [True, False, False]
+
+
 def test_an_exact_power_law_has_an_interval_of_nothing() -> None:
     fit = fit_power([1, 2, 4], [3.0, 12.0, 48.0])
     assert fit is not None
@@ -214,6 +250,17 @@ def test_two_proven_optima_that_differ_are_a_contradiction() -> None:
 def test_a_feasible_choice_refutes_claims(claim: Record, words: str) -> None:
     (found,) = contradictions([claim, heuristic("h", "i", 4.0)])
     assert f"a claims {words}, but h has a feasible choice of cost 4.0" in found.sentence
+
+
+def test_false_claims_are_counted_by_solver() -> None:
+    records = [
+        row("a", "i", objective=4.0),
+        row("b", "i", objective=5.0),
+        row("b", "j", "refuted"),
+        heuristic("h", "j", 3.0, bound=3.5),
+        heuristic("g", "j", 2.0),
+    ]
+    assert false_claims(records) == {"b": 2, "h": 1}
 
 
 def test_claims_about_different_instances_do_not_meet() -> None:
