@@ -12,7 +12,7 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test test-slow lint types check format bench bench-compare bench-smoke smoke tables results paper-results \
+.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test test-slow lint types check format bench bench-compare bench-smoke smoke tables results paper-results suites suites-results \
   docs docs-examples setup data clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
@@ -98,6 +98,23 @@ paper-results: ## keep the results of `make paper`, and fill the documents with 
 	cp runs/paper/tables/*.csv docs/results/paper
 	cp runs/paper/figures/*.csv docs/results/paper/figures
 	cp runs/paper/figures/figure2_fashion-resnet18.svg docs/figures/paper-order.svg
+	$(MAKE) tables
+
+SUITES = mpq multi-resource pisinger scaling
+
+suites: setup ## the suites of docs/suites.md one after another, on a quiet machine: half an hour
+	$(BIN)/bitknap bench mpq --time-limit 3 --repeat 1 --workers 1
+	$(BIN)/bitknap bench multi-resource --time-limit 3 --repeat 1 --workers 1
+	$(BIN)/bitknap bench pisinger --solvers core,multi,highs,cbc,scip,greedy --time-limit 2 --repeat 1 --workers 1
+	$(BIN)/bitknap bench scaling --time-limit 2 --repeat 1 --workers 1
+
+suites-results: setup ## keep the tables of `make suites`, and fill the documents with them
+	for suite in $(SUITES); do \
+	  $(BIN)/bitknap report runs/bench/$$suite || exit; \
+	  for table in runs/bench/$$suite/tables/*.csv; do \
+	    cp $$table docs/results/suites/$$suite-$$(basename $$table) || exit; \
+	  done; \
+	done
 	$(MAKE) tables
 
 docs: setup ## the documentation as a site, in site/; a warning is an error

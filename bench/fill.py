@@ -47,7 +47,8 @@ def filled(text: str, folder: Path) -> str:
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; columns of numbers stand right."""
-    numbers = [all(map(NUMBER.match, cells)) for cells in zip(*rows, strict=True)]
+    cells = [column[1:] for column in zip(columns, *rows, strict=True)]
+    numbers = [bool(own) and all(map(NUMBER.match, own)) for own in cells]
     rule = ["---:" if number else "---" for number in numbers]
     lines = [" | ".join(cell.replace("|", r"\|") for cell in row) for row in (columns, *rows)]
     return "".join(f"| {line} |\n" for line in (lines[0], " | ".join(rule), *lines[1:]))

@@ -46,6 +46,13 @@ class Source:
         return sorted({record.solver for record in self.records})
 
     @cached_property
+    def styles(self) -> dict[str, int]:
+        """Solver -> number of its colour and marker in every figure; exact methods first."""
+        exact = {record.solver for record in self.records if record.exact}
+        ordered = sorted(self.solvers, key=lambda solver: (solver not in exact, solver))
+        return {solver: k for k, solver in enumerate(ordered)}
+
+    @cached_property
     def suite(self) -> dict[str, Any] | None:
         """What a benchmark was asked, the content of its ``suite.json``."""
         path = self.path / PLAN

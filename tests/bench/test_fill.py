@@ -23,6 +23,10 @@ def test_columns_of_numbers_stand_right_and_bars_are_escaped() -> None:
     )
 
 
+def test_a_table_without_rows_has_its_heading() -> None:
+    assert markdown(["plan", "3"], []) == "| plan | 3 |\n| --- | --- |\n"
+
+
 def test_a_block_shows_its_file_and_nothing_else_changes(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('plan,3\n"fisher, exact",90.1\n')
     page = tmp_path / "page.md"

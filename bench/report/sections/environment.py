@@ -6,6 +6,7 @@ from bitknap.bench.grids import Grid, digits
 from bitknap.bench.records import Record
 from bitknap.bench.report.base import Content, Section
 from bitknap.bench.report.source import Source
+from bitknap.solvers import Status
 
 BUSY = (
     "share of the processor: processor time over wall time of the runs that took a second or more; "
@@ -24,7 +25,7 @@ def build(source: Source) -> Content | None:
     )
     rows = [
         *([["command", source.command]] if source.command else []),
-        ["runs", f"{len(records):,}"],
+        ["runs", f"{sum(record.status != Status.UNSUPPORTED for record in records):,}"],
         ["solve time", f"{digits(sum(record.seconds for record in records))} s"],
         *_processor(records),
         *(["machine", name] for name in dict.fromkeys(record.machine for record in records)),

@@ -38,14 +38,14 @@ def build(source: Source) -> Content | None:
     }
     if not profiles:
         return None
-    styles = {solver: k for k, solver in enumerate(solvers)}
     drawn = {title: _best(p) for title, p in profiles.items()}
     plot = Plot(
         "profile",
         CAPTION,
-        draw_profiles({title: p.ratios for title, p in drawn.items()}, styles),
+        draw_profiles({title: p.ratios for title, p in drawn.items()}, source.styles),
         panels=[
-            Panel(draw_profiles({title: p.ratios}, styles), _marks(p)) for title, p in drawn.items()
+            Panel(draw_profiles({title: p.ratios}, source.styles), _marks(p))
+            for title, p in drawn.items()
         ],
         data=Grid(
             "Performance profiles",

@@ -29,14 +29,13 @@ def build(source: Source) -> Content | None:
     }
     if not groups:
         return None
-    styles = {solver: k for k, solver in enumerate(source.solvers)}
     timings = {group: _timings(answers) for group, answers in groups.items()}
     plot = Plot(
         "time_against_size",
         CAPTION,
-        draw_times(timings, styles),
+        draw_times(timings, source.styles),
         panels=[
-            Panel(draw_times({group: timings[group]}, styles), list(map(_mark, answers)))
+            Panel(draw_times({group: timings[group]}, source.styles), list(map(_mark, answers)))
             for group, answers in groups.items()
         ],
         data=Grid(
