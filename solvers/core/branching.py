@@ -12,12 +12,11 @@ import heapq
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .result import Found
+from .result import Found, change
 from .task import NONE, Infeasible, Task
 
 __all__ = ["solve_branching"]
@@ -87,8 +86,7 @@ class _Tree:
         if limit is not None:
             limit -= int(self.stats["states_total"])
         return self.kernel(
-            replace(
-                self.task,
+            self.task._replace(
                 rival=self.best,
                 fixed=fixed,
                 hold=hold,
@@ -126,9 +124,8 @@ class _Tree:
 
     def _change(self, start: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[float, float]:
         """Cost of one choice less that of another, and the rounding it may carry."""
-        at = np.flatnonzero(start != end)
-        terms = self.task.cost[end[at]] - self.task.cost[start[at]]
-        return math.fsum(terms.tolist()), 2.0**-50 * float(np.abs(terms).sum())
+        value, size = change(self.task.cost, start, end)
+        return value, 2.0**-50 * size
 
     def _from_root(self, base: NDArray[np.int64], bound: Floats) -> Floats:
         """Bounds relative to ``base`` as bounds relative to the root, rounded down."""
@@ -151,10 +148,10 @@ class _Tree:
 
     def result(self) -> Found:
         """Return what the tree found, relative to its root."""
-        return replace(
-            self.root,
+        return self.root._replace(
             item=self.best,
             objective=self.objective,
+            change=None,
             open_bound=self.open,
             stats=self.stats,
             branch=None,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from .kernel_direct import direct_steps, is_direct
 from .kernel_hull import NO_SLOPE, SLACK, bound_in, make_envelope, segment
 from .kernel_relax import NEAR_STEPS, near_steps
 from .kernel_sort import falling
@@ -71,12 +72,12 @@ def best_move(
 
 
 @njit(cache=True, inline="always")
-def feet(steps: Any, bracket: Any) -> Any:
+def feet(steps: Any, base: Any) -> Any:
     """Item from which each step starts."""
     foot = np.empty(steps.head.size, dtype=np.int64)
     for a in range(foot.size):
         follows = a > 0 and steps.cls[a - 1] == steps.cls[a]
-        foot[a] = steps.head[a - 1] if follows else bracket.light[steps.cls[a]]
+        foot[a] = steps.head[a - 1] if follows else base[steps.cls[a]]
     return foot
 
 
@@ -93,12 +94,15 @@ def first_envelope(steps: Any, order: Any, brk: int, reach: float) -> Any:
 
 @njit(cache=True)
 def changes(moves: Any, base: Any, cost: Any) -> tuple[float, float]:
-    """Sum of the changes of cost, and of their absolute values."""
-    gain = noise = 0.0
+    """Sum of the changes of cost, twice as precise as a float, and of their absolute values."""
+    gain = rest = noise = 0.0
     for k in range(moves.shape[0]):
         change = cost[moves[k, 1]] - cost[base[moves[k, 0]]]
-        gain, noise = gain + change, noise + abs(change)
-    return gain, noise
+        new = gain + change
+        part = new - gain
+        rest += (gain - (new - part)) + (change - part)
+        gain, noise = new, noise + abs(change)
+    return gain + rest, noise
 
 
 @njit(cache=True)
@@ -147,9 +151,12 @@ def relax(
 
     ``rival`` holds items, or nothing. Settled: no choice is cheaper than that incumbent.
     """
-    steps, order, brk, room, bracket = near_steps(offsets, cost, weight, ends, capacity)
-    foot = feet(steps, bracket)
-    base = bracket.light
+    if is_direct(offsets, cost, weight):
+        near = direct_steps(offsets, cost, weight, ends, capacity)
+    else:
+        near = near_steps(offsets, cost, weight, ends, capacity)
+    steps, order, brk, room, base, gap = near
+    foot = feet(steps, base)
     for k in range(brk):
         a = order[k]
         i = steps.cls[a]
@@ -170,7 +177,7 @@ def relax(
         lead = bound - rival_gain
         if rival_gain <= gain + SLACK * (noise + rival_noise):
             gain, noise, moves = rival_gain, rival_noise, other
-    i, j, change = best_move(offsets, cost, weight, base, room, bracket.gap, gain, goal)
+    i, j, change = best_move(offsets, cost, weight, base, room, gap, gain, goal)
     if change < gain:
         gain, noise = change, -change
         moves = np.array([[i, j]])
@@ -187,7 +194,7 @@ def relax(
         moves,
         gain,
         noise,
-        bracket.gap,
+        gap,
         bound,
         lead,
         settled,

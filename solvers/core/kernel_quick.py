@@ -10,7 +10,7 @@ from numba import njit
 
 from .kernel_bracket import Ends, extremes
 from .kernel_exact import difference, gcd, total
-from .kernel_first import relax
+from .kernel_first import changes, relax
 from .kernel_hull import bound_in, segment
 from .kernel_incumbent import incumbent
 from .kernel_prepare import floor_of, prepare
@@ -34,8 +34,8 @@ DONE, LONG, BRANCH, HELD, INFEASIBLE, UNFIT = range(6)
 Quick = namedtuple(
     "Quick",
     [
-        "code", "base", "item", "objective", "multiplier", "relaxed", "count", "classes", "items",
-        "cls", "floor",
+        "code", "base", "item", "objective", "change", "noise", "multiplier", "relaxed", "count",
+        "classes", "items", "cls", "floor",
     ],
 )  # fmt: skip
 
@@ -89,7 +89,7 @@ def small_lattice(s: Any, far: Any, divisor: int) -> Any:
 def refuse(code: int) -> Any:
     """An answer without a choice."""
     none = np.empty(0, dtype=np.int64)
-    return Quick(code, none, none, 0.0, 0.0, 0.0, none, 0, 0, -1, np.empty(0))
+    return Quick(code, none, none, 0.0, 0.0, 0.0, 0.0, 0.0, none, 0, 0, -1, np.empty(0))
 
 
 @njit(cache=True)
@@ -101,9 +101,10 @@ def answer(
     for k in range(moves.shape[0]):
         item[moves[k, 0]] = moves[k, 1]
     objective = total(cost, item)
+    change, noise = changes(moves, r.base, cost)
     return Quick(
-        code, r.base, item, objective, r.multiplier, r.bound, count, classes, items, r.at_break,
-        floor,
+        code, r.base, item, objective, change, noise, r.multiplier, r.bound, count, classes, items,
+        r.at_break, floor,
     )  # fmt: skip
 
 

@@ -1,8 +1,7 @@
 """Linear relaxation in near-linear time, numba kernel.
 
-Small instances: hulls of all classes and one sort of their steps, as :mod:`.relaxation` does.
-Large ones never sort all classes. For two multipliers ``a > b`` around the optimal one, each
-class's best items
+For instances that are not small (those: :mod:`.kernel_direct`); not all steps are found. For two
+multipliers ``a > b`` around the optimal one, each class's best items
 
     argmin_j c[i, j] + a w[i, j],        argmin_j c[i, j] + b w[i, j]
 
@@ -28,10 +27,9 @@ from .relaxation import NEAR_STEPS as _NEAR_STEPS
 
 NEAR_STEPS = _NEAR_STEPS
 
-# Items up to which all steps are sorted; else ``SAMPLE`` times the root of the number of classes
-# are drawn, and the place they give is corrected twice, or thrice from ``MANY`` classes on. The
-# first bracket is to hold ``MARGIN`` times the steps needed.
-FEW = 1024
+# ``SAMPLE`` times the root of the number of classes are drawn, and the place they give is corrected
+# twice, or thrice from ``MANY`` classes on. The first bracket is to hold ``MARGIN`` times the steps
+# needed.
 SAMPLE = 2.0
 MANY = 30_000
 MARGIN = 1.25
@@ -39,12 +37,39 @@ MARGIN = 1.25
 Steps = namedtuple("Steps", ["slope", "weight", "cls", "head", "rounds"])
 
 
+@njit(cache=True, inline="always")
+def class_steps(
+    item: Any, m: int, slopes: Any, cost: Any, weight: Any, i: int, s: Any, n: int
+) -> Any:
+    """Append the hull steps of class ``i`` with items ``item[:m]`` to ``s``; the end and rounds."""
+    sort_items(item, m, cost, weight)
+    m = drop_dominated(item, m, cost)
+    m, rounds = hull_points(weight, cost, item, m, slopes)
+    for a in range(m - 1):
+        s.slope[n], s.weight[n] = slopes[a], weight[item[a + 1]] - weight[item[a]]
+        s.cls[n], s.head[n] = i, item[a + 1]
+        n += 1
+    return n, rounds
+
+
+@njit(cache=True, inline="always")
+def no_steps(size: int) -> Any:
+    """Room for some steps."""
+    slope, weight = np.empty(size), np.empty(size, dtype=np.int64)
+    cls, head = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    return Steps(slope, weight, cls, head, 0)
+
+
+@njit(cache=True, inline="always")
+def some(s: Any, n: int, rounds: int) -> Any:
+    """The first steps."""
+    return Steps(s.slope[:n], s.weight[:n], s.cls[:n], s.head[:n], rounds)
+
+
 @njit(cache=True)
 def hull_steps(bracket: Any, cost: Any, weight: Any) -> Any:
     """Hull steps of the undecided classes, class by class."""
-    total = bracket.item.size
-    slope, step = np.empty(total), np.empty(total, dtype=np.int64)
-    cls, head = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
+    s = no_steps(bracket.item.size)
     largest = 2
     for k in range(bracket.active.size):
         largest = max(largest, bracket.ptr[k + 1] - bracket.ptr[k])
@@ -55,22 +80,16 @@ def hull_steps(bracket: Any, cost: Any, weight: Any) -> Any:
         m = bracket.ptr[k + 1] - first
         x, y = bracket.item[first], bracket.item[first + 1]
         if m == 2 and weight[x] < weight[y] and cost[y] < cost[x]:
-            step[n] = weight[y] - weight[x]
-            slope[n] = (cost[x] - cost[y]) / np.float64(step[n])
-            cls[n], head[n] = bracket.active[k], y
+            s.weight[n] = weight[y] - weight[x]
+            s.slope[n] = (cost[x] - cost[y]) / np.float64(s.weight[n])
+            s.cls[n], s.head[n] = bracket.active[k], y
             n += 1
             continue
         for a in range(m):
             item[a] = bracket.item[first + a]
-        sort_items(item, m, cost, weight)
-        m = drop_dominated(item, m, cost)
-        m, r = hull_points(weight, cost, item, m, slopes)
+        n, r = class_steps(item, m, slopes, cost, weight, bracket.active[k], s, n)
         rounds = max(rounds, r)
-        for a in range(m - 1):
-            slope[n], step[n] = slopes[a], weight[item[a + 1]] - weight[item[a]]
-            cls[n], head[n] = bracket.active[k], item[a + 1]
-            n += 1
-    return Steps(slope[:n], step[:n], cls[:n], head[:n], rounds)
+    return some(s, n, rounds)
 
 
 @njit(cache=True, inline="always")
@@ -142,7 +161,7 @@ def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
     """
     light, heavy, least, most = ends.light, ends.heavy, ends.least, ends.most
     n = light.size
-    if cost.size <= FEW or most == least:
+    if most == least:
         return all_of(offsets, cost, weight, light.copy(), heavy.copy(), np.arange(n))
     total = np.float64(most - least)
     unit = total / (SAMPLE * np.sqrt(n))
@@ -178,9 +197,11 @@ def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
 
 @njit(cache=True, inline="always")
 def near_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -> Any:
-    """The steps around the break by decreasing slope, the index of the break, and the bracket.
+    """The steps around the break by decreasing slope, and the index of the break among them.
 
-    Widens the bracket until it holds ``NEAR_STEPS`` and one more on either side, or all.
+    Also the room left before the break, and, of each class, the item before these steps and what
+    leaving it costs at least. Widens the bracket until it holds ``NEAR_STEPS`` and one more on
+    either side, or all.
     """
     bracket = find_bracket(offsets, cost, weight, ends, capacity)
     factor = 1.0
@@ -195,7 +216,7 @@ def near_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -
         short_up = brk <= NEAR_STEPS and bracket.high < np.inf
         short_down = order.size - brk <= NEAR_STEPS and bracket.low > 0.0
         if not short_up and not short_down:
-            return steps, order, brk, room, bracket
+            return steps, order, brk, room, bracket.light, bracket.gap
         high, low = bracket.high, bracket.low
         wide = max(high / low, 1.25) ** factor if low > 0.0 and high < np.inf else 4.0**factor
         high, low = (high * wide if short_up else high), (low / wide if short_down else low)

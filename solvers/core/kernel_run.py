@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +58,7 @@ def run(task: Task) -> Found | None:
         branch=branch,
         held=q.code == HELD,
         objective=q.objective if q.objective == q.objective else None,
+        change=(q.change, q.noise),
     )
 
 
@@ -133,14 +133,15 @@ def _lattice(source: Any, cls: NDArray[np.int64]) -> Lattice:
 
 
 def _stats(fixed: int, items: int, count: NDArray[np.int64]) -> dict[str, float | int | str]:
+    slots = count.tolist()
     return {
         "kernel": "numba",
         "classes_fixed": fixed,
         "items_left": items,
-        "core_size": int(count[CORE]),
-        "reduced": int(count[REDUCED]),
-        "states_total": int(count[TOTAL]),
-        "states_peak": int(count[PEAK]),
+        "core_size": slots[CORE],
+        "reduced": slots[REDUCED],
+        "states_total": slots[TOTAL],
+        "states_peak": slots[PEAK],
     }
 
 
@@ -151,5 +152,5 @@ def warm_up() -> None:
         offsets = np.arange(classes + 1) * 4
         cost, weight = rng.random(4 * classes), rng.integers(0, 1 << 30, 4 * classes)
         task = Task(offsets, cost, weight, int(weight.sum()) // 4)
-        for changed in (task, replace(task, state_limit=1)):
+        for changed in (task, task._replace(state_limit=1)):
             run(changed)

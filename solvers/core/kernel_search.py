@@ -49,14 +49,20 @@ from .kernel_states import (
 
 COMPLETE_AT, PATIENCE = 8, 512
 POOL = 1 << 16
+# What may be due before the next class enters.
+NOTHING, REFILL, ROOM, REDUCE, COMPACT = range(5)
 
 
 @njit(cache=True, inline="always")
+def has_room(x: Any, made: int) -> bool:
+    """Whether there is room for some candidates."""
+    return x.rows.shape[1] >= made and x.pool.parent.size >= x.count[NODES] + made + 2
+
+
+@njit(cache=True)
 def with_room(x: Any, made: int) -> Any:
     """The search with room for some candidates."""
     rows, pool, nodes = x.rows, x.pool, x.count[NODES] + made + 2
-    if rows.shape[1] >= made and pool.parent.size >= nodes:
-        return x
     if rows.shape[1] < made:
         rows = more_rows(rows, made)
     if pool.parent.size < nodes:
@@ -190,29 +196,47 @@ def compact(x: Any) -> None:
 
 
 @njit(cache=True)
+def advance(x: Any, p: Any, until: int) -> int:
+    """Let classes enter until something else is due; return what."""
+    count, q = x.count, x.pending
+    while count[SIZE] and count[TOTAL] < until:
+        high, low = count[BEST_HIGH], count[BEST_LOW]
+        t = count[ENTERED]
+        if t == q.cls.size:
+            return REFILL
+        if not has_room(x, (q.ptr[t + 1] - q.ptr[t]) * count[SIZE]):
+            return ROOM
+        expand(x, p)
+        if count[SIZE] >= count[DOUBLED]:
+            count[DOUBLED] = 2 * count[SIZE]
+            complete(x, p, list_at(x.rows, count[AT]))
+        if high != count[BEST_HIGH] or low != count[BEST_LOW]:
+            count[NEWS] = 1
+        waiting = q.item.size - q.ptr[t + 1]
+        if count[WORK] >= (waiting if count[NEWS] else PATIENCE + 2 * waiting):
+            return REDUCE
+        if count[NODES] > count[FLOOR]:
+            return COMPACT
+    return NOTHING
+
+
+@njit(cache=True)
 def search(x: Any, p: Any, source: Any, until: int) -> Any:
     """Let classes enter until no state is left or ``until`` states were made in all."""
     count = x.count
-    while count[SIZE] and count[TOTAL] < until:
-        high, low = count[BEST_HIGH], count[BEST_LOW]
-        q, t = x.pending, count[ENTERED]
-        due = t == q.cls.size
-        if due:
-            x = refill(x, p, source)
-        else:
+    while True:
+        due = advance(x, p, until)
+        if due == NOTHING:
+            return x
+        if due == ROOM:
+            q, t = x.pending, count[ENTERED]
             x = with_room(x, (q.ptr[t + 1] - q.ptr[t]) * count[SIZE])
-            expand(x, p)
-            if count[SIZE] >= count[DOUBLED]:
-                count[DOUBLED] = 2 * count[SIZE]
-                complete(x, p, list_at(x.rows, count[AT]))
-        if high != count[BEST_HIGH] or low != count[BEST_LOW]:
-            count[NEWS] = 1
-        waiting = x.pending.item.size - x.pending.ptr[count[ENTERED]]
-        if due or count[WORK] >= (waiting if count[NEWS] else PATIENCE + 2 * waiting):
+        if due == REFILL:
+            x = refill(x, p, source)
+        if due in (REFILL, REDUCE):
             x = reduce(x, p)
         if count[NODES] > count[FLOOR]:
             compact(x)
-    return x
 
 
 @njit(cache=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Branch", "CoreResult", "Found"]
+__all__ = ["Branch", "CoreResult", "Found", "change"]
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,7 @@ class Branch:
     floor: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """What a kernel found.
 
     Attributes
@@ -51,6 +52,8 @@ class Found:
         Whether it did not search: see :class:`.task.Task`.
     objective
         Correctly rounded cost of ``item`` in the costs given; ``None`` where it is yet to be found.
+    change
+        :func:`change` from ``base`` to ``item``; likewise.
     """
 
     base: NDArray[np.int64]
@@ -62,6 +65,16 @@ class Found:
     branch: Branch | None = None
     held: bool = False
     objective: float | None = None
+    change: tuple[float, float] | None = None
+
+
+def change(
+    cost: NDArray[np.float64], start: NDArray[np.int64], end: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Cost of one choice less that of another, and the sum of the differences' absolute values."""
+    at = np.flatnonzero(start != end)
+    terms = cost[end[at]] - cost[start[at]]
+    return math.fsum(terms.tolist()), float(np.abs(terms).sum())
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from bitknap.problems import UnsupportedError
 from . import jit, numpy_run
 from .arrays import check, check_shapes
 from .branching import solve_branching
-from .result import CoreResult, Found
+from .result import CoreResult, Found, change
 from .task import Infeasible, Task
 
 __all__ = ["prefers_numba", "solve_core"]
@@ -113,7 +112,7 @@ def solve_core(
             if found is not None:
                 return _report(offsets, cost, task, found)
         arrays = check(offsets, cost, weight, capacity)
-        task = replace(task, cost=arrays.cost, capacity=arrays.capacity, scale=arrays.scale)
+        task = task._replace(cost=arrays.cost, capacity=arrays.capacity, scale=arrays.scale)
         found = solve_branching(numpy_run.run, task)
     except Infeasible:
         return CoreResult("infeasible", None, math.inf, math.inf, 0.0, {})
@@ -131,14 +130,12 @@ def _report(
     if objective is None:
         objective = math.fsum(cost[item].tolist())
     # Bounds are relative to the break solution: so many more than the answer it costs.
-    at = np.flatnonzero(item != base)
-    terms = (task.cost[base[at]] - task.cost[item[at]]).tolist()
-    more, noise = math.fsum(terms), math.fsum(map(abs, terms))
+    more, noise = found.change or change(task.cost, base, item)
 
     def bound_of(relative: float) -> float:
         noisy = noise + abs(relative)
-        change = math.ldexp(more + relative - 2.0**-50 * noisy, -task.scale)
-        return objective + change - 2.0**-50 * (abs(objective) + abs(change)) - 5e-324
+        by = math.ldexp(relative - more - 2.0**-50 * noisy, -task.scale)
+        return objective + by - 2.0**-50 * (abs(objective) + abs(by)) - 5e-324
 
     lp_bound = min(objective, bound_of(found.relaxed))
     bound = objective

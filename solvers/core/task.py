@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,7 @@ class Infeasible(Exception):
     """The lightest items do not fit."""
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """An instance, what may be spent, and what is known.
 
     Attributes
@@ -50,8 +49,8 @@ class Task:
     capacity: int
     deadline: float | None = None
     state_limit: int | None = None
-    rival: NDArray[np.int64] = field(default_factory=lambda: NONE)
-    fixed: NDArray[np.int64] = field(default_factory=lambda: NONE)
+    rival: NDArray[np.int64] = NONE
+    fixed: NDArray[np.int64] = NONE
     may_branch: bool = False
     hold: float = math.inf
     scale: int = 0

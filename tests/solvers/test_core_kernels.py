@@ -105,6 +105,44 @@ def test_branching_finds_the_optimum_of_the_search(
     assert branched
 
 
+@pytest.mark.parametrize("classes", [3, 40, 129, 500, 1300])
+@pytest.mark.parametrize("ordered", [0.0, 0.5, 1.0])
+def test_steps_next_to_the_break_are_those_of_brackets(classes: int, ordered: float) -> None:
+    """Selected from all steps, and from brackets: the same; where they end, none is between."""
+    jit.kernel()
+    from bitknap.solvers.core.kernel_bracket import extremes
+    from bitknap.solvers.core.kernel_direct import direct_steps
+    from bitknap.solvers.core.kernel_relax import NEAR_STEPS, near_steps
+
+    rng = np.random.default_rng(classes)
+    for draw in range(12):
+        items = np.full(classes, 3) if draw % 2 else rng.integers(1, 7, classes)
+        offsets = np.append(0, np.cumsum(items))
+        cost, weight = rng.random(offsets[-1]), rng.integers(0, 1 << 12, offsets[-1])
+        if draw % 3 == 0:
+            cost = np.floor(20 * cost)
+        for i in np.flatnonzero(rng.random(classes) < ordered):
+            at = slice(offsets[i], offsets[i + 1])
+            weight[at] = (1 + np.arange(items[i])) * int(rng.integers(1, 1 << 12))
+            cost[at] = 4.0 ** -np.arange(items[i]) * float(rng.random())
+        arrays = offsets, cost, weight
+        for array in arrays:
+            array.flags.writeable = False
+        ends, _, _ = extremes(*arrays)
+        capacity = int(ends.least + (ends.most - ends.least) * rng.random())
+        steps, order, brk, room, base, gap = direct_steps(*arrays, ends, capacity)
+        rows, around, at_break, left, foot, apart = near_steps(*arrays, ends, capacity)
+        before = min(brk, at_break, NEAR_STEPS + 1)
+        assert before > NEAR_STEPS or brk == at_break
+        ours = order[brk - before : brk + NEAR_STEPS]
+        theirs = around[at_break - before : at_break + NEAR_STEPS]
+        assert room == left
+        assert steps.slope[ours].tolist() == rows.slope[theirs].tolist()
+        assert steps.head[ours].tolist() == rows.head[theirs].tolist()
+        decided = np.isfinite(gap) & np.isfinite(apart)
+        assert base[decided].tolist() == foot[decided].tolist()
+
+
 def test_one_large_layer_among_small_ones_is_branched_on() -> None:
     """Without it the first takes more than 50 million states."""
     for seed in (3, 13):
