@@ -1,4 +1,4 @@
-"""Scores of per-sample gradients, which are formed block by block and never all held at once."""
+"""Scores of products: by per-sample gradients, formed block by block, or by replayed outputs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import torch
 from torch import Tensor
 
 from .base import chunk_floats, chunks
+
+TRAFFIC = 24
+"""Multiply-accumulates that take as long as writing and reading one entry of a gradient."""
 
 SINGLE_MACS = 1 << 22
 """A product of this many multiply-accumulates or more is formed on its own."""
@@ -17,8 +20,17 @@ SPLIT_WEIGHTS, PARTS = 1 << 15, 8
 """Weights from which on a contraction is split, and in how many parts: threads share these."""
 
 
-def contract_products(left: Tensor, right: Tensor, delta: Tensor) -> Tensor:
-    """<left_n right_n, dW_j> for every sample n and perturbation j.
+def replay_is_faster(positions: int, choices: int) -> bool:
+    """Whether replaying J perturbations is faster than a gradient and its contraction.
+
+    For a weight of m entries used at P positions a sample, replaying costs J m P products; the
+    contraction of the sample's gradient costs J m and its traffic, in the time of products, 24 m.
+    """
+    return positions * choices <= choices + TRAFFIC
+
+
+def score_products(left: Tensor, right: Tensor, delta: Tensor) -> Tensor:
+    """<left_n right_n, dW_j> for every sample n and perturbation j, the faster way.
 
     Args:
         left: (N, O, P) output gradients.
@@ -28,6 +40,23 @@ def contract_products(left: Tensor, right: Tensor, delta: Tensor) -> Tensor:
     Returns:
         (N, J).
     """
+    replay = replay_is_faster(left.shape[2], len(delta))
+    return (_replayed if replay else _contracted)(left, right, delta)
+
+
+def _replayed(left: Tensor, right: Tensor, delta: Tensor) -> Tensor:
+    samples, outputs, positions = left.shape
+    choices = len(delta)
+    stacked = delta.flatten(0, 1).T
+    result = left.new_empty(samples, choices)
+    for part in chunks(samples, 4 * chunk_floats(delta) // (positions * choices * outputs)):
+        moved = (right[part] @ stacked).reshape(-1, positions, choices, outputs)
+        moved *= left[part].transpose(1, 2).unsqueeze(2)
+        result[part] = moved.sum(dim=(1, 3))
+    return result
+
+
+def _contracted(left: Tensor, right: Tensor, delta: Tensor) -> Tensor:
     samples, outputs, positions = left.shape
     width = delta.shape[2]
     flat = delta.flatten(1)

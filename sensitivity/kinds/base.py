@@ -107,12 +107,3 @@ def chunks(total: int, size: int) -> Iterator[slice]:
     step = max(1, size)
     for start in range(0, total, step):
         yield slice(start, min(start + step, total))
-
-
-def replay_is_cheaper(positions: int, choices: int) -> bool:
-    """Whether replaying J perturbations costs no more than gradient and contraction.
-
-    For a weight of m entries used at P positions a sample, replaying costs J m P products; the
-    per-sample weight gradient costs m P and its contraction with all perturbations m J.
-    """
-    return positions * choices <= positions + choices

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ._patches import by_position, patches
-from ._products import contract, contract_products, has_onednn
-from .base import LayerKind, Use, chunk_floats, chunks, replay_is_cheaper
+from ._products import contract, has_onednn, replay_is_faster, score_products
+from .base import LayerKind, Use, chunk_floats, chunks
 
 ALONE_MACS, ALONE_POSITIONS = 1 << 24, 1 << 11
 """From so much work a sample on, a sample's gradient is fastest as a convolution of its own."""
@@ -36,39 +36,28 @@ class ConvUse(Use):
         return output.numel() * self.weight[0].numel()
 
     def scores(self, grad: Tensor, delta: Tensor, samples: int) -> Tensor:
-        rows = len(self.inputs)
-        if replay_is_cheaper(math.prod(grad.shape[2:]), len(delta)):
-            scores = self._replayed(grad, delta)
-        else:
-            scores = self._contracted(grad.to(delta.dtype), delta)
+        rows, grad = len(self.inputs), grad.to(delta.dtype)
+        replay = replay_is_faster(math.prod(grad.shape[2:]), len(delta))
+        products = self.groups == 1 and (replay or self._by_convolution(grad) is None)
+        scores = self._by_products(grad, delta) if products else self._by_gradients(grad, delta)
         return scores.reshape(samples, rows // samples, -1).sum(dim=1)
 
-    def _contracted(self, grad: Tensor, delta: Tensor) -> Tensor:
-        """Gradients of all rows contracted with the perturbations, chunk by chunk."""
+    def _by_products(self, grad: Tensor, delta: Tensor) -> Tensor:
+        """Scores of all rows as those of a linear layer on patches, chunk by chunk."""
         rows, changes = len(self.inputs), by_position(delta)
         result = delta.new_empty(rows, len(delta))
-        plain = self._by_convolution(grad) is not None
-        if plain or self.groups > 1:
-            flat = (delta if plain else changes).flatten(1)
-            for part, found in self.sample_gradients(grad, rows):
-                result[part] = contract((found if plain else by_position(found)).flatten(1), flat)
-            return result
         for part in chunks(rows, chunk_floats(delta) // self._patch_floats(grad)):
             inputs = self._patches(self.inputs[part].detach().to(delta.dtype), grad)
-            result[part] = contract_products(grad[part].flatten(2), inputs, changes)
+            result[part] = score_products(grad[part].flatten(2), inputs, changes)
         return result
 
-    def _replayed(self, grad: Tensor, delta: Tensor) -> Tensor:
-        """All perturbations as the output channels of one convolution, group by group."""
-        choices, groups = len(delta), self.groups
-        by_group = delta.reshape(choices, groups, -1, *delta.shape[2:])
-        stacked = by_group.transpose(0, 1).flatten(0, 2)
-        result = torch.empty(len(grad), choices, dtype=delta.dtype, device=delta.device)
-        for part in chunks(len(grad), 4 * chunk_floats(delta) // (choices * grad[0].numel())):
-            moved = self._convolve(self.inputs[part].to(delta.dtype), stacked)
-            moved = moved.reshape(len(moved), groups, choices, -1)
-            gradient = grad[part].to(delta.dtype).reshape(len(moved), groups, 1, -1)
-            result[part] = (moved * gradient).sum(dim=(1, 3))
+    def _by_gradients(self, grad: Tensor, delta: Tensor) -> Tensor:
+        """Gradients of all rows contracted with the perturbations, chunk by chunk."""
+        rows, plain = len(self.inputs), self._by_convolution(grad) is not None
+        result = delta.new_empty(rows, len(delta))
+        flat = (delta if plain else by_position(delta)).flatten(1)
+        for part, found in self.sample_gradients(grad, rows):
+            result[part] = contract((found if plain else by_position(found)).flatten(1), flat)
         return result
 
     def replay(self, delta: Tensor) -> Iterator[Tensor]:

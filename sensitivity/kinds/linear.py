@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ._products import contract_products
-from .base import LayerKind, Use, chunk_floats, chunks, replay_is_cheaper
+from ._products import score_products
+from .base import LayerKind, Use, chunk_floats, chunks
 
 
 @dataclass(eq=False)
@@ -24,25 +24,9 @@ class LinearUse(Use):
         return self.inputs.numel() * len(self.weight)
 
     def scores(self, grad: Tensor, delta: Tensor, samples: int) -> Tensor:
-        positions = self.inputs.numel() // (samples * self.inputs.shape[-1])
-        if replay_is_cheaper(positions, len(delta)):
-            return self._replayed(grad, delta, samples)
         gradient = self._folded(grad, samples).to(delta.dtype)
         inputs = self._folded(self.inputs, samples).to(delta.dtype)
-        return contract_products(gradient.transpose(1, 2), inputs, delta)
-
-    def _replayed(self, grad: Tensor, delta: Tensor, samples: int) -> Tensor:
-        inputs, gradient = self._folded(self.inputs, samples), self._folded(grad, samples)
-        choices, outputs, width = delta.shape
-        stacked = delta.reshape(choices * outputs, width).T
-        result = torch.empty(samples, choices, dtype=delta.dtype, device=delta.device)
-        step = 4 * chunk_floats(delta) // (inputs.shape[1] * choices * outputs)
-        for part in chunks(samples, step):
-            moved = inputs[part].to(delta.dtype) @ stacked
-            moved = moved.reshape(*moved.shape[:2], choices, outputs)
-            moved *= gradient[part].to(delta.dtype).unsqueeze(2)
-            result[part] = moved.sum(dim=(1, 3))
-        return result
+        return score_products(gradient.transpose(1, 2), inputs, delta)
 
     def replay(self, delta: Tensor) -> Iterator[Tensor]:
         for change in delta:

@@ -24,8 +24,10 @@ CASES = {
     "grouped, many weights": ((2, 96, 4, 4), (192, 48, 3, 3), {"groups": 2, "padding": 1}),
     "product a sample": ((2, 130, 7, 7), (90, 130, 3, 3), {"padding": 1, "stride": (1, 2)}),
     "products together": ((5, 40, 4, 4), (60, 40, 3, 3), {"padding": 1, "dilation": 1}),
-    "points": ((4, 12, 6, 6), (10, 12, 1, 1), {"stride": 2}),
+    "points": ((4, 12, 9, 9), (10, 12, 1, 1), {"stride": 2}),
     "replayed": ((4, 12, 3, 3), (10, 12, 3, 3), {}),
+    "replayed at four positions": ((4, 12, 4, 4), (10, 12, 3, 3), {"stride": 2, "padding": 1}),
+    "grouped at one position": ((4, 12, 3, 3), (10, 6, 3, 3), {"groups": 2}),
     "one dimension": ((3, 90, 40), (64, 90, 5), {"padding": 4, "dilation": 2}),
     "three dimensions": ((2, 20, 4, 5, 3), (70, 20, 2, 3, 2), {"padding": (0, 1, 1)}),
 }
@@ -69,7 +71,9 @@ def test_convolutions_of_every_size(case: str, innermost: bool) -> None:
     )
 
 
-@pytest.mark.parametrize("shape", [(3, 50, 70, 90), (2, 130, 200, 180), (4, 1, 30, 20)])
+@pytest.mark.parametrize(
+    "shape", [(3, 50, 70, 90), (2, 130, 200, 180), (4, 1, 30, 20), (4, 6, 30, 20)]
+)
 @pytest.mark.parametrize("onednn", [True, False])
 def test_linear_layers_of_every_size(
     shape: tuple[int, ...], onednn: bool, monkeypatch: pytest.MonkeyPatch
@@ -88,9 +92,9 @@ def test_large_weights_go_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_products, "SINGLE_MACS", 1)
     monkeypatch.setattr(_products, "BLOCK_FLOATS", 50)
     torch.manual_seed(0)
-    left, right, delta = torch.randn(3, 7, 5), torch.randn(3, 5, 11), torch.randn(2, 7, 11)
+    left, right, delta = torch.randn(3, 7, 15), torch.randn(3, 15, 11), torch.randn(2, 7, 11)
     expected = torch.einsum("nop,npk,jok->nj", left, right, delta)
-    assert torch.allclose(_products.contract_products(left, right, delta), expected, atol=1e-4)
+    assert torch.allclose(_products.score_products(left, right, delta), expected, atol=1e-4)
 
 
 def test_layers_inputs_are_let_go_during_the_backward_pass() -> None:
