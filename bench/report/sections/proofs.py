@@ -16,7 +16,7 @@ def build(source: Source) -> Content | None:
     times = proof_times(source.answers)
     if not times:
         return None
-    grids = {"proofs": _proofs(source, times), "speedups": _speedups(times)}
+    grids = {"proofs": _proofs(source, times), "speedups": _speedups(source, times)}
     return Content(grids={name: grid for name, grid in grids.items() if grid.rows})
 
 
@@ -50,12 +50,11 @@ def _proofs(source: Source, times: Times) -> Grid:
     )
 
 
-def _speedups(times: Times) -> Grid:
-    solvers = sorted({solver for row in times.values() for solver in row})
-    general = [solver for solver in GENERAL if solver in solvers]
+def _speedups(source: Source, times: Times) -> Grid:
+    general = [solver for solver in GENERAL if solver in source.solvers]
     rows = []
-    for solver in solvers:
-        against = {"all others": solvers}
+    for solver in source.solvers:
+        against = {"all others": source.solvers}
         if solver not in GENERAL:
             against[", ".join(general)] = general
         for name, rivals in against.items():
