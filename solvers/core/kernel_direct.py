@@ -21,27 +21,11 @@ from .kernel_sort import falling
 FEW, MANY = 2048, 4096
 # Classes looked at for that.
 LOOKED_AT = 16
-# Slopes in the sample, and steps up to which all are sorted.
-SAMPLE, SORTED = 96, 256
+# Slopes drawn, and items up to which all steps are sorted.
+SAMPLE, SORTED = 128, 384
 GOLDEN = (5.0**0.5 - 1.0) / 2.0
-
-
-@njit(cache=True, inline="always")
-def in_order(a: int, b: int, cost: Any, weight: Any, i: int, s: Any, n: int) -> bool:
-    """Append the steps of items ``a .. b - 1`` to ``s`` as if all were on the hull, in this order.
-
-    Returns whether they are.
-    """
-    convex = True
-    last = np.inf
-    for j in range(a + 1, b):
-        dw = weight[j] - weight[j - 1]
-        slope = (cost[j - 1] - cost[j]) / np.float64(max(dw, 1))
-        convex &= (dw > 0) & (slope < last) & (slope > 0.0)
-        s.slope[n], s.weight[n], s.cls[n], s.head[n] = slope, dw, i, j
-        last = slope
-        n += 1
-    return convex
+# Slope where there is no step.
+NONE = -1.0
 
 
 @njit(cache=True)
@@ -63,28 +47,40 @@ def is_direct(offsets: Any, cost: Any, weight: Any) -> Any:
     return 2 * given > looked
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, inline="always", error_model="numpy")
 def all_steps(offsets: Any, cost: Any, weight: Any, ends: Any) -> Any:
-    """Hull steps of all classes, and where those of each begin."""
-    light, heavy = ends.light, ends.heavy
-    s = no_steps(cost.size)
-    ptr = np.zeros(light.size + 1, dtype=np.int64)
+    """Hull steps of all classes; those of a class stand from behind its first item on.
+
+    As if all items were on the hulls, in this order; then the classes where this is not so.
+    """
+    total = cost.size
+    s = no_steps(total)
+    for j in range(total):
+        s.head[j] = j
+    for j in range(1, total):
+        dw = weight[j] - weight[j - 1]
+        slope = (cost[j - 1] - cost[j]) / np.float64(max(dw, 1))
+        s.weight[j], s.slope[j] = dw, slope if dw > 0 else NONE
     largest = 0
-    for i in range(light.size):
+    for i in range(offsets.size - 1):
         largest = max(largest, offsets[i + 1] - offsets[i])
     item, slopes = np.empty(largest + 1, dtype=np.int64), np.empty(largest + 1)
-    n = rounds = 0
-    for i in range(light.size):
-        a, b, x, y = offsets[i], offsets[i + 1], light[i], heavy[i]
-        if x != y:
-            if x == a and y == b - 1 and in_order(a, b, cost, weight, i, s, n):
-                n += b - a - 1
-            else:
+    rounds = 0
+    for i in range(offsets.size - 1):
+        a, b, x, y = offsets[i], offsets[i + 1], ends.light[i], ends.heavy[i]
+        s.slope[a] = NONE
+        given, last = (x == a) & (y == b - 1), np.inf
+        for j in range(a + 1, b):
+            given &= (s.slope[j] > 0.0) & (s.slope[j] < last)
+            last = s.slope[j]
+        if not given:
+            n = a + 1
+            if x != y:
                 m = between(a, b, x, y, cost, weight, item, 0)
                 n, r = class_steps(item, m, slopes, cost, weight, i, s, n)
                 rounds = max(rounds, r)
-        ptr[i + 1] = n
-    return some(s, n, rounds), ptr
+            s.slope[n:b] = NONE
+    return some(s, total, rounds)
 
 
 @njit(cache=True)
@@ -104,12 +100,15 @@ def around(s: Any, room: int) -> Any:
     size = s.slope.size
     if size <= SORTED:
         return np.inf, 0.0
-    sample = np.empty(SAMPLE)
+    drawn = np.empty(SAMPLE)
+    m = 0
     for k in range(SAMPLE):
-        sample[k] = s.slope[np.int64(size * (k * GOLDEN % 1.0))]
-    sample = sample[falling(sample)]
+        drawn[m] = s.slope[np.int64(size * (k * GOLDEN % 1.0))]
+        m += drawn[m] > 0.0
+    drawn = drawn[:m]
+    sample = drawn[falling(drawn)]
     # All steps as steep as the one at ``first`` fit, those as steep as the one at ``last`` do not.
-    first, last = -1, sample.size
+    first, last = -1, m
     fit, over = np.int64(0), np.int64(size)
     while last - first > 1:
         middle = (first + last) >> 1
@@ -123,73 +122,60 @@ def around(s: Any, room: int) -> Any:
         first, pace_up = first - pace_up, 1
         if first < 0 or fit - above(s, sample[first])[0] > NEAR_STEPS:
             break
-    while last < sample.size:
+    while last < m:
         last, pace_down = last + pace_down, 1
-        if last >= sample.size or above(s, sample[last])[0] - over > NEAR_STEPS:
+        if last >= m or above(s, sample[last])[0] - over > NEAR_STEPS:
             break
-    return (
-        sample[first] if first >= 0 else np.inf,
-        sample[last] if last < sample.size else 0.0,
-    )
+    return (sample[first] if first >= 0 else np.inf, sample[last] if last < m else 0.0)
 
 
 @njit(cache=True, inline="always")
-def settle(
-    offsets: Any, cost: Any, weight: Any, s: Any, ptr: Any, ends: Any, high: float, low: float
-) -> Any:
-    """Each class's item after the steps from ``high`` on, and its gap: see ``margin``."""
-    base = ends.light.copy()
-    gap = np.empty(base.size)
+def settle(offsets: Any, cost: Any, weight: Any, s: Any, ends: Any, high: float, low: float) -> Any:
+    """The steps between two slopes, each class's item before these, and its gap: see ``margin``."""
+    base, gap = ends.light.copy(), np.empty(ends.light.size)
+    near = no_steps(s.slope.size)
     steep = min(high, NO_SLOPE)
     # Apart by more than the rounding of a margin.
     over, under = steep * (1.0 + 2.0**-49), low * (1.0 - 2.0**-49)
+    n = 0
     for i in range(base.size):
-        begin, end = ptr[i], ptr[i + 1]
-        first = begin
-        for k in range(begin, end):
-            first += s.slope[k] >= high
-        if first > begin:
-            base[i] = s.head[first - 1]
+        begin, end = offsets[i] + 1, offsets[i + 1]
+        k = begin
+        while k < end and s.slope[k] >= high:
+            k += 1
+        if k > begin:
+            base[i] = s.head[k - 1]
         gap[i] = np.inf
-        if first < end and s.slope[first] > low:
+        if k < end and s.slope[k] > low:
             gap[i] = -np.inf
-        elif end - begin == offsets[i + 1] - offsets[i] - 1:
+            while k < end and s.slope[k] > low:
+                near.slope[n], near.weight[n] = s.slope[k], s.weight[k]
+                near.cls[n], near.head[n] = i, s.head[k]
+                n += 1
+                k += 1
+        elif begin < end and s.slope[end - 1] > 0.0:
             # All items are on the hull: those next to the base are the closest.
-            if first < end:
-                gap[i] = (under - s.slope[first]) * np.float64(s.weight[first])
-            if first > begin:
-                back = (s.slope[first - 1] - over) * np.float64(s.weight[first - 1])
+            if k < end:
+                gap[i] = (under - s.slope[k]) * np.float64(s.weight[k])
+            if k > begin:
+                back = (s.slope[k - 1] - over) * np.float64(s.weight[k - 1])
                 gap[i] = min(gap[i], back)
-        elif begin < end:
-            gap[i] = margin(offsets[i], offsets[i + 1], cost, weight, base[i], over, under)
-    return base, gap
+        elif begin < end and s.slope[begin] > 0.0:
+            gap[i] = margin(offsets[i], end, cost, weight, base[i], over, under)
+    return some(near, n, s.rounds), base, gap
 
 
 @njit(cache=True)
 def direct_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -> Any:
     """See :func:`.kernel_relax.near_steps`."""
-    s, ptr = all_steps(offsets, cost, weight, ends)
+    s = all_steps(offsets, cost, weight, ends)
     room = capacity - ends.least
     high, low = around(s, room)
-    inside = np.empty(s.slope.size, dtype=np.int64)
-    n = 0
-    for k in range(s.slope.size):
-        inside[n] = k
-        n += low < s.slope[k] < high
-    inside = inside[:n]
     room -= above(s, high)[1]
-    base, gap = settle(offsets, cost, weight, s, ptr, ends, high, low)
-    steps = s
-    if n < s.slope.size:
-        steps = no_steps(n)
-        for q in range(n):
-            k = inside[q]
-            steps.slope[q], steps.weight[q] = s.slope[k], s.weight[k]
-            steps.cls[q], steps.head[q] = s.cls[k], s.head[k]
-        steps = some(steps, n, s.rounds)
+    steps, base, gap = settle(offsets, cost, weight, s, ends, high, low)
     order = falling(steps.slope)
     brk = 0
-    while brk < n and steps.weight[order[brk]] <= room:
+    while brk < order.size and steps.weight[order[brk]] <= room:
         room -= steps.weight[order[brk]]
         brk += 1
     return steps, order, brk, room, base, gap
