@@ -8,6 +8,9 @@ from bitknap.problems import FloatArray, Instance, IntArray
 
 from .dual import cheapest
 
+# Numbers that the moves of one call may touch.
+_TOUCHED = 100_000_000
+
 
 def lightest(instance: Instance) -> IntArray:
     """The choice whose largest share of the room above the lightest usages is least by class.
@@ -26,17 +29,21 @@ def _shares(instance: Instance) -> FloatArray:
     return shares
 
 
+def _moves(instance: Instance) -> int:
+    return max(8, _TOUCHED // instance.weight.size)
+
+
 def repair(instance: Instance, choice: IntArray) -> IntArray | None:
     """A feasible choice near the given one, or None where single moves do not reach one.
 
     Each move replaces one item; it lowers the total excess over the capacities, measured in
     rooms above the lightest usages, and costs the least per unit of excess removed.
 
-    Complexity: O(K n) a move, at most 4 L moves.
+    Complexity: O(K n) a move, at most 4 L moves; as many as touch 10^8 numbers, and at least eight.
     """
     scale = 1.0 / np.maximum(instance.capacity - instance.min_usage, 1)[:, None]
     at = instance.positions(choice)
-    for _ in range(4 * len(instance) + 1):
+    for _ in range(min(4 * len(instance) + 1, _moves(instance))):
         excess = instance.weight[:, at].sum(axis=1) - instance.capacity
         if (excess <= 0).all():
             repaired: IntArray = at - instance.offsets[:-1]
@@ -60,11 +67,11 @@ def improve(instance: Instance, choice: IntArray) -> IntArray:
     First goes the largest fall per share of the room that the exchange takes up; exchanges that
     take up nothing go before all others.
 
-    Complexity: O(K n) a move; as many moves as touch 2 10^8 numbers, and at least eight.
+    Complexity: O(K n) a move; as many moves as touch 10^8 numbers, and at least eight.
     """
     at = instance.positions(choice)
     scale = 1.0 / np.maximum(instance.capacity - instance.min_usage, 1)
-    for _ in range(max(8, 200_000_000 // instance.weight.size)):
+    for _ in range(_moves(instance)):
         room = instance.capacity - instance.weight[:, at].sum(axis=1)
         mine = at[instance.class_of]
         added = instance.weight - instance.weight[:, mine]

@@ -14,7 +14,7 @@ from bitknap.problems import Instance, IntArray
 
 from ..core.fixed_point import Exact, fixed
 from ..exact import float_below
-from ..local import improve, repair
+from ..local import improve, lightest, repair
 from .bounds import prices_around, useful_items
 from .dual import Dual
 from .model import Floats, Ints, Model, build_model
@@ -106,6 +106,8 @@ class _Rounds:
         price = price if np.isfinite(price).all() else start
         cheapest = model.item[dual.cheapest(price)] - self.instance.offsets[:-1]
         repaired = repair(self.instance, cheapest)
+        if repaired is None:
+            repaired = repair(self.instance, lightest(self.instance))
         if repaired is not None:
             self.choice = improve(self.instance, repaired)
             self.best = self._value(self.choice)
