@@ -53,7 +53,7 @@ def require_workload(name: str) -> None:
         )
 
 
-def load_workload(name: str, data: Path | None = None) -> Workload:
+def load_workload(name: str, data: Path | None = None, device: str = "cpu") -> Workload:
     """Build a workload.
 
     A module of the user's own is looked for in the current directory first. Whatever its code
@@ -63,14 +63,23 @@ def load_workload(name: str, data: Path | None = None) -> Workload:
         name: registered name, or ``module:function``; the function takes no argument, or one
             named ``data``, and returns a `Workload`.
         data: folder of the data set.
+        device: where its network shall run: `devices.DEVICES`. ``cpu`` leaves it where it is.
 
     Raises:
-        UnsupportedError: no such workload, module or function.
+        UnsupportedError: no such workload, module, function or device.
         DataError: the function failed, does not return a workload, or takes no data.
     """
-    from .workloads.base import Workload
+    from .devices import device_named
 
     require_workload(name)
+    place = device_named(device)
+    found = _built(name, data)
+    return found if place.type == "cpu" else found.on(place)
+
+
+def _built(name: str, data: Path | None) -> Workload:
+    from .workloads.base import Workload
+
     if not is_own(name):
         workload: Workload = WORKLOADS.load(name)(data)
         return workload

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -113,6 +114,24 @@ def tensors(value: Any) -> list[Tensor]:
     if isinstance(value, tuple | list):
         return [tensor for item in value for tensor in tensors(item)]
     return []
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """The device of the network's first parameter."""
+    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+
+
+def placed(value: Any, device: torch.device) -> Any:
+    """A nested value with all its tensors on the device."""
+    if hasattr(value, "to"):
+        return value.to(device)
+    if isinstance(value, Mapping):
+        return {key: placed(item, device) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(placed(item, device) for item in value))
+    if isinstance(value, tuple | list):
+        return type(value)(placed(item, device) for item in value)
+    return value
 
 
 def _part(value: Any, rows: slice) -> Any:

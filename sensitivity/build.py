@@ -16,7 +16,9 @@ from .batches import (
     confidence_loss,
     cross_entropy,
     default_forward,
+    device_of,
     per_sample,
+    placed,
     split,
 )
 from .capture import frozen
@@ -55,7 +57,7 @@ def sensitivity_table(
 
     Args:
         model: in evaluation mode.
-        batches: calibration data, read once and kept.
+        batches: calibration data, read once and kept, on the network's device.
         metrics: names of metrics, see ``METRICS.names()``, or metrics with other parameters,
             e.g. ``dataclasses.replace(METRICS.load("hawq_v2"), draws=200)``.
         bits: candidates for every layer, from few bits to many: ``ternary``, 2..16, ``float``.
@@ -89,8 +91,9 @@ def sensitivity_table(
     quantizer = quantizer or Quantizer()
     if activations is not None:
         require_activations(chosen.values())
-    data = list(batches)
     refuse_training(model)
+    place = device_of(model)
+    data = [batch if place.type == "cpu" else placed(batch, place) for batch in batches]
     if not data:
         raise DataError("there are no calibration batches; at least one is needed")
     run = forward or default_forward
@@ -100,7 +103,7 @@ def sensitivity_table(
     with frozen(model):
         pieces = split(data, chunk)
         first = pieces[0]
-        found = discover_layers(model, lambda: per_sample(loss(run(model, first), first)))
+        found = discover_layers(model, lambda part: per_sample(loss(run(model, part), part)), first)
         context = Context(model, found.layers, pieces, run, loss, widths, quantizer, seed)
         context.metrics, context.checkpoint = tuple(chosen.values()), checkpoint
         if progress is not None:
@@ -160,7 +163,9 @@ def table_provenance(
             "activation_bits": list(activations.bits),
             "activation_quantizer": activations.describe(),
         }
+    place = device_of(model).type
     return {
+        **({} if place == "cpu" else {"device": place}),
         "model": hash_model(model),
         "data": hash_data(batches),
         "bits": list(bits),

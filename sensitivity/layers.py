@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bitknap.problems.errors import UnsupportedError
 
+from .batches import Batch, cut
 from .capture import Run, Watch
 from .kinds.base import LayerKind, Use
 from .table import LayerInfo
@@ -38,28 +39,27 @@ class Discovery:
     samples: int
 
 
-def discover_layers(model: nn.Module, objective: Callable[[], Tensor]) -> Discovery:
-    """The layers that one forward pass uses, in execution order, with MACs a sample.
+def discover_layers(
+    model: nn.Module, objective: Callable[[Batch], Tensor], batch: Batch
+) -> Discovery:
+    """The layers that a forward pass uses, in execution order, with MACs a sample.
+
+    A second pass over fewer samples tells the inputs that do not run over samples, such as the
+    positions that an embedding is given.
 
     Args:
         model: any module.
-        objective: runs the model on one batch and returns one loss a sample, (N,).
+        objective: runs the model on a batch and returns one loss a sample, (N,).
+        batch: what it is run on.
 
     Raises:
         UnsupportedError: no layer was found.
     """
     names = _names(model)
     weights = {id(parameter): parameter for parameter in model.parameters()}
-    seen: dict[int, list[tuple[LayerKind, int, int]]] = {}
-
-    def visit(kind: LayerKind, use: Use, run: Run) -> Tensor:
-        output = run()
-        record = (kind, use.macs(output), len(use.inputs))
-        seen.setdefault(id(use.weight), []).append(record)
-        return output
-
-    with torch.no_grad(), Watch(weights, visit):
-        samples = len(objective())
+    seen, samples = _uses(weights, objective, batch)
+    fewer = cut(batch, samples, 2 if samples > 2 else 1)
+    few_seen, few = _uses(weights, objective, fewer) if fewer is not batch else (seen, samples)
     layers = []
     ignored = {
         names[key][0]: "not used as a layer's weight in the traced pass"
@@ -68,9 +68,17 @@ def discover_layers(model: nn.Module, objective: Callable[[], Tensor]) -> Discov
     }
     for key, uses in seen.items():
         first, *others = names[key]
-        odd = next((rows for _, _, rows in uses if rows % samples), None)
+        rows = [count for _, _, count in uses]
+        odd = next((count for count in rows if count % samples), None)
         if odd is not None:
             ignored[first] = f"its input has {odd} rows for {samples} samples"
+            continue
+        few_rows = [count for _, _, count in few_seen.get(key, ())]
+        if [few * count for count in rows] != [samples * count for count in few_rows]:
+            ignored[first] = (
+                f"its input has {max(rows)} rows for {samples} samples and "
+                f"{max(few_rows, default=0)} for {few}"
+            )
             continue
         weight = weights[key]
         info = LayerInfo(
@@ -91,6 +99,23 @@ def discover_layers(model: nn.Module, objective: Callable[[], Tensor]) -> Discov
             + (f" ({reasons})" if reasons else "")
         )
     return Discovery(tuple(layers), ignored, samples)
+
+
+def _uses(
+    weights: dict[int, nn.Parameter], objective: Callable[[Batch], Tensor], batch: Batch
+) -> tuple[dict[int, list[tuple[LayerKind, int, int]]], int]:
+    """Kind, MACs and rows of the input of each use of each weight, by id, and the samples."""
+    seen: dict[int, list[tuple[LayerKind, int, int]]] = {}
+
+    def visit(kind: LayerKind, use: Use, run: Run) -> Tensor:
+        output = run()
+        record = (kind, use.macs(output), len(use.inputs))
+        seen.setdefault(id(use.weight), []).append(record)
+        return output
+
+    with torch.no_grad(), Watch(weights, visit):
+        samples = len(objective(batch))
+    return seen, samples
 
 
 def _names(model: nn.Module) -> dict[int, list[str]]:

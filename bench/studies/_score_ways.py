@@ -33,10 +33,14 @@ class Case:
         network: one of `NETWORKS`.
         images: in the batch.
         layout: ``NCHW`` or ``NHWC``, of the weights and the images in memory.
+        device: where all of it is.
     """
 
-    def __init__(self, network: str, images: int, layout: str = "NCHW") -> None:
+    def __init__(
+        self, network: str, images: int, layout: str = "NCHW", device: str | torch.device = "cpu"
+    ) -> None:
         model, (x, y) = NETWORKS[network](images)
+        model, x, y = model.to(device), x.to(device), y.to(device)
         self.model: nn.Module = model.to(memory_format=FORMATS[layout])  # type: ignore[call-overload]
         self.model.requires_grad_(False)
         self.batch = (x.contiguous(memory_format=FORMATS[layout]), y)
@@ -44,7 +48,9 @@ class Case:
 
     def prepare(self, quantizer: Quantizer = QUANTIZER) -> None:
         """Find the layers; their perturbations are computed when they are first used."""
-        found = discover_layers(self.model, self.forward)
+        found = discover_layers(
+            self.model, lambda part: cross_entropy(self.model(part[0]), part), self.batch
+        )
         self.context = Context(
             self.model,
             found.layers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from bitknap.bench.data import FashionMNIST, ImageSet, normalise
 from bitknap.bench.recipe import Epoch, Recipe
 from bitknap.problems.errors import DataError
+from bitknap.sensitivity.batches import device_of, placed
 
 __all__ = ["Accuracy", "Batches", "Workload", "classification_accuracy", "fashion_classifier"]
 
@@ -95,6 +96,17 @@ class Workload:
     notes: tuple[str, ...] = ()
     training: Callable[[int], Batches] | None = None
 
+    def on(self, device: torch.device) -> Workload:
+        """The same with network and calibration data on a device.
+
+        ``evaluate`` is given networks on that device.
+        """
+
+        def calibration(samples: int, seed: int) -> list[Any]:
+            return [placed(batch, device) for batch in self.calibration(samples, seed)]
+
+        return replace(self, model=self.model.to(device), calibration=calibration)
+
 
 def classification_accuracy(
     model: nn.Module, images: ImageSet, batch: int = EVALUATION_BATCH
@@ -108,12 +120,12 @@ def classification_accuracy(
     """
     was_training = model.training
     model.eval()
-    correct = 0
+    correct, device = 0, device_of(model)
     with torch.inference_mode():
         for start in range(0, len(images), batch):
             x = normalise(images.images[start : start + batch])
-            logits = model(x.to(memory_format=torch.channels_last))
-            right = logits.argmax(dim=1) == images.labels[start : start + batch]
+            logits = model(x.to(device, memory_format=torch.channels_last))
+            right = logits.argmax(dim=1).cpu() == images.labels[start : start + batch]
             correct += int(right.sum())
     model.train(was_training)
     return Accuracy(correct, len(images))

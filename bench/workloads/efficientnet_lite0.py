@@ -15,6 +15,7 @@ from bitknap.bench.networks.efficientnet_lite import EfficientNetLite0
 from bitknap.bench.packages import package_file
 from bitknap.bench.photos import Photos, load_photos, random_crops
 from bitknap.problems.errors import DataError
+from bitknap.sensitivity.batches import device_of
 
 from .base import Accuracy, Workload, cross_entropy
 
@@ -124,9 +125,10 @@ def compare(accepted: Sequence[Sequence[int]], before: Tensor, after: Tensor) ->
 
 
 def _logits(model: nn.Module, images: Tensor) -> Tensor:
+    device = device_of(model)
     with torch.inference_mode():
         parts = [
-            model(normalise(part).to(memory_format=torch.channels_last))
+            model(normalise(part).to(device, memory_format=torch.channels_last)).cpu()
             for part in torch.split(images, BATCH)
         ]
     return torch.cat(parts).clone()

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from bitknap.bench.packages import package_file
 from bitknap.bench.wordnet import CLASSES, Glosses, load_glosses
 from bitknap.problems.errors import DataError
+from bitknap.sensitivity.batches import device_of
 
 from .base import Accuracy, Workload, cross_entropy, load_checkpoint
 
@@ -113,9 +114,10 @@ def build(data: Path | None = None) -> Workload:
         return cast(list[Any], tokens.batches(train, order))
 
     def evaluate(model: nn.Module) -> Accuracy:
+        device = device_of(model)
         with torch.inference_mode():
             right = sum(
-                int((model(ids, mask).argmax(dim=1) == labels).sum())
+                int((model(ids.to(device), mask.to(device)).argmax(dim=1).cpu() == labels).sum())
                 for ids, labels, mask in measured
             )
         return Accuracy(right, len(test))

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from bitknap.bench.packages import package_file
 from bitknap.problems.errors import DataError
+from bitknap.sensitivity.batches import device_of
 
 from .base import Accuracy, Workload
 
@@ -103,7 +104,7 @@ def next_token_accuracy(model: nn.Module, ids: Tensor) -> Accuracy:
     """
     right, losses = 0, 0.0
     with torch.inference_mode():
-        for part in torch.split(ids, BATCH):
+        for part in torch.split(ids.to(device_of(model)), BATCH):
             batch = (part, part[:, 1:])
             output = forward(model, batch)
             right += int((output.argmax(dim=1) == batch[1]).sum())

@@ -26,7 +26,10 @@ Quantized = Annotated[
         help="How weights are quantized, e.g. affine,group=64,scale=minmax: docs/quantizers.md.",
     ),
 ]
-
+Device = Annotated[
+    str,
+    typer.Option(help="Where the network runs: cpu (your own where it is) or cuda."),
+]
 ActivationBits = Annotated[
     str | None,
     typer.Option(

@@ -13,6 +13,7 @@ from ._options import (
     ActivationBits,
     ActivationWords,
     Bits,
+    Device,
     Quantized,
     activation_quantizer,
     bit_widths,
@@ -51,6 +52,7 @@ def command(
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder; default runs/WORKLOAD.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
+    device: Device = "cpu",
     quantizer: Quantized = None,
     activation_bits: ActivationBits = None,
     activation_words: ActivationWords = None,
@@ -100,7 +102,7 @@ def command(
 
     with progress(f"loading {workload}") as say:
         job = Job(
-            workload=load_workload(workload, data),
+            workload=load_workload(workload, data, device),
             metrics=tuple(dict.fromkeys(names)),
             bits=widths,
             budgets=budgets,

@@ -14,6 +14,7 @@ from ._options import (
     ActivationBits,
     ActivationWords,
     Bits,
+    Device,
     Quantized,
     activation_quantizer,
     bit_widths,
@@ -44,6 +45,7 @@ def command(
     activation_words: ActivationWords = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
+    device: Device = "cpu",
     chunk: Annotated[
         int | None, typer.Option(min=1, help="Most samples at once; bounds the memory.")
     ] = None,
@@ -74,7 +76,7 @@ def command(
         from bitknap.bench.tables import calibration_batches, compute, fill
 
         with progress(f"loading {workload}", quiet=ranks.rank > 0) as say:
-            loaded = load_workload(workload, data)
+            loaded = load_workload(workload, data, device)
             batches = calibration_batches(loaded, samples, seed)
             blank = compute(loaded, batches, widths, (), seed, say, *how, chunk)
             wanted = tuple(dict.fromkeys(names))

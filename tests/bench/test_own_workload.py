@@ -14,8 +14,9 @@ import torch
 
 from bitknap.bench.loading import load_workload
 from bitknap.bench.tables import calibration_batches
-from bitknap.problems import BitknapError, DataError
+from bitknap.problems import BitknapError, DataError, UnsupportedError
 from bitknap.sensitivity import load_table
+from bitknap.sensitivity.batches import device_of, tensors
 from bitknap.sensitivity.provenance import describe_function
 
 MODULE = """
@@ -136,6 +137,31 @@ def test_what_is_wrong_is_named(name: str, words: str) -> None:
         load_workload(name)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        ("gpu", "the devices are cpu and cuda, got 'gpu'"),
+        pytest.param(
+            "cuda",
+            "finds 0; start fewer processes, or use --device cpu",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device"),
+        ),
+    ],
+)
+def test_a_device_that_is_not_there_is_named(device: str, words: str) -> None:
+    with pytest.raises(UnsupportedError) as raised:
+        load_workload("mine:build", device=device)
+    assert words in str(raised.value)
+
+
+@pytest.mark.usefixtures("here")
+def test_network_and_calibration_data_go_to_the_device() -> None:
+    workload = load_workload("mine:build").on(torch.device("meta"))
+    assert device_of(workload.model).type == "meta"
+    assert all(x.is_meta for batch in workload.calibration(8, 0) for x in tensors(batch))
 
 
 @pytest.mark.usefixtures("here")

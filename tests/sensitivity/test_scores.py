@@ -95,6 +95,32 @@ def test_layers_shared_weights_and_macs_are_found():
     assert table.costs["bops"][0] == 90 * 12 * 2 * 32
 
 
+@pytest.mark.parametrize("samples", [2, 4, 8])
+def test_bug_position_embeddings_were_taken_for_layers_of_samples(samples):
+    """Rows that were a multiple of the samples passed for rows of samples, and were refused."""
+
+    class Positions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tokens, self.places = nn.Embedding(20, 6), nn.Embedding(8, 6)
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, ids):
+            return self.head((self.tokens(ids) + self.places(torch.arange(8))).tanh().mean(dim=1))
+
+    torch.manual_seed(0)
+    model, ids = Positions().double().eval(), torch.randint(20, (samples, 8))
+    batches = [(ids, torch.arange(samples) % 3)]
+    table = sensitivity_table(model, batches, bits=BITS)
+    assert [layer.name for layer in table.layers] == ["tokens", "head"]
+    assert table.provenance["ignored"] == {
+        "places.weight": f"its input has 8 rows for {samples} samples and 8 for "
+        f"{2 if samples > 2 else 1}"
+    }
+    expected = reference_scores(model, batches, table.layers, Quantizer(), BITS).numpy()
+    assert np.abs(table.scores["fisher"] - expected).max(axis=0) == pytest.approx(0, abs=1e-12)
+
+
 def test_the_model_is_left_as_it_was():
     model, batches = sequences()
     model.line.weight.requires_grad_(False)
