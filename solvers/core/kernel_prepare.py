@@ -23,7 +23,8 @@ Prepared = namedtuple("Prepared", ["source", "far", "items", "bits", "high", "lo
 def floor_of(t: Any, e: Any, dc: float, dw: int) -> float:
     """Bound on choices with an item, or infinity where it is beyond the limit or dominated.
 
-    ``F`` lies below its tangent at ``room``: one multiplication rules most items out.
+    ``F`` lies below its tangent at ``room``, up to the allowance: one multiplication rules most
+    items out.
     """
     turn = t.slope * np.float64(dw)
     far = dc + turn > t.ceiling + 2.0**-48 * (abs(dc) + abs(turn))
@@ -91,7 +92,7 @@ def prepare(offsets: Any, cost: Any, weight: Any, r: Any) -> Any:
     limit = r.gain + SLACK * r.noise + e.allowance
     k = segment(e, r.room)
     ceiling = limit - bound_in(e, k, 0.0, r.room)
-    ceiling += 2.0**-40 * abs(ceiling) + 2.0**-1000
+    ceiling += e.allowance + 2.0**-40 * abs(ceiling) + 2.0**-1000
     test = Test(r.room, limit, ceiling, e.slope[k])
     far, items, unit, top, divisor = outlying(offsets, cost, weight, base, e, test, r.gap)
     bit_of = cost.view(np.int64)

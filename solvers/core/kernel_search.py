@@ -118,7 +118,7 @@ def reduce(x: Any, p: Any) -> Any:
             dw, dc = q.dw[j], q.dc[j]
             change = (low_slope if dw > 0 else high_slope) * np.float64(dw)
             added = (dc + change) - SLACK * (abs(dc) + abs(change))
-            useful = lowest + added <= limit and q.floor[j] <= limit + p.first
+            useful = lowest + added <= limit + e.allowance and q.floor[j] <= limit + p.first
             if useful or (dw == 0 and dc == 0.0):
                 q.item[m], q.dw[m], q.dc[m], q.floor[m] = q.item[j], dw, dc, q.floor[j]
                 q.high[m], q.low[m] = q.high[j], q.low[j]

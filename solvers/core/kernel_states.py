@@ -87,10 +87,14 @@ def lowest_bound(s: Any, n: int, e: Any, p: Any) -> float:
 
 @njit(cache=True, inline="always")
 def prune(s: Any, n: int, e: Any, p: Any, count: Any) -> int:
-    """Move the states whose bound is at most the threshold to the front; return how many."""
+    """Move the states whose bound is at most the threshold to the front; return how many.
+
+    With nothing left free a state has nothing to gain, unless slopes cross.
+    """
     if n == 0:
         return 0
     limit = threshold(p, count, e.slope[segment(e, p.room - s.w[0])]) + e.allowance
+    crossing = e.allowance > 0.0
     k = e.knots.size
     left = 0
     for i in range(n):
@@ -98,7 +102,7 @@ def prune(s: Any, n: int, e: Any, p: Any, count: Any) -> int:
         room = p.room - w
         while k > 0 and e.knots[k - 1] > room:
             k -= 1
-        if room != 0 and bound_in(e, k, real(high, low, p.scale), room) <= limit:
+        if (room != 0 or crossing) and bound_in(e, k, real(high, low, p.scale), room) <= limit:
             s.w[left], s.high[left], s.low[left], s.node[left] = w, high, low, node
             left += 1
     return left

@@ -152,8 +152,8 @@ class _Search:
         """Drop items outside that no state can use, and renew the envelope without them.
 
         Taking an item changes the bound of a state by ``dc + F(room) - F(room - dw)``, and ``F`` is
-        concave: by at least ``dc + s dw``, ``s`` the slope at the largest room of a state if
-        ``dw > 0`` and at the smallest otherwise.
+        concave up to its allowance: by at least ``dc + s dw``, ``s`` the slope at the largest room
+        of a state if ``dw > 0`` and at the smallest otherwise.
         """
         self.work, self.news = 0, False
         p, t = self.pending, self.entered
@@ -166,7 +166,7 @@ class _Search:
         added = (dc + change) - SLACK * (np.abs(dc) + np.abs(change))
         # With an item taken, the room may be larger than that of any state: assume slope 0.
         limit = self.core.threshold(self.best.value, 0.0)
-        alive = self.lowest() + added <= limit
+        alive = self.lowest() + added <= limit + self.envelope.allowance
         alive &= p.floor[a:] <= limit + self.core.envelope.allowance
         alive |= (dw == 0) & (dc == 0.0)
         self.counts["reduced"] += alive.size - int(alive.sum())
@@ -229,10 +229,12 @@ class _Search:
         weight, room = self.states.weight, self.core.room
         limit = self.core.threshold(self.best.value, self.envelope.slope_at(room - int(weight[0])))
         kept = self.bounds() <= limit + self.envelope.allowance
-        # No state that fits is cheaper than the incumbent; with nothing to gain it is done.
+        # No state that fits is cheaper than the incumbent: with nothing to gain it is done, and
+        # without free capacity there is nothing to gain unless slopes cross.
         if self.nothing_outside:
             kept[:] = False
-        kept &= weight != room
+        if not self.envelope.allowance:
+            kept &= weight != room
         if not kept.all():
             self.states = self.states.take(np.flatnonzero(kept))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -95,6 +96,48 @@ def test_equals_enumeration(kernel: str, block: int) -> None:
         check_result(instance, result)
         assert result.objective == best, seed
         assert float(result.stats["lp_bound"]) <= best
+
+
+def least_exact_cost(offsets: np.ndarray, units: list[int], weight: np.ndarray, room: int) -> int:
+    """Least sum of integer costs, by dynamic programming over all weights."""
+    best = {0: 0}
+    for a, b in itertools.pairwise(offsets.tolist()):
+        after: dict[int, int] = {}
+        for w, v in best.items():
+            for j in range(a, b):
+                at, value = w + int(weight[j]), v + units[j]
+                if at <= room and value < after.get(at, value + 1):
+                    after[at] = value
+        best = after
+    return min(best.values())
+
+
+def rounded_fractions(seed: int) -> Arrays:
+    """Costs nearly linear in weight, whose slopes differ by the rounding of fractions."""
+    rng = np.random.default_rng(seed)
+    offsets = np.concatenate(([0], np.cumsum(rng.integers(1, 7, int(rng.integers(4, 36))))))
+    most = int(rng.choice([10, 30, 100]))
+    weight = rng.integers(0, most + 1, int(offsets[-1]))
+    saved = most - weight
+    added, times = rng.integers(0, 3, weight.size), rng.integers(1, 3, weight.size)
+    kinds = [saved, saved + added, saved * times]
+    cost = kinds[seed % 3] / float(rng.choice([3, 7, 10])) * float(rng.choice([1, 1e-5, 0.7]))
+    least = int(np.minimum.reduceat(weight, offsets[:-1]).sum())
+    inside = rng.integers(least, np.maximum.reduceat(weight, offsets[:-1]).sum() + 1)
+    return offsets, cost, weight, int(inside)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_bug_optima_missed_the_exact_one_where_rounded_slopes_tie(kernel: str) -> None:
+    """States without free capacity were dropped although slopes cross: 1e-16 too dear."""
+    for seed in range(250):
+        offsets, cost, weight, capacity = rounded_fractions(seed)
+        result = solve_core(offsets, cost, weight, capacity, kernel=kernel)
+        assert result.optimal
+        assert result.choice is not None
+        units = [int(Fraction(x) * 2**1074) for x in cost.tolist()]
+        found = sum(units[j] for j in (offsets[:-1] + result.choice).tolist())
+        assert found == least_exact_cost(offsets, units, weight, capacity), seed
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
