@@ -39,6 +39,7 @@ def run(task: Task) -> Found | None:
     t = task
     arrays = _frozen(t.offsets), _frozen(t.cost), _frozen(t.weight)
     stop = _NEVER if t.state_limit is None else t.state_limit
+    t = t._replace(rival=_frozen(t.rival), fixed=_frozen(t.fixed))
     q = quick(*arrays, t.capacity, min(stop, _SLICE), t.rival, t.fixed, t.may_branch, t.hold)
     if q.code == UNFIT:
         return None

@@ -292,3 +292,12 @@ def test_the_registered_solver_carries_the_multiplier() -> None:
     assert solution.multiplier is not None
     assert solution.multiplier[0] > 0.0
     assert solution.bound == solution.objective
+
+
+def test_bug_branching_compiled_the_kernel_again() -> None:
+    """Fixed items and rivals were writable arrays, another type to numba: 10 s in a first solve."""
+    jit.kernel()
+    from bitknap.solvers.core.kernel_quick import quick
+
+    assert int(run(mpq.generate(classes=100, bits=BITS, seed=3), "numba").stats["branches"]) > 0
+    assert len(quick.signatures) == 1
