@@ -103,6 +103,7 @@ paper-results: ## keep the results of `make paper`, and fill the documents with 
 SUITES = mpq multi-resource pisinger scaling
 
 suites: setup ## the suites of docs/suites.md one after another, on a quiet machine: half an hour
+	$(BIN)/python -c 'from bitknap.solvers.core import jit; jit.kernel()'
 	$(BIN)/bitknap bench mpq --time-limit 3 --repeat 1 --workers 1
 	$(BIN)/bitknap bench multi-resource --time-limit 3 --repeat 1 --workers 1
 	$(BIN)/bitknap bench pisinger --solvers core,multi,highs,cbc,scip,greedy --time-limit 2 --repeat 1 --workers 1
