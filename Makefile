@@ -13,7 +13,7 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test test-slow lint types check format bench bench-compare bench-smoke smoke tables results paper-results suites suites-results \
-  docs docs-examples setup data clean
+  docs docs-examples setup data kernel clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
 	$(BIN)/bitknap run --out $(OUT)
@@ -51,8 +51,10 @@ paper: setup data ## the paper's tables and figures, whole: hours
 paper-fast: setup data ## the same with fewer cells and shorter fine-tuning
 	$(PAPER) --fast --out runs/paper-fast
 
-test: setup data ## the whole test suite but the slow part; the kernel is compiled once, beforehand
+kernel: setup ## compile the numba kernel, once
 	$(BIN)/python -c 'from bitknap.solvers.core import jit; jit.kernel()'
+
+test: kernel data ## the whole test suite but the slow part; the kernel is compiled once, beforehand
 	$(BIN)/python -m pytest -n 2
 
 test-slow: setup data ## the long runs
@@ -102,8 +104,7 @@ paper-results: ## keep the results of `make paper`, and fill the documents with 
 
 SUITES = mpq multi-resource pisinger scaling
 
-suites: setup ## the suites of docs/suites.md one after another, on a quiet machine: half an hour
-	$(BIN)/python -c 'from bitknap.solvers.core import jit; jit.kernel()'
+suites: kernel ## the suites of docs/suites.md one after another, on a quiet machine: half an hour
 	$(BIN)/bitknap bench mpq --time-limit 3 --repeat 1 --workers 1
 	$(BIN)/bitknap bench multi-resource --time-limit 3 --repeat 1 --workers 1
 	$(BIN)/bitknap bench pisinger --solvers core,multi,highs,cbc,scip,greedy --time-limit 2 --repeat 1 --workers 1

@@ -21,10 +21,15 @@ def device_named(name: str) -> torch.device:
         raise UnsupportedError(f"the devices are {' and '.join(DEVICES)}, got {name!r}")
     if name == "cpu":
         return torch.device(name)
-    own, found = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
-    if own >= found:
+    own, found = own_gpu(), torch.cuda.device_count()
+    if own.index >= found:
         raise UnsupportedError(
-            f"CUDA device {own} was asked for, but torch {torch.__version__} finds {found}; "
+            f"CUDA device {own.index} was asked for, but torch {torch.__version__} finds {found}; "
             "start fewer processes, or use --device cpu"
         )
-    return torch.device(name, own)
+    return own
+
+
+def own_gpu() -> torch.device:
+    """The GPU of this process: that of its ``LOCAL_RANK``, else the first."""
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from bitknap.problems.errors import DataError, UnsupportedError
 
+from .devices import own_gpu
 from .image_folder import Folder, Images
 from .networks.imagenet_mobilenetv2 import mobilenet_v2
 from .networks.imagenet_resnet import resnet18, resnet50
@@ -59,7 +60,7 @@ def imagenet_workload(network: str, root: Path, weights: Path, test: int | None 
             f"{root} has {len(train.classes)} classes in train and {len(val.classes)} in val, "
             f"but the weights have {outputs}; all three must agree"
         )
-    device = _device()
+    device = own_gpu() if torch.cuda.is_available() else torch.device("cpu")
     loader = _Loader(device, WORKERS)
     order = torch.randperm(len(val.files), generator=torch.Generator().manual_seed(0)).tolist()
     chosen = sorted(order[:test])
@@ -141,12 +142,6 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
         raise DataError(f"{path} holds no state dict of tensors")
     return {name.removeprefix("module."): value for name, value in found.items()}
-
-
-def _device() -> torch.device:
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 @dataclass(frozen=True)

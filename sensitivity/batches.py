@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -125,20 +125,21 @@ def placed(value: Any, device: torch.device) -> Any:
     """A nested value with all its tensors on the device."""
     if hasattr(value, "to"):
         return value.to(device)
-    if isinstance(value, Mapping):
-        return {key: placed(item, device) for key, item in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(placed(item, device) for item in value))
-    if isinstance(value, tuple | list):
-        return type(value)(placed(item, device) for item in value)
-    return value
+    return _changed(value, lambda item: placed(item, device))
 
 
 def _part(value: Any, rows: slice) -> Any:
     if isinstance(value, Tensor):
         return value[rows]
+    return _changed(value, lambda item: _part(item, rows))
+
+
+def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    """A mapping, tuple or list with its items changed; anything else as it is."""
     if isinstance(value, Mapping):
-        return {key: _part(item, rows) for key, item in value.items()}
+        return {key: change(item) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(change, value))
     if isinstance(value, tuple | list):
-        return [_part(item, rows) for item in value]
+        return type(value)(map(change, value))
     return value

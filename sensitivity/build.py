@@ -57,7 +57,7 @@ def sensitivity_table(
 
     Args:
         model: in evaluation mode.
-        batches: calibration data, read once and kept, on the network's device.
+        batches: calibration data, read once and kept; moved to the GPU that the network is on.
         metrics: names of metrics, see ``METRICS.names()``, or metrics with other parameters,
             e.g. ``dataclasses.replace(METRICS.load("hawq_v2"), draws=200)``.
         bits: candidates for every layer, from few bits to many: ``ternary``, 2..16, ``float``.

@@ -26,6 +26,11 @@ QUANTIZER = Quantizer(scale="minmax")
 FORMATS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
 
 
+TIMED_LAYERS = 5
+"""Layers whose items are run to time a measured loss; the items of the others cost the same."""
+TIMED_LOSSES = TIMED_LAYERS * len(BITS) + 1
+
+
 class Case:
     """A network and one batch of images, every way to the scores of its (layer, bits) items.
 
@@ -147,6 +152,10 @@ class Case:
         context.reuse, context.replayed = reuse, set()
         run_items(context, [MEASURED_LOSS])
         return context.items + 1
+
+    def all_losses(self, seconds: float) -> float:
+        """Of measuring all items, from the seconds of those of the first `TIMED_LAYERS`."""
+        return seconds * (self.context.items + 1) / TIMED_LOSSES
 
 
 def _imagenet(images: int) -> tuple[nn.Module, tuple[Tensor, Tensor]]:

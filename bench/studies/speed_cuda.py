@@ -14,11 +14,9 @@ import torch
 from bitknap.bench.devices import device_named
 from bitknap.bench.grids import Grid
 
-from ._score_ways import BITS, NETWORKS, Case
+from ._score_ways import NETWORKS, TIMED_LAYERS, TIMED_LOSSES, Case
 
 IMAGES = {"ResNet-18, 224x224": 64, "fashion-resnet18": 256}
-TIMED_LAYERS = 5
-"""Layers whose items are run to time a measured loss; the items of the others cost the same."""
 
 
 def study(quick: bool) -> Iterator[Grid]:
@@ -59,7 +57,7 @@ def study(quick: bool) -> Iterator[Grid]:
             "parentheses); all kept: of the whole batch as documented, then a product a layer; - "
             "where the memory does not do.",
             "losses: a forward for every (layer, bits), counted up from the time of "
-            f"{TIMED_LAYERS * len(BITS) + 1}. MB: torch.cuda.max_memory_allocated above what was "
+            f"{TIMED_LOSSES}. MB: torch.cuda.max_memory_allocated above what was "
             "held before the pass.",
         ),
         text_columns=3,
@@ -85,7 +83,7 @@ def _row(device: torch.device, network: str, layout: str, tf32: bool, repeats: i
         peaks = {name: _peak(run) for name, run in usable.items()}
         losses = _seconds(partial(case.measured, TIMED_LAYERS, False))
     assert losses is not None
-    losses *= (case.context.items + 1) / (TIMED_LAYERS * len(BITS) + 1)
+    losses = case.all_losses(losses)
 
     def ratio(over: str, under: str) -> str:
         if over not in usable:

@@ -22,16 +22,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from bitknap.bench.grids import Grid
 from bitknap.sensitivity import Quantizer
 
-from ._score_ways import BITS, FORMATS, NETWORKS, Case
+from ._score_ways import FORMATS, NETWORKS, TIMED_LAYERS, TIMED_LOSSES, Case
 
 _PERTURBED = {
     "least squares": Quantizer(),
     "largest weight": Quantizer(scale="minmax"),
 }
 """Scales by their rule."""
-
-TIMED_LAYERS = 5
-"""Layers whose items are run to time a measured loss; the items of the others cost the same."""
 
 UNCOUNTED: dict[Any, Callable[..., int]] = {
     torch.ops.mkldnn._linear_pointwise: lambda a, b, *_, **__: 2 * math.prod(a) * b[0],
@@ -78,7 +75,7 @@ def study(quick: bool) -> Iterator[Grid]:
             "2, 4, ... up to the batch). all kept: vmap(grad) of the whole batch as documented, "
             "then a product a layer. one by one: autograd on single images.",
             "losses: a forward for every (layer, bits), counted up from the time of "
-            f"{TIMED_LAYERS * len(BITS) + 1}; prefix reused: all of them, as the metric `loss`.",
+            f"{TIMED_LOSSES}; prefix reused: all of them, as the metric `loss`.",
             "The perturbations, here to the largest weight's scale, are computed before the clock "
             "starts: once a table.",
         ),
@@ -138,8 +135,7 @@ def _times(network: str, layout: str, threads: int, images: int, repeats: int) -
         ways = [name for name in methods if name not in ("plain", "to outputs")]
         _refuse_unequal(*(torch.as_tensor(methods[name]()) for name in ways))
         rows = [{name: _clock(run) for name, run in methods.items()} for _ in range(repeats)]
-        losses = _clock(partial(case.measured, TIMED_LAYERS, False)).wall
-        losses *= (case.context.items + 1) / (TIMED_LAYERS * len(BITS) + 1)
+        losses = case.all_losses(_clock(partial(case.measured, TIMED_LAYERS, False)).wall)
         reused = _clock(partial(case.measured, None, True)).wall
 
     def ratio(over: str, under: str, clock: Callable[[Clock], float]) -> str:

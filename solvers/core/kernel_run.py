@@ -39,14 +39,14 @@ def run(task: Task) -> Found | None:
     t = task
     arrays = _frozen(t.offsets), _frozen(t.cost), _frozen(t.weight)
     stop = _NEVER if t.state_limit is None else t.state_limit
-    t = t._replace(rival=_frozen(t.rival), fixed=_frozen(t.fixed))
-    q = quick(*arrays, t.capacity, min(stop, _SLICE), t.rival, t.fixed, t.may_branch, t.hold)
+    rival, fixed = _frozen(t.rival), _frozen(t.fixed)
+    q = quick(*arrays, t.capacity, min(stop, _SLICE), rival, fixed, t.may_branch, t.hold)
     if q.code == UNFIT:
         return None
     if q.code == INFEASIBLE:
         raise Infeasible
     if q.code == LONG:
-        return _long(t, arrays, stop)
+        return _long(t._replace(rival=rival, fixed=fixed), arrays, stop)
     classes = q.base.size - q.classes
     branch = Branch(q.cls, q.floor) if q.code == BRANCH else None
     return Found(
