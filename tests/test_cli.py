@@ -89,6 +89,8 @@ def test_infeasible_exits_with_3_and_names_the_smallest_capacity(tmp_path: Path)
         (["run", "--solvers", "gredy"], "no solver is named 'gredy'"),
         (["run", "--samples", "0"], "Invalid value"),
         (["run", "--metric", ""], "--metric must be names"),
+        (["paper", "--network", "resnet50"], "--weights and --network go with --imagenet DIR"),
+        (["paper", "--imagenet", "d", "--data", "d"], "--imagenet runs without it"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(

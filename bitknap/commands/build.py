@@ -39,11 +39,13 @@ def command(
 ) -> None:
     """Build an instance file from a sensitivity table: metric, limits, layer policy.
 
-    Every limit given is one resource of the instance: size_bits, bops, latency_ns.
+    Every limit given is one resource of the instance: size_bits, bops, latency_ns. A limit that
+    no choice meets is refused, with exit code 3.
     """
     from bitknap.bench.budgets import parse_budget
-    from bitknap.problems import DataError, save_instance
+    from bitknap.problems import DataError, InfeasibleError, merge_ties, save_instance
     from bitknap.sensitivity import bops, latency_ns, load_table
+    from bitknap.solvers.referee import infeasibility
 
     if (latency is None) != (max_ms is None):
         raise DataError("--latency and --max-ms go together: the measurements and the limit")
@@ -61,6 +63,8 @@ def command(
     if not limits:
         raise DataError("give at least one limit: --budget, --max-bops, or --latency and --max-ms")
     instance = loaded.to_instance(metric, limits)
+    if reason := infeasibility(merge_ties(instance).instance):
+        raise InfeasibleError(reason)
     save_instance(instance, out)
     shown = ", ".join(f"{name} <= {value:,}" for name, value in limits.items())
     typer.echo(f"wrote {out}: {len(instance)} layers, {instance.n_items} items, {shown}", err=True)

@@ -27,8 +27,9 @@ def command(
         Path | None, typer.Option(help="With --imagenet: torchvision's state dict.")
     ] = None,
     network: Annotated[
-        str, typer.Option(help="With --imagenet: resnet18, resnet50 or mobilenetv2.")
-    ] = "resnet18",
+        str | None,
+        typer.Option(help="With --imagenet: resnet18 (default), resnet50 or mobilenetv2."),
+    ] = None,
 ) -> None:
     """Rebuild the tables and figures of the paper, on the networks that are here.
 
@@ -41,16 +42,21 @@ def command(
     from bitknap.bench.paper.page import write_study
     from bitknap.bench.paper.study import help_study, run_study
     from bitknap.bench.terminal import print_grid
+    from bitknap.problems import DataError
     from bitknap.sensitivity.ranks import joined
 
     from ._progress import progress
 
     for part in section or ():
         PARTS.require(part)
+    if imagenet is None and (weights is not None or network is not None):
+        raise DataError("--weights and --network go with --imagenet DIR; give that too")
+    if imagenet is not None and data is not None:
+        raise DataError("--data is the folder of Fashion-MNIST; --imagenet runs without it")
     root, state = (None if path is None else str(path.resolve()) for path in (imagenet, weights))
     known = None if data is None else str(data.resolve())
-    call = Call(["bitknap", *sys.argv[1:]], fast, known, root, state, network)
-    name = "paper" if imagenet is None else f"paper-{network}"
+    call = Call(["bitknap", *sys.argv[1:]], fast, known, root, state, network or "resnet18")
+    name = "paper" if imagenet is None else f"paper-{call.network}"
     folder = out or Path("runs") / (f"{name}-fast" if fast else name)
     with joined() as ranks, progress("starting", quiet=ranks.rank > 0) as say:
         scale, load = call.open()
@@ -58,7 +64,7 @@ def command(
             help_study(scale, folder, say, load, ranks)
             return
         if imagenet is not None:
-            _print_needs(network, load(network), scale, imagenet)
+            _print_needs(call.network, load(call.network), scale, imagenet)
         save_call(call, folder)
         study = run_study(scale, folder, call.arguments, say, load, ranks)
         say("drawing the page")

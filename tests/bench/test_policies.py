@@ -14,7 +14,7 @@ from bitknap.bench.job import Job, run_job
 from bitknap.bench.report.write import write_report
 from bitknap.bench.results import load_results
 from bitknap.bench.ties import price_ties, trace_workload, with_found_ties
-from bitknap.problems import DataError, load_instance
+from bitknap.problems import DataError, InfeasibleError, load_instance
 from bitknap.sensitivity import LayerPolicy, Tie, load_table, save_table, sensitivity_table
 from bitknap.solvers import solve
 
@@ -177,3 +177,8 @@ def test_an_instance_with_all_resources_is_built_and_solved(tmp_path: Path) -> N
     ):
         with pytest.raises(DataError, match=words):
             call("build", tmp_path / "t.npz", "--out", out, *wrong)
+    written = out.read_bytes()
+    for limit in (["--budget", "0.5"], ["--max-bops", "1"]):
+        with pytest.raises(InfeasibleError, match="the smallest feasible limit is"):
+            call("build", tmp_path / "t.npz", "--out", out, *limit)
+    assert out.read_bytes() == written

@@ -201,6 +201,8 @@ def test_two_instances_of_one_name_are_refused(tmp_path: Path) -> None:
     [
         ("nothing", {}, "no suite or study is named 'nothing'; choose one of: mpq"),
         ("float-costs", {"repeat": 2}, "float-costs is a study, which takes"),
+        ("float-costs", {"workers": 2}, "float-costs is a study, which takes"),
+        ("float-costs", {"resume": False}, "float-costs is a study, which takes"),
         ("smoke", {"resume": False, "out": Path()}, "exists; name another --out"),
         ("smoke", {"quick": True}, "smoke is a suite, which takes no --quick"),
         ("smoke", {"solvers": "core,gredy"}, "no solver is named 'gredy'"),
