@@ -45,7 +45,7 @@ demo-llm: setup ## the main job on SmolLM2-135M and the topics of Python's docum
 KEEP_MEMORY = MALLOC_MMAP_THRESHOLD_=2000000000 MALLOC_TRIM_THRESHOLD_=4000000000
 PAPER = $(KEEP_MEMORY) $(BIN)/python -m torch.distributed.run --nproc_per_node $(PROCESSES) -m bitknap paper
 
-paper: setup data ## the paper's tables and figures, whole: hours
+paper: setup data ## the paper's tables and figures, whole: about an hour
 	$(PAPER) --out runs/paper
 
 paper-fast: setup data ## the same with fewer cells and shorter fine-tuning
