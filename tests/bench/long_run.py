@@ -28,7 +28,7 @@ def build():
         global calls
         calls += 1
         time.sleep(float(os.environ.get("PAUSE", 0)))
-        if os.environ.get("DIES") == os.environ.get("RANK", "") and calls > 60:
+        if os.environ.get("DIES") == os.environ.get("RANK", "") and calls > 48:
             os.kill(os.getpid(), signal.SIGKILL)
         return nn.functional.cross_entropy(output, batch[1], reduction="none")
 
