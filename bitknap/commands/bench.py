@@ -66,8 +66,7 @@ def command(
         return
     if name in STUDIES.names() and name not in suite_files():
         given = [solvers, time_limit, memory_limit, repeat, seed, dask]
-        changed = as_json or workers > 1 or not resume
-        if changed or any(value is not None for value in given):
+        if as_json or workers > 1 or not resume or any(value is not None for value in given):
             raise DataError(f"{name} is a study, which takes --quick and --out only")
         _run_study(name, quick, out)
         return

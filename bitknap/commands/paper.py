@@ -55,7 +55,7 @@ def command(
         raise DataError("--data is the folder of Fashion-MNIST; --imagenet runs without it")
     root, state = (None if path is None else str(path.resolve()) for path in (imagenet, weights))
     known = None if data is None else str(data.resolve())
-    call = Call(["bitknap", *sys.argv[1:]], fast, known, root, state, network or "resnet18")
+    call = Call(["bitknap", *sys.argv[1:]], fast, known, root, state, network or Call.network)
     name = "paper" if imagenet is None else f"paper-{call.network}"
     folder = out or Path("runs") / (f"{name}-fast" if fast else name)
     with joined() as ranks, progress("starting", quiet=ranks.rank > 0) as say:
