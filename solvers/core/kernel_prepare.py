@@ -11,7 +11,7 @@ from numba import njit
 from .kernel_exact import difference, gcd, widen
 from .kernel_hull import SLACK, bound_in, drop_dominated, segment
 from .kernel_sort import sort_items
-from .kernel_states import HALF, Far, Pending, Source, Test
+from .kernel_states import HALF, Far, Pending, Source, Test, passes
 from .sequence import TURNS as _TURNS
 
 TURNS = _TURNS
@@ -64,7 +64,8 @@ def outlying(offsets: Any, cost: Any, weight: Any, base: Any, e: Any, t: Any, ga
         c, w = cost[b], weight[b]
         steep, flat, floor = 0.0, np.inf, np.inf
         for j in range(offsets[i], offsets[i + 1]):
-            dw, dc = weight[j] - w, cost[j] - c
+            u = np.uint64(j)
+            dw, dc = weight[u] - w, cost[u] - c
             bound = floor_of(t, e, dc, dw)
             if bound == np.inf:
                 continue
@@ -157,8 +158,11 @@ def next_classes(far: Any) -> Any:
 
 
 @njit(cache=True)
-def lay_out(s: Any, far: Any, order: Any, limit: float) -> Any:
-    """The classes at some positions, with their items of use and the exact costs of these."""
+def lay_out(s: Any, far: Any, order: Any, limit: float, fine: Any) -> Any:
+    """The classes at some positions, with their items of use and the exact costs of these.
+
+    Of use: with a floor within the limit, and through the sieve ``fine``.
+    """
     total = longest = 0
     for t in order:
         size = s.offsets[far.cls[t] + 1] - s.offsets[far.cls[t]]
@@ -168,16 +172,19 @@ def lay_out(s: Any, far: Any, order: Any, limit: float) -> Any:
     item, floor = np.empty(total, dtype=np.int64), np.empty(total)
     dw, dc = np.empty(total, dtype=np.int64), np.empty(total)
     high, low = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
-    part = np.empty(longest, dtype=np.int64)
+    part, bound = np.empty(longest, dtype=np.int64), np.empty(longest)
     bit_of = s.cost.view(np.int64)
     n = k = 0
     for t in order:
         i = far.cls[t]
-        b = s.base[i]
+        b, first = s.base[i], s.offsets[i]
         m = 0
-        for j in range(s.offsets[i], s.offsets[i + 1]):
+        for j in range(first, s.offsets[i + 1]):
             change = s.cost[j] - s.cost[b], s.weight[j] - s.weight[b]
-            if j == b or floor_of(s.test, s.envelope, change[0], change[1]) <= limit:
+            bound[j - first] = np.inf
+            if passes(fine, change[0], change[1]):
+                bound[j - first] = floor_of(s.test, s.envelope, change[0], change[1])
+            if j == b or bound[j - first] <= limit:
                 part[m] = j
                 m += 1
         sort_items(part, m, s.cost, s.weight)
@@ -188,7 +195,7 @@ def lay_out(s: Any, far: Any, order: Any, limit: float) -> Any:
             j = part[a]
             item[k], dw[k], dc[k] = j, s.weight[j] - s.weight[b], s.cost[j] - s.cost[b]
             high[k], low[k] = difference(bit_of[j], bit_of[b], s.unit)
-            floor[k] = floor_of(s.test, s.envelope, dc[k], dw[k])
+            floor[k] = bound[j - first]
             k += 1
         cls[n] = i
         n += 1

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .kernel_hull import NO_SLOPE, SLACK, class_envelope, segment
+from .kernel_hull import NO_SLOPE, class_envelope
 from .kernel_incumbent import FIRST, add_node, complete, improve
 from .kernel_merge import combine
 from .kernel_prepare import lay_out, next_classes
@@ -43,7 +43,9 @@ from .kernel_states import (
     lowest_bound,
     more_nodes,
     more_rows,
+    passes,
     prune,
+    sieve,
     threshold,
 )
 
@@ -104,10 +106,8 @@ def reduce(x: Any, p: Any) -> Any:
     t = count[ENTERED]
     if n == 0 or t == q.cls.size:
         return x
-    low_slope = e.slope[segment(e, p.room - s.w[0])]
-    high_slope = e.slope[segment(e, p.room - s.w[n - 1] - 1)]
-    lowest = lowest_bound(s, n, e, p) - e.allowance
-    limit = threshold(p, count, 0.0)
+    fine = sieve(s, n, e, p, count)
+    limit = fine.limit + p.first
     k = m = 0
     end = q.ptr[t]
     count[REDUCED] += q.item.size - end
@@ -116,9 +116,7 @@ def reduce(x: Any, p: Any) -> Any:
         first = m
         for j in range(begin, end):
             dw, dc = q.dw[j], q.dc[j]
-            change = (low_slope if dw > 0 else high_slope) * np.float64(dw)
-            added = (dc + change) - SLACK * (abs(dc) + abs(change))
-            useful = lowest + added <= limit + e.allowance and q.floor[j] <= limit + p.first
+            useful = q.floor[j] <= limit and passes(fine, dc, dw)
             if useful or (dw == 0 and dc == 0.0):
                 q.item[m], q.dw[m], q.dc[m], q.floor[m] = q.item[j], dw, dc, q.floor[j]
                 q.high[m], q.low[m] = q.high[j], q.low[j]
@@ -150,20 +148,30 @@ def outside(pending: Any, far: Any, p: Any) -> Any:
     return class_envelope(pending.ptr, pending.dw, pending.dc, p.reach, steepest, flattest)
 
 
+@njit(cache=True)
+def kept(far: Any, keep: Any) -> Any:
+    """Move some classes to the front, in their order; return these."""
+    cls, up, down, least = far.cls, far.up, far.down, far.least
+    n = 0
+    for i in range(cls.size):
+        to = np.uint64(n)
+        cls[to], up[to], down[to], least[to] = cls[i], up[i], down[i], least[i]
+        n += keep[i]
+    return Far(cls[:n], up[:n], down[:n], least[:n])
+
+
 @njit(cache=True, inline="always")
 def refill(x: Any, p: Any, source: Any) -> Any:
     """Lay out the classes whose turn is next; forget those that cannot be of use any more."""
-    far, count = x.far, x.count
+    count = x.count
     limit = threshold(p, count, 0.0) + p.first
-    left = far.least <= limit
-    far = Far(far.cls[left], far.up[left], far.down[left], far.least[left])
+    far = kept(x.far, x.far.least <= limit)
     order, taken = next_classes(far)
-    pending = lay_out(source, far, order, limit)
-    left = ~taken
-    far = Far(far.cls[left], far.up[left], far.down[left], far.least[left])
+    s, n = list_at(x.rows, count[AT]), count[SIZE]
+    pending = lay_out(source, far, order, limit, sieve(s, n, x.envelope, p, count))
+    far = kept(far, ~taken)
     count[ENTERED] = 0
     if pending.cls.size == 0:
-        s, n = list_at(x.rows, count[AT]), count[SIZE]
         count[SIZE] = 0 if far.cls.size == 0 else prune(s, n, x.envelope, p, count)
     return Search(x.rows, pending, far, x.envelope, x.pool, x.moves, count)
 

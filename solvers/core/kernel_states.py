@@ -24,6 +24,9 @@ Far = namedtuple("Far", ["cls", "up", "down", "least"])
 # What rules an item out from the start, and where items come from.
 Test = namedtuple("Test", ["room", "limit", "ceiling", "slope"])
 Source = namedtuple("Source", ["offsets", "cost", "weight", "base", "envelope", "test", "unit"])
+# What rules an item out for all states: the slopes of ``F`` at the heaviest and at the lightest of
+# them, the lowest bound of one, the threshold, and this with the allowance.
+Sieve = namedtuple("Sieve", ["up", "down", "lowest", "limit", "most"])
 # The list of states, ``count[SIZE]`` long, stands in four rows of ``rows`` from ``count[AT]`` on;
 # two more lists, of candidates, have room beside it.
 Search = namedtuple("Search", ["rows", "pending", "far", "envelope", "pool", "moves", "count"])
@@ -83,6 +86,24 @@ def lowest_bound(s: Any, n: int, e: Any, p: Any) -> float:
             k -= 1
         lowest = min(lowest, bound_in(e, k, real(s.high[i], s.low[i], p.scale), room))
     return lowest
+
+
+@njit(cache=True)
+def sieve(s: Any, n: int, e: Any, p: Any, count: Any) -> Any:
+    """What no item outside may exceed to be of use to one of ``n`` states."""
+    up = e.slope[segment(e, p.room - s.w[0])]
+    down = e.slope[segment(e, p.room - s.w[n - 1] - 1)]
+    lowest = lowest_bound(s, n, e, p) - e.allowance
+    limit = threshold(p, count, 0.0)
+    return Sieve(up, down, lowest, limit, limit + e.allowance)
+
+
+@njit(cache=True)
+def passes(sieve: Any, dc: float, dw: int) -> bool:
+    """Whether an item may be of use to a state."""
+    change = (sieve.up if dw > 0 else sieve.down) * np.float64(dw)
+    added = (dc + change) - SLACK * (abs(dc) + abs(change))
+    return sieve.lowest + added <= sieve.most
 
 
 @njit(cache=True, inline="always")
