@@ -1,4 +1,8 @@
-"""Brackets of slopes around the break: each class's best items at both ends, numba kernel."""
+"""Brackets of slopes around the break: each class's best items at both ends, numba kernel.
+
+Loops over items index by unsigned integers: a signed one may be negative for all that numba knows,
+and counting from the end instead is a third of such a loop's instructions.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +31,23 @@ def precise_ends(a: int, b: int, cost: Any, weight: Any) -> Any:
     """Lightest and cheapest of items ``a .. b - 1``, equals by cost or weight, then the first."""
     x = y = a
     for j in range(a + 1, b):
-        w, c = weight[j], cost[j]
+        u = np.uint64(j)
+        w, c = weight[u], cost[u]
         if w < weight[x] or (w == weight[x] and c < cost[x]):
             x = j
         if c < cost[y] or (c == cost[y] and w < weight[y]):
             y = j
     return x, y
+
+
+@njit(cache=True, inline="always")
+def equals(a: int, b: int, cost: Any, weight: Any, c: float, w: int) -> int:
+    """How often items ``a .. b - 1`` have that cost, and that weight."""
+    n = 0
+    for j in range(a, b):
+        u = np.uint64(j)
+        n += (cost[u] == c) + (weight[u] == w)
+    return n
 
 
 @njit(cache=True, inline="always")
@@ -55,7 +70,7 @@ def heaviest(offsets: Any, weight: Any) -> float:
     for i in range(offsets.size - 1):
         top = np.int64(0)
         for j in range(offsets[i], offsets[i + 1]):
-            top = max(top, weight[j])
+            top = max(top, weight[np.uint64(j)])
         total += np.float64(top)
     return total
 
@@ -83,11 +98,12 @@ def extremes(offsets: Any, cost: Any, weight: Any) -> Any:
         w, c = weight[a], cost[a]
         tie = False
         for j in range(a + 1, b):
-            v, d = weight[j], cost[j]
+            u = np.uint64(j)
+            v, d = weight[u], cost[u]
             tie |= (v == w) | (d == c)
             x, w = (j if v < w else x), (v if v < w else w)
             y, c = (j if d < c else y), (d if d < c else c)
-        if tie:
+        if tie and equals(a, b, cost, weight, c, w) > 2:
             x, y = precise_ends(a, b, cost, weight)
         light[i], heavy[i] = x, y
         least += w
@@ -102,7 +118,8 @@ def best_from(x: int, a: int, b: int, cost: Any, weight: Any, slope: float) -> A
     c, w = cost[x], weight[x]
     best, least = x, 0.0
     for j in range(a, b):
-        g = (cost[j] - c) + slope * np.float64(weight[j] - w)
+        u = np.uint64(j)
+        g = (cost[u] - c) + slope * np.float64(weight[u] - w)
         better = g < least
         best = j if better else best
         least = g if better else least
@@ -116,7 +133,8 @@ def best_at_both(x: int, a: int, b: int, cost: Any, weight: Any, high: float, lo
     first = last = x
     least_high = least_low = 0.0
     for j in range(a, b):
-        dc, dw = cost[j] - c, np.float64(weight[j] - w)
+        u = np.uint64(j)
+        dc, dw = cost[u] - c, np.float64(weight[u] - w)
         g, h = dc + high * dw, dc + low * dw
         first, least_high = (j if g < least_high else first), (g if g < least_high else least_high)
         last, least_low = (j if h < least_low else last), (h if h < least_low else least_low)
@@ -128,16 +146,16 @@ def is_step(a: int, b: int, cost: Any, weight: Any, x: int, y: int, high: float,
     """Whether the chord of items ``x, y`` is steeper than ``low``, flatter than ``high``, and below
     all of the items ``a .. b - 1``, whose costs are integers.
 
-    An integer point below it is so by one over its width at least.
+    ``x`` is the lightest, ``y`` the cheapest: of points below the chord, the products are exact.
     """
     cx, wx = cost[x], weight[x]
     drop, width = cx - cost[y], np.float64(weight[y] - wx)
-    slope = drop / width
-    if not (low < slope < high and slope * width * width < 2.0**40):
+    if not (low * width < drop < high * width and drop * width < 2.0**40):
         return False
     below = False
     for j in range(a, b):
-        below |= (cost[j] - cx) + slope * np.float64(weight[j] - wx) < -0.5 / width
+        u = np.uint64(j)
+        below |= (cost[u] - cx) * width + drop * np.float64(weight[u] - wx) < 0.0
     return not below
 
 
@@ -147,8 +165,9 @@ def margin(a: int, b: int, cost: Any, weight: Any, x: int, high: float, low: flo
     c, w = cost[x], weight[x]
     least = np.inf
     for j in range(a, b):
-        dw = weight[j] - w
-        g = (cost[j] - c) + (high if dw < 0 else low) * np.float64(dw)
+        u = np.uint64(j)
+        dw = weight[u] - w
+        g = (cost[u] - c) + (high if dw < 0 else low) * np.float64(dw)
         g = np.inf if j == x else g
         least = g if g < least else least
     return least
@@ -165,12 +184,13 @@ def between(a: int, b: int, x: int, y: int, cost: Any, weight: Any, item: Any, m
     width, drop = np.float64(wy - wx), cx - cy
     top = 2.0**53 if np.floor(drop) == drop else 0.0
     for j in range(a, b):
-        w, c = weight[j], cost[j]
+        u = np.uint64(j)
+        w, c = weight[u], cost[u]
         left, right = (cx - c) * width, drop * np.float64(w - wx)
         # On the chord, unless costs are fractions and rounding hides that it is below.
         on = (left == right) & (right < top) & (np.floor(cx - c) == cx - c)
         inside = (wx < w) & (w < wy) & (cy < c) & (c < cx)
-        item[m] = j
+        item[np.uint64(m)] = j
         m += (inside & (left >= right * (1.0 - 2.0**-45)) & ~on) | (j == x) | (j == y)
     return m
 
@@ -243,11 +263,11 @@ def enclose(
     k = m = 0
     for t in range(open_):
         i = active[t]
-        a, b, x = offsets[i], offsets[i + 1], guess[i]
-        if whole and crowded and is_step(a, b, cost, weight, lights[i], heavies[i], high, low):
-            x, y = lights[i], heavies[i]
-        else:
-            x, y = best_at_both(x, a, b, cost, weight, steep, low)
+        a, b = offsets[i], offsets[i + 1]
+        x, y = lights[i], heavies[i]
+        step = whole and crowded and is_step(a, b, cost, weight, x, y, high, low)
+        if not step:
+            x, y = best_at_both(guess[i], a, b, cost, weight, steep, low)
             x, y = (lights[i] if high == np.inf else x), (heavies[i] if low == 0.0 else y)
         filled += weight[x] - weight[guess[i]]
         at_low += weight[y] - weight[guess[i]]
@@ -256,7 +276,7 @@ def enclose(
         if width > 0.0:
             # An integer point below the chord is so by 1 / width at least; one above both ends'
             # lines by less than the width times what their slopes differ.
-            if whole and (high - low) * width * width < 0.5:
+            if step or (whole and (high - low) * width * width < 0.5):
                 item[m], item[m + 1] = x, y
                 m += 2
             else:

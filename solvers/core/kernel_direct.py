@@ -71,8 +71,9 @@ def all_steps(offsets: Any, cost: Any, weight: Any, ends: Any) -> Any:
         s.slope[a] = NONE
         given, last = (x == a) & (y == b - 1), np.inf
         for j in range(a + 1, b):
-            given &= (s.slope[j] > 0.0) & (s.slope[j] < last)
-            last = s.slope[j]
+            slope = s.slope[np.uint64(j)]
+            given &= (slope > 0.0) & (slope < last)
+            last = slope
         if not given:
             n = a + 1
             if x != y:
@@ -141,7 +142,7 @@ def settle(offsets: Any, cost: Any, weight: Any, s: Any, ends: Any, high: float,
     for i in range(base.size):
         begin, end = offsets[i] + 1, offsets[i + 1]
         k = begin
-        while k < end and s.slope[k] >= high:
+        while k < end and s.slope[np.uint64(k)] >= high:
             k += 1
         if k > begin:
             base[i] = s.head[k - 1]

@@ -61,9 +61,18 @@ def best_move(
     cls, item = -1, -1
     slack = least - goal + SLACK * (abs(least) + abs(goal))
     for i in range(base.size):
-        if gap[i] > slack or least <= goal:
+        if least <= goal:
+            break
+        if gap[i] > slack:
             continue
         c, w = cost[base[i]], weight[base[i]]
+        # Hardly any class has such a move, which is seen without branches.
+        found = False
+        for j in range(offsets[i], offsets[i + 1]):
+            u = np.uint64(j)
+            found |= (cost[u] - c <= least) & (weight[u] - w <= room)
+        if not found:
+            continue
         for j in range(offsets[i], offsets[i + 1]):
             twin = i == cls and cost[j] == cost[item] and weight[j] < weight[item]
             if (cost[j] - c < least or twin) and weight[j] - w <= room:

@@ -32,7 +32,7 @@ NEAR_STEPS = _NEAR_STEPS
 # needed.
 SAMPLE = 2.0
 MANY = 30_000
-MARGIN = 1.25
+MARGIN = 2.0
 
 Steps = namedtuple("Steps", ["slope", "weight", "cls", "head", "rounds"])
 
@@ -218,7 +218,8 @@ def near_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -
         if not short_up and not short_down:
             return steps, order, brk, room, bracket.light, bracket.gap
         high, low = bracket.high, bracket.low
-        wide = max(high / low, 1.25) ** factor if low > 0.0 and high < np.inf else 4.0**factor
+        wide = max(high / low, 1.0 + 2.0**-8) if low > 0.0 and high < np.inf else 4.0
+        wide **= factor
         high, low = (high * wide if short_up else high), (low / wide if short_down else low)
         factor *= 4.0
         guess = bracket.light
