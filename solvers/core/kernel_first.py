@@ -23,8 +23,11 @@ Relaxed = namedtuple(
 
 
 @njit(cache=True, inline="always")
-def complete(steps: Any, order: Any, brk: int, room: int, base: Any, foot: Any) -> Any:
-    """Take the steps behind the break that still fit; return ``(class, item)`` moved, by class."""
+def complete(steps: Any, order: Any, brk: int, room: int, base: Any) -> Any:
+    """Take the steps behind the break that still fit; return ``(class, item)`` moved, by class.
+
+    The steps of a class stand one behind another, each from where the last one leads.
+    """
     n = min(order.size - brk, NEAR_STEPS)
     cls, item = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     m = 0
@@ -35,7 +38,8 @@ def complete(steps: Any, order: Any, brk: int, room: int, base: Any, foot: Any) 
         while at < m and cls[at] != i:
             at += 1
         stands = item[at] if at < m else base[i]
-        if foot[a] == stands and steps.weight[a] <= room:
+        follows = a > 0 and steps.cls[a - 1] == i
+        if (steps.head[a - 1] if follows else base[i]) == stands and steps.weight[a] <= room:
             room -= steps.weight[a]
             cls[at], item[at] = i, steps.head[a]
             m = max(m, at + 1)
@@ -78,16 +82,6 @@ def best_move(
             if (cost[j] - c < least or twin) and weight[j] - w <= room:
                 cls, item, least = i, j, cost[j] - c
     return cls, item, least
-
-
-@njit(cache=True, inline="always")
-def feet(steps: Any, base: Any) -> Any:
-    """Item from which each step starts."""
-    foot = np.empty(steps.head.size, dtype=np.int64)
-    for a in range(foot.size):
-        follows = a > 0 and steps.cls[a - 1] == steps.cls[a]
-        foot[a] = steps.head[a - 1] if follows else base[steps.cls[a]]
-    return foot
 
 
 @njit(cache=True, inline="always")
@@ -165,7 +159,6 @@ def relax(
     else:
         near = near_steps(offsets, cost, weight, ends, capacity)
     steps, order, brk, room, base, gap = near
-    foot = feet(steps, base)
     for k in range(brk):
         a = order[k]
         i = steps.cls[a]
@@ -177,7 +170,7 @@ def relax(
     e = first_envelope(steps, order, brk, reach)
     bound = bound_in(e, segment(e, room), 0.0, room) - e.allowance
     goal = np.ceil(bound) if abs(bound) < 2.0**51 and ends.whole else bound
-    moves = complete(steps, order, brk, room, base, foot)
+    moves = complete(steps, order, brk, room, base)
     gain, noise = changes(moves, base, cost)
     lead = np.inf
     if rival.size:
@@ -192,7 +185,7 @@ def relax(
         moves = np.array([[i, j]])
     settled = gain <= goal if goal > bound else gain + SLACK * noise <= bound
     settled &= noise < 2.0**51 or goal == bound
-    times = excess(steps, order, brk, gain - bound)
+    times = 0.0 if settled else excess(steps, order, brk, gain - bound)
     return Relaxed(
         base,
         room,
