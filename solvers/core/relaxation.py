@@ -140,6 +140,23 @@ def lower_hull(cls: Ints, cost: Floats, weight: Ints) -> tuple[Ints, Ints, Float
         point, cls, cost, weight = point[kept], cls[kept], cost[kept], weight[kept]
 
 
+def _below_chord(offsets: Ints, cost: Floats, weight: Ints) -> Ints:
+    """Return the ends of each class and what is below the line through them, rounding left out.
+
+    Only these may be on the hull, and the numba kernel looks at no others: of points on a line but
+    for the rounding of their costs, the hull then keeps the same in either kernel.
+    """
+    size = np.diff(offsets)
+    x, y = np.repeat(offsets[:-1], size), np.repeat(offsets[1:] - 1, size)
+    drop, fall = cost[x] - cost[y], cost[x] - cost
+    left, right = fall * (weight[y] - weight[x]), drop * (weight - weight[x])
+    top = np.where(np.floor(drop) == drop, 2.0**53, 0.0)
+    on = (left == right) & (right < top) & (np.floor(fall) == fall)
+    below = (left >= right * (1.0 - 2.0**-45)) & ~on
+    below[offsets[:-1]] = below[offsets[1:] - 1] = True
+    return np.flatnonzero(below)
+
+
 def _complete(room: int, taken: Ints, steps: list[tuple[int, int, int]]) -> dict[int, int]:
     """Take the steps that still fit, in order; return the last head taken of each class."""
     moved: dict[int, int] = {}
@@ -195,7 +212,9 @@ def relax(offsets: Ints, cost: Floats, weight: Ints, capacity: int) -> Relaxatio
     item = _undominated(cls, cost, weight)
     u_cls, u_cost, u_weight = cls[item], cost[item], weight[item]
     u_offsets = np.searchsorted(u_cls, np.arange(classes + 1))
-    hull, head, slope, step_w, rounds = lower_hull(u_cls, u_cost, u_weight)
+    below = _below_chord(u_offsets, u_cost, u_weight)
+    hull, head, slope, step_w, rounds = lower_hull(u_cls[below], u_cost[below], u_weight[below])
+    hull = below[hull]
     start = np.searchsorted(u_cls[hull], np.arange(classes))
     step_cls = u_cls[hull[head]]
     order = np.argsort(-slope, kind="stable")
