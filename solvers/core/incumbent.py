@@ -34,12 +34,15 @@ def changed(r: Relaxation, cost: Floats, moves: list[tuple[int, int]]) -> tuple[
 
 
 def changes(r: Relaxation, cost: Floats, moves: list[tuple[int, int]]) -> tuple[float, float]:
-    """Return the sum of the changes of cost, and of their absolute values."""
-    gain = noise = 0.0
+    """Sum of the changes of cost, twice as precise as a float, and of their absolute values."""
+    gain = rest = noise = 0.0
     to, at = changed(r, cost, moves)
     for change in (to - at).tolist():
-        gain, noise = gain + change, noise + abs(change)
-    return gain, noise
+        new = gain + change
+        part = new - gain
+        rest += (gain - (new - part)) + (change - part)
+        gain, noise = new, noise + abs(change)
+    return gain + rest, noise
 
 
 def exact_incumbent(
