@@ -158,6 +158,24 @@ def test_kernels_agree_on_a_move_to_items_of_equal_cost() -> None:
     assert [choice.tolist() for choice in choices if choice is not None] == [[2], [2]]
 
 
+@pytest.mark.parametrize(
+    ("classes", "seed"),
+    [(48, 129), (48, 208), (48, 217), (48, 228), (48, 868), (48, 976), (48, 1138), (20, 82)],
+)
+def test_kernels_agree_on_points_of_a_line_but_for_rounding(classes: int, seed: int) -> None:
+    """Items of all classes lie on one line; hull and first incumbent must round alike."""
+    rng = np.random.default_rng(seed)
+    offsets = np.concatenate(([0], np.cumsum(rng.integers(1, 7, classes))))
+    weight = rng.integers(0, 31, offsets[-1])
+    cost = (30 - weight) / 3
+    least = int(np.minimum.reduceat(weight, offsets[:-1]).sum())
+    most = int(np.maximum.reduceat(weight, offsets[:-1]).sum())
+    arrays = offsets, cost, weight, int(rng.integers(least, most + 1))
+    choices = [solve_core(*arrays, kernel=kernel).choice for kernel in ("numpy", "numba")]
+    assert all(choice is not None for choice in choices)
+    assert np.array_equal(*choices)
+
+
 def test_completed_states_meet_the_bound_early() -> None:
     """Class by class it takes 174 thousand states to find a choice that meets the bound."""
     generate = FAMILIES.load("weakly_correlated")
