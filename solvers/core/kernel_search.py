@@ -46,7 +46,6 @@ from .kernel_states import (
     passes,
     prune,
     sieve,
-    threshold,
 )
 
 COMPLETE_AT, PATIENCE = 8, 512
@@ -164,11 +163,12 @@ def kept(far: Any, keep: Any) -> Any:
 def refill(x: Any, p: Any, source: Any) -> Any:
     """Lay out the classes whose turn is next; forget those that cannot be of use any more."""
     count = x.count
-    limit = threshold(p, count, 0.0) + p.first
+    s, n = list_at(x.rows, count[AT]), count[SIZE]
+    fine = sieve(s, n, x.envelope, p, count)
+    limit = fine.limit + p.first
     far = kept(x.far, x.far.least <= limit)
     order, taken = next_classes(far)
-    s, n = list_at(x.rows, count[AT]), count[SIZE]
-    pending = lay_out(source, far, order, limit, sieve(s, n, x.envelope, p, count))
+    pending = lay_out(source, far, order, limit, fine)
     far = kept(far, ~taken)
     count[ENTERED] = 0
     if pending.cls.size == 0:
