@@ -55,6 +55,13 @@ def test_links_lead_to_files(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_formula_is_taken_for_a_tag(page: Path) -> None:
+    """``<a, b>`` outside of code is HTML, and is not shown."""
+    text = re.sub(r"^```.*?^```|`[^`]*`", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    assert re.findall(r"<[A-Za-z/].*", text) == []
+
+
 def test_the_solver_of_the_page_works_as_one_new_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
