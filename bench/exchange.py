@@ -10,7 +10,7 @@ from .accuracy import random_choice
 
 
 def quadratic_cost(instance: Instance, pairs: FloatArray, choice: IntArray) -> float:
-    """sum_i cost_i + sum_{i<j} pairs_ij over the chosen items."""
+    """sum_i cost_i + sum_{i < j} pairs_ij over the chosen items."""
     at = instance.positions(choice)
     between = np.triu(pairs[np.ix_(at, at)], 1).sum()
     return float(instance.cost[at].sum() + between)

@@ -220,10 +220,10 @@ class Context:
         return self._passes["loss"]
 
     def scores(self, objective: Callable[[], Tensor]) -> NDArray[np.floating[Any]]:
-        """(N, n) scores of one batch: s^w_{n,(l,b)} = <grad_{w_l} value_n, dw_{l,b}>.
+        """(N, n) scores of one batch: s^w_{n,(l,b)} = ⟨grad_{w_l} value_n, dw_{l,b}⟩.
 
         With activation choices, an item's score is s^w + s^act, the latter summed over the uses of
-        the layer: <dvalue_n/da, Q(a_n) - a_n> with the gradient through that use alone.
+        the layer: ⟨dvalue_n/da, Q(a_n) - a_n⟩ with the gradient through that use alone.
         """
         place = self.place
         pending: list[tuple[int, Tensor]] = []

@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 def least_squares_scale(rows: Tensor, low: int, high: int) -> Tensor:
     """argmin_s || s clip(round(w / s), low, high) - w ||^2 for each row w.
 
-    For fixed codes k the best scale is <w,k>/<k,k> and the error ||w||^2 - <w,k>^2/<k,k>; codes
+    For fixed codes k the best scale is ⟨w,k⟩/⟨k,k⟩ and the error ||w||^2 - ⟨w,k⟩^2/⟨k,k⟩; codes
     change only where |w_i/s| = m + 1/2. These break points are sorted and swept. A scale whose
     codes stay within half of the range is never better than its half, and one so small that
     clipping alone costs more than a scale already tried is never optimal, so that few matter.
@@ -159,7 +159,7 @@ def _last_useful(unit: NDArray[np.float32], cap: NDArray[np.float32], error: Flo
 
 
 def _sweep_block(unit: Floats, first: Floats, count: NDArray[np.int64]) -> Floats:
-    """Best <w,k>/<k,k> over the codes between consecutive break points t = 1/s."""
+    """Best ⟨w,k⟩/⟨k,k⟩ over the codes between consecutive break points t = 1/s."""
     total, flat = count.sum(axis=1), count.ravel()
     points = np.arange(int(total.sum()))
     code = points + np.repeat(first.ravel() - (np.cumsum(flat) - flat), flat)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 from pathlib import Path
@@ -14,6 +15,7 @@ from bitknap.problems.families.mpq import generate
 from bitknap.solvers import SOLVERS, Status, solve
 
 ROOT = Path(__file__).parents[1]
+ROOMS = ("bench", "problems", "sensitivity", "solvers")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLES = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
 
@@ -55,11 +57,23 @@ def test_links_lead_to_files(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+CODE = re.compile(r"^```.*?^```|``[^`]*``|`[^`]*`", re.MULTILINE | re.DOTALL)
+TAG = re.compile(r"<[A-Za-z/].*")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_formula_is_taken_for_a_tag(page: Path) -> None:
     """``<a, b>`` outside of code is HTML, and is not shown."""
-    text = re.sub(r"^```.*?^```|`[^`]*`", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-    assert re.findall(r"<[A-Za-z/].*", text) == []
+    assert TAG.findall(CODE.sub("", page.read_text(encoding="utf-8"))) == []
+
+
+def test_no_formula_of_a_docstring_is_taken_for_a_tag() -> None:
+    modules = [p for room in ("bitknap", *ROOMS) for p in (ROOT / room).rglob("*.py")]
+    with_docstring = ast.Module, ast.ClassDef, ast.FunctionDef
+    nodes = [node for p in modules for node in ast.walk(ast.parse(p.read_text(encoding="utf-8")))]
+    texts = [ast.get_docstring(n) or "" for n in nodes if isinstance(n, with_docstring)]
+    assert len(texts) > len(modules)
+    assert [tag for text in texts for tag in TAG.findall(CODE.sub("", text))] == []
 
 
 def test_the_solver_of_the_page_works_as_one_new_file(

@@ -30,7 +30,7 @@ def replay_is_faster(positions: int, choices: int) -> bool:
 
 
 def score_products(left: Tensor, right: Tensor, delta: Tensor) -> Tensor:
-    """<left_n right_n, dW_j> for every sample n and perturbation j, the faster way.
+    """⟨left_n right_n, dW_j⟩ for every sample n and perturbation j, the faster way.
 
     Args:
         left: (N, O, P) output gradients.

@@ -20,7 +20,7 @@ class Use(ABC):
     """One call z = W * a, linear in the weight W, as it happened in a forward pass.
 
     For a perturbation dW and the gradient g_n of sample n's loss with respect to z,
-    <grad_W loss_n, dW> = <g_n, dW * a_n>: a use knows its own * and computes this exactly.
+    ⟨grad_W loss_n, dW⟩ = ⟨g_n, dW * a_n⟩: a use knows its own * and computes this exactly.
     """
 
     weight: Tensor
@@ -32,7 +32,7 @@ class Use(ABC):
 
     @abstractmethod
     def scores(self, grad: Tensor, delta: Tensor, samples: int) -> Tensor:
-        """<grad_W loss_n, dW_j> for every sample and perturbation.
+        """⟨grad_W loss_n, dW_j⟩ for every sample and perturbation.
 
         Args:
             grad: gradient of the summed per-sample losses with respect to the output.

@@ -16,7 +16,7 @@ from .conv import ConvUse, spread
 class ConvTransposeUse(Use):
     """A call of ``conv_transpose1d``, ``2d`` or ``3d``.
 
-    The transpose swaps input and output gradient: <g, W^T * a> = <a, W * g>, so the scores are
+    The transpose swaps input and output gradient: ⟨g, W^T * a⟩ = ⟨a, W * g⟩, so the scores are
     those of an ordinary convolution of g whose output gradient is a.
     """
 

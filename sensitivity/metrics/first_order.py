@@ -1,4 +1,4 @@
-"""First-order loss change: abs(mean_n <grad loss_n, dw>), the ablation without curvature."""
+"""First-order loss change: abs(mean_n ⟨grad loss_n, dw⟩), the ablation without curvature."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..context import Context, MetricResult
 
 @dataclass(frozen=True)
 class FirstOrder:
-    """Omega_{l,b} = abs(1/N sum_n s_{n,l,b}) = abs(<grad_{w_l} mean loss, dw_{l,b}>)."""
+    """Omega_{l,b} = abs(1/N sum_n s_{n,l,b}) = abs(⟨grad_{w_l} mean loss, dw_{l,b}⟩)."""
 
     name: str = "first_order"
     passes: str = "1 forward + 1 backward (shared with fisher)"

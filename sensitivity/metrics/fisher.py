@@ -1,4 +1,4 @@
-"""Empirical Fisher of the loss: 1/2 mean_n <grad loss_n, dw>^2, the paper's criterion."""
+"""Empirical Fisher of the loss: 1/2 mean_n ⟨grad loss_n, dw⟩^2, the paper's criterion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..context import Context, MetricResult
 class Fisher:
     """Second-order loss increase under the empirical Fisher, within-layer terms included.
 
-    With s_{n,l,b} = <grad_{w_l} loss_n, dw_{l,b}>:
+    With s_{n,l,b} = ⟨grad_{w_l} loss_n, dw_{l,b}⟩:
 
         Omega_{l,b} = 1/(2N) sum_n s_{n,l,b}^2
 

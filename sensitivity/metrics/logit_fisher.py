@@ -14,7 +14,7 @@ from ..context import Context, MetricResult
 
 @dataclass(frozen=True)
 class LogitFisher:
-    """Omega_{l,b} = 1/(2N) sum_n (<grad_{w_l} z_{n,y}, dw_{l,b}> / z_{n,y})^2.
+    """Omega_{l,b} = 1/(2N) sum_n (⟨grad_{w_l} z_{n,y}, dw_{l,b}⟩ / z_{n,y})^2.
 
     Here z_y is the label's logit, averaged over positions where the output has any. Unlike the
     probability's, this quotient has a pole at z_y = 0 and depends on a constant added to all

@@ -20,7 +20,7 @@ class MonteCarloFisher:
 
     With labels y_n drawn from the model's own probabilities p(. | x_n):
 
-        Omega_{l,b} = 1/(2N) sum_n <grad_{w_l} -log p(y_n | x_n), dw_{l,b}>^2
+        Omega_{l,b} = 1/(2N) sum_n ⟨grad_{w_l} -log p(y_n | x_n), dw_{l,b}⟩^2
 
     Its expectation over the labels is 1/2 dw' GGN dw. Outputs with positions (N, C, ...) draw one
     label a position; the loss is averaged over them.

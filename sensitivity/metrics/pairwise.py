@@ -24,7 +24,7 @@ class Pairwise:
 
         Omega_i = L({i}),    interaction_{ij} = L({i, j}) - L({i}) - L({j})
 
-    so that sum_i Omega_i + sum_{i<j} interaction_ij is exact for allocations that change at most
+    so that sum_i Omega_i + sum_{i < j} interaction_ij is exact for allocations that change at most
     two layers. The interactions (n, n) are symmetric, zero within a layer, and stored with the
     table; an instance made of this metric holds Omega alone.
 

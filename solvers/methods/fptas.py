@@ -21,25 +21,25 @@ from ..dual import dual_bound
 class Fptas:
     """Round the costs above the class minima down to few levels, then recurse over them exactly.
 
-    With d_ij = c_ij - min_j c_ij >= 0 and D the sum of the chosen d, the answer satisfies:
+    With d_ij = c_ij - min_j c_ij >= 0, D the sum of the chosen d and D_opt the least such sum:
 
-        D <= (1 + eps) D*,    hence    cost <= optimum + eps (optimum - sum_i min_j c_ij)
+        D <= (1 + eps) D_opt,    hence    cost <= optimum + eps (optimum - sum_i min_j c_ij)
 
     and cost <= (1 + eps) optimum where costs are not negative. (No approximation relative to the
     optimum itself exists when costs may cancel.) Let T be the least level at which items with
-    d <= T admit a feasible choice; then T <= D* <= L T. With a lower bound B <= D* of T and the
-    relaxation, and the unit u = eps B / L,
+    d <= T admit a feasible choice; then T <= D_opt <= L T. With a lower bound B <= D_opt of T and
+    the relaxation, and the unit u = eps B / L,
 
         f_i(q) = min_j f_{i-1}(q - floor(d_ij / u)) + w_ij
 
     is the least weight at q units. The first q whose weight fits misses at most u a class, so
-    D < D* + L u <= (1 + eps) D*, and u q <= D*.
+    D < D_opt + L u <= (1 + eps) D_opt, and u q <= D_opt.
 
     Args:
         eps: relative error of the cost above the minima, positive.
         most_states: L (q_max + 1) beyond which an instance is refused.
 
-    Complexity: O(n q_max) time, q_max = (U / B) L / eps for the best known U >= D*, at most
+    Complexity: O(n q_max) time, q_max = (U / B) L / eps for the best known U >= D_opt, at most
     L^2 / eps.
 
     References:

@@ -23,9 +23,9 @@ def lawler(space: Space, k: int) -> list[Allocation]:
     Once x is the best choice of a part, the rest of the part is divided by the first class
     q >= p in which a choice differs from x, where the part fixes the classes before p. Each piece
     fixes the classes before q to x and forbids x_q at class q; its best choice is one solve. A
-    piece waits with its Lagrangian bound :
+    piece waits with its Lagrangian bound:
 
-        sum_{i<q} r(x_i) + min_{j not forbidden} r_qj + sum_{i>q} min_j r_ij - lambda . capacity,
+        sum_{i < q} r(x_i) + min_{j allowed} r_qj + sum_{i > q} min_j r_ij - lambda . capacity,
         r_ij = cost_ij + lambda . weight_ij
 
     and is solved only when no solved choice is below that.
