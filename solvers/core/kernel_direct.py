@@ -132,7 +132,10 @@ def around(s: Any, room: int) -> Any:
 
 @njit(cache=True, inline="always")
 def settle(offsets: Any, cost: Any, weight: Any, s: Any, ends: Any, high: float, low: float) -> Any:
-    """The steps between two slopes, each class's item before these, and its gap: see ``margin``."""
+    """The steps below ``high``, as steep as ``low`` at least, and what is settled of each class.
+
+    That is its item before these steps, and its gap: see ``margin``.
+    """
     base, gap = ends.light.copy(), np.empty(ends.light.size)
     near = no_steps(s.slope.size)
     steep = min(high, NO_SLOPE)
@@ -147,9 +150,9 @@ def settle(offsets: Any, cost: Any, weight: Any, s: Any, ends: Any, high: float,
         if k > begin:
             base[i] = s.head[k - 1]
         gap[i] = np.inf
-        if k < end and s.slope[k] > low:
+        if k < end and s.slope[k] >= low:
             gap[i] = -np.inf
-            while k < end and s.slope[k] > low:
+            while k < end and s.slope[k] >= low:
                 near.slope[n], near.weight[n] = s.slope[k], s.weight[k]
                 near.cls[n], near.head[n] = i, s.head[k]
                 n += 1

@@ -62,9 +62,9 @@ def solve_core(
     What is guaranteed: the costs are taken as the rational numbers that the floats are. Sums and
     comparisons of costs are exact (:mod:`.fixed_point`); floats occur in bounds only, rounded to
     the side that keeps a state. So an ``"optimal"`` choice is an exact optimum of the instance,
-    for any finite costs, and ties are broken the same way on every run of a kernel. Both kernels
-    break nearly all ties alike; of costs that fractions round, as thirds, they may not. The
-    objective is the correctly rounded sum of the chosen costs.
+    for any finite costs, and ties are broken the same way on every run and by both kernels (which
+    rounding might prevent, and never has in tests). The objective is the correctly rounded sum of
+    the chosen costs.
 
     Args:
         offsets: class ``i`` owns items ``offsets[i]:offsets[i + 1]``, shape (L + 1,).

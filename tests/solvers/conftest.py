@@ -60,3 +60,21 @@ def random_instance(seed: int, costs: str | None = None, resources: int = 1) -> 
         low, high = sum(map(min, rows)), sum(map(max, rows))
         capacity.append(int(rng.choice([low, high, rng.integers(low, high + 1)])))
     return build_instance(classes, capacity, name=f"random {seed} ({kind})")
+
+
+def plateaus(seed: int) -> Instance:
+    """Hundreds of items whose steps have one of two slopes; the break is near where one ends.
+
+    A few steeper steps are taken before it. An optimum may undo some of these for others beyond.
+    """
+    rng = np.random.default_rng(seed)
+    steep, flat = sorted(rng.choice(np.arange(2, 12), 2, replace=False).tolist(), reverse=True)
+    few = [(steep * w + rng.integers(8), w) for w in rng.integers(5, 40, rng.integers(1, 4))]
+    many = [(steep * w, w) for w in [int(rng.integers(5, 20))] * int(rng.integers(100, 300))]
+    rest = [(flat * w, w) for w in [int(rng.integers(5, 20))] * int(rng.integers(100, 300))]
+    capacity = sum(w for _, w in few + many) - int(rng.integers(1, 40))
+    steps = few + many + rest
+    classes = [
+        [(float(steps[i][0]), 0), (0.0, int(steps[i][1]))] for i in rng.permutation(len(steps))
+    ]
+    return build_instance(classes, int(capacity), name=f"plateaus {seed}")

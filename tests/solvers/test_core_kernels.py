@@ -22,6 +22,8 @@ from bitknap.solvers.core.lattice import find_lattice
 from bitknap.solvers.core.task import NONE, Task
 from bitknap.solvers.methods.core import Core
 
+from .conftest import plateaus
+
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 
 
@@ -115,7 +117,7 @@ def test_steps_next_to_the_break_are_those_of_brackets(classes: int, ordered: fl
     from bitknap.solvers.core.kernel_relax import NEAR_STEPS, near_steps
 
     rng = np.random.default_rng(classes)
-    for draw in range(12):
+    for draw in range(18):
         items = np.full(classes, 3) if draw % 2 else rng.integers(1, 7, classes)
         offsets = np.append(0, np.cumsum(items))
         cost, weight = rng.random(offsets[-1]), rng.integers(0, 1 << 12, offsets[-1])
@@ -125,6 +127,9 @@ def test_steps_next_to_the_break_are_those_of_brackets(classes: int, ordered: fl
             at = slice(offsets[i], offsets[i + 1])
             weight[at] = (1 + np.arange(items[i])) * int(rng.integers(1, 1 << 12))
             cost[at] = 4.0 ** -np.arange(items[i]) * float(rng.random())
+        if draw >= 12:
+            weight = rng.integers(0, 3, offsets[-1])
+            cost = np.floor(4 * rng.random(offsets[-1]))
         arrays = offsets, cost, weight
         for array in arrays:
             array.flags.writeable = False
@@ -160,7 +165,17 @@ def test_kernels_agree_on_a_move_to_items_of_equal_cost() -> None:
 
 @pytest.mark.parametrize(
     ("classes", "seed"),
-    [(48, 129), (48, 208), (48, 217), (48, 228), (48, 868), (48, 976), (48, 1138), (20, 82)],
+    [
+        (48, 129),
+        (48, 208),
+        (48, 217),
+        (48, 228),
+        (48, 868),
+        (48, 976),
+        (48, 1138),
+        (20, 82),
+        (300, 35),
+    ],
 )
 def test_kernels_agree_on_points_of_a_line_but_for_rounding(classes: int, seed: int) -> None:
     """Items of all classes lie on one line; hull and first incumbent must round alike."""
@@ -174,6 +189,32 @@ def test_kernels_agree_on_points_of_a_line_but_for_rounding(classes: int, seed: 
     choices = [solve_core(*arrays, kernel=kernel).choice for kernel in ("numpy", "numba")]
     assert all(choice is not None for choice in choices)
     assert np.array_equal(*choices)
+
+
+def test_bug_steps_as_steep_as_the_last_near_one_were_left_out() -> None:
+    """Behind 48 steps of one slope the numba kernel's bound saw none, and dropped the optimum."""
+    drop = np.repeat([40.0, 30.0, 20.0], [1, 150, 150])
+    step = np.repeat([13, 10], [1, 300])
+    cost, weight = np.stack((drop, 0 * drop), 1).ravel(), np.stack((0 * step, step), 1).ravel()
+    offsets = np.arange(302) * 2
+    found = [
+        solve_core(offsets, cost, weight, 13 + 10 * 149 + 7, kernel=kernel).objective
+        for kernel in ("numpy", "numba")
+    ]
+    assert found == [40 + 149 * 20] * 2
+
+
+def test_kernels_agree_where_most_steps_are_equally_steep() -> None:
+    for seed in range(60):
+        instance = plateaus(seed)
+        assert assert_same(instance).objective == solve(instance, "dp").objective
+
+
+@pytest.mark.slow
+def test_thousands_of_instances_whose_steps_are_equally_steep() -> None:
+    for seed in range(100, 2100):
+        instance = plateaus(seed)
+        assert assert_same(instance).objective == solve(instance, "dp").objective
 
 
 def test_completed_states_meet_the_bound_early() -> None:
