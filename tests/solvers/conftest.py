@@ -78,3 +78,31 @@ def plateaus(seed: int) -> Instance:
         [(float(steps[i][0]), 0), (0.0, int(steps[i][1]))] for i in rng.permutation(len(steps))
     ]
     return build_instance(classes, int(capacity), name=f"plateaus {seed}")
+
+
+FORMS = ("few costs", "few weights", "few of both", "thirds", "layers", "few slopes")
+
+
+def instance_with_ties(seed: int) -> Instance:
+    """20 to 1,500 classes, many items or slopes alike; the capacity is anywhere."""
+    rng = np.random.default_rng(seed)
+    form = FORMS[seed % len(FORMS)]
+    layers = int(10 ** rng.uniform(1.3, 3.2))
+    weights, costs = {"few costs": (40, 5), "few weights": (3, 1000)}.get(form, (6, 6))
+    classes = []
+    for size in rng.integers(2, 8, layers).tolist():
+        if form == "thirds":
+            w = rng.choice(60, size, replace=False)
+            c = (60 - w) / float(rng.choice([1, 3, 7]))
+        elif form == "layers":
+            w = int(rng.integers(1, 100)) * np.array([2, 3, 4, 6, 8])
+            c = np.round(w[0] * 4.0 ** -np.array([2, 3, 4, 6, 8]) * 2**20) / 2**12
+        elif form == "few slopes":
+            w = np.cumsum(rng.integers(1, 9, size))
+            slope = np.sort(rng.choice([1, 2, 3, 5, 8], size - 1))[::-1]
+            c = 1000.0 - np.append(0, np.cumsum(slope * np.diff(w)))
+        else:
+            w, c = rng.integers(0, weights, size), rng.integers(0, costs, size)
+        classes.append(list(zip(c.astype(float).tolist(), w.tolist(), strict=True)))
+    low, high = (sum(end(w for _, w in items) for items in classes) for end in (min, max))
+    return build_instance(classes, int(rng.integers(low, high + 1)), name=f"{form} {seed}")

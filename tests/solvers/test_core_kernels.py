@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -22,7 +23,7 @@ from bitknap.solvers.core.lattice import find_lattice
 from bitknap.solvers.core.task import NONE, Task
 from bitknap.solvers.methods.core import Core
 
-from .conftest import plateaus
+from .conftest import instance_with_ties, plateaus
 
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 
@@ -204,17 +205,22 @@ def test_bug_steps_as_steep_as_the_last_near_one_were_left_out() -> None:
     assert found == [40 + 149 * 20] * 2
 
 
-def test_kernels_agree_where_most_steps_are_equally_steep() -> None:
+def test_kernels_and_dynamic_programming_agree_where_steps_are_equally_steep() -> None:
     for seed in range(60):
         instance = plateaus(seed)
         assert assert_same(instance).objective == solve(instance, "dp").objective
 
 
+def test_kernels_agree_on_hundreds_of_layers_that_tie() -> None:
+    for seed in range(30):
+        assert_same(instance_with_ties(seed))
+
+
 @pytest.mark.slow
-def test_thousands_of_instances_whose_steps_are_equally_steep() -> None:
+@pytest.mark.parametrize("random", [plateaus, instance_with_ties])
+def test_thousands_of_instances_that_tie(random: Callable[[int], Instance]) -> None:
     for seed in range(100, 2100):
-        instance = plateaus(seed)
-        assert assert_same(instance).objective == solve(instance, "dp").objective
+        assert_same(random(seed))
 
 
 def test_completed_states_meet_the_bound_early() -> None:
