@@ -16,8 +16,8 @@ def top_k(instance: Instance, k: int, solver: str | Solver | None = None) -> lis
     With one resource, dynamic programming gives the exact best completion of every partial
     choice, and the partial choices are extended in the order of it (``ranked_by_tree``). With
     several, or when that needs too many states, or when a solver is named, Lawler's partition
-    solves one instance a piece (``lawler``). Costs that differ by less than the rounding of their
-    sums count as equal.
+    solves one instance a piece (``lawler``). Costs count as equal where what they exceed the sum
+    of the class minima by differs by less than 3e-13 of it, the rounding of long sums.
 
     Args:
         instance: ties are kept: tied classes change together.

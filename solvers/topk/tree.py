@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from .space import Allocation, Answer, Space
 MAX_STATES = 10_000_000
 _SLACK = 1e-9
 _SWAPS = 400
+_BITS = 42
 
 _Taken = tuple[()] | tuple["_Taken", int]
 """The items taken so far, the last one outermost."""
@@ -30,14 +32,14 @@ def ranked_by_tree(space: Space, k: int, max_states: int = MAX_STATES) -> list[A
 
         excess so far + f_t(room left)
 
-    first. As f_t is exact, each extension that is taken up leads to a choice that is output. Lists
-    leave out what no choice among the k best can use: states whose linear completion costs more
-    than the k-th of some known choices.
+    first, and of equal ones that with the fewest classes left. As f_t is exact, each extension that
+    is taken up leads to a choice that is output. Lists leave out what no choice among the k best
+    can use: states whose linear completion costs more than the k-th of some known choices.
 
     Args:
         space: one resource.
         k: at least 1.
-        max_states: states to keep over all lists.
+        max_states: states to keep over all lists, and extensions to keep.
 
     Complexity: the lists, then O(k n log k).
 
@@ -52,11 +54,11 @@ def ranked_by_tree(space: Space, k: int, max_states: int = MAX_STATES) -> list[A
     instance = space.merged.instance
     room = int(instance.capacity[0] - instance.min_usage[0])
     heap: list[tuple[float, int, int, int, float, _Taken]] = []
-    heapq.heappush(heap, (0.0, 0, len(lists) - 1, room, 0.0, ()))
+    heapq.heappush(heap, (0.0, len(lists) - 1, 0, room, 0.0, ()))
     count = 0
     found: list[tuple[float, tuple[int, ...], IntArray]] = []
     while heap and len(found) < k:
-        _, _, t, left, excess, taken = heapq.heappop(heap)
+        _, t, _, left, excess, taken = heapq.heappop(heap)
         if t == 0:
             choice = _in_order(lists, taken)
             full = space.expanded(choice)
@@ -66,8 +68,10 @@ def ranked_by_tree(space: Space, k: int, max_states: int = MAX_STATES) -> list[A
             rest = lists[t - 1].least(left - w) if w <= left else None
             if rest is not None:
                 count += 1
-                key = excess + e + rest
-                heapq.heappush(heap, (key, count, t - 1, left - w, excess + e, (taken, j)))
+                key = _rounded(excess + e + rest)
+                heapq.heappush(heap, (key, t - 1, count, left - w, excess + e, (taken, j)))
+        if len(heap) > max_states:
+            return None
     found.sort(key=lambda entry: entry[:2])
     return [Allocation(full, objective) for objective, _, full in found]
 
@@ -85,6 +89,12 @@ class _List:
     def least(self, room: int) -> float | None:
         at = int(self.states.searchsorted(room, side="right")) - 1
         return float(self.values[at]) if at >= 0 else None
+
+
+def _rounded(value: float) -> float:
+    """A sum without the bits that its rounding may change, so that equal sums are equal."""
+    mantissa, exponent = math.frexp(value)
+    return math.ldexp(round(math.ldexp(mantissa, _BITS)), exponent - _BITS)
 
 
 def _in_order(lists: list[_List], taken: _Taken) -> tuple[int, ...]:

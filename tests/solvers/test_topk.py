@@ -153,6 +153,21 @@ def test_too_many_states_are_left_to_the_partition() -> None:
     assert [a.objective for a in found] == [a.objective for a in lawler(space, 3)]
 
 
+@pytest.mark.parametrize("unit", [1.0, 0.1, 1 / 3])
+def test_bug_layers_that_are_alike_were_ranked_in_exponential_time(unit: float) -> None:
+    instance = build_instance([[(3 * unit, 0), (unit, 1), (0.0, 2)]] * 200, 201)
+    found = top_k(instance, 20)
+    assert len({tuple(a.choice.tolist()) for a in found}) == 20
+    assert [a.objective for a in found] == [pytest.approx(199 * unit, rel=1e-15)] * 20
+
+
+def test_ranking_stops_at_too_many_extensions() -> None:
+    instance = build_instance([[(1.0, 0), (0.0, 1)]] * 12, 6)
+    space = Space(instance, CORE)
+    assert len(ranked_by_tree(space, 900) or []) == 900
+    assert ranked_by_tree(space, 900, max_states=300) is None
+
+
 def test_what_cannot_be_ranked_is_refused() -> None:
     instance = random_instance(4)
     with pytest.raises(UnsupportedError, match="at least 1"):
