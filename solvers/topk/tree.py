@@ -53,12 +53,12 @@ def ranked_by_tree(space: Space, k: int, max_states: int = MAX_STATES) -> list[A
         return None
     instance = space.merged.instance
     room = int(instance.capacity[0] - instance.min_usage[0])
-    heap: list[tuple[float, int, int, int, float, _Taken]] = []
-    heapq.heappush(heap, (0.0, len(lists) - 1, 0, room, 0.0, ()))
+    heap: list[tuple[float, int, float, int, int, float, _Taken]] = []
+    heapq.heappush(heap, (0.0, len(lists) - 1, 0.0, 0, room, 0.0, ()))
     count = 0
     found: list[tuple[float, tuple[int, ...], IntArray]] = []
     while heap and len(found) < k:
-        _, t, _, left, excess, taken = heapq.heappop(heap)
+        _, t, _, _, left, excess, taken = heapq.heappop(heap)
         if t == 0:
             choice = _in_order(lists, taken)
             full = space.expanded(choice)
@@ -68,8 +68,9 @@ def ranked_by_tree(space: Space, k: int, max_states: int = MAX_STATES) -> list[A
             rest = lists[t - 1].least(left - w) if w <= left else None
             if rest is not None:
                 count += 1
-                key = _rounded(excess + e + rest)
-                heapq.heappush(heap, (key, t - 1, count, left - w, excess + e, (taken, j)))
+                key = excess + e + rest
+                entry = _rounded(key), t - 1, key, count, left - w, excess + e, (taken, j)
+                heapq.heappush(heap, entry)
         if len(heap) > max_states:
             return None
     found.sort(key=lambda entry: entry[:2])
