@@ -37,7 +37,7 @@ UNCOUNTED: dict[Any, Callable[..., int]] = {
 """Operations of a matrix product and a matrix times a vector, which torch's counter leaves out."""
 
 
-def study(quick: bool) -> Iterator[Grid]:
+def study(quick: bool, say: Callable[[str], None]) -> Iterator[Grid]:
     """Time by threads and layout, floating-point operations, peak memory."""
     images = {"ResNet-18, 224x224": 2 if quick else 8, "fashion-resnet18": 32 if quick else 64}
     batch = {"ResNet-18, 224x224": 4 if quick else 32, "fashion-resnet18": 64}
@@ -48,7 +48,10 @@ def study(quick: bool) -> Iterator[Grid]:
         for layout in (["NCHW"] if quick else FORMATS)
         for threads in ((1,) if quick else (1, 2))
     ]
-    rows = [_times(*setting, images[setting[0]], 3 if quick else 7) for setting in settings]
+    rows = []
+    for network, layout, threads in settings:
+        say(f"timing {network}, {layout}, threads {threads}")
+        rows.append(_times(network, layout, threads, images[network], 3 if quick else 7))
     yield Grid(
         "Scores of all layers at 2, 3, 4, 5, 6 and 8 bits: time, as a multiple",
         (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from bitknap.bench.grids import Grid, digits
 from bitknap.problems import Instance
@@ -19,22 +19,23 @@ from ._timing import median_seconds
 PEERS = ("highs", "cbc", "scip", "cpsat")
 
 
-def study(quick: bool) -> Iterator[Grid]:
+def study(quick: bool, say: Callable[[str], None]) -> Iterator[Grid]:
     """Against the peers by layers; at scale; around the method; classical families."""
     solve(mpq.generate(), Core("numba"))
     yield overhead()
     yield cold_starts(3 if quick else 9)
     yield at_scale({100_000: range(1, 6)} if quick else {100_000: range(8), 1_000_000: range(1, 6)})
     yield pisinger(quick)
-    yield _against_peers((20, 54, 200) if quick else (20, 54, 200, 1000, 10000), quick)
+    yield _against_peers((20, 54, 200) if quick else (20, 54, 200, 1000, 10000), quick, say)
 
 
-def _against_peers(layers: Sequence[int], quick: bool) -> Grid:
+def _against_peers(layers: Sequence[int], quick: bool, say: Callable[[str], None]) -> Grid:
     seconds = 10.0 if quick else 60.0
     rows = []
     for count in layers:
         seeds = range(1, 2 if quick or count > 1000 else 4)
         for items, bits in BITS.items():
+            say(f"proof of the optimum, {count} layers of {items} items")
             instances = [mpq.generate(classes=count, bits=bits, seed=s) for s in seeds]
             repeats = max(3, 20_000 // count)
             numpy = median_seconds(instances, Core("numpy"), min(repeats, 30))

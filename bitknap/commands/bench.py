@@ -18,6 +18,7 @@ from bitknap.cli import EXIT_FAILED
 from ._options import split
 
 if TYPE_CHECKING:
+    from bitknap.bench.grids import Grid
     from bitknap.bench.runner import Suite
 
 
@@ -181,13 +182,18 @@ def _run_study(name: str, quick: bool, out: Path | None) -> None:
     from ._progress import progress
 
     run = STUDIES.load(name)
-    with progress(f"running {name}") as say:
-        offered = {"folder": Path("runs") / name, "say": say}
-        wanted = inspect.signature(run).parameters
-        grids = list(run(quick, **{k: v for k, v in offered.items() if k in wanted}))
-    for number, grid in enumerate(grids):
-        print_grid(grid)
-        if out is not None:
-            write_atomically(out / f"{name}-{number}.csv", grid.to_csv())
+    grids: list[Grid] = []
+    try:
+        with progress(f"running {name}") as say:
+            offered = {"folder": Path("runs") / name, "say": say}
+            wanted = inspect.signature(run).parameters
+            for grid in run(quick, **{k: v for k, v in offered.items() if k in wanted}):
+                if out is not None:
+                    write_atomically(out / f"{name}-{len(grids)}.csv", grid.to_csv())
+                grids.append(grid)
+                say(f"finished {grid.title}")
+    finally:
+        for grid in grids:
+            print_grid(grid)
     typer.echo(f"machine: {machine()}")
     typer.echo("versions: " + ", ".join(f"{name} {v}" for name, v in versions().items()))

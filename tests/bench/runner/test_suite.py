@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bitknap.bench.grids import Grid
 from bitknap.bench.records import Record
 from bitknap.bench.runner import Suite, find_suite, run_suite, suite_files
 from bitknap.bench.runner.cases import content_hash, facts_of
 from bitknap.bench.runner.plan import is_final, remaining
 from bitknap.bench.runner.suite import solver_names
+from bitknap.bench.studies import STUDIES
 from bitknap.commands.bench import command
 from bitknap.problems import (
     BitknapError,
@@ -218,3 +221,20 @@ def test_without_a_name_suites_and_studies_are_listed(capsys: pytest.CaptureFixt
     stdout = capsys.readouterr().out
     for name in (*suite_files(), "float-costs", "speed-solvers", "speed-multi-resource"):
         assert f"  {name} " in stdout
+
+
+def test_a_study_that_is_stopped_keeps_its_finished_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def study(quick: bool, say: Callable[[str], None]) -> Iterator[Grid]:
+        say("counting")
+        yield Grid("First", ("a",), [["1"]])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(STUDIES), "load", lambda *_: study)
+    with pytest.raises(KeyboardInterrupt):
+        command("float-costs", out=tmp_path)
+    captured = capsys.readouterr()
+    assert "First" in captured.out
+    assert captured.err.splitlines() == ["counting", "finished First"]
+    assert (tmp_path / "float-costs-0.csv").read_text(encoding="utf-8").split() == ["a", "1"]
