@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from collections.abc import Iterator
@@ -89,6 +90,8 @@ def _quiet_stdout() -> Iterator[None]:
         os.dup2(devnull, 1)
         yield
     finally:
+        if os.name == "posix":
+            ctypes.CDLL(None).fflush(None)
         os.dup2(kept, 1)
         os.close(kept)
         os.close(devnull)
