@@ -55,6 +55,7 @@ class _Tree:
     def __init__(self, kernel: Kernel, task: Task, root: Found) -> None:
         self.kernel, self.task, self.root = kernel, task, root
         self.best, self.objective = root.item, root.objective
+        self.value, self.size = root.change or change(task.cost, root.base, root.item)
         self.open: float | None = None
         self.stats = {**root.stats, "branches": 0}
         self.nodes: list[tuple[float, int, NDArray[np.int64], bool]] = []
@@ -65,13 +66,12 @@ class _Tree:
         """Solve the most promising node until none can be better; False if the kernel gives up."""
         while self.nodes:
             bound, _, fixed, was_held = heapq.heappop(self.nodes)
-            value, noise = self._change(self.root.base, self.best)
-            if bound >= value + noise:
+            if bound >= self._limit():
                 break
             if self._spent():
                 self.open = bound if self.open is None else min(self.open, bound)
                 break
-            ahead = self.nodes[0][0] - value if self.nodes and not was_held else math.inf
+            ahead = self.nodes[0][0] - self.value if self.nodes and not was_held else math.inf
             try:
                 child = self._solve(fixed, ahead)
             except Infeasible:
@@ -97,7 +97,9 @@ class _Tree:
 
     def _take(self, child: Found, fixed: NDArray[np.int64], bound: float) -> None:
         """Count a node, take its choice, and put back what it left open."""
-        self.best, self.objective = child.item, child.objective
+        if not np.array_equal(child.item, self.best):
+            self.best, self.objective = child.item, child.objective
+            self.value, self.size = change(self.task.cost, self.root.base, self.best)
         self._count(child)
         if child.branch is not None:
             self._divide(child, fixed, bound)
@@ -113,24 +115,25 @@ class _Tree:
         assert found.branch is not None
         first = int(self.task.offsets[found.branch.cls])
         floor = np.maximum(found.branch.floor, found.relaxed)
-        value, noise = self._change(self.root.base, self.best)
+        limit = self._limit()
         for j, at in enumerate(self._from_root(found.base, floor).tolist()):
-            if max(bound, at) < value + noise:
+            if max(bound, at) < limit:
                 self._push(max(bound, at), np.append(fixed, first + j), held=False)
 
     def _push(self, bound: float, fixed: NDArray[np.int64], *, held: bool) -> None:
         self.pushed += 1
         heapq.heappush(self.nodes, (bound, self.pushed, fixed, held))
 
-    def _change(self, start: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[float, float]:
-        """Cost of one choice less that of another, and the rounding it may carry."""
-        value, size = change(self.task.cost, start, end)
-        return value, 2.0**-50 * size
+    def _limit(self) -> float:
+        """Cost of the best choice with the rounding it may carry: from there on none is better."""
+        return self.value + 2.0**-50 * self.size
 
     def _from_root(self, base: NDArray[np.int64], bound: Floats) -> Floats:
         """Bounds relative to ``base`` as bounds relative to the root, rounded down."""
-        change, noise = self._change(self.root.base, base)
-        lowered: Floats = change + bound - noise - 2.0**-50 * (abs(change) + np.abs(bound))
+        if base is self.root.base:
+            return bound
+        value, size = change(self.task.cost, self.root.base, base)
+        lowered: Floats = value + bound - 2.0**-50 * (size + abs(value) + np.abs(bound))
         return lowered
 
     def _spent(self) -> bool:
@@ -151,7 +154,7 @@ class _Tree:
         return self.root._replace(
             item=self.best,
             objective=self.objective,
-            change=None,
+            change=(self.value, self.size),
             open_bound=self.open,
             stats=self.stats,
             branch=None,
