@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -15,16 +15,16 @@ _WIDTH = 160
 
 def print_grid(grid: Grid) -> None:
     """Print a grid with its notes on stdout."""
-    table = Table(
-        title=escape(grid.title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold"
-    )
+    table = Table(box=box.SIMPLE_HEAD)
     for index, column in enumerate(grid.columns):
-        table.add_column(escape(column), justify="left" if index < grid.text_columns else "right")
+        justify: JustifyMethod = "left" if index < grid.text_columns else "right"
+        table.add_column(escape(column), justify=justify, overflow="fold")
     for row in grid.rows:
         table.add_row(*map(escape, row))
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH)
+    console.print(grid.title, style="bold", highlight=False, markup=False)
     console.print(table)
     for note in grid.notes:
         console.print(f"  {note}", highlight=False, markup=False)
