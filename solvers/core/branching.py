@@ -153,6 +153,7 @@ class _Tree:
         """Return what the tree found, relative to its root."""
         return self.root._replace(
             item=self.best,
+            choice=None,
             objective=self.objective,
             change=(self.value, self.size),
             open_bound=self.open,

@@ -34,8 +34,8 @@ DONE, LONG, BRANCH, HELD, INFEASIBLE, UNFIT = range(6)
 Quick = namedtuple(
     "Quick",
     [
-        "code", "base", "item", "objective", "change", "noise", "multiplier", "relaxed", "count",
-        "classes", "items", "cls", "floor",
+        "code", "base", "item", "choice", "objective", "change", "noise", "multiplier", "relaxed",
+        "count", "classes", "items", "cls", "floor",
     ],
 )  # fmt: skip
 
@@ -89,22 +89,33 @@ def small_lattice(s: Any, far: Any, divisor: int) -> Any:
 def refuse(code: int) -> Any:
     """An answer without a choice."""
     none = np.empty(0, dtype=np.int64)
-    return Quick(code, none, none, 0.0, 0.0, 0.0, 0.0, 0.0, none, 0, 0, -1, np.empty(0))
+    return Quick(code, none, none, none, 0.0, 0.0, 0.0, 0.0, 0.0, none, 0, 0, -1, np.empty(0))
 
 
 @njit(cache=True)
 def answer(
-    code: int, r: Any, cost: Any, moves: Any, count: Any, classes: int, items: int, floor: Any
+    code: int,
+    r: Any,
+    offsets: Any,
+    cost: Any,
+    moves: Any,
+    count: Any,
+    classes: int,
+    items: int,
+    floor: Any,
 ) -> Any:
     """An answer with the break solution after some moves."""
     item = r.base.copy()
     for k in range(moves.shape[0]):
         item[moves[k, 0]] = moves[k, 1]
+    choice = np.empty(item.size, dtype=np.int64)
+    for i in range(item.size):
+        choice[i] = item[i] - offsets[i]
     objective = total(cost, item)
     change, noise = changes(moves, r.base, cost)
     return Quick(
-        code, r.base, item, objective, change, noise, r.multiplier, r.bound, count, classes, items,
-        r.at_break, floor,
+        code, r.base, item, choice, objective, change, noise, r.multiplier, r.bound, count, classes,
+        items, r.at_break, floor,
     )  # fmt: skip
 
 
@@ -162,7 +173,8 @@ def quick(
     if r.settled or trial == 0 or held:
         code = DONE if r.settled else BRANCH if trial == 0 else HELD
         floor = floors(offsets, cost, weight, r) if code == BRANCH else np.empty(0)
-        return answer(code, r, cost, r.moves, np.zeros(SLOTS, dtype=np.int64), 0, 0, floor)
+        count = np.zeros(SLOTS, dtype=np.int64)
+        return answer(code, r, offsets, cost, r.moves, count, 0, 0, floor)
     p = prepare(offsets, cost, weight, r)
     if p.bits > 122:
         return refuse(UNFIT)
@@ -182,4 +194,5 @@ def quick(
         code = BRANCH if trial < until else LONG
         if code == BRANCH:
             floor = floors(offsets, cost, weight, r)
-    return answer(code, r, cost, incumbent(x), x.count, p.far.cls.size, p.items, floor)
+    moves = incumbent(x)
+    return answer(code, r, offsets, cost, moves, x.count, p.far.cls.size, p.items, floor)

@@ -58,6 +58,7 @@ def run(task: Task) -> Found | None:
         stats=_stats(classes, q.items, q.count),
         branch=branch,
         held=q.code == HELD,
+        choice=q.choice,
         objective=q.objective if q.objective == q.objective else None,
         change=(q.change, q.noise),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -50,8 +50,10 @@ class Found(NamedTuple):
         Where to branch instead of searching; ``None`` when there was a search.
     held
         Whether it did not search: see :class:`.task.Task`.
+    choice
+        Positions of ``item`` within the classes; ``None`` where they are yet to be found.
     objective
-        Correctly rounded cost of ``item`` in the costs given; ``None`` where it is yet to be found.
+        Correctly rounded cost of ``item`` in the costs given; likewise.
     change
         :func:`change` from ``base`` to ``item``; likewise.
     """
@@ -64,6 +66,7 @@ class Found(NamedTuple):
     stats: dict[str, float | int | str]
     branch: Branch | None = None
     held: bool = False
+    choice: NDArray[np.int64] | None = None
     objective: float | None = None
     change: tuple[float, float] | None = None
 
@@ -77,8 +80,7 @@ def change(
     return math.fsum(terms.tolist()), float(np.abs(terms).sum())
 
 
-@dataclass(frozen=True)
-class CoreResult:
+class CoreResult(NamedTuple):
     """Answer of :func:`bitknap.solvers.core.solve_core`.
 
     Attributes
@@ -104,7 +106,7 @@ class CoreResult:
     objective: float
     bound: float
     multiplier: float
-    stats: dict[str, float | int | str] = field(default_factory=dict)
+    stats: dict[str, float | int | str]
 
     @property
     def optimal(self) -> bool:

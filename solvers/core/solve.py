@@ -143,7 +143,7 @@ def _report(
         bound = min(objective, max(lp_bound, bound_of(found.open_bound)))
     return CoreResult(
         status="optimal" if found.open_bound is None else "feasible",
-        choice=item - offsets[:-1],
+        choice=item - offsets[:-1] if found.choice is None else found.choice,
         objective=objective,
         bound=bound,
         multiplier=math.ldexp(found.multiplier, -task.scale),
