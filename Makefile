@@ -79,8 +79,9 @@ bench: setup ## pytest-benchmark files, saved for `pytest-benchmark compare`
 bench-compare: setup ## the last two `make bench` against each other; fails when one is 1.5 times slower
 	$(BIN)/python -m bitknap.bench.regression
 
-bench-smoke: setup ## every solver on a few small instances, each in its own process; goes on if stopped
+bench-smoke: setup ## every solver on a few small instances, each in its own process, and their page; goes on if stopped
 	$(BIN)/bitknap bench smoke --workers 2
+	$(BIN)/bitknap report runs/bench/smoke
 
 smoke: setup data ## a small main job from end to end
 	$(BIN)/bitknap run --samples 64 --metric fisher --metric weight_mse --budget 3 --out runs/smoke
