@@ -58,8 +58,8 @@ def _against_peers(layers: Sequence[int], quick: bool, say: Callable[[str], None
         rows,
         notes=(
             "Median over seeds of the mpq family (1 to 3; seed 1 at 10,000 layers and in a quick "
-            "run), warm, one thread, the method's own clock; core: the median of 100 solves, numpy: of "
-            "3 to 30.",
+            "run), warm, one thread, the method's own clock; core: the median of 100 solves, "
+            "numpy: of 3 to 30.",
             f"-: not all proven within {seconds:g} s; the ratio is then above that limit's.",
         ),
         text_columns=1,
