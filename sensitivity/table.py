@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -144,14 +145,16 @@ class SensitivityTable:
         """All labels, from few bits to many."""
         return tuple(sorted(set(self.labels), key=by_size))
 
-    @property
+    @cached_property
     def code_bits(self) -> NDArray[np.int64]:
         """(n,) bits of each item's codes alone; the rest of its size are scales and zero points."""
         counts = np.repeat([layer.numel for layer in self.layers], np.diff(self.offsets))
         pairs = zip(self.labels, counts.tolist(), strict=True)
-        return np.array([code_bits(parse_label(s)[0], n) for s, n in pairs], dtype=np.int64)
+        bits = np.array([code_bits(parse_label(s)[0], n) for s, n in pairs], dtype=np.int64)
+        bits.flags.writeable = False
+        return bits
 
-    @property
+    @cached_property
     def overhead_bits(self) -> int:
         """Bits that are stored besides the codes: scales and zero points.
 
