@@ -108,14 +108,11 @@ def answer(
     item = r.base.copy()
     for k in range(moves.shape[0]):
         item[moves[k, 0]] = moves[k, 1]
-    choice = np.empty(item.size, dtype=np.int64)
-    for i in range(item.size):
-        choice[i] = item[i] - offsets[i]
     objective = total(cost, item)
     change, noise = changes(moves, r.base, cost)
     return Quick(
-        code, r.base, item, choice, objective, change, noise, r.multiplier, r.bound, count, classes,
-        items, r.at_break, floor,
+        code, r.base, item, item - offsets[:-1], objective, change, noise, r.multiplier, r.bound,
+        count, classes, items, r.at_break, floor,
     )  # fmt: skip
 
 
