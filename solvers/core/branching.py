@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from .result import Found, change
 from .task import NONE, Infeasible, Task
 
-__all__ = ["solve_branching"]
+__all__ = ["NODES", "solve_branching"]
 
 Floats = NDArray[np.float64]
 Kernel = Callable[[Task], Found | None]
 
 # Nodes after which all are searched instead of divided.
-_NODES = 32
+NODES = 32
 
 
 def solve_branching(kernel: Kernel, task: Task) -> Found | None:
@@ -90,7 +90,7 @@ class _Tree:
                 rival=self.best,
                 fixed=fixed,
                 hold=hold,
-                may_branch=int(self.stats["branches"]) < _NODES,
+                may_branch=int(self.stats["branches"]) < NODES,
                 state_limit=limit,
             )
         )

@@ -112,6 +112,18 @@ def extremes(offsets: Any, cost: Any, weight: Any) -> Any:
     return Ends(light, heavy, least, most, whole), top, bad
 
 
+@njit(cache=True)
+def fix(offsets: Any, weight: Any, ends: Any, fixed: Any) -> Any:
+    """Leave the classes of some items nothing else; return the ends after that."""
+    light, heavy, least, most = ends.light, ends.heavy, ends.least, ends.most
+    for j in fixed:
+        i = np.searchsorted(offsets, j, side="right") - 1
+        least += weight[j] - weight[light[i]]
+        most += weight[j] - weight[heavy[i]]
+        light[i] = heavy[i] = j
+    return Ends(light, heavy, least, most, ends.whole)
+
+
 @njit(cache=True, inline="always")
 def best_from(x: int, a: int, b: int, cost: Any, weight: Any, slope: float) -> Any:
     """Item of ``a .. b - 1`` with least ``c + slope w``, ``x`` or else the first of equals."""

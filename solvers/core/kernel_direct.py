@@ -14,7 +14,7 @@ from numba import njit
 
 from .kernel_bracket import between, margin
 from .kernel_hull import NO_SLOPE
-from .kernel_relax import NEAR_STEPS, class_steps, no_steps, some
+from .kernel_relax import NEAR_STEPS, Near, break_of, class_steps, no_steps, some
 from .kernel_sort import falling
 
 # Items up to which all steps are found, and up to which where most classes' hulls are given.
@@ -178,8 +178,5 @@ def direct_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
     room -= above(s, high)[1]
     steps, base, gap = settle(offsets, cost, weight, s, ends, high, low)
     order = falling(steps.slope)
-    brk = 0
-    while brk < order.size and steps.weight[order[brk]] <= room:
-        room -= steps.weight[order[brk]]
-        brk += 1
-    return steps, order, brk, room, base, gap
+    brk, room = break_of(steps, order, room)
+    return Near(steps, order, brk, room, base, gap, high, low)

@@ -141,24 +141,24 @@ def excess(steps: Any, order: Any, brk: int, spare: float) -> float:
 
 
 @njit(cache=True)
+def first_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -> Any:
+    """The steps around the break."""
+    if is_direct(offsets, cost, weight):
+        return direct_steps(offsets, cost, weight, ends, capacity)
+    return near_steps(offsets, cost, weight, ends, capacity)
+
+
+@njit(cache=True)
 def relax(
-    offsets: Any,
-    cost: Any,
-    weight: Any,
-    capacity: int,
-    ends: Any,
-    reach: float,
-    rival: Any,
+    offsets: Any, cost: Any, weight: Any, near: Any, reach: float, whole: bool, rival: Any
 ) -> Any:
     """Solve the relaxation and find a first incumbent: greedy, one move, or the rival if given.
 
-    ``rival`` holds items, or nothing. Settled: no choice is cheaper than that incumbent.
+    ``rival`` holds items, or nothing. Settled: no choice is cheaper than that incumbent. Takes the
+    steps before the break in ``near.base``.
     """
-    if is_direct(offsets, cost, weight):
-        near = direct_steps(offsets, cost, weight, ends, capacity)
-    else:
-        near = near_steps(offsets, cost, weight, ends, capacity)
-    steps, order, brk, room, base, gap = near
+    steps, order, brk, room = near.steps, near.order, near.brk, near.room
+    base, gap = near.base, near.gap
     for k in range(brk):
         a = order[k]
         i = steps.cls[a]
@@ -169,7 +169,7 @@ def relax(
         multiplier, at_break = steps.slope[order[brk]], steps.cls[order[brk]]
     e = first_envelope(steps, order, brk, reach)
     bound = bound_in(e, segment(e, room), 0.0, room) - e.allowance
-    goal = np.ceil(bound) if abs(bound) < 2.0**51 and ends.whole else bound
+    goal = np.ceil(bound) if abs(bound) < 2.0**51 and whole else bound
     moves = complete(steps, order, brk, room, base)
     gain, noise = changes(moves, base, cost)
     lead = np.inf

@@ -35,6 +35,10 @@ MANY = 30_000
 MARGIN = 2.0
 
 Steps = namedtuple("Steps", ["slope", "weight", "cls", "head", "rounds"])
+# Steps of slopes between ``low`` and ``high``, their order by decreasing slope, the index of the
+# break in that order and the room left before it; of each class the item before these steps and
+# what leaving it costs at least.
+Near = namedtuple("Near", ["steps", "order", "brk", "room", "base", "gap", "high", "low"])
 
 
 @njit(cache=True, inline="always")
@@ -64,6 +68,16 @@ def no_steps(size: int) -> Any:
 def some(s: Any, n: int, rounds: int) -> Any:
     """The first steps."""
     return Steps(s.slope[:n], s.weight[:n], s.cls[:n], s.head[:n], rounds)
+
+
+@njit(cache=True)
+def break_of(steps: Any, order: Any, room: int) -> tuple[int, int]:
+    """Index of the first step of an order that does not fit, and the room left before it."""
+    brk = 0
+    while brk < order.size and steps.weight[order[brk]] <= room:
+        room -= steps.weight[order[brk]]
+        brk += 1
+    return brk, room
 
 
 @njit(cache=True)
@@ -197,26 +211,19 @@ def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
 
 @njit(cache=True, inline="always")
 def near_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) -> Any:
-    """The steps around the break by decreasing slope, and the index of the break among them.
-
-    Also the room left before the break, and, of each class, the item before these steps and what
-    leaving it costs at least. Widens the bracket until it holds ``NEAR_STEPS`` and one more on
-    either side, or all.
-    """
+    """The steps around the break: ``NEAR_STEPS`` and one more at least on either side, or all."""
     bracket = find_bracket(offsets, cost, weight, ends, capacity)
     factor = 1.0
     while True:
         steps = hull_steps(bracket, cost, weight)
         order = falling(steps.slope)
         room = capacity - bracket.filled
-        brk = 0
-        while brk < order.size and steps.weight[order[brk]] <= room:
-            room -= steps.weight[order[brk]]
-            brk += 1
+        brk, room = break_of(steps, order, room)
         short_up = brk <= NEAR_STEPS and bracket.high < np.inf
         short_down = order.size - brk <= NEAR_STEPS and bracket.low > 0.0
         if not short_up and not short_down:
-            return steps, order, brk, room, bracket.light, bracket.gap
+            at = bracket.high, bracket.low
+            return Near(steps, order, brk, room, bracket.light, bracket.gap, at[0], at[1])
         high, low = bracket.high, bracket.low
         wide = max(high / low, 1.0 + 2.0**-8) if low > 0.0 and high < np.inf else 4.0
         wide **= factor

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fixed_point import LIMB, Unit, fixed, minus
-from .kernel_bracket import extremes
-from .kernel_first import relax
+from .kernel_bracket import extremes, fix
+from .kernel_first import first_steps, relax
 from .kernel_incumbent import incumbent
+from .kernel_node import BRANCH, HELD, INFEASIBLE, LONG, UNFIT
 from .kernel_prepare import floors_of, prepare
-from .kernel_quick import BRANCH, HELD, INFEASIBLE, LONG, UNFIT, fix, quick
+from .kernel_quick import quick
 from .kernel_search import lowest_open, search, start
-from .kernel_states import CORE, PEAK, REDUCED, SIZE, TOTAL, Problem
+from .kernel_states import BRANCHES, CORE, PEAK, REDUCED, SIZE, TOTAL, Problem
 from .lattice import Lattice, find_lattice
 from .result import Branch, Found
 from .task import Infeasible, Task
@@ -68,7 +69,8 @@ def _long(t: Task, arrays: tuple[Any, Any, Any], stop: int) -> Found:
     """Solve in slices."""
     ends = fix(arrays[0], arrays[2], extremes(*arrays)[0], t.fixed)
     reach = float(ends.most - ends.least)
-    relaxed = relax(*arrays, t.capacity, ends, reach, t.rival)
+    near = first_steps(*arrays, ends, t.capacity)
+    relaxed = relax(*arrays, near, reach, ends.whole, t.rival.copy())
     prepared = prepare(*arrays, relaxed)
     problem = _problem(relaxed, prepared, reach)
     state = start(prepared.far, problem, prepared.high, prepared.low, prepared.moves)
@@ -136,7 +138,7 @@ def _lattice(source: Any, cls: NDArray[np.int64]) -> Lattice:
 
 def _stats(fixed: int, items: int, count: NDArray[np.int64]) -> dict[str, float | int | str]:
     slots = count.tolist()
-    return {
+    stats: dict[str, float | int | str] = {
         "kernel": "numba",
         "classes_fixed": fixed,
         "items_left": items,
@@ -145,6 +147,9 @@ def _stats(fixed: int, items: int, count: NDArray[np.int64]) -> dict[str, float 
         "states_total": slots[TOTAL],
         "states_peak": slots[PEAK],
     }
+    if slots[BRANCHES]:
+        stats["branches"] = slots[BRANCHES]
+    return stats
 
 
 def warm_up() -> None:

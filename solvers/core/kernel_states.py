@@ -33,8 +33,8 @@ Search = namedtuple("Search", ["rows", "pending", "far", "envelope", "pool", "mo
 
 # Slots of ``count``.
 AT, SIZE, BEST_HIGH, BEST_LOW, BEST_NODE, ENTERED, WORK, DOUBLED, NODES, TOTAL, PEAK = range(11)
-CORE, REDUCED, FLOOR, NEWS = range(11, 15)
-SLOTS = 15
+CORE, REDUCED, FLOOR, NEWS, BRANCHES = range(11, 16)
+SLOTS = 16
 LISTS = 3
 
 

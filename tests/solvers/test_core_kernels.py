@@ -136,8 +136,8 @@ def test_steps_next_to_the_break_are_those_of_brackets(classes: int, ordered: fl
             array.flags.writeable = False
         ends, _, _ = extremes(*arrays)
         capacity = int(ends.least + (ends.most - ends.least) * rng.random())
-        steps, order, brk, room, base, gap = direct_steps(*arrays, ends, capacity)
-        rows, around, at_break, left, foot, apart = near_steps(*arrays, ends, capacity)
+        steps, order, brk, room, base, gap = direct_steps(*arrays, ends, capacity)[:6]
+        rows, around, at_break, left, foot, apart = near_steps(*arrays, ends, capacity)[:6]
         before = min(brk, at_break, NEAR_STEPS + 1)
         assert before > NEAR_STEPS or brk == at_break
         ours = order[brk - before : brk + NEAR_STEPS]
@@ -155,6 +155,28 @@ def test_one_large_layer_among_small_ones_is_branched_on() -> None:
         result = assert_same(mpq.generate(classes=100, bits=BITS, seed=seed))
         assert int(result.stats["branches"]) > 0
         assert int(result.stats["states_total"]) < 50_000
+
+
+def test_the_tree_in_the_kernel_is_the_one_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tree that needs more than one slice is explored in Python instead."""
+    kernel = jit.kernel()
+    deepest = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        size = 1 + np.exp(rng.normal(5.0, 3.0, 100 + 500 * (seed % 2))).astype(np.int64)
+        cost = (rng.exponential(1.0, size.size)[:, None] * 4.0 ** -np.array([2, 4, 8])).ravel()
+        weight = (size[:, None] * np.array([2, 4, 8])).ravel()
+        arrays = np.arange(size.size + 1) * 3, cost, weight, 4 * int(size.sum())
+        inside = solve_core(*arrays, kernel="numba")
+        with monkeypatch.context() as patched:
+            patched.setattr(kernel, "_SLICE", 1 + int(inside.stats["states_total"]))
+            around = solve_core(*arrays, kernel="numba")
+        deepest = max(deepest, int(inside.stats.get("branches", 0)))
+        assert inside.choice is not None
+        assert around.choice is not None
+        assert around.choice.tolist() == inside.choice.tolist()
+        assert around[2:] == inside[2:]
+    assert deepest > 3
 
 
 def test_kernels_agree_on_a_move_to_items_of_equal_cost() -> None:
@@ -327,7 +349,8 @@ def test_few_classes_are_left_undecided_at_any_capacity(part: float) -> None:
     ends = kernel.extremes(*arrays)[0]
     least, most = ends.least, ends.most
     capacity = least + int(part * (most - least))
-    found = kernel.relax(*arrays, capacity, ends, float(most - least), NONE)
+    near = kernel.first_steps(*arrays, ends, capacity)
+    found = kernel.relax(*arrays, near, float(most - least), ends.whole, NONE.copy())
     assert np.isneginf(found.gap).sum() < 5_000
 
 
