@@ -53,7 +53,7 @@ def with_moves(base: Any, moves: Any) -> Any:
     return item
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def beginning(near: Any, before: Any, weight: Any) -> Any:
     """The steps with none taken, given the item before them of each step's class."""
     base, room = near.base.copy(), near.room
@@ -64,7 +64,7 @@ def beginning(near: Any, before: Any, weight: Any) -> Any:
     return Near(near.steps, near.order, 0, room, base, near.gap, near.high, near.low)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def without(offsets: Any, weight: Any, near: Any, fixed: Any) -> Any:
     """The steps around the break with some items fixed, from those of :func:`beginning`."""
     base, gap, room = near.base.copy(), near.gap.copy(), near.room
@@ -82,14 +82,14 @@ def without(offsets: Any, weight: Any, near: Any, fixed: Any) -> Any:
     return Near(near.steps, order, brk, room, base, gap, near.high, near.low)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def is_enough(near: Any) -> Any:
     """Whether there are ``NEAR_STEPS`` and one more on either side of the break, or all."""
     above = near.brk > NEAR_STEPS or (near.high == np.inf and near.room >= 0)
     return above and (near.order.size - near.brk > NEAR_STEPS or near.low == 0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def chain(nodes: Any, k: Any) -> Any:
     """The items fixed in a node."""
     n = 0
@@ -105,7 +105,7 @@ def chain(nodes: Any, k: Any) -> Any:
     return fixed
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def from_root(bound: float, value: float, size: float) -> float:
     """A bound relative to a break solution that costs ``value`` more than the root's, likewise.
 
@@ -114,7 +114,7 @@ def from_root(bound: float, value: float, size: float) -> float:
     return value + bound - 2.0**-50 * (size + abs(value) + abs(bound))
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def open_node(nodes: Any, n: Any, bound: float, item: Any, parent: Any, held: Any) -> Any:
     """Add a node; return the number of nodes, or -1 without room for it."""
     if n < 0 or n == OPEN:
@@ -141,7 +141,7 @@ def divide(
     return n
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def reach_with(offsets: Any, weight: Any, ends: Any, fixed: Any) -> float:
     """Largest possible movement of weight with some items fixed."""
     reach = ends.most - ends.least
@@ -151,7 +151,7 @@ def reach_with(offsets: Any, weight: Any, ends: Any, fixed: Any) -> float:
     return np.float64(reach)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def steps_with(
     offsets: Any, cost: Any, weight: Any, capacity: int, ends: Any, begin: Any, fixed: Any
 ) -> Any:
@@ -167,7 +167,7 @@ def steps_with(
     return near, fits
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def explore(
     offsets: Any,
     cost: Any,
