@@ -122,14 +122,14 @@ class Instance:
             InstanceError: the choice has another length, type or range.
         """
         chosen = np.asarray(choice)
-        if chosen.shape != (len(self),) or not np.issubdtype(chosen.dtype, np.integer):
+        if chosen.shape != (len(self),) or chosen.dtype.kind not in "iu":
             raise InstanceError(
                 f"a choice for {self.name!r} must be {len(self)} integers, one a class, "
                 f"got shape {chosen.shape} of {chosen.dtype}"
             )
-        bad = np.flatnonzero((chosen < 0) | (chosen >= self.sizes))
-        if bad.size:
-            i = int(bad[0])
+        bad = (chosen < 0) | (chosen >= self.sizes)
+        if bad.any():
+            i = int(bad.argmax())
             raise InstanceError(
                 f"class {self.class_names[i]!r} has items 0 to {self.sizes[i] - 1}, "
                 f"but the choice takes item {chosen[i]}"

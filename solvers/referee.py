@@ -71,8 +71,10 @@ def judge(
             f"above the capacity {original.capacity[k]}"
         )
     full = merged.expand(np.array(choice, dtype=np.int64))
-    objective = original.objective(full)
-    magnitude = float(np.abs(merged.instance.cost[at]).sum())
+    costs = merged.instance.cost[at]
+    tied = merged.instance is not original
+    objective = original.objective(full) if tied else math.fsum(costs.tolist())
+    magnitude = float(np.abs(costs).sum())
     _check_numbers(claim, original, outcome, objective, magnitude)
     if status is Status.OPTIMAL:
         _check_single_changes(claim, merged.instance, at, usage, 1e-12 * magnitude)
