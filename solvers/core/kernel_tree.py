@@ -54,7 +54,7 @@ def with_moves(base: Any, moves: Any) -> Any:
 
 
 @njit(cache=True, inline="always")
-def beginning(near: Any, before: Any, weight: Any) -> Any:
+def beginning(near: Any, before: Any) -> Any:
     """The steps with none taken, given the item before them of each step's class."""
     base, room = near.base.copy(), near.room
     for a in range(before.size):
@@ -188,7 +188,7 @@ def explore(
     best = with_moves(root, node.moves)
     value, size = changes(node.moves, root, cost)
     limit = value + 2.0**-50 * size
-    begin = beginning(near, before, weight)
+    begin = beginning(near, before)
     none = np.full(OPEN, np.inf), np.empty(OPEN, dtype=np.int64), np.empty(OPEN, dtype=np.int64)
     nodes = Nodes(none[0], none[1], none[2], np.zeros(OPEN, dtype=np.bool_))
     n = divide(offsets, cost, weight, node.r, root, nodes, 0, ROOT, -np.inf, limit)
