@@ -11,6 +11,7 @@ from typing import Any
 from bitknap.problems import Instance
 
 from .arithmetic import faults, positions
+from .branching import search_branching
 from .document import Claim, read_claim
 from .model import ExactItem, ExactModel, exact_model
 from .search import Search
@@ -38,8 +39,8 @@ def verify(
         L(lambda) = sum_i min_j (cost_ij + lambda . weight_ij) - lambda . capacity
 
     excludes items, and a complete search of partial choices with dominance goes through the
-    rest: no choice costs less than an ``optimal`` one, or than the bound of a ``feasible`` one,
-    and none fits an ``infeasible`` instance.
+    rest, in parts where one class outweighs the others: no choice costs less than an ``optimal``
+    one, or than the bound of a ``feasible`` one, and none fits an ``infeasible`` instance.
 
     "Optimal" means that no feasible choice has a smaller exact cost. A solver that adds float64
     numbers cannot tell costs apart that differ by rounding, so a choice (or bound) that is off
@@ -144,7 +145,7 @@ def _search(
     instance: Instance, model: ExactModel, claim: Claim, threshold: int, max_states: int
 ) -> Search:
     if len(model.capacity) == 1:
-        return search_single(model, threshold, max_states)
+        return search_branching(model, threshold, max_states)
     prices = claim.multiplier or {}
     start = [prices.get(name, 0.0) for name in instance.resources]
     return search_several(model, threshold, max_states, start)

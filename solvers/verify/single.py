@@ -13,6 +13,8 @@ from .search import Search, StateLimit, trace_back
 _INFINITE = Fraction(1 << 4096)
 _NOTHING_OPEN = (Fraction(0), _INFINITE)
 _SORT_BITS = 128
+# A step is uneven when it is so many times as heavy as the middle one of so many on either side.
+_UNEVEN, _NEAR = 8, 48
 
 
 def search_single(model: ExactModel, threshold: int, max_states: int) -> Search:
@@ -39,7 +41,7 @@ def search_single(model: ExactModel, threshold: int, max_states: int) -> Search:
     References:
         D. Pisinger, EJOR 83 (1995) 394-410, section 4 (the bound).
     """
-    multiplier = best_multiplier(model)
+    multiplier = find_break(model).multiplier
     stages = sorted(
         (_Stage.around(i, items, multiplier) for i, items in enumerate(model.classes)),
         key=lambda stage: stage.distance(multiplier),
@@ -66,26 +68,39 @@ def lagrangian(model: ExactModel, multiplier: tuple[Fraction, ...]) -> Fraction:
     return Fraction(total, scale)
 
 
-def best_multiplier(model: ExactModel) -> Fraction:
-    """The lambda >= 0 that maximises L: the slope of the hull at which the capacity runs out.
+@dataclass(frozen=True)
+class Break:
+    """Where the capacity runs out along the lower hulls of all classes.
 
-    Starting from the lightest hull items, the steps along all hulls are taken in the order of
-    what they save per unit of weight; the first that no longer fits has the slope sought.
+    Args:
+        multiplier: the lambda >= 0 that maximises L: the slope of the first step that no longer
+            fits, or 0 when all fit.
+        index: the class of that step, or None.
+        uneven: whether it is far heavier than the steps next to it.
     """
+
+    multiplier: Fraction
+    index: int | None
+    uneven: bool
+
+
+def find_break(model: ExactModel) -> Break:
+    """Take the steps along all hulls from the lightest items on, those that save most first."""
     room = model.capacity[0]
-    steps: list[tuple[int, int, int]] = []
-    for items in model.classes:
+    steps: list[tuple[int, int, int, int]] = []
+    for i, items in enumerate(model.classes):
         hull = _hull(items)
         room -= hull[0].weights[0]
         for a, b in pairwise(hull):
             width, saving = b.weights[0] - a.weights[0], a.cost - b.cost
-            steps.append(((saving << _SORT_BITS) // width, width, saving))
+            steps.append(((saving << _SORT_BITS) // width, width, saving, i))
     steps.sort(reverse=True)
-    for _, width, saving in steps:
+    for k, (_, width, saving, i) in enumerate(steps):
         if width > room:
-            return Fraction(saving, width)
+            near = sorted(step[1] for step in steps[max(0, k - _NEAR) : k + _NEAR])
+            return Break(Fraction(saving, width), i, width > _UNEVEN * near[len(near) // 2])
         room -= width
-    return Fraction(0)
+    return Break(Fraction(0), None, False)
 
 
 def _hull(items: tuple[ExactItem, ...]) -> list[ExactItem]:

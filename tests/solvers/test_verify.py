@@ -18,7 +18,8 @@ import pytest
 from bitknap.problems import DataError, Instance, build_instance, save_instance
 from bitknap.problems.families import mpq, mpq_multi
 from bitknap.solvers import Solution, Status, relative_gap, solve
-from bitknap.solvers.verify import Finding, verify
+from bitknap.solvers.topk import top_k
+from bitknap.solvers.verify import Finding, branching, single, verify
 
 from ..reference import brute_force, feasible_choices
 from .conftest import random_instance
@@ -104,6 +105,27 @@ def check_against_brute_force(instance: Instance, seed: int) -> None:
 def test_agrees_with_brute_force() -> None:
     for seed, instance in enumerate(instances(range(300))):
         check_against_brute_force(instance, seed)
+
+
+def test_agrees_with_brute_force_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step counts as uneven, and hardly a search ends undivided."""
+    monkeypatch.setattr(single, "_UNEVEN", 0)
+    monkeypatch.setattr(branching, "_TRIAL", 1)
+    for seed, instance in enumerate(instances(range(300))):
+        check_against_brute_force(instance, seed)
+
+
+def test_proves_in_parts_what_a_large_class_leaves_open() -> None:
+    """Undivided, a million partial choices are not enough."""
+    instance = mpq.generate(classes=100, bits=(2, 3, 4, 5, 6, 7, 8, 16), seed=3)
+    document = solve(instance, "core").to_dict()
+    verdict = verify(instance, document)
+    assert verdict.proved
+    assert verdict.exact
+    assert verdict.states < 100_000
+    verdict = verify(instance, optimal(instance, top_k(instance, 2)[1].choice))
+    assert verdict.finding is Finding.WRONG
+    assert verdict.better == document["choice"]
 
 
 @pytest.mark.slow
