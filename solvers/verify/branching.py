@@ -8,7 +8,7 @@ from .model import ExactModel
 from .search import Search
 from .single import find_break, lagrangian, search_single
 
-_TRIAL = 20_000
+_TRIAL = 5_000
 
 
 def search_branching(model: ExactModel, threshold: int, max_states: int) -> Search:
