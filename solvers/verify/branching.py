@@ -29,10 +29,10 @@ def search_branching(model: ExactModel, threshold: int, max_states: int) -> Sear
     bound = lagrangian(model, (at.multiplier,))
     if bound >= threshold:
         return Search(None, None, 0, True, bound, (at.multiplier,))
-    if at.index is None or not at.uneven:
-        return search_single(model, threshold, max_states)
-    found = search_single(model, threshold, min(_TRIAL, max_states))
-    if found.complete or found.states >= max_states:
+    divide = at.index is not None and at.uneven
+    most = min(_TRIAL, max_states) if divide else max_states
+    found = search_single(model, threshold, most, at.multiplier, bound)
+    if at.index is None or found.complete or found.states >= max_states:
         return found
     found = replace(found, best=None, choice=None, complete=True)
     for j, item in enumerate(model.classes[at.index]):

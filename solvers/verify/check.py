@@ -16,7 +16,6 @@ from .document import Claim, read_claim
 from .model import ExactItem, ExactModel, exact_model
 from .search import Search
 from .several import search_several
-from .single import search_single
 from .verdict import Finding, Verdict
 
 MAX_STATES = 1_000_000
@@ -168,7 +167,7 @@ def _infeasible(model: ExactModel, claim: Claim, max_states: int) -> Verdict:
     search = (
         search_several(free, 1, max_states, None)
         if len(model.capacity) > 1
-        else (search_single(free, 1, max_states))
+        else search_branching(free, 1, max_states)
     )
     base = replace(base, states=search.states)
     if not search.complete:

@@ -17,7 +17,9 @@ _SORT_BITS = 128
 _UNEVEN, _NEAR = 8, 48
 
 
-def search_single(model: ExactModel, threshold: int, max_states: int) -> Search:
+def search_single(
+    model: ExactModel, threshold: int, max_states: int, multiplier: Fraction, bound: Fraction
+) -> Search:
     """Find the least cost below a threshold, or show that there is none.
 
     With b(i) the item of class i that minimises cost + lambda * weight, every other item j has a
@@ -37,16 +39,16 @@ def search_single(model: ExactModel, threshold: int, max_states: int) -> Search:
         model: one resource.
         threshold: only choices that cost less matter.
         max_states: partial choices to keep, over all classes.
+        multiplier: the lambda of :func:`find_break`.
+        bound: L(lambda).
 
     References:
         D. Pisinger, EJOR 83 (1995) 394-410, section 4 (the bound).
     """
-    multiplier = find_break(model).multiplier
     stages = sorted(
         (_Stage.around(i, items, multiplier) for i, items in enumerate(model.classes)),
         key=lambda stage: stage.distance(multiplier),
     )
-    bound = lagrangian(model, (multiplier,))
     try:
         return _enumerate(model, stages, threshold, max_states, bound, multiplier)
     except StateLimit:
