@@ -62,13 +62,13 @@ def quick(
     item, floor = with_moves(r.base, node.moves), np.empty(0)
     change, noise = changes(node.moves, r.base, cost)
     classes, items = node.classes, node.items
+    if code == BRANCH and rival.size == 0 and fixed.size == 0:
+        tree = explore(offsets, cost, weight, capacity, ends, near, before, node, until)
+        if tree.done:
+            code, item, change, noise = DONE, tree.best, tree.value, tree.size
+            count, classes, items = tree.count, tree.classes, tree.items
     if code == BRANCH:
         floor = floors(offsets, cost, weight, r)
-        if rival.size == 0 and fixed.size == 0:
-            tree = explore(offsets, cost, weight, capacity, ends, near, before, node, until)
-            if tree.done:
-                code, item, change, noise = DONE, tree.best, tree.value, tree.size
-                count, classes, items = tree.count, tree.classes, tree.items
     return Quick(
         code, r.base, item, item - offsets[:-1], total(cost, item), change, noise, r.multiplier,
         r.bound, count, classes, items, r.at_break, floor,

@@ -212,9 +212,8 @@ def explore(
         )  # fmt: skip
         if child.code in (UNFIT, LONG):
             break
-        moves = difference(root, with_moves(child.r.base, child.moves))
-        best = with_moves(root, moves)
-        value, size = changes(moves, root, cost)
+        best = with_moves(child.r.base, child.moves)
+        value, size = changes(difference(root, best), root, cost)
         limit = value + 2.0**-50 * size
         count[BRANCHES] += 1
         for slot in (CORE, REDUCED, TOTAL):
