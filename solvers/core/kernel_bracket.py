@@ -17,6 +17,11 @@ from .relaxation import NO_SLOPE as _NO_SLOPE
 NO_SLOPE = _NO_SLOPE
 # All bits of a float but its sign, and those of infinity.
 MAGNITUDE, INFINITE = (1 << 63) - 1, 0x7FF << 52
+# Bits of ``2**52`` and of ``2**84``; with the halves of a positive integer in their last 32 bits
+# they add up to ``BEYOND`` more than ``2**62`` less than it.
+LOW_HALF, HIGH_HALF, BEYOND = 0x433 << 52, 0x453 << 52, 2.0**84 + 2.0**62 + 2.0**52
+# From how many items on a class is large, and how many classes are looked at twice while at hand.
+MANY, TOGETHER = 32, 256
 
 # Lightest and cheapest undominated item of each class, their total weights, and whether all costs
 # are integers.
@@ -51,6 +56,60 @@ def equals(a: int, b: int, cost: Any, weight: Any, c: float, w: int) -> int:
 
 
 @njit(cache=True, inline="always")
+def as_float(n: int) -> float:
+    """The integer ``|n| < 2**62`` as a float.
+
+    By its halves: few processors convert several integers of 64 bits at once.
+    """
+    shifted = n + (1 << 62)
+    high = np.int64((shifted >> 32) | HIGH_HALF).view(np.float64)
+    low = np.int64((shifted & 0xFFFFFFFF) | LOW_HALF).view(np.float64)
+    return (high - BEYOND) + low
+
+
+@njit(cache=True, inline="always")
+def ordered(c: float) -> int:
+    """An integer that compares with others as the float does."""
+    bits = np.float64(c + 0.0).view(np.int64)
+    return bits ^ ((bits >> 63) & MAGNITUDE)
+
+
+@njit(cache=True, inline="always")
+def many_ends(a: int, b: int, cost: Any, weight: Any) -> Any:
+    """Lightest and cheapest of items ``a .. b - 1``, and whether one has an equal in that.
+
+    In passes of integer operations, for processors that do several at once.
+    """
+    w = c = np.int64(MAGNITUDE)
+    for j in range(a, b):
+        u = np.uint64(j)
+        w, c = min(w, weight[u]), min(c, ordered(cost[u]))
+    x = y = b
+    found = 0
+    for j in range(a, b):
+        u = np.uint64(j)
+        lightest, cheapest = weight[u] == w, ordered(cost[u]) == c
+        x, y = min(x, j if lightest else b), min(y, j if cheapest else b)
+        found += np.int64(lightest) + np.int64(cheapest)
+    return x, y, found > 2
+
+
+@njit(cache=True, inline="always")
+def few_ends(a: int, b: int, cost: Any, weight: Any) -> Any:
+    """:func:`many_ends` in one pass, without branches on items, which nobody can foretell."""
+    x = y = a
+    w, c = weight[a], cost[a]
+    tie = False
+    for j in range(a + 1, b):
+        u = np.uint64(j)
+        v, d = weight[u], cost[u]
+        tie |= (v == w) | (d == c)
+        x, w = (j if v < w else x), (v if v < w else w)
+        y, c = (j if d < c else y), (d if d < c else c)
+    return x, y, tie and equals(a, b, cost, weight, c, w) > 2
+
+
+@njit(cache=True, inline="always")
 def survey(cost: Any, weight: Any) -> Any:
     """Bits of the largest absolute cost, whether all are integers, and the weights' bits ored."""
     bit_of = cost.view(np.int64)
@@ -77,37 +136,36 @@ def heaviest(offsets: Any, weight: Any) -> float:
 
 @njit(cache=True)
 def extremes(offsets: Any, cost: Any, weight: Any) -> Any:
-    """The ends of all classes, the largest absolute cost, and whether something is wrong.
-
-    Without branches on items, which nobody can foretell, but for classes where the lightest or
-    cheapest may have an equal.
-    """
+    """The ends of all classes, the largest absolute cost, and whether something is wrong."""
     n = offsets.size - 1
     light, heavy = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
-    least = most = np.int64(0)
-    largest, whole, used = survey(cost, weight)
-    bad = used < 0 or largest >= INFINITE
-    if not bad and np.float64(used) * np.float64(n) >= 2.0**62:
-        bad = not heaviest(offsets, weight) < 2.0**62
-    for i in range(n):
-        a, b = offsets[i], offsets[i + 1]
-        if b <= a or bad:
+    least = most = largest = used = np.int64(0)
+    whole, bad = True, False
+    for first in range(0, n, TOGETHER):
+        last = min(n, first + TOGETHER)
+        begin, end = offsets[first], offsets[last]
+        if not 0 <= begin < end <= cost.size:
             bad = True
             break
-        x = y = a
-        w, c = weight[a], cost[a]
-        tie = False
-        for j in range(a + 1, b):
-            u = np.uint64(j)
-            v, d = weight[u], cost[u]
-            tie |= (v == w) | (d == c)
-            x, w = (j if v < w else x), (v if v < w else w)
-            y, c = (j if d < c else y), (d if d < c else c)
-        if tie and equals(a, b, cost, weight, c, w) > 2:
-            x, y = precise_ends(a, b, cost, weight)
-        light[i], heavy[i] = x, y
-        least += w
-        most += weight[y]
+        size, integers, bits = survey(cost[begin:end], weight[begin:end])
+        largest, whole, used = max(largest, size), whole and integers, used | bits
+        for i in range(first, last):
+            a, b = offsets[i], offsets[i + 1]
+            if not begin <= a < b <= end:
+                bad = True
+                break
+            if b - a >= MANY:
+                x, y, tie = many_ends(a, b, cost, weight)
+            else:
+                x, y, tie = few_ends(a, b, cost, weight)
+            if tie:
+                x, y = precise_ends(a, b, cost, weight)
+            light[i], heavy[i] = x, y
+            least += weight[x]
+            most += weight[y]
+    bad = bad or used < 0 or largest >= INFINITE
+    if not bad and np.float64(used) * np.float64(n) >= 2.0**62:
+        bad = not heaviest(offsets, weight) < 2.0**62
     top = np.array([largest]).view(np.float64)[0]
     return Ends(light, heavy, least, most, whole), top, bad
 
@@ -164,11 +222,11 @@ def is_step(a: int, b: int, cost: Any, weight: Any, x: int, y: int, high: float,
     drop, width = cx - cost[y], np.float64(weight[y] - wx)
     if not (low * width < drop < high * width and drop * width < 2.0**40):
         return False
-    below = False
     for j in range(a, b):
         u = np.uint64(j)
-        below |= (cost[u] - cx) * width + drop * np.float64(weight[u] - wx) < 0.0
-    return not below
+        if (cost[u] - cx) * width + drop * np.float64(weight[u] - wx) < 0.0:
+            return False
+    return True
 
 
 @njit(cache=True, inline="always")
@@ -258,17 +316,17 @@ def enclose(
     above, below = steep * (1.0 + 2.0**-49), low * (1.0 - 2.0**-49)
     open_ = total = 0
     for i in range(n):
-        x = guess[i]
-        filled += weight[x]
+        decided = lights[i] == heavies[i]
         gap[i] = np.inf
-        if lights[i] != heavies[i]:
-            gap[i] = -np.inf
-            if not crowded:
-                gap[i] = margin(offsets[i], offsets[i + 1], cost, weight, x, above, below)
-            if not gap[i] > 0.0:
-                active[open_] = i
-                open_ += 1
-                total += offsets[i + 1] - offsets[i]
+        if not (decided or crowded):
+            gap[i] = margin(offsets[i], offsets[i + 1], cost, weight, guess[i], above, below)
+            decided = gap[i] > 0.0
+        if decided:
+            filled += weight[guess[i]]
+        else:
+            active[open_] = i
+            open_ += 1
+            total += offsets[i + 1] - offsets[i]
     heavy = light.copy()
     ptr, item = np.zeros(open_ + 1, dtype=np.int64), np.empty(total + 1, dtype=np.int64)
     at_low = filled
@@ -281,8 +339,8 @@ def enclose(
         if not step:
             x, y = best_at_both(guess[i], a, b, cost, weight, steep, low)
             x, y = (lights[i] if high == np.inf else x), (heavies[i] if low == 0.0 else y)
-        filled += weight[x] - weight[guess[i]]
-        at_low += weight[y] - weight[guess[i]]
+        filled += weight[x]
+        at_low += weight[y]
         light[i], heavy[i], gap[i] = x, y, -np.inf
         width = np.float64(weight[y] - weight[x])
         if width > 0.0:

@@ -12,6 +12,7 @@ from .kernel_direct import direct_steps, is_direct
 from .kernel_hull import NO_SLOPE, SLACK, bound_in, make_envelope, segment
 from .kernel_relax import NEAR_STEPS, near_steps
 from .kernel_sort import falling
+from .kernel_thin import all_classes, is_thick, restore
 
 Relaxed = namedtuple(
     "Relaxed",
@@ -145,7 +146,11 @@ def first_steps(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int) 
     """The steps around the break."""
     if is_direct(offsets, cost, weight):
         return direct_steps(offsets, cost, weight, ends, capacity)
-    return near_steps(offsets, cost, weight, ends, capacity)
+    if not is_thick(offsets, cost, weight, ends):
+        return near_steps(offsets, cost, weight, ends, capacity)
+    t = all_classes(offsets, cost, weight, ends)
+    near = near_steps(t.offsets, t.cost, t.weight, t.ends, capacity)
+    return restore(offsets, cost, weight, t, near)
 
 
 @njit(cache=True)

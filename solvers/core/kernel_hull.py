@@ -32,6 +32,40 @@ def drop_dominated(item: Any, m: int, cost: Any) -> int:
 
 
 @njit(cache=True)
+def below_deepest(item: Any, m: int, cost: Any, weight: Any) -> int:
+    """Keep of ``item[:m]`` what may be on the hull, by one step of quickhull; return how many.
+
+    The lightest, the cheapest, the item deepest below their chord, and those below its chords with
+    these two.
+    """
+    x = y = item[0]
+    for a in range(1, m):
+        j = item[a]
+        if weight[j] < weight[x] or (weight[j] == weight[x] and cost[j] < cost[x]):
+            x = j
+        if cost[j] < cost[y] or (cost[j] == cost[y] and weight[j] < weight[y]):
+            y = j
+    drop, width = cost[x] - cost[y], np.float64(weight[y] - weight[x])
+    p, depth = x, 0.0
+    for a in range(m):
+        j = item[a]
+        g = (cost[j] - cost[x]) * width + drop * np.float64(weight[j] - weight[x])
+        p, depth = (j if g < depth else p), (g if g < depth else depth)
+    drop_x, width_x = cost[x] - cost[p], np.float64(weight[p] - weight[x])
+    drop_y, width_y = cost[p] - cost[y], np.float64(weight[y] - weight[p])
+    # Rounding shall hide none.
+    slack_x, slack_y = 2.0**-45 * (drop_x * width_x), 2.0**-45 * (drop_y * width_y)
+    h = 0
+    for a in range(m):
+        j = item[a]
+        before = (cost[j] - cost[x]) * width_x + drop_x * np.float64(weight[j] - weight[x])
+        behind = (cost[j] - cost[p]) * width_y + drop_y * np.float64(weight[j] - weight[p])
+        item[h] = j
+        h += (before < slack_x) | (behind < slack_y) | (j == x) | (j == p) | (j == y)
+    return h
+
+
+@njit(cache=True)
 def hull_points(w: Any, c: Any, at: Any, m: int, slope: Any) -> tuple[int, int]:
     """Reduce ``at[:m]``, indices into undominated ``w, c``, to their lower hull.
 

@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit
 
 from .kernel_bracket import all_of, enclose, weight_at
-from .kernel_hull import drop_dominated, hull_points
+from .kernel_hull import below_deepest, drop_dominated, hull_points
 from .kernel_sort import falling, sort_items
 from .relaxation import NEAR_STEPS as _NEAR_STEPS
 
@@ -33,6 +33,8 @@ NEAR_STEPS = _NEAR_STEPS
 SAMPLE = 2.0
 MANY = 30_000
 MARGIN = 2.0
+# From how many items of a class on not all are sorted.
+MANY_ITEMS = 16
 
 Steps = namedtuple("Steps", ["slope", "weight", "cls", "head", "rounds"])
 # Steps of slopes between ``low`` and ``high``, their order by decreasing slope, the index of the
@@ -46,6 +48,8 @@ def class_steps(
     item: Any, m: int, slopes: Any, cost: Any, weight: Any, i: int, s: Any, n: int
 ) -> Any:
     """Append the hull steps of class ``i`` with items ``item[:m]`` to ``s``; the end and rounds."""
+    if m >= MANY_ITEMS:
+        m = below_deepest(item, m, cost, weight)
     sort_items(item, m, cost, weight)
     m = drop_dominated(item, m, cost)
     m, rounds = hull_points(weight, cost, item, m, slopes)
@@ -185,6 +189,7 @@ def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
     goal = filled[slope.size] * (np.float64(capacity - least) / total)
     off = (1.0 + 0.6 * np.sqrt(drawn.size)) * unit
     more = MARGIN * NEAR_STEPS
+    enough = more * (filled[slope.size] / taken[slope.size])
     guess = light.copy()
     one = slope[0] == slope[slope.size - 1]
     tried, here = np.inf, 0.0
@@ -195,6 +200,8 @@ def find_bracket(offsets: Any, cost: Any, weight: Any, ends: Any, capacity: int)
             here = weight_at(offsets, cost, weight, light, heavy, tried, guess)
         miss = np.float64(capacity) - here
         goal, off = filled[at] + miss, 0.25 * off + 0.1 * abs(miss)
+        if off <= enough:
+            break
     high, low, crowded = around(slope, filled, taken, goal, off, more)
     while True:
         bracket, at_low = enclose(offsets, cost, weight, ends, guess, high, low, crowded)

@@ -324,21 +324,26 @@ def test_weights_near_the_limit() -> None:
     assert check(offsets, cost, weight, 1 << 62).capacity == 1 << 61
 
 
-# The lightest item of every class is its cheapest: no class has a choice to draw.
-NO_CHOICE = """
+# The lightest item of every class is its cheapest: no class has a choice to draw. Then classes of
+# many items.
+NEAR_THE_ENDS = """
 import numpy as np
 from bitknap.solvers.core import solve_core
 n = 500
 cost, weight = np.tile([1.0, 2.0, 3.0], n), np.tile([1, 2, 3], n)
 found = solve_core(np.arange(n + 1) * 3, cost, weight, n, kernel="numba")
 assert found.optimal and found.objective == n, found
+rng = np.random.default_rng(0)
+cost, weight = rng.random(4200), rng.integers(0, 1000, 4200)
+found = solve_core(np.arange(43) * 100, cost, weight, 10_000, kernel="numba")
+assert found.optimal, found
 """
 
 
 def test_the_kernel_reads_nothing_outside_its_arrays() -> None:
     """As plain Python it cannot do so unnoticed."""
     plain = os.environ | {"NUMBA_DISABLE_JIT": "1"}
-    subprocess.run([sys.executable, "-c", NO_CHOICE], check=True, env=plain)
+    subprocess.run([sys.executable, "-c", NEAR_THE_ENDS], check=True, env=plain)
 
 
 @pytest.mark.parametrize("part", [0.0, 1e-6, 1e-3, 0.5, 1 - 1e-6, 1.0])
