@@ -103,6 +103,26 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("name", ["solve", "frontier", "generate", "export", "bench"])
+def test_a_place_that_cannot_be_written_loses_no_result(
+    instance: Path, tmp_path: Path, name: str
+) -> None:
+    """It is told in one sentence, after what was found."""
+    (tmp_path / "taken").touch()
+    arguments, shown = {
+        "solve": (["solve", instance, "--json", "--out", "taken/s.json"], '"status": "optimal"'),
+        "frontier": (["frontier", instance, "--json", "--out", "taken/f.csv"], '"objective"'),
+        "generate": (["generate", "mpq", "--out", "taken/i.json"], ""),
+        "export": (["export", instance, "--out", "taken/i.lp"], ""),
+        "bench": (["bench", "float-costs", "--quick", "--out", "taken"], "cost"),
+    }[name]
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("bitknap: ")
+    assert shown in done.stdout
+
+
 def test_list_names_every_plug_in() -> None:
     found = json.loads(run("list", "--json").stdout)
     assert {"greedy", "dp", "cbc", "highs", "cpsat"} <= set(found["solvers"])

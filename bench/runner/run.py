@@ -139,10 +139,7 @@ def _write_plan(suite: Suite, facts: list[Facts], path: Path, log: RecordLog, co
             return
     elif log.records:
         raise DataError(f"{path.parent} holds records of another command; name another --out")
-    try:
-        write_atomically(path, json.dumps(document, indent=1) + "\n")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from None
+    write_atomically(path, json.dumps(document, indent=1) + "\n")
 
 
 def load_plan(path: Path) -> dict[str, Any]:

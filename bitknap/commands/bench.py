@@ -188,9 +188,9 @@ def _run_study(name: str, quick: bool, out: Path | None) -> None:
             offered = {"folder": Path("runs") / name, "say": say}
             wanted = inspect.signature(run).parameters
             for grid in run(quick, **{k: v for k, v in offered.items() if k in wanted}):
-                if out is not None:
-                    write_atomically(out / f"{name}-{len(grids)}.csv", grid.to_csv())
                 grids.append(grid)
+                if out is not None:
+                    write_atomically(out / f"{name}-{len(grids) - 1}.csv", grid.to_csv())
                 say(f"finished {grid.title}")
     finally:
         for grid in grids:

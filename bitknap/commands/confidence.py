@@ -50,9 +50,18 @@ def command(
     from bitknap.bench.bootstrap import Bootstrap
     from bitknap.bench.budgets import parse_budget
     from bitknap.bench.confidence import confidence
-    from bitknap.bench.confidence_grids import comparison_sentence, document
+    from bitknap.bench.confidence_grids import (
+        comparison_sentence,
+        document,
+        layer_grid,
+        prefix_grid,
+        stability_figure,
+        summary_grid,
+    )
+    from bitknap.bench.figures.style import save
     from bitknap.bench.plans import load_plan
     from bitknap.bench.rivals import compare, robust_plan
+    from bitknap.bench.terminal import print_grid
     from bitknap.problems import DataError, write_atomically
     from bitknap.sensitivity import load_table
 
@@ -81,22 +90,18 @@ def command(
         rivals.append(first.instance.positions(first.choice))
         comparison = compare(resampled, rivals[0], rivals[1], level)
     found = json.dumps(document(resampled, plans, comparison, level), indent=1)
-    if out is not None:
-        from bitknap.bench.confidence_grids import stability_figure
-        from bitknap.bench.figures.style import save
-
-        write_atomically(out / "confidence.json", found + "\n")
-        for text, (plan, _) in plans.items():
-            save(stability_figure(plan, metric, text), out / f"stability_{metric}_{text}")
-    if as_json:
-        typer.echo(found)
-        return
-    from bitknap.bench.confidence_grids import layer_grid, prefix_grid, summary_grid
-    from bitknap.bench.terminal import print_grid
-
-    for text, (plan, _) in plans.items():
-        print_grid(layer_grid(plan, text, resampled))
-        print_grid(prefix_grid(plan, text))
-    print_grid(summary_grid(resampled, plans, level))
-    if comparison is not None:
-        typer.echo(comparison_sentence(comparison, level))
+    try:
+        if out is not None:
+            write_atomically(out / "confidence.json", found + "\n")
+            for text, (plan, _) in plans.items():
+                save(stability_figure(plan, metric, text), out / f"stability_{metric}_{text}")
+    finally:
+        if as_json:
+            typer.echo(found)
+        else:
+            for text, (plan, _) in plans.items():
+                print_grid(layer_grid(plan, text, resampled))
+                print_grid(prefix_grid(plan, text))
+            print_grid(summary_grid(resampled, plans, level))
+            if comparison is not None:
+                typer.echo(comparison_sentence(comparison, level))

@@ -48,13 +48,15 @@ def command(
         tolerance=tolerance,
     )
     shown = [_allocation(found, budget) for budget in at or []]
-    if out is not None:
-        write(found, out)
-    if as_json:
-        knees = [int(found.usage[i]) for i in found.knees(3)]
-        typer.echo(json.dumps(to_dict(found) | {"knees": knees, "at": shown}))
-    else:
-        _print(found, shown)
+    try:
+        if out is not None:
+            write(found, out)
+    finally:
+        if as_json:
+            knees = [int(found.usage[i]) for i in found.knees(3)]
+            typer.echo(json.dumps(to_dict(found) | {"knees": knees, "at": shown}))
+        else:
+            _print(found, shown)
 
 
 def _allocation(found: Frontier, budget: int) -> dict[str, Any]:

@@ -39,12 +39,14 @@ def command(
 
     solution = solve(find_instance(instance), solver, time_limit)
     document = json.dumps(solution.to_dict(), indent=1)
-    if out is not None:
-        write_atomically(out, document + "\n")
-    if as_json:
-        typer.echo(document)
-    else:
-        _print(solution)
+    try:
+        if out is not None:
+            write_atomically(out, document + "\n")
+    finally:
+        if as_json:
+            typer.echo(document)
+        else:
+            _print(solution)
     if solution.choice is None:
         typer.echo(f"bitknap: {solution.message or solution.status.sentence}", err=True)
         raise typer.Exit(

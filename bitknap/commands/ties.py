@@ -68,12 +68,14 @@ def command(
                 notes.append(_chosen_peak(loaded, graph))
     loaded = policy.apply(loaded)
     prices = {limit.text: price_ties(loaded, metric, limit.limits(loaded)) for limit in budgets}
-    if out is not None:
-        save_table(loaded, out)
-    if as_json:
-        typer.echo(json.dumps(_document(loaded, metric, prices), indent=1))
-    else:
-        _print(loaded, prices, notes)
+    try:
+        if out is not None:
+            save_table(loaded, out)
+    finally:
+        if as_json:
+            typer.echo(json.dumps(_document(loaded, metric, prices), indent=1))
+        else:
+            _print(loaded, prices, notes)
 
 
 def _chosen_peak(table: SensitivityTable, graph: Graph) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bitknap.problems import (
+    DataError,
     Instance,
     InstanceError,
     build_instance,
@@ -180,3 +181,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         write_atomically(path, 3)  # type: ignore[arg-type]
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with pytest.raises(DataError, match=r"a/b/i\.json: cannot be written"):
+        write_atomically(tmp_path / "a" / "b" / "i.json", "")
+    with pytest.raises(DataError, match="cannot be written"):
+        write_atomically(tmp_path, "")
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}.*"))
