@@ -20,8 +20,8 @@ MAGNITUDE, INFINITE = (1 << 63) - 1, 0x7FF << 52
 # Bits of ``2**52`` and of ``2**84``; with the halves of a positive integer in their last 32 bits
 # they add up to ``BEYOND`` more than ``2**62`` less than it.
 LOW_HALF, HIGH_HALF, BEYOND = 0x433 << 52, 0x453 << 52, 2.0**84 + 2.0**62 + 2.0**52
-# From how many items on a class is large, and how many classes are looked at twice while at hand.
-MANY, TOGETHER = 32, 256
+# From how many items on a class is large.
+MANY = 32
 
 # Lightest and cheapest undominated item of each class, their total weights, and whether all costs
 # are integers.
@@ -95,21 +95,6 @@ def many_ends(a: int, b: int, cost: Any, weight: Any) -> Any:
 
 
 @njit(cache=True, inline="always")
-def few_ends(a: int, b: int, cost: Any, weight: Any) -> Any:
-    """:func:`many_ends` in one pass, without branches on items, which nobody can foretell."""
-    x = y = a
-    w, c = weight[a], cost[a]
-    tie = False
-    for j in range(a + 1, b):
-        u = np.uint64(j)
-        v, d = weight[u], cost[u]
-        tie |= (v == w) | (d == c)
-        x, w = (j if v < w else x), (v if v < w else w)
-        y, c = (j if d < c else y), (d if d < c else c)
-    return x, y, tie and equals(a, b, cost, weight, c, w) > 2
-
-
-@njit(cache=True, inline="always")
 def survey(cost: Any, weight: Any) -> Any:
     """Bits of the largest absolute cost, whether all are integers, and the weights' bits ored."""
     bit_of = cost.view(np.int64)
@@ -136,34 +121,41 @@ def heaviest(offsets: Any, weight: Any) -> float:
 
 @njit(cache=True)
 def extremes(offsets: Any, cost: Any, weight: Any) -> Any:
-    """The ends of all classes, the largest absolute cost, and whether something is wrong."""
+    """The ends of all classes, the largest absolute cost, and whether something is wrong.
+
+    Without branches on items, which nobody can foretell, but for classes where the lightest or
+    cheapest may have an equal.
+    """
     n = offsets.size - 1
     light, heavy = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
-    least = most = largest = used = np.int64(0)
-    whole, bad = True, False
-    for first in range(0, n, TOGETHER):
-        last = min(n, first + TOGETHER)
-        begin, end = offsets[first], offsets[last]
-        if not 0 <= begin < end <= cost.size:
+    least = most = np.int64(0)
+    largest, whole, used = survey(cost, weight)
+    bad = used < 0 or largest >= INFINITE
+    for i in range(n):
+        a, b = offsets[i], offsets[i + 1]
+        if not 0 <= a < b <= cost.size:
             bad = True
+        if bad:
             break
-        size, integers, bits = survey(cost[begin:end], weight[begin:end])
-        largest, whole, used = max(largest, size), whole and integers, used | bits
-        for i in range(first, last):
-            a, b = offsets[i], offsets[i + 1]
-            if not begin <= a < b <= end:
-                bad = True
-                break
-            if b - a >= MANY:
-                x, y, tie = many_ends(a, b, cost, weight)
-            else:
-                x, y, tie = few_ends(a, b, cost, weight)
-            if tie:
-                x, y = precise_ends(a, b, cost, weight)
-            light[i], heavy[i] = x, y
-            least += weight[x]
-            most += weight[y]
-    bad = bad or used < 0 or largest >= INFINITE
+        if b - a >= MANY:
+            x, y, tie = many_ends(a, b, cost, weight)
+            w = weight[x]
+        else:
+            x = y = a
+            w, c = weight[a], cost[a]
+            tie = False
+            for j in range(a + 1, b):
+                u = np.uint64(j)
+                v, d = weight[u], cost[u]
+                tie |= (v == w) | (d == c)
+                x, w = (j if v < w else x), (v if v < w else w)
+                y, c = (j if d < c else y), (d if d < c else c)
+            tie = tie and equals(a, b, cost, weight, c, w) > 2
+        if tie:
+            x, y = precise_ends(a, b, cost, weight)
+        light[i], heavy[i] = x, y
+        least += w
+        most += weight[y]
     if not bad and np.float64(used) * np.float64(n) >= 2.0**62:
         bad = not heaviest(offsets, weight) < 2.0**62
     top = np.array([largest]).view(np.float64)[0]
