@@ -58,7 +58,6 @@ def command(
         stability_figure,
         summary_grid,
     )
-    from bitknap.bench.figures.style import save
     from bitknap.bench.plans import load_plan
     from bitknap.bench.rivals import compare, robust_plan
     from bitknap.bench.terminal import print_grid
@@ -92,6 +91,8 @@ def command(
     found = json.dumps(document(resampled, plans, comparison, level), indent=1)
     try:
         if out is not None:
+            from bitknap.bench.figures.style import save
+
             write_atomically(out / "confidence.json", found + "\n")
             for text, (plan, _) in plans.items():
                 save(stability_figure(plan, metric, text), out / f"stability_{metric}_{text}")

@@ -17,8 +17,8 @@ from .relaxation import NO_SLOPE as _NO_SLOPE
 NO_SLOPE = _NO_SLOPE
 # All bits of a float but its sign, and those of infinity.
 MAGNITUDE, INFINITE = (1 << 63) - 1, 0x7FF << 52
-# Bits of ``2**52`` and of ``2**84``; with the halves of a positive integer in their last 32 bits
-# they add up to ``BEYOND`` more than ``2**62`` less than it.
+# Bits of ``2**52`` and of ``2**84``: with the halves of ``n + 2**62`` in their last 32 bits these
+# floats add up to ``n + BEYOND``.
 LOW_HALF, HIGH_HALF, BEYOND = 0x433 << 52, 0x453 << 52, 2.0**84 + 2.0**62 + 2.0**52
 # From how many items on a class is large.
 MANY = 32

@@ -28,8 +28,8 @@ from .relaxation import NEAR_STEPS as _NEAR_STEPS
 NEAR_STEPS = _NEAR_STEPS
 
 # ``SAMPLE`` times the root of the number of classes are drawn, and the place they give is corrected
-# twice, or thrice from ``MANY`` classes on. The first bracket is to hold ``MARGIN`` times the steps
-# needed.
+# twice, or thrice from ``MANY`` classes on, or until that could not narrow the first bracket, which
+# is to hold ``MARGIN`` times the steps needed.
 SAMPLE = 2.0
 MANY = 30_000
 MARGIN = 2.0
