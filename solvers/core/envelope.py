@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .relaxation import lower_hull
+from .relaxation import LEAST_SLOPE, lower_hull
 
 __all__ = ["SLACK", "Envelope", "build_envelope"]
 
@@ -33,7 +33,6 @@ Floats = NDArray[np.float64]
 # Covers the rounding of a bound: a handful of operations of 2**-53 each.
 SLACK = 2.0**-48
 _ULP = 2.0**-53
-_PAD = 2.0**-1000
 
 
 @dataclass(frozen=True)
@@ -118,10 +117,10 @@ def steps_to_envelope(
     """
     (up, up_step), (down, down_step) = upward, downward
     outward = 8 * (rounds + 1) * _ULP
-    up = up * (1.0 + outward) + _PAD
-    down = np.maximum(down * (1.0 - outward) - _PAD, 0.0)
-    first = max(tails[0] * (1.0 - outward) - _PAD, 0.0)
-    last = tails[1] * (1.0 + outward) + _PAD if tails[1] else 0.0
+    up = up * (1.0 + outward) + LEAST_SLOPE
+    down = np.maximum(down * (1.0 - outward) - LEAST_SLOPE, 0.0)
+    first = max(tails[0] * (1.0 - outward) - LEAST_SLOPE, 0.0)
+    last = tails[1] * (1.0 + outward) + LEAST_SLOPE if tails[1] else 0.0
     order = np.argsort(-up, kind="stable")
     up, up_step = up[order], up_step[order]
     order = np.argsort(down, kind="stable")

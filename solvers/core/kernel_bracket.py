@@ -204,6 +204,20 @@ def best_at_both(x: int, a: int, b: int, cost: Any, weight: Any, high: float, lo
 
 
 @njit(cache=True, inline="always")
+def are_best(
+    x: int, y: int, a: int, b: int, cost: Any, weight: Any, high: float, low: float
+) -> Any:
+    """Whether no item is better than ``x`` at one slope, nor than ``y`` at the other."""
+    cx, wx, cy, wy = cost[x], weight[x], cost[y], weight[y]
+    better = False
+    for j in range(a, b):
+        u = np.uint64(j)
+        better |= (cost[u] - cx) + high * np.float64(weight[u] - wx) < 0.0
+        better |= (cost[u] - cy) + low * np.float64(weight[u] - wy) < 0.0
+    return not better
+
+
+@njit(cache=True, inline="always")
 def is_step(a: int, b: int, cost: Any, weight: Any, x: int, y: int, high: float, low: float) -> Any:
     """Whether the chord of items ``x, y`` is steeper than ``low``, flatter than ``high``, and below
     all of the items ``a .. b - 1``, whose costs are integers.
@@ -331,6 +345,14 @@ def enclose(
         if not step:
             x, y = best_at_both(guess[i], a, b, cost, weight, steep, low)
             x, y = (lights[i] if high == np.inf else x), (heavies[i] if low == 0.0 else y)
+            # Seen from an item of much higher cost, rounding may have hidden better ones.
+            for _ in range(a, b):
+                if are_best(x, y, a, b, cost, weight, steep, low):
+                    break
+                x, y = (
+                    best_from(x, a, b, cost, weight, steep),
+                    best_from(y, a, b, cost, weight, low),
+                )
         filled += weight[x]
         at_low += weight[y]
         light[i], heavy[i], gap[i] = x, y, -np.inf

@@ -10,12 +10,12 @@ from numba import njit
 
 from .envelope import SLACK as _SLACK
 from .kernel_sort import falling
+from .relaxation import LEAST_SLOPE as _LEAST_SLOPE
 from .relaxation import NO_SLOPE as _NO_SLOPE
 
 SLACK = _SLACK
-NO_SLOPE = _NO_SLOPE
+NO_SLOPE, LEAST_SLOPE = _NO_SLOPE, _LEAST_SLOPE
 ULP = 2.0**-53
-PAD = 2.0**-1000
 
 Envelope = namedtuple("Envelope", ["knots", "at", "value", "slope", "slack", "allowance"])
 
@@ -75,7 +75,7 @@ def hull_points(w: Any, c: Any, at: Any, m: int, slope: Any) -> tuple[int, int]:
     while True:
         for a in range(m - 1):
             p, q = at[a], at[a + 1]
-            slope[a] = (c[p] - c[q]) / np.float64(w[q] - w[p])
+            slope[a] = max(LEAST_SLOPE, (c[p] - c[q]) / np.float64(w[q] - w[p]))
         h = 1
         for a in range(1, m - 1):
             if slope[a - 1] > slope[a]:
@@ -111,7 +111,7 @@ def make_envelope(
     x, v = np.int64(0), 0.0
     knots[m] = 0
     for k in range(n):
-        up[k] = up[k] * (1.0 + outward) + PAD
+        up[k] = up[k] * (1.0 + outward) + LEAST_SLOPE
     order = falling(up)
     for k in range(n):
         s = up[order[k]]
@@ -120,10 +120,10 @@ def make_envelope(
         v += s * up_step[order[k]]
         knots[m + 1 + k] = x
     at[m + 1 + n], value[m + 1 + n] = x, v
-    slope[m + 1 + n] = last * (1.0 + outward) + PAD if last > 0.0 else 0.0
+    slope[m + 1 + n] = last * (1.0 + outward) + LEAST_SLOPE if last > 0.0 else 0.0
     x, v = np.int64(0), 0.0
     for k in range(m):
-        down[k] = -max(down[k] * (1.0 - outward) - PAD, 0.0)
+        down[k] = -max(down[k] * (1.0 - outward) - LEAST_SLOPE, 0.0)
     order = falling(down)
     for k in range(m):
         s = -down[order[k]]
@@ -131,7 +131,7 @@ def make_envelope(
         x -= down_step[order[k]]
         v -= s * down_step[order[k]]
         knots[m - 1 - k] = x
-    at[0], value[0], slope[0] = x, v, max(first * (1.0 - outward) - PAD, 0.0)
+    at[0], value[0], slope[0] = x, v, max(first * (1.0 - outward) - LEAST_SLOPE, 0.0)
     allowance = max(0.0, slope[m + 1] - slope[m]) * reach
     return Envelope(knots, at, value, slope, SLACK + 2.0**-51 * (n + m), allowance)
 

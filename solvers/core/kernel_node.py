@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import namedtuple
 from typing import Any
 
@@ -107,9 +108,10 @@ def solve_node(
     if p.bits > 122 or g == 0:
         code = UNFIT if p.bits > 122 else LONG
         return Node(code, r, r.moves, np.zeros(SLOTS, dtype=np.int64), 0, 0)
-    problem = Problem(
-        r.room // g * g, reach, 2.0**p.source.unit, g, h, big, p.bits <= 62, r.envelope.allowance
-    )
+    # A compiled power of two is 0 where it is subnormal.
+    scale = math.ldexp(1.0, p.source.unit)
+    exact = p.bits <= 62
+    problem = Problem(r.room // g * g, reach, scale, g, h, big, exact, r.envelope.allowance)
     x = start(p.far, problem, p.high, p.low, p.moves)
     x = search(x, problem, p.source, min(until, trial))
     code = DONE

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from .kernel_exact import difference, gcd, widen
-from .kernel_hull import SLACK, bound_in, drop_dominated, segment
+from .kernel_hull import LEAST_SLOPE, SLACK, bound_in, drop_dominated, segment
 from .kernel_sort import sort_items
 from .kernel_states import HALF, Far, Pending, Source, Test, passes
 from .sequence import TURNS as _TURNS
@@ -70,9 +70,9 @@ def outlying(offsets: Any, cost: Any, weight: Any, base: Any, e: Any, t: Any, ga
             if bound == np.inf:
                 continue
             if dw > 0:
-                steep = max(steep, -dc / np.float64(dw))
+                steep = max(steep, LEAST_SLOPE, -dc / np.float64(dw))
             else:
-                flat = min(flat, -dc / np.float64(dw))
+                flat = min(flat, max(LEAST_SLOPE, -dc / np.float64(dw)))
             floor = min(floor, bound)
             lowest, top = widen(bit_of[j], lowest, top)
             if divisor != 1:
@@ -93,7 +93,7 @@ def prepare(offsets: Any, cost: Any, weight: Any, r: Any) -> Any:
     limit = r.gain + SLACK * r.noise + e.allowance
     k = segment(e, r.room)
     ceiling = limit - bound_in(e, k, 0.0, r.room)
-    ceiling += e.allowance + 2.0**-40 * abs(ceiling) + 2.0**-1000
+    ceiling += e.allowance + 2.0**-40 * abs(ceiling) + LEAST_SLOPE
     test = Test(r.room, limit, ceiling, e.slope[k])
     far, items, unit, top, divisor = outlying(offsets, cost, weight, base, e, test, r.gap)
     bit_of = cost.view(np.int64)

@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit
 
 from .kernel_bracket import all_of, enclose, weight_at
-from .kernel_hull import below_deepest, drop_dominated, hull_points
+from .kernel_hull import LEAST_SLOPE, below_deepest, drop_dominated, hull_points
 from .kernel_sort import falling, sort_items
 from .relaxation import NEAR_STEPS as _NEAR_STEPS
 
@@ -99,7 +99,7 @@ def hull_steps(bracket: Any, cost: Any, weight: Any) -> Any:
         x, y = bracket.item[first], bracket.item[first + 1]
         if m == 2 and weight[x] < weight[y] and cost[y] < cost[x]:
             s.weight[n] = weight[y] - weight[x]
-            s.slope[n] = (cost[x] - cost[y]) / np.float64(s.weight[n])
+            s.slope[n] = max(LEAST_SLOPE, (cost[x] - cost[y]) / np.float64(s.weight[n]))
             s.cls[n], s.head[n] = bracket.active[k], y
             n += 1
             continue

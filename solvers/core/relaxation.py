@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 __all__ = [
     "HUGE",
     "LARGE",
+    "LEAST_SLOPE",
     "NEAR_STEPS",
     "NEVER",
     "NO_SLOPE",
@@ -43,6 +44,9 @@ Floats = NDArray[np.float64]
 
 # Stands for an infinite slope; times any weight it stays finite.
 NO_SLOPE = 2.0**960
+# Slopes of steps are at least this: smaller ones might underflow to 0, which is no step. Bounds
+# allow for as much.
+LEAST_SLOPE = 2.0**-1000
 # A break step this many times heavier than the middle one of those near it is branched on when
 # ``TRIAL`` states, and some for each class, did not finish the search, or, with ``HUGE`` and from
 # ``LARGE`` classes on, at once.
@@ -129,7 +133,7 @@ def lower_hull(cls: Ints, cost: Floats, weight: Ints) -> tuple[Ints, Ints, Float
     while True:
         inner = cls[1:] == cls[:-1]
         step_w = np.where(inner, weight[1:] - weight[:-1], 1)
-        slope = (cost[:-1] - cost[1:]) / step_w
+        slope = np.maximum((cost[:-1] - cost[1:]) / step_w, LEAST_SLOPE)
         bad = inner[:-1] & inner[1:] & (slope[:-1] <= slope[1:])
         if not bad.any():
             head = np.flatnonzero(inner) + 1

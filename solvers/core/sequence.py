@@ -19,6 +19,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .relaxation import LEAST_SLOPE
+
 __all__ = ["TURNS", "next_classes", "slopes"]
 
 Ints = NDArray[np.int64]
@@ -30,7 +32,7 @@ TURNS = 24
 
 def slopes(dw: Ints, dc: Floats, first: Ints) -> tuple[Floats, Floats]:
     """Return ``up`` and ``down`` of classes whose items begin at ``first``."""
-    slope = -dc / np.where(dw == 0, 1, dw)
+    slope = np.maximum(-dc / np.where(dw == 0, 1, dw), LEAST_SLOPE)
     up = np.maximum.reduceat(np.where(dw > 0, slope, 0.0), first)
     down = np.minimum.reduceat(np.where(dw < 0, slope, np.inf), first)
     return up, down

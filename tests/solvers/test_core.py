@@ -38,6 +38,8 @@ def draw_costs(rng: np.random.Generator, n: int) -> np.ndarray:
         np.zeros(n),
         rng.normal(size=n) * rng.integers(0, 2, n),
         sign * 10.0 ** rng.uniform(-40, 30, n),
+        10.0 ** rng.uniform(-324, 0, n),
+        rng.integers(0, 4, n) * rng.choice([5e-324, 1.0], n),
     ]
     return draws[int(rng.integers(len(draws)))]
 
