@@ -26,7 +26,16 @@ def optimum(instance: Instance) -> float:
     return min(instance.objective(choice) for choice in near)
 
 
-COSTS = ("integers", "twelve orders", "tiny", "mixed signs", "ties and zeros", "large")
+COSTS = (
+    "integers",
+    "twelve orders",
+    "tiny",
+    "mixed signs",
+    "ties and zeros",
+    "large",
+    "any order",
+    "smallest",
+)
 
 
 def random_instance(seed: int, costs: str | None = None, resources: int = 1) -> Instance:
@@ -42,6 +51,8 @@ def random_instance(seed: int, costs: str | None = None, resources: int = 1) -> 
             "mixed signs": lambda: float(rng.normal()),
             "ties and zeros": lambda: float(rng.integers(0, 3)),
             "large": lambda: float(rng.random() * 1e12),
+            "any order": lambda: float(10.0 ** rng.uniform(-324, 0)),
+            "smallest": lambda: float(rng.integers(0, 4) * rng.choice([5e-324, 1.0])),
         }[kind]()
 
     top = int(rng.choice([2, 10, 1000, 10**9]))

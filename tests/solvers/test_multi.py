@@ -168,8 +168,8 @@ def test_bundle_bounds_every_completion(costs: str) -> None:
         bundle = build_bundle(model, shares)
         least = np.minimum.reduceat(instance.cost, instance.offsets[:-1])
         value = math.fsum([*instance.cost[instance.positions(truth[1])].tolist(), *(-least)])
-        scale = 2.0 ** (model.exponent - model.unit.exponent)
-        assert bundle.tail[0].max() <= value * scale * (1.0 + 1e-15)
+        units = math.ldexp(value, model.exponent - model.unit.exponent)
+        assert bundle.tail[0].max() <= units * (1.0 + 1e-15)
 
 
 def test_dual_reaches_the_linear_relaxation() -> None:
