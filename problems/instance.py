@@ -127,9 +127,9 @@ class Instance:
                 f"a choice for {self.name!r} must be {len(self)} integers, one a class, "
                 f"got shape {chosen.shape} of {chosen.dtype}"
             )
-        bad = (chosen < 0) | (chosen >= self.sizes)
-        if bad.any():
-            i = int(bad.argmax())
+        bad = ((chosen < 0) | (chosen >= self.sizes)).nonzero()[0]
+        if bad.size:
+            i = int(bad[0])
             raise InstanceError(
                 f"class {self.class_names[i]!r} has items 0 to {self.sizes[i] - 1}, "
                 f"but the choice takes item {chosen[i]}"

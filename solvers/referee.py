@@ -16,7 +16,7 @@ def infeasibility(instance: Instance) -> str | None:
 
     Exact for one resource; for several it tests each on its own. ``instance`` has no ties.
     """
-    short = np.flatnonzero(instance.min_usage > instance.capacity)
+    short = (instance.min_usage > instance.capacity).nonzero()[0]
     if not short.size:
         return None
     k = int(short[0])
@@ -63,9 +63,10 @@ def judge(
         at = merged.instance.positions(choice)
     except InstanceError as error:
         raise SolverError(f"{claim}: {error}") from None
-    usage = merged.instance.weight[:, at].sum(axis=1)
-    if (usage > original.capacity).any():
-        k = int(np.flatnonzero(usage > original.capacity)[0])
+    usage = merged.instance.weight.take(at, axis=1).sum(axis=1)
+    over = (usage > original.capacity).nonzero()[0]
+    if over.size:
+        k = int(over[0])
         raise SolverError(
             f"{claim}: the choice uses {usage[k]} of {original.resources[k]}, "
             f"above the capacity {original.capacity[k]}"
@@ -126,16 +127,13 @@ def _check_single_changes(
     claim: str, instance: Instance, at: np.ndarray, usage: np.ndarray, slack: float
 ) -> None:
     """No item can replace the chosen one of its class, fit, and cost less."""
-    sizes = instance.sizes
-    gain = np.repeat(instance.cost[at], sizes) - instance.cost
-    better = np.flatnonzero(gain > slack)
-    if not better.size:
-        return
-    owner = at[instance.class_of[better]]
-    heavier = instance.weight[:, better] - instance.weight[:, owner]
-    fits = (heavier <= (instance.capacity - usage)[:, None]).all(axis=0)
-    if fits.any():
-        j = int(better[np.flatnonzero(fits)[0]])
+    chosen = at[instance.class_of]
+    gain = instance.cost[chosen] - instance.cost
+    more = instance.weight - instance.weight.take(chosen, axis=1)
+    fits = (more <= (instance.capacity - usage)[:, None]).all(axis=0)
+    better = ((gain > slack) & fits).nonzero()[0]
+    if better.size:
+        j = int(better[0])
         i = int(instance.class_of[j])
         raise SolverError(
             f"{claim}: calls the choice optimal, but item {instance.labels[j]!r} of class "
