@@ -11,8 +11,10 @@ whose pieces are the hull steps of the classes: upward from the break items by d
 break item do not, which matters when few classes differ widely in size.
 
 Slopes are rounded outward: a computed slope is within 3 units in the last place (2**-53), and so is
-each comparison that drops a point from the hull. Where an upward slope then exceeds a downward one,
-their difference times the largest possible movement of weight is allowed for.
+each comparison that drops a point from the hull. Rounds of these are allowed for by eights, so that
+the bounds of both kernels, which look at different points, are the same. Where an upward slope then
+exceeds a downward one, their difference times the largest possible movement of weight is allowed
+for.
 """
 
 from __future__ import annotations
@@ -116,7 +118,7 @@ def steps_to_envelope(
         rounds: how often hull points were dropped.
     """
     (up, up_step), (down, down_step) = upward, downward
-    outward = 8 * (rounds + 1) * _ULP
+    outward = 64 * (rounds // 8 + 1) * _ULP
     up = up * (1.0 + outward) + LEAST_SLOPE
     down = np.maximum(down * (1.0 - outward) - LEAST_SLOPE, 0.0)
     first = max(tails[0] * (1.0 - outward) - LEAST_SLOPE, 0.0)

@@ -102,7 +102,7 @@ def make_envelope(
     rounds: int,
 ) -> Any:
     """Return ``F``: see :func:`bitknap.solvers.core.envelope.steps_to_envelope`."""
-    outward = 8 * (rounds + 1) * ULP
+    outward = 64 * (rounds // 8 + 1) * ULP
     n, m = up.size, down.size
     knots = np.empty(n + m + 1, dtype=np.int64)
     at = np.empty(n + m + 2, dtype=np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import namedtuple
 from typing import Any
 
@@ -23,8 +22,8 @@ from .relaxation import UNEVEN as _UNEVEN
 
 UNEVEN, TRIAL, HUGE, LARGE, NEVER = _UNEVEN, _TRIAL, _HUGE, _LARGE, _NEVER
 
-# Lattice arithmetic on numbers below this stays within 64 bits.
-SMALL = 1 << 20
+# Lattice arithmetic keeps below this, within 64 bits.
+LARGEST = 2.0**61
 
 # How it ended: proven; not within the states; at a class to branch on; held; no choice fits;
 # not for this kernel.
@@ -36,9 +35,11 @@ Node = namedtuple("Node", ["code", "r", "moves", "count", "classes", "items"])
 
 @njit(cache=True)
 def insert(g: Any, h: Any, big: Any, w: int, v: int) -> Any:
-    """Add a vector to the lattice with basis ``(g, h), (0, big)``."""
+    """Add a vector to the lattice with basis ``(g, h), (0, big)``; a ``g`` of 0 is an overflow."""
     while w:
         q = g // w
+        if abs(np.float64(h)) + abs(np.float64(q) * np.float64(v)) >= LARGEST:
+            return np.int64(0), np.int64(0), np.int64(1)
         g, h, w, v = w, v, g - q * w, h - q * v
     big = gcd(big, abs(v))
     if g < 0:
@@ -48,10 +49,7 @@ def insert(g: Any, h: Any, big: Any, w: int, v: int) -> Any:
 
 @njit(cache=True, inline="always")
 def small_lattice(s: Any, far: Any, divisor: int) -> Any:
-    """:func:`bitknap.solvers.core.lattice.find_lattice` for numbers below ``SMALL``.
-
-    Returns a ``g`` of 0 where a number is not.
-    """
+    """:func:`bitknap.solvers.core.lattice.find_lattice`, with a ``g`` of 0 for an overflow."""
     g = h = big = np.int64(0)
     seen = 0
     bit_of = s.cost.view(np.int64)
@@ -62,7 +60,7 @@ def small_lattice(s: Any, far: Any, divisor: int) -> Any:
             if floor_of(s.test, s.envelope, s.cost[j] - s.cost[b], dw) == np.inf:
                 continue
             high, dc = difference(bit_of[j], bit_of[b], s.unit)
-            if high != 0 or abs(dc) >= SMALL or abs(dw) >= SMALL:
+            if high != 0:
                 return np.int64(0), np.int64(0), np.int64(1)
             seen += 1
             if seen > 64 and g != 0 and 1 < big < 1 << 31:
@@ -70,6 +68,8 @@ def small_lattice(s: Any, far: Any, divisor: int) -> Any:
                 if dw == steps * g and (dc - h * (steps % big)) % big == 0:
                     continue
             g, h, big = insert(g, h, big, dw, dc)
+            if g == 0:
+                return g, h, big
             if g == 1 and big == 1:
                 return divisor, np.int64(0), np.int64(1)
     if g and not big:
@@ -109,7 +109,7 @@ def solve_node(
         code = UNFIT if p.bits > 122 else LONG
         return Node(code, r, r.moves, np.zeros(SLOTS, dtype=np.int64), 0, 0)
     # A compiled power of two is 0 where it is subnormal.
-    scale = math.ldexp(1.0, p.source.unit)
+    scale = np.ldexp(1.0, p.source.unit)
     exact = p.bits <= 62
     problem = Problem(r.room // g * g, reach, scale, g, h, big, exact, r.envelope.allowance)
     x = start(p.far, problem, p.high, p.low, p.moves)

@@ -17,7 +17,9 @@ from .kernel_prepare import floors_of, prepare
 from .kernel_quick import quick
 from .kernel_search import lowest_open, search, start
 from .kernel_states import BRANCHES, CORE, PEAK, REDUCED, SIZE, TOTAL, Problem
+from .kernel_tree import floors
 from .lattice import Lattice, find_lattice
+from .relaxation import NEVER, trial
 from .result import Branch, Found
 from .task import Infeasible, Task
 
@@ -25,7 +27,6 @@ __all__ = ["run", "warm_up"]
 
 # States made between two looks at the clock, about 0.1 s.
 _SLICE = 4_000_000
-_NEVER = 1 << 62
 
 
 def run(task: Task) -> Found | None:
@@ -39,7 +40,7 @@ def run(task: Task) -> Found | None:
     """
     t = task
     arrays = _frozen(t.offsets), _frozen(t.cost), _frozen(t.weight)
-    stop = _NEVER if t.state_limit is None else t.state_limit
+    stop = NEVER if t.state_limit is None else t.state_limit
     rival, fixed = _frozen(t.rival), _frozen(t.fixed)
     q = quick(*arrays, t.capacity, min(stop, _SLICE), rival, fixed, t.may_branch, t.hold)
     if q.code == UNFIT:
@@ -74,24 +75,29 @@ def _long(t: Task, arrays: tuple[Any, Any, Any], stop: int) -> Found:
     prepared = prepare(*arrays, relaxed)
     problem = _problem(relaxed, prepared, reach)
     state = start(prepared.far, problem, prepared.high, prepared.low, prepared.moves)
-    made = 0
-    while made < stop:
-        state = search(state, problem, prepared.source, min(stop, made + _SLICE))
+    states = trial(relaxed.base.size, relaxed.excess) if t.may_branch else NEVER
+    until, made, late = min(stop, states), 0, False
+    while made < until and state.count[SIZE] and not late:
+        state = search(state, problem, prepared.source, min(until, made + _SLICE))
         made = int(state.count[TOTAL])
         late = t.deadline is not None and time.perf_counter() >= t.deadline
-        if late or not state.count[SIZE]:
-            break
     item = relaxed.base.copy()
     moves = incumbent(state)
     item[moves[:, 0]] = moves[:, 1]
     fixed = item.size - prepared.far.cls.size
+    open_bound, branch = None, None
+    if state.count[SIZE]:
+        open_bound = lowest_open(state, problem)
+        if states < stop and not late:
+            branch = Branch(int(relaxed.at_break), floors(*arrays, relaxed))
     return Found(
         base=relaxed.base,
         item=item,
         multiplier=relaxed.multiplier,
         relaxed=relaxed.bound,
-        open_bound=lowest_open(state, problem) if state.count[SIZE] else None,
+        open_bound=open_bound,
         stats=_stats(fixed, prepared.items, state.count),
+        branch=branch,
     )
 
 

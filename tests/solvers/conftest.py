@@ -117,3 +117,16 @@ def instance_with_ties(seed: int) -> Instance:
         classes.append(list(zip(c.astype(float).tolist(), w.tolist(), strict=True)))
     low, high = (sum(end(w for _, w in items) for items in classes) for end in (min, max))
     return build_instance(classes, int(rng.integers(low, high + 1)), name=f"{form} {seed}")
+
+
+def uneven_layers(seed: int) -> Instance:
+    """700 or 1,500 classes of sizes over four orders of magnitude; costs fall as weights rise."""
+    rng = np.random.default_rng(seed)
+    classes = []
+    for size in rng.integers(2, 13, int(rng.choice([700, 1500]))).tolist():
+        w = (rng.integers(0, 101, size) * 10.0 ** rng.uniform(0, 4)).astype(np.int64)
+        c = [-(w // 10), rng.integers(0, 2, size) - 2 * w, rng.integers(0, 7, size) - w][seed % 3]
+        classes.append(list(zip(c.astype(float).tolist(), w.tolist(), strict=True)))
+    low, high = (sum(end(w for _, w in items) for items in classes) for end in (min, max))
+    capacity = low + (high - low) * int(rng.integers(1, 10)) // 10
+    return build_instance(classes, capacity, name=f"uneven layers {seed}")

@@ -23,7 +23,7 @@ from bitknap.solvers.core.lattice import find_lattice
 from bitknap.solvers.core.task import NONE, Task
 from bitknap.solvers.methods.core import Core
 
-from .conftest import instance_with_ties, plateaus
+from .conftest import instance_with_ties, plateaus, uneven_layers
 
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 
@@ -238,8 +238,17 @@ def test_kernels_agree_on_hundreds_of_layers_that_tie() -> None:
         assert_same(instance_with_ties(seed))
 
 
+@pytest.mark.parametrize("seed", [37, 50, 53, 174, 229, 557, 655, 997])
+def test_bug_kernels_branched_otherwise_and_found_another_of_several_optima(seed: int) -> None:
+    """Slopes were rounded outward by more in one of them, or large numbers not branched on."""
+    instance = uneven_layers(seed)
+    assert (
+        run(instance, "numpy").stats["states_total"] == assert_same(instance).stats["states_total"]
+    )
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("random", [plateaus, instance_with_ties])
+@pytest.mark.parametrize("random", [plateaus, instance_with_ties, uneven_layers])
 def test_thousands_of_instances_that_tie(random: Callable[[int], Instance]) -> None:
     for seed in range(100, 1100):
         assert_same(random(seed))
