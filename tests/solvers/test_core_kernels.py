@@ -247,6 +247,13 @@ def test_bug_kernels_branched_otherwise_and_found_another_of_several_optima(seed
     )
 
 
+def test_bug_searches_in_slices_did_not_branch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So those did not whose states or numbers are too many or too large for one call."""
+    monkeypatch.setattr(jit.kernel(), "_SLICE", 100)
+    branched = [assert_same(uneven_layers(seed)).stats.get("branches", 0) for seed in (229, 997)]
+    assert branched == [36, 32]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("random", [plateaus, instance_with_ties, uneven_layers])
 def test_thousands_of_instances_that_tie(random: Callable[[int], Instance]) -> None:
