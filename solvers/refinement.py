@@ -16,6 +16,8 @@ from .base import Limits, Outcome, Status
 
 LARGEST = 1e6
 """What the largest cost is scaled to: MIP tolerances of 1e-6 then are 1e-12 of it."""
+SMALLEST = math.ulp(0.0)
+"""The smallest float: bounds that are subnormal are rounded by half of it."""
 
 
 @dataclass(frozen=True)
@@ -73,20 +75,22 @@ def refine(
     problem, old = restrict(instance, undominated(instance))
     lowest = np.minimum.reduceat(instance.cost, instance.offsets[:-1])
     best = _Best()
-    scale = 0.0
+    before = math.inf
     while True:
         above = problem.cost - np.repeat(lowest, problem.sizes)
-        finer = min(largest / top, 1e300) if (top := float(above.max())) > 0.0 else 1.0
-        if finer < 10.0 * scale:
+        top = float(above.max())
+        if before < 10.0 * top or (top == 0.0 and before < math.inf):
             return best.outcome(Status.OPTIMAL, lowest)
-        scale, left = finer, deadline - time.perf_counter()
+        before, left = top, deadline - time.perf_counter()
         if left <= 0.0:
             return best.outcome(Status.FEASIBLE, lowest)
-        costs = np.floor(above * scale) if integers else above * scale
+        # Divided first: largest / top may be beyond float64.
+        costs = above / (top or 1.0) * largest
+        costs = np.floor(costs) if integers else costs
         answer = backend(_lean(problem, costs), None if left == math.inf else left)
         best.take(answer, problem, above, old - instance.offsets[problem.class_of])
         if answer.bound is not None:
-            best.bound = max(best.bound, (answer.bound - tolerance) / scale)
+            best.bound = max(best.bound, (answer.bound - tolerance) / largest * top - SMALLEST)
         if answer.infeasible and best.choice is None:
             return Outcome(Status.INFEASIBLE, stats=best.stats)
         if not answer.proven or best.choice is None:

@@ -28,6 +28,9 @@ HAND_MADE = [
     build_instance([[(-3.0, 2), (-1.0, 1)], [(-5.0, 4), (0.5, 0)]], 5, name="negative costs"),
     build_instance([[(1e-9, 7), (1e-12, 9)], [(1.0, 2), (1e-3, 8)]], 16, name="far apart"),
     build_instance(
+        [[(1.5e-323, 1), (0.0, 3)], [(1e-323, 0), (5e-324, 1)]], 3, name="smallest floats"
+    ),
+    build_instance(
         [[(4, 1 << 39), (1, 1 << 40 - 1)], [(2, 3), (1, 5)]], (1 << 39) + 5, name="heavy"
     ),
 ]
