@@ -16,8 +16,6 @@ from .base import Limits, Outcome, Status
 
 LARGEST = 1e6
 """What the largest cost is scaled to: MIP tolerances of 1e-6 then are 1e-12 of it."""
-SMALLEST = math.ulp(0.0)
-"""The smallest float: bounds that are subnormal are rounded by half of it."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def refine(
         answer = backend(_lean(problem, costs), None if left == math.inf else left)
         best.take(answer, problem, above, old - instance.offsets[problem.class_of])
         if answer.bound is not None:
-            best.bound = max(best.bound, (answer.bound - tolerance) / largest * top - SMALLEST)
+            best.bound = max(best.bound, (answer.bound - tolerance) / largest * top - 5e-324)
         if answer.infeasible and best.choice is None:
             return Outcome(Status.INFEASIBLE, stats=best.stats)
         if not answer.proven or best.choice is None:
