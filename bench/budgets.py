@@ -46,23 +46,19 @@ class Budget:
 
     def limits(self, table: SensitivityTable) -> dict[str, int]:
         """Resource -> limit for the layers of a table."""
-        found = {"size_bits": self.capacity(table.weights, table.overhead_bits)}
+        found = {"size_bits": self.capacity(table)}
         if self.activation_bits is not None:
             assert self.average_bits is not None
             macs = sum(layer.macs for layer in table.layers)
             found["bops"] = int(macs * self.average_bits * self.activation_bits)
         return found
 
-    def capacity(self, weights: int, overhead_bits: int) -> int:
-        """The limit in bits for a network of so many weights.
-
-        An average counts codes only, floor(average * weights), and ``overhead_bits`` (scales,
-        the same at every bit-width) are added, so that uniform b bits fit the budget b exactly.
-        """
+    def capacity(self, table: SensitivityTable) -> int:
+        """The limit in bits; of an average see `SensitivityTable.capacity`."""
         if self.size_bits is not None:
             return self.size_bits
         assert self.average_bits is not None
-        return int(self.average_bits * weights) + overhead_bits
+        return table.capacity(self.average_bits)
 
 
 def parse_budget(text: str) -> Budget:

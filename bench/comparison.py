@@ -20,7 +20,7 @@ from bitknap.solvers import solve
 from .accuracy import random_choice
 from .exchange import best_of_exchanges
 from .measurement import Evaluator, Measured
-from .tables import QUANTIZER, compute, fill
+from .tables import QUANTIZER, fill, traced
 from .workloads.base import Workload
 
 YARDSTICKS = ("loss", "kl")
@@ -91,9 +91,9 @@ class Comparison:
         draws = [self.workload.calibration(most, seed) for seed in self.seeds]
         more = self.workload.calibration(self.held_out, 1 + max(self.seeds))
         batches = list(outside(more, draws))
-        blank = compute(self.workload, batches, self.bits, (), 0, self.say)
+        prepared = traced(self.workload, batches, self.bits, 0, self.say)
         path = self.folder / f"held-out-{self.held_out}.npz"
-        return fill(blank, path, self.workload, batches, YARDSTICKS, self.say)
+        return fill(prepared, path, YARDSTICKS, self.say)
 
     def accuracies(self, tables: Tables) -> list[Measured]:
         """Measured accuracy of every entry's optimum and of the controls, a row each."""
@@ -112,13 +112,13 @@ class Comparison:
 
     def _filled(self, samples: int, seed: int, names: Sequence[str]) -> SensitivityTable:
         batches = self.workload.calibration(samples, seed)
-        table = compute(self.workload, batches, self.bits, (), seed, self.say)
+        prepared = traced(self.workload, batches, self.bits, seed, self.say)
         path = self.folder / f"draw{seed}-{samples}.npz"
         together = [n for n in names if isinstance(METRICS.load(n), MeasuredMetric)]
         groups = [(n,) for n in names if n not in together] + [tuple(together)] * bool(together)
         for group in groups:
             self.say(f"draw {seed}, {samples} samples: {', '.join(group)}")
-            table = fill(table, path, self.workload, batches, group, self.say, ranks=self.ranks)
+            table = fill(prepared, path, group, self.say, self.ranks)
         return table
 
     def _plans(

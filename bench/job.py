@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bitknap.problems import (
     InfeasibleError,
@@ -25,7 +27,7 @@ from .budgets import Budget
 from .measurement import Evaluator, Measured
 from .records import Record, record_of, save_records
 from .results import Asked, Results, instance_path, save_results, solution_path
-from .tables import QUANTIZER, calibration_batches, compute, fill
+from .tables import QUANTIZER, calibration_batches, fill, traced
 from .ties import trace_workload, with_found_ties
 from .workloads.base import Workload
 
@@ -98,11 +100,12 @@ def run_job(job: Job, say: Say) -> Results:
         load_solver(name)
     batches = calibration_batches(job.workload, job.samples, job.seed)
     how = (job.quantizer, job.activations)
-    blank = compute(job.workload, batches, job.bits, (), job.seed, say, *how)
+    prepared = traced(job.workload, batches, job.bits, job.seed, say, *how)
+    blank = prepared.table()
     ties = _found_ties(job, blank)
-    check_budgets(job, job.policy.apply(replace(blank, ties=ties)))
-    path = job.out / "table.npz"
-    stored = fill(blank, path, job.workload, batches, job.metrics, say, *how)
+    planned = job.policy.apply(replace(blank, ties=ties))
+    check_budgets(job, planned)
+    stored = fill(prepared, job.out / "table.npz", job.metrics, say, excluded=planned.floats)
     table = job.policy.apply(replace(stored, ties=ties))
     instances = make_instances(job, table)
     _save_instances(job, instances)
@@ -190,12 +193,18 @@ def check_budgets(job: Job, table: SensitivityTable) -> None:
                 "raise it or offer fewer --activation-bits"
             )
         if limits["size_bits"] < least:
-            average = (least - table.overhead_bits) / table.weights
+            average = table.code_bits[_lightest(table)].sum() / table.weights
             raise InfeasibleError(
                 f"the budget {budget.text} is infeasible for {job.workload.name} with "
                 f"{job.bits[0]} bits or more: the smallest feasible one is {average:g} "
                 f"bits a weight, or {least / 8000:.3f} kB"
             )
+
+
+def _lightest(table: SensitivityTable) -> NDArray[np.int64]:
+    """(L,) the item of least size of every layer."""
+    sizes = table.costs["size_bits"]
+    return np.array([a + sizes[a:b].argmin() for a, b in pairwise(table.offsets)], dtype=np.int64)
 
 
 def _measure(job: Job, results: Results, say: Say) -> tuple[Measured, ...]:

@@ -7,28 +7,21 @@ import inspect
 import os
 import re
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from bitknap.problems.errors import BitknapError, DataError, UnsupportedError
+from bitknap.problems.errors import DataError, UnsupportedError
+from bitknap.sensitivity.calls import explained, guarded
 
 from . import WORKLOADS
 
 if TYPE_CHECKING:
     from .workloads.base import Workload
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 CALLABLES = ("calibration", "forward", "loss", "evaluate", "training")
 """The fields of a workload in which a user's own code runs."""
-
-PASSED_OVER = ("bitknap", "torch", "numpy", "importlib")
-"""Packages whose places in a traceback tell a user nothing about the user's own code."""
 
 
 def is_own(name: str) -> bool:
@@ -90,18 +83,18 @@ def _built(name: str, data: Path | None) -> Workload:
         if "data" not in inspect.signature(build).parameters:
             raise DataError(f"--data was given, but {name} has no parameter named data")
         arguments["data"] = data
-    built = _guard(name, build)(**arguments)
+    built = guarded(name, build)(**arguments)
     if not isinstance(built, Workload):
         raise DataError(
             f"{name} must return a bitknap.bench.Workload, got {type(built).__name__}; see "
             "`python -c 'import bitknap.bench; help(bitknap.bench.Workload)'`"
         )
-    guarded: dict[str, Any] = {
-        field: _guard(f"{name}: {field}", getattr(built, field))
+    calls: dict[str, Any] = {
+        field: guarded(f"{name}: {field}", getattr(built, field))
         for field in CALLABLES
         if getattr(built, field) is not None
     }
-    return replace(built, **guarded)
+    return replace(built, **calls)
 
 
 def _function(module: str, function: str) -> Callable[..., Any]:
@@ -111,12 +104,12 @@ def _function(module: str, function: str) -> Callable[..., Any]:
         found: Any = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise _explained(f"importing {module}", error) from error
+            raise explained(f"importing {module}", error) from error
         raise UnsupportedError(
             f"there is no module {error.name!r}, neither in {os.getcwd()} nor installed"
         ) from None
     except Exception as error:
-        raise _explained(f"importing {module}", error) from error
+        raise explained(f"importing {module}", error) from error
     for part in function.split("."):
         if not hasattr(found, part):
             raise UnsupportedError(f"the module {module} ({found.__file__}) has no {function!r}")
@@ -124,33 +117,3 @@ def _function(module: str, function: str) -> Callable[..., Any]:
     if not callable(found):
         raise DataError(f"{module}:{function} must be a function, got {type(found).__name__}")
     return found  # type: ignore[no-any-return]
-
-
-def _guard(what: str, function: Callable[P, R]) -> Callable[P, R]:
-    """The function, whose exceptions other than ours become one sentence."""
-
-    @wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except BitknapError:
-            raise
-        except Exception as error:
-            raise _explained(what, error) from error
-
-    return guarded
-
-
-def _explained(what: str, error: Exception) -> DataError:
-    """The sentence for an exception of the user's code, with the last place in that code."""
-    frames = traceback.walk_tb(error.__traceback__)
-    places = [
-        f" ({frame.f_code.co_filename}, line {line})"
-        for frame, line in frames
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in PASSED_OVER
-    ]
-    message = " ".join(str(error).split())
-    return DataError(
-        f"{what} raised {type(error).__name__}{f': {message}' if message else ''}"
-        f"{places[-1] if places else ''}"
-    )

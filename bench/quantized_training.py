@@ -13,6 +13,7 @@ from torch.func import functional_call
 
 from bitknap.problems import DataError
 from bitknap.sensitivity import LayerInfo, Quantizer
+from bitknap.sensitivity.channels import channels
 from bitknap.sensitivity.choices import FLOAT, parse_label
 from bitknap.sensitivity.scales import least_squares_scale
 
@@ -65,8 +66,7 @@ class QuantizedTraining(nn.Module):
             weight = self.network.get_parameter(layer.parameter)
             choice, dim = weights[layer.name], layer.channel_dim
             _, scale = quantizer.encode(weight, choice, dim=dim)
-            shape = [1] * weight.dim()
-            shape[dim] = len(scale)
+            shape = channels(dim).spread(weight.shape) if len(scale) > 1 else [1] * weight.dim()
             low, high = quantizer.codes(choice)
             self.weight_steps.append(StepQuantizer(scale.to(weight).reshape(shape), low, high))
         self.input_steps = nn.ModuleDict()

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from bitknap.sensitivity import Quantizer
+from bitknap.sensitivity.channels import ChannelDim
 from bitknap.sensitivity.choices import Choice
 
 __all__ = ["RememberingQuantizer"]
 
-Key = tuple[str, str, tuple[int, ...], Choice, int]
+Key = tuple[str, str, tuple[int, ...], Choice, ChannelDim]
 
 _CODES: dict[tuple[object, Key], tuple[Tensor, Tensor]] = {}
 
@@ -27,7 +28,9 @@ class RememberingQuantizer(Quantizer):
     apart by their content, so copies of a network share; codes take one or two bytes a weight.
     """
 
-    def encode(self, weight: Tensor, choice: Choice, *, dim: int = 0) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, weight: Tensor, choice: Choice, *, dim: ChannelDim = 0
+    ) -> tuple[Tensor, Tensor]:
         """As `Quantizer.encode`."""
         content = weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
         digest = hashlib.sha256(content.data).hexdigest()

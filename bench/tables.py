@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from bitknap.sensitivity import (
     SensitivityTable,
     load_table,
     save_table,
-    sensitivity_table,
 )
 from bitknap.sensitivity.checkpoint import Checkpoint
 from bitknap.sensitivity.choices import Choice
 from bitknap.sensitivity.measured import Measured
+from bitknap.sensitivity.prepare import Prepared, prepare
 from bitknap.sensitivity.provenance import changes, hash_data
 from bitknap.sensitivity.ranks import Ranks
 
@@ -50,22 +50,19 @@ def calibration_batches(workload: Workload, samples: int, seed: int) -> list[Any
     return first
 
 
-def compute(
+def traced(
     workload: Workload,
     batches: Sequence[Any],
     bits: Sequence[Choice],
-    metrics: Sequence[str],
     seed: int,
     say: Callable[[str], None] = lambda text: None,
     quantizer: Quantizer = QUANTIZER,
     activations: ActivationQuantizer | None = None,
     chunk: int | None = None,
-    checkpoint: Checkpoint | None = None,
-) -> SensitivityTable:
-    """The table of a workload; without metrics it holds layers, sizes and provenance only.
+) -> Prepared:
+    """A workload's network traced on its data, once for all metrics.
 
-    `say` is told of the progress twice a second at most. `chunk` and `checkpoint` are those of
-    `sensitivity_table`.
+    `say` is told of the progress twice a second at most. `chunk` is that of `sensitivity_table`.
     """
     said = time.monotonic()
 
@@ -75,10 +72,10 @@ def compute(
             say(f"{what}: {done} of {total}")
             said = time.monotonic()
 
-    return sensitivity_table(
+    return prepare(
         workload.model,
         batches,
-        metrics=metrics,
+        metrics=(),
         bits=bits,
         loss_fn=workload.loss,
         forward=workload.forward,
@@ -88,20 +85,16 @@ def compute(
         progress=progress,
         provenance={"workload": workload.name, **workload.provenance},
         chunk=chunk,
-        checkpoint=checkpoint,
     )
 
 
 def fill(
-    blank: SensitivityTable,
+    prepared: Prepared,
     path: Path,
-    workload: Workload,
-    batches: Sequence[Any],
     metrics: Sequence[str],
     say: Callable[[str], None],
-    quantizer: Quantizer = QUANTIZER,
-    activations: ActivationQuantizer | None = None,
     ranks: Ranks | None = None,
+    excluded: Collection[str] = (),
 ) -> SensitivityTable:
     """The table with all metrics asked for, computing only what the file lacks.
 
@@ -110,28 +103,22 @@ def fill(
     interrupted run goes on where it stopped.
 
     Args:
-        blank: the table without metrics, as it would be computed now.
+        prepared: the traced network.
         path: where the table is kept.
-        workload: the network.
-        batches: its calibration data.
         metrics: names.
         say: told what is done, and by name what made a stored table stale.
-        quantizer, activations: those of ``blank``.
         ranks: processes that share the work; the first one reads and writes the file.
+        excluded: layers that a policy takes out of the table afterwards.
     """
     ranks = ranks or Ranks()
     checkpoint = Checkpoint(path.with_name(f"{path.name}.partial"), ranks, say)
-    table = _stored(blank, path, say)
+    table = _stored(prepared.table(), path, say)
     wanted = json.dumps([name for name in metrics if name not in table.omega])
     missing = json.loads(ranks.broadcast(wanted.encode(), 0))
-    facts = blank.provenance
     checkpoint.discard(table.omega)
     for group in _sharing_a_pass(missing):
         say(f"computing {', '.join(group)}")
-        new = compute(
-            workload, batches, facts["bits"], group, facts["seed"], say, quantizer,
-            activations, facts.get("chunk"), checkpoint,
-        )  # fmt: skip
+        new = prepared.table([METRICS.load(name) for name in group], checkpoint, excluded)
         table = replace(
             table,
             omega={**table.omega, **new.omega},

@@ -18,7 +18,7 @@ from .environment import machine, versions
 from .finetuning import FineTuning, fine_tune, untrained
 from .grids import Grid
 from .lsq import InputQuantizer
-from .tables import QUANTIZER, compute
+from .tables import QUANTIZER, traced
 from .workloads.base import Workload
 
 FORMAT = "bitknap.finetuning/1"
@@ -43,7 +43,7 @@ def tune_plan(
     allocation = {layer: str(label) for layer, label in plan.items()}
     weights = {layer: str(parse_label(label)[0]) for layer, label in allocation.items()}
     choices = [parse_label(label)[0] for label in sorted(set(weights.values()), key=by_size)]
-    table = compute(workload, workload.calibration(64, seed), choices, (), seed)
+    table = traced(workload, workload.calibration(64, seed), choices, seed).table()
     table.positions(weights)
     say("evaluating the float network")
     accuracy = {"float": workload.evaluate(workload.model)}

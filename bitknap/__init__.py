@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .problems import (
         BitknapError,
+        CoverageWarning,
         DataError,
         Instance,
         InstanceError,
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 _ROOM = {
     "problems": (
         "BitknapError",
+        "CoverageWarning",
         "DataError",
         "Instance",
         "InstanceError",
@@ -41,6 +43,7 @@ _HOME = {name: room for room, names in _ROOM.items() for name in names}
 
 __all__ = [
     "BitknapError",
+    "CoverageWarning",
     "DataError",
     "Instance",
     "InstanceError",

@@ -3,6 +3,7 @@
 from .catalogue import Catalogue
 from .errors import (
     BitknapError,
+    CoverageWarning,
     DataError,
     InfeasibleError,
     InstanceError,
@@ -17,6 +18,7 @@ from .ties import Merged, merge_ties
 __all__ = [
     "BitknapError",
     "Catalogue",
+    "CoverageWarning",
     "DataError",
     "FloatArray",
     "InfeasibleError",

@@ -27,3 +27,7 @@ class InfeasibleError(BitknapError):
 
 class PeerLost(BitknapError):
     """Another process of a distributed run ended early."""
+
+
+class CoverageWarning(UserWarning):
+    """A sensitivity table leaves more than 1 % of a network's weights in float."""

@@ -15,9 +15,10 @@ from .ties import ties_from_graph, ties_from_patterns
 if TYPE_CHECKING:
     from .activations import ActivationQuantizer
     from .apply import apply_plan, quantized_copy
-    from .build import sensitivity_table, table_provenance
+    from .build import sensitivity_table
     from .checkpoint import Checkpoint
     from .graph import Graph, trace
+    from .prepare import table_provenance
     from .quantizers import Quantizer
 
 _LAZY = {
@@ -28,7 +29,7 @@ _LAZY = {
     "apply_plan": "apply",
     "quantized_copy": "apply",
     "sensitivity_table": "build",
-    "table_provenance": "build",
+    "table_provenance": "prepare",
     "trace": "graph",
 }
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .capture import Watch
-from .choices import FLOAT, Choice, operand_bits, require_choices
+from .choices import FLOAT, FLOAT_BITS, Choice, operand_bits, require_choices
 from .grids import Grid
 from .quantizers import SCALE_BITS, parse_options, require_options
 
@@ -91,8 +91,8 @@ class ActivationQuantizer:
         """The grid of each layer and choice; one forward over the data, or two with a histogram.
 
         Args:
-            weights: of the layers. A layer that reads indices alone, an embedding, gets grids that
-                change nothing.
+            weights: of the layers. One that reads indices alone, an embedding, or is used in a way
+                that no kind of layer covers, gets grids of 32 bits that change nothing.
             forwards: runs the data; called once or twice.
         """
         ends: dict[int, tuple[float, float]] = {}
@@ -120,7 +120,7 @@ class ActivationQuantizer:
             tuple(
                 self._grid(choice, *ends[id(w)], counts[id(w)])
                 if id(w) in ends
-                else Grid(operand_bits(choice))
+                else Grid(FLOAT_BITS)
                 for choice in self.bits
             )
             for w in weights

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -14,8 +13,19 @@ from bitknap.problems.errors import DataError
 from .activations import QuantizeInputs
 from .capture import without_fused_attention
 from .choices import parse_label
+from .folding import plain_copy
+from .provenance import hash_model
 from .quantizers import Quantizer
 from .table import LayerInfo, SensitivityTable
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Solution(Protocol):
+        """What is needed of a `bitknap.solvers.Solution`."""
+
+        @property
+        def labels(self) -> Mapping[str, str] | None: ...
 
 
 def quantized_copy(
@@ -27,23 +37,24 @@ def quantized_copy(
     """A copy of the model with Q_b(w) in place of w (fake quantization, float arithmetic).
 
     Args:
-        model: the float network; not changed.
+        model: the float network; not changed. Parametrized weights are folded into plain ones.
         layers: the table's layers.
         allocation: layer name -> choice; layers left out stay in float.
         quantizer: the one that the table was computed with.
 
     Raises:
-        DataError: the allocation names a layer that the table does not have.
+        DataError: the allocation names a layer that the table does not have, or the network lacks
+            a layer, or has it in another shape.
     """
     quantizer = quantizer or Quantizer()
     unknown = set(allocation) - {layer.name for layer in layers}
     if unknown:
         raise DataError(f"the allocation names layer {min(unknown)!r}, which the table lacks")
-    quantized = copy.deepcopy(model)
+    quantized = plain_copy(model)
     with torch.no_grad():
         for layer in layers:
             if layer.name in allocation:
-                weight = quantized.get_parameter(layer.parameter)
+                weight = _weight(quantized, layer)
                 choice, _ = parse_label(str(allocation[layer.name]))
                 weight.copy_(quantizer(weight, choice, dim=layer.channel_dim))
     return quantized
@@ -52,24 +63,36 @@ def quantized_copy(
 def apply_plan(
     model: nn.Module,
     table: SensitivityTable,
-    plan: Mapping[str, int | str],
+    plan: Mapping[str, int | str] | Solution,
     quantizer: Quantizer | None = None,
 ) -> nn.Module:
     """A copy of the model with a plan's weights and, where the plan has any, activations.
 
-    Inputs are quantized where the network calls a function with one of the weights; its code and
-    its class stay as they are. Calls that bypass the copy's ``forward`` see quantized weights and
-    float inputs.
+    Weights are quantized as the table's were. Inputs are quantized where the network calls a
+    function with one of the weights; its code and its class stay as they are. Calls that bypass
+    the copy's ``forward`` see quantized weights and float inputs.
 
     Args:
-        model: the float network; not changed.
-        table: gives the layers and the calibrated grids.
-        plan: layer name -> label; every layer of the table.
-        quantizer: the one that the table was computed with.
+        model: the float network of the table; not changed.
+        table: gives the layers, the quantizer and the calibrated grids.
+        plan: layer name -> label, for every layer of the table; or a solution of its instance.
+        quantizer: an equal one that e.g. remembers results; by default made from the table.
 
     Raises:
-        DataError: the plan is none of the table's.
+        DataError: the plan is none of the table's, the network has other weights than the
+            table's, or the quantizer is another one.
     """
+    choices = _choices(plan)
+    table.positions(choices)
+    described = table.provenance.get("quantizer")
+    if quantizer is None:
+        quantizer = Quantizer() if described is None else Quantizer.described(described)
+    elif described is not None and quantizer.describe() != described:
+        raise DataError(
+            f"the table was made with another quantizer, {described}; leave quantizer= out"
+        )
+    refuse_other_weights(model, table)
+    plan = choices
     quantized = quantized_copy(model, table.layers, plan, quantizer)
     if table.activations is None:
         return quantized
@@ -87,3 +110,45 @@ def apply_plan(
 
     object.__setattr__(quantized, "forward", forward)
     return quantized
+
+
+def refuse_other_weights(model: nn.Module, table: SensitivityTable) -> None:
+    """Refuse a network whose weights are not those that a table was computed from.
+
+    Raises:
+        DataError: they differ, or the model is none.
+    """
+    if not isinstance(model, nn.Module):
+        raise DataError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
+    known = table.provenance.get("model")
+    if known is not None and hash_model(model) != known:
+        raise DataError(
+            "the network has other weights than the one that the table was computed from; compute "
+            "the table again, or load the weights of that time"
+        )
+
+
+def _choices(plan: Mapping[str, int | str] | Solution) -> Mapping[str, int | str]:
+    if isinstance(plan, Mapping):
+        return plan
+    labels = getattr(plan, "labels", None)
+    if labels is None:
+        status = getattr(plan, "status", None)
+        got = type(plan).__name__ if status is None else f"a solution without a choice ({status})"
+        raise DataError(f"a plan must be a mapping of layer -> bits or a Solution, got {got}")
+    return dict(labels)
+
+
+def _weight(model: nn.Module, layer: LayerInfo) -> nn.Parameter:
+    try:
+        weight = model.get_parameter(layer.parameter)
+    except AttributeError:
+        raise DataError(
+            f"the network has no parameter {layer.parameter!r}, which the table names; was the "
+            "table made from another network?"
+        ) from None
+    if tuple(weight.shape) != layer.shape:
+        raise DataError(
+            f"{layer.parameter} has shape {tuple(weight.shape)}, in the table {layer.shape}"
+        )
+    return weight

@@ -75,8 +75,8 @@ class Watch(TorchFunctionMode):
 
     def _linear(self, use: Use, bias: Tensor | None) -> Tensor:
         def run() -> Tensor:
-            rows = getattr(use, "rows", slice(None))
-            return F.linear(use.inputs, use.weight[rows], bias)
+            part = getattr(use, "part", slice(None))
+            return F.linear(use.inputs, use.weight[part], bias)
 
         if id(use.weight) not in self._weights:
             return run()
@@ -85,34 +85,21 @@ class Watch(TorchFunctionMode):
         return self._visit(LINEAR, use, run)
 
 
-class Substitute(Watch):
-    """Runs the network with other values in place of some parameters, which stay untouched.
-
-    Rows of a parameter are replaced too: a `Watch` inside takes them from packed projections.
+@contextmanager
+def substituted(values: Sequence[tuple[Tensor, Tensor]]) -> Iterator[None]:
+    """Other values in some parameters inside, which hold their own again afterwards.
 
     Args:
-        values: the parameter and the value that stands in for it, by the parameter's id.
+        values: each parameter and the value that stands in for it, of its shape and type.
     """
-
-    def __init__(self, values: Mapping[int, tuple[Tensor, Tensor]]) -> None:
-        weights = {key: weight for key, (weight, _) in values.items()}
-        super().__init__(weights, lambda kind, use, run: run())
-        self._values = values
-
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        if func in self._handlers or func is Tensor.__getitem__:
-            args = tuple(self._swap(item) for item in args)
-            kwargs = {name: self._swap(item) for name, item in (kwargs or {}).items()}
-        return func(*args, **(kwargs or {}))
-
-    def _swap(self, item: Any) -> Any:
-        return self._values[id(item)][1] if id(item) in self._values else item
+    own = [(weight, weight.data) for weight, _ in values]
+    try:
+        for weight, value in values:
+            weight.data = value
+        yield
+    finally:
+        for weight, value in own:
+            weight.data = value
 
 
 @contextmanager
@@ -204,6 +191,8 @@ def backward_through(
         output = run()
         if not torch.is_grad_enabled():
             return output
+        if output._base is use.weight:
+            output = output.clone()
         if not output.requires_grad:
             output = _Anchor.apply(output, anchor)  # type: ignore[no-untyped-call]
         # Hooks live as long as the graph; what they hold is let go as the backward pass goes.
@@ -237,9 +226,7 @@ def backward_through(
         with Watch(weights, visit, None if read is None else tap):
             values = objective()
         if not values.requires_grad:
-            raise UnsupportedError(
-                "the loss does not depend on any quantizable layer; is it computed under no_grad?"
-            )
+            return values.detach(), [None] * len(wanted)
         samples[0] = len(values)
         pick = torch.ones_like(values)
         if sample is not None:

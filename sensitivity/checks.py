@@ -1,20 +1,42 @@
-"""Refuse, in one sentence, a network or loss whose per-sample scores would be wrong."""
+"""Refuse, in one sentence, a network or data from which no table can be made."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from bitknap.problems.errors import DataError, UnsupportedError
 
-from .batches import Batch, cut
-from .capture import backward_through
-from .context import Context
-from .kinds.base import Use
+from .tracing import BatchTrace
 
-_TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3}
-_ROUGH = 5e-2
-"""Relative tolerance for types of less precision than float32."""
+
+def refuse_unready(model: nn.Module) -> None:
+    """Refuse what is no network, trains, or has weights without values.
+
+    Raises:
+        DataError: it is no module.
+        UnsupportedError: with the reason.
+    """
+    if not isinstance(model, nn.Module):
+        raise DataError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, UninitializedParameter):
+            raise UnsupportedError(
+                f"the lazy parameter {name} has no shape yet; run the model once on a batch first"
+            )
+        if parameter.is_meta:
+            raise UnsupportedError(
+                f"the parameter {name} is on the meta device and has no values; load the weights"
+            )
+        if parameter.is_inference():
+            raise UnsupportedError(
+                f"the parameter {name} was made under torch.inference_mode, so it has no "
+                "gradients; build the model outside of it"
+            )
+    refuse_training(model)
 
 
 def refuse_training(model: nn.Module) -> None:
@@ -28,87 +50,27 @@ def refuse_training(model: nn.Module) -> None:
         )
 
 
-def refuse_unfit(context: Context) -> None:
-    """Refuse what would make scores wrong, found on the first batch.
+def refuse_unsteady(traces: Sequence[BatchTrace], again: Tensor) -> None:
+    """Refuse losses that are not finite, or other ones when the first batch is run again.
 
-    Two runs must agree, buffers must stay, losses must be finite; the loss of one sample must not
-    depend on another, and the scores of that sample must equal the ones from plain autograd,
-    which fails when a weight is also used where it cannot be seen. This costs three forwards and,
-    where the batch can be cut to two samples, next to nothing else.
+    Args:
+        traces: of all batches.
+        again: (N,) losses of the first batch from a second run.
 
     Raises:
-        UnsupportedError, DataError: with the reason.
+        DataError, UnsupportedError: with the reason.
     """
-    batch = context.batches[0]
-    before = {name: value.clone() for name, value in context.model.named_buffers()}
-    with torch.no_grad():
-        first, second = context.losses(batch), context.losses(batch)
-    for name, value in context.model.named_buffers():
-        if not torch.equal(value, before[name]):
-            raise UnsupportedError(
-                f"a forward pass changes the buffer {name}; normalise with stored statistics"
-            )
-    if not bool(torch.isfinite(first).all()):
-        worst = int((~torch.isfinite(first)).nonzero()[0])
-        raise DataError(f"the loss of sample {worst} of the first batch is {float(first[worst])}")
-    if not torch.allclose(first, second, rtol=_tolerance(first), atol=1e-6):
-        gap = float((first - second).abs().max())
+    for number, trace in enumerate(traces):
+        if not bool(torch.isfinite(trace.losses).all()):
+            worst = int((~torch.isfinite(trace.losses)).nonzero()[0])
+            where = "the first batch" if number == 0 else f"batch {number}"
+            value = float(trace.losses[worst])
+            raise DataError(f"the loss of sample {worst} of {where} is {value}")
+    first = traces[0].losses
+    rtol, atol = (5e-2, 1e-3) if traces[0].rough else (1e-3, 1e-6)
+    if first.shape != again.shape or not torch.allclose(first, again, rtol=rtol, atol=atol):
+        gap = float((first - again).abs().max()) if first.shape == again.shape else float("nan")
         raise UnsupportedError(
             f"two runs on the same batch give losses up to {gap:.2g} apart; switch off dropout and "
             "other randomness"
         )
-    _refuse_mixed_or_hidden(context, cut(batch, len(first), 2))
-
-
-def _refuse_mixed_or_hidden(context: Context, batch: Batch) -> None:
-    """One backward pass from the first sample's loss alone, weights taking gradients."""
-    names = {id(layer.weight): layer.info.name for layer in context.layers}
-    scores = {key: torch.zeros(len(context.bits), dtype=torch.float64) for key in names}
-    index = context.place
-
-    def consume(use: Use, grad: Tensor, samples: int) -> None:
-        key = id(use.weight)
-        if bool(grad.reshape(samples, -1)[1:].any()):
-            raise UnsupportedError(
-                f"the loss of one sample depends on another one at layer {names[key]}: the loss or "
-                "a layer mixes samples, or the first dimension does not run over samples"
-            )
-        delta = context.delta(index[key])
-        scores[key] += use.scores(grad, delta, samples)[0].double().cpu()
-
-    weights = [layer.weight for layer in context.layers]
-    try:
-        for weight in weights:
-            weight.requires_grad_(True)
-        _, gradients = backward_through(
-            lambda: context.losses(batch), context.weights, consume, sample=0, wanted=weights
-        )
-    except RuntimeError as error:
-        if "modified by an inplace operation" not in str(error):
-            raise
-        raise UnsupportedError(
-            "an operation changes a layer's input or weight in place after the layer used it"
-        ) from None
-    finally:
-        for weight in weights:
-            weight.requires_grad_(False)
-    for number, (layer, gradient) in enumerate(zip(context.layers, gradients, strict=True)):
-        _compare(context, number, scores[id(layer.weight)], gradient)
-
-
-def _compare(context: Context, number: int, scores: Tensor, gradient: Tensor | None) -> None:
-    """Scores of one sample against its weight gradient by autograd."""
-    delta = context.delta(number).double().flatten(1)
-    full = torch.zeros_like(delta[0]) if gradient is None else gradient.double().flatten()
-    gap = ((delta @ full).cpu() - scores).abs()
-    scale = (delta.abs() @ full.abs()).cpu()
-    layer = context.layers[number]
-    if bool((gap > _tolerance(layer.weight) * scale + 1e-30).any()):
-        raise UnsupportedError(
-            f"the scores of layer {layer.info.name} disagree with autograd: its weight is also "
-            "used where it cannot be seen, e.g. through a view, a copy or a scripted module"
-        )
-
-
-def _tolerance(tensor: Tensor) -> float:
-    return _TOLERANCE.get(tensor.dtype, _ROUGH)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,13 +20,24 @@ from .capture import backward_through
 from .checkpoint import Checkpoint
 from .checkpoint import Progress as Progress
 from .choices import Choice
+from .gradients import Reads, Value, sample_gradients
 from .grids import Grid
 from .kinds.base import Use
-from .layers import Layer
+from .proof import perturbations
 from .quantizers import Quantizer
+from .table import LayerInfo
+from .tracing import BatchTrace
 
 Forward = Callable[[nn.Module, Batch], Any]
 LossFn = Callable[[Any, Batch], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A quantizable layer of a live network: its description and its weight."""
+
+    info: LayerInfo
+    weight: nn.Parameter
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +83,10 @@ class Metric(Protocol):
         """Whether the loss, and so labels, are needed."""
 
     def compute(self, context: Context) -> MetricResult:
-        """Omega of every item."""
+        """Omega of every item.
+
+        A metric with an attribute ``gradients`` that is False takes no gradients of weights.
+        """
 
 
 @dataclass(eq=False)
@@ -94,6 +107,10 @@ class Context:
         metrics: the metrics of the table, so that they can share passes.
         measured: results of the measured metrics, by name.
         checkpoint: keeps finished chunks and shares them between processes.
+        traces: what the forward pass of each batch showed.
+        fast: ids of the weights whose scores the fast path gives, see `proof.provable`; the others
+            take the general one. None stands for all.
+        excluded: names of layers that are left out of the table afterwards.
         reuse: whether replaying the network's prefix has been right so far.
         replayed: layers whose replay has been compared with a plain run.
     """
@@ -111,6 +128,9 @@ class Context:
     metrics: Sequence[Metric] = ()
     measured: dict[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    traces: Sequence[BatchTrace] = ()
+    fast: Collection[int] | None = None
+    excluded: Collection[str] = ()
     reuse: bool = True
     replayed: set[int] = field(default_factory=set)
     _deltas: dict[int, Tensor] = field(default_factory=dict)
@@ -145,7 +165,8 @@ class Context:
         if layer not in self._deltas:
             info, weight = self.layers[layer].info, self.layers[layer].weight.detach()
             exact = weight.to(torch.promote_types(weight.dtype, torch.float32))
-            changes, done = _changes(len(self.bits), exact), len(self._deltas) * len(self.bits)
+            changes = perturbations(len(self.bits), exact)
+            done = len(self._deltas) * len(self.bits)
             total = len(self.layers) * len(self.bits)
             try:
                 for number, bits in enumerate(self.bits):
@@ -215,17 +236,33 @@ class Context:
         """(N, n) scores s of the loss itself; computed once."""
         if "loss" not in self._passes:
             self._passes["loss"] = self.rows(
-                "scores", lambda _, batch: self.scores(partial(self.losses, batch))
+                "scores", lambda number, _: self.scores(number, lambda piece, _: self.losses(piece))
             )
         return self._passes["loss"]
 
-    def scores(self, objective: Callable[[], Tensor]) -> NDArray[np.floating[Any]]:
+    @property
+    def fast_weights(self) -> Mapping[int, Tensor]:
+        """Weights of the layers that take the fast path, by id."""
+        fast = self.fast
+        return {key: w for key, w in self.weights.items() if fast is None or key in fast}
+
+    @property
+    def general_weights(self) -> Sequence[Tensor]:
+        """Weights of the layers that take the general path."""
+        fast = self.fast_weights
+        return [layer.weight for layer in self.layers if id(layer.weight) not in fast]
+
+    def scores(self, number: int, value: Value) -> NDArray[np.floating[Any]]:
         """(N, n) scores of one batch: s^w_{n,(l,b)} = ⟨grad_{w_l} value_n, dw_{l,b}⟩.
 
         With activation choices, an item's score is s^w + s^act, the latter summed over the uses of
         the layer: ⟨dvalue_n/da, Q(a_n) - a_n⟩ with the gradient through that use alone.
+
+        Args:
+            number: of the batch.
+            value: what is differentiated.
         """
-        place = self.place
+        place, batch = self.place, self.batches[number]
         pending: list[tuple[int, Tensor]] = []
         moved: list[tuple[int, Tensor]] = []
 
@@ -237,22 +274,64 @@ class Context:
             index = place[id(weight)]
             moved.append((index, _activation_scores(inputs, grad, self.grids[index], samples)))
 
-        values, _ = backward_through(
-            objective, self.weights, consume, read=read if self.grids else None
-        )
-        kind = torch.promote_types(values.dtype, torch.float32)
+        if fast := self.fast_weights:
+            values, _ = backward_through(
+                lambda: value(batch, slice(None)), fast, consume, read=read if self.grids else None
+            )
+            samples, kind, device = len(values), values.dtype, values.device
+        else:
+            losses = self.traces[number].losses
+            samples, kind, device = len(losses), losses.dtype, losses.device
+        kind = torch.promote_types(kind, torch.float32)
 
         def summed(found: Sequence[tuple[int, Tensor]], choices: int) -> Tensor:
-            shape = len(values), len(self.layers), choices
-            table = torch.zeros(shape, dtype=kind, device=values.device)
+            table = torch.zeros(samples, len(self.layers), choices, dtype=kind, device=device)
             for index, scores in found:
                 table[:, index] += scores
             return table
 
         table = summed(pending, len(self.bits))
-        if self.grids:
-            table = table.unsqueeze(3) + summed(moved, len(self.grids[0])).unsqueeze(2)
+        inputs = summed(moved, len(self.grids[0])) if self.grids else None
+        for row, (gradients, reads) in enumerate(self.general_gradients(number, value)):
+            for index, gradient in gradients.items():
+                change = self.delta(index).flatten(1)
+                table[row, index] += change @ gradient.to(change.dtype).flatten()
+            for weight, read_values, gradient in reads:
+                index = place[id(weight)]
+                assert inputs is not None
+                own = _activation_scores(read_values, gradient, self.grids[index], 1)
+                inputs[row, index] += own[0]
+        if inputs is not None:
+            table = table.unsqueeze(3) + inputs.unsqueeze(2)
         return table.flatten(1).cpu().numpy()
+
+    def general_gradients(
+        self, number: int, value: Value
+    ) -> Iterator[tuple[dict[int, Tensor], Reads]]:
+        """Gradients by the layers that take the general path, sample by sample of a batch.
+
+        By the number of the layer, those that the value does not depend on left out; with
+        activation choices also what uses of the layers read.
+        """
+        weights = self.general_weights
+        if not weights:
+            return
+        trace, place = self.traces[number], self.place
+        found = sample_gradients(
+            self.batches[number],
+            trace.samples,
+            value,
+            weights,
+            tapped=bool(self.grids),
+            rough=trace.rough,
+        )
+        done = sum(other.samples for other in self.traces[:number])
+        total = sum(other.samples for other in self.traces)
+        what = f"{len(weights)} of {len(self.layers)} layers one sample at a time"
+        for row, (gradients, reads) in enumerate(found):
+            self.progress(what, done + row, total)
+            pairs = zip(weights, gradients, strict=True)
+            yield {place[id(w)]: g for w, g in pairs if g is not None}, reads
 
 
 def _activation_scores(inputs: Tensor, grad: Tensor, grids: Sequence[Grid], samples: int) -> Tensor:
@@ -263,11 +342,3 @@ def _activation_scores(inputs: Tensor, grad: Tensor, grids: Sequence[Grid], samp
         ((quantized(exact, grid) - exact) * slope).reshape(samples, -1).sum(dim=1) for grid in grids
     ]
     return torch.stack(columns, dim=1)
-
-
-def _changes(choices: int, weight: Tensor) -> Tensor:
-    """Room for (J, *weight.shape) perturbations, the weight's input channels innermost."""
-    if weight.dim() < 3:
-        return weight.new_empty(choices, *weight.shape)
-    out, into, *kernel = weight.shape
-    return weight.new_empty(choices, out, *kernel, into).movedim(-1, 2)

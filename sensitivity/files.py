@@ -11,6 +11,7 @@ from bitknap.problems.errors import BitknapError, DataError
 from bitknap.problems.files import write_atomically
 
 from .archive import Arrays, decode, document, encode, text
+from .channels import Channels
 from .grids import ActivationGrids
 from .table import LayerInfo, SensitivityTable, Tie
 
@@ -103,10 +104,7 @@ def _decode(data: bytes) -> SensitivityTable:
 
 
 def _build(header: dict[str, Any], times: dict[str, Any], arrays: Arrays) -> SensitivityTable:
-    layers = tuple(
-        LayerInfo(**{**item, "shape": tuple(item["shape"]), "shared": tuple(item["shared"])})
-        for item in header["layers"]
-    )
+    layers = tuple(map(_layer, header["layers"]))
     passes = header["passes"]
     return SensitivityTable(
         layers=layers,
@@ -125,6 +123,14 @@ def _build(header: dict[str, Any], times: dict[str, Any], arrays: Arrays) -> Sen
         floats=header.get("floats", {}),
         activations=_activations(arrays) if header["format"] == PAIRS else None,
     )
+
+
+def _layer(item: dict[str, Any]) -> LayerInfo:
+    dim = item.get("channel_dim", 0)
+    if isinstance(dim, dict):
+        dim = Channels(tuple(dim["dims"]), dim["groups"])
+    tuples = {"shape": tuple(item["shape"]), "shared": tuple(item["shared"])}
+    return LayerInfo(**{**item, **tuples, "channel_dim": dim})
 
 
 def _activations(arrays: Arrays) -> ActivationGrids:

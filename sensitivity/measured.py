@@ -16,10 +16,10 @@ from torch import Tensor
 from .activations import QuantizeInputs
 from .archive import Arrays
 from .batches import Batch, tensors
-from .capture import Substitute
+from .capture import substituted
 from .context import Context, MetricResult
 from .grids import Grid
-from .prefix import Prefix
+from .prefix import Diverged, Prefix
 from .provenance import describe_function
 
 Compare = Callable[[Context, Batch, Any, Any], Tensor]
@@ -48,6 +48,7 @@ class Measured:
     has_scores: bool = True
     statistic: str = "mean"
     activations: bool = True
+    gradients: bool = False
 
     def compute(self, context: Context) -> MetricResult:
         """The comparison's mean over the samples."""
@@ -84,26 +85,40 @@ class Runner:
             if layer not in context.replayed:
                 replayed = self._prefix.run(self._forward)
                 context.reuse = self._prefix.intact and _same(replayed, self.plain)
-                context.replayed.add(layer)
-        except Exception:
+        except (Exception, Diverged):
             # Whatever replay breaks in a user's code, a plain run does not.
             context.reuse = False
 
     def run(self, changes: dict[int, Tensor], grid: Grid | None = None) -> Any:
         """The output with perturbations added to some layers' weights, their inputs on a grid."""
-        values, grids = {}, {}
+        values, grids = [], {}
         for index, change in changes.items():
             weight = self._context.layers[index].weight
-            values[id(weight)] = (weight, (weight + change).to(weight.dtype))
+            values.append((weight, (weight + change).to(weight.dtype)))
             if grid is not None:
                 grids[id(weight)] = (weight, grid)
-        with Substitute(values), QuantizeInputs(grids) if grids else nullcontext():
+        with substituted(values), QuantizeInputs(grids) if grids else nullcontext():
             if not self._context.reuse:
                 return self._forward()
-            output = self._prefix.run(self._forward)
-        if not self._prefix.intact:
+            try:
+                output = self._prefix.run(self._forward)
+            except Diverged:
+                self._context.reuse = False
+                return self._forward()
+            if self._prefix.intact and self._proved(min(changes), output):
+                return output
             self._context.reuse = False
-        return output
+            return self._forward()
+
+    def _proved(self, layer: int, output: Any) -> bool:
+        """Whether replay gave what a plain run gives, the first time that a layer is changed.
+
+        It does not where the network reads the layer's weight unseen before its first visible use.
+        """
+        if layer in self._context.replayed:
+            return True
+        self._context.replayed.add(layer)
+        return _same(output, self._forward())
 
 
 class Runners:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from .batches import tensors
+
 Forward = Callable[[], Any]
 
 
@@ -18,7 +20,7 @@ class _Reached(BaseException):
     """Ends a recording run at the first use of the layer it was meant to reach."""
 
 
-class Diverged(Exception):
+class Diverged(BaseException):
     """A replayed run called other functions than the recorded one."""
 
 
@@ -79,7 +81,7 @@ class Prefix(TorchFunctionMode):
             return self._results[self._cursor - 1]
         if self._target is None:
             return func(*args, **keywords)
-        if any(item is self._target for item in (*args, *keywords.values())):
+        if any(item is self._target for item in tensors([*args, *keywords.values()])):
             self._drop_dead()
             raise _Reached
         result = func(*args, **keywords)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bitknap.problems.errors import DataError
 
+from .channels import ChannelDim, channels
 from .choices import FLOAT, TERNARY, Choice, code_bits, require_choice
 from .ranges import affine_grid, affine_least_squares, ends_of, nearest_codes, symmetric_scale
 from .scales import least_squares_scale
@@ -95,13 +96,13 @@ class Quantizer:
         """
         return cls(**parse_options(text, ALLOWED, "--quantizer"))
 
-    def __call__(self, weight: Tensor, choice: Choice, *, dim: int = 0) -> Tensor:
+    def __call__(self, weight: Tensor, choice: Choice, *, dim: ChannelDim = 0) -> Tensor:
         """The dequantized weight Q(w), of the weight's shape, dtype and device.
 
         Args:
             weight: float tensor with finite entries.
             choice: bits, a whole number from 2 to 16, or ``ternary`` or ``float``.
-            dim: channel dimension, used by granularity ``channel`` and ``group``.
+            dim: dimension of the channels, or several, for granularity ``channel`` and ``group``.
 
         Raises:
             DataError: the choice is none, or the weight is not finite.
@@ -113,10 +114,12 @@ class Quantizer:
             scale = scale.repeat_interleave(self.group_size, dim=1)[:, : codes.shape[1]]
         rows = codes * scale
         if self._by_channel(weight.shape):
-            rows = rows.reshape(weight.movedim(dim, 0).shape).movedim(0, dim)
+            rows = channels(dim).restored(rows, weight.shape)
         return rows.reshape(weight.shape).to(weight.dtype)
 
-    def encode(self, weight: Tensor, choice: Choice, *, dim: int = 0) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, weight: Tensor, choice: Choice, *, dim: ChannelDim = 0
+    ) -> tuple[Tensor, Tensor]:
         """Integer codes, less the zero point, (R, k) in float64, and scales (R, groups).
 
         A row is a channel, or the whole tensor.
@@ -128,7 +131,7 @@ class Quantizer:
             )
         rows = weight.detach().double()
         by_channel = self._by_channel(weight.shape)
-        rows = rows.movedim(dim, 0).flatten(1) if by_channel else rows.reshape(1, -1)
+        rows = channels(dim).rows(rows) if by_channel else rows.reshape(1, -1)
         size = self.group_size or max(1, rows.shape[1])
         whole = rows.shape[1] // size * size
         parts = [rows[:, :whole].reshape(-1, size)] if whole else []
@@ -164,13 +167,13 @@ class Quantizer:
         high = int(2 ** (int(choice) - 1)) - 1
         return (-high if self.range == "narrow" else -high - 1), high
 
-    def scales(self, shape: Sequence[int], *, dim: int = 0) -> int:
+    def scales(self, shape: Sequence[int], *, dim: ChannelDim = 0) -> int:
         """Number of scales stored for a weight of that shape."""
-        rows = int(shape[dim]) if self._by_channel(shape) else 1
+        rows = channels(dim).count(shape) if self._by_channel(shape) else 1
         width = math.prod(shape) // max(rows, 1)
         return rows * (-(-width // self.group_size) if self.group_size else 1)
 
-    def size_bits(self, shape: Sequence[int], choice: Choice, *, dim: int = 0) -> int:
+    def size_bits(self, shape: Sequence[int], choice: Choice, *, dim: ChannelDim = 0) -> int:
         """Stored size in bits: codes, a float32 scale and a zero point of b bits for each row.
 
         Ternary codes are packed five to a byte; ``float`` takes 32 bits a weight and no more.
@@ -193,8 +196,31 @@ class Quantizer:
         if self.group_size:
             described["group_size"] = str(self.group_size)
         if self.scale == "percentile":
-            described["percentile"] = f"{self.percentile:g}"
+            described["percentile"] = f"{self.percentile:.12g}"
         return described
+
+    @classmethod
+    def described(cls, described: Mapping[str, Any]) -> Self:
+        """The quantizer that `describe` described.
+
+        Raises:
+            DataError: it describes none.
+        """
+        try:
+            return cls(
+                scheme=described["name"],
+                scale=described["scale"].replace(" ", "_"),
+                granularity=described["granularity"],
+                range=described["range"],
+                group_size=int(described.get("group_size", 0)),
+                **(
+                    {"percentile": float(described["percentile"])}
+                    if "percentile" in described
+                    else {}
+                ),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise DataError(f"no quantizer is described by {described!r}") from None
 
     def _has_zero_point(self, choice: Choice) -> bool:
         return self.scheme == "affine" and choice != TERNARY

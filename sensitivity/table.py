@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -14,10 +15,15 @@ from numpy.typing import NDArray
 from bitknap.problems import Instance
 from bitknap.problems.errors import DataError
 
+from .averages import least_size
+from .channels import ChannelDim
 from .choices import FLOAT_BITS, Choice, by_size, code_bits, parse_label
 from .grids import ActivationGrids
 
 Floats = NDArray[np.float64]
+
+SHOWN = 3
+"""Names that a sentence gives before it counts the others."""
 
 STATISTICS: dict[str, Callable[[Floats], Floats]] = {
     "half_square": lambda scores: 0.5 * scores**2,
@@ -38,7 +44,7 @@ class LayerInfo:
         shape: shape of the weight.
         macs: multiply-accumulates a sample, all uses together.
         parameter: name of the weight in the model's ``named_parameters``.
-        channel_dim: dimension of the weight that indexes output channels.
+        channel_dim: what of the weight indexes output channels: a dimension, or `Channels`.
         uses: times the weight is used in one forward pass.
         shared: other names under which the same parameter is found.
     """
@@ -48,7 +54,7 @@ class LayerInfo:
     shape: tuple[int, ...]
     macs: int
     parameter: str
-    channel_dim: int = 0
+    channel_dim: ChannelDim = 0
     uses: int = 1
     shared: tuple[str, ...] = ()
 
@@ -56,6 +62,37 @@ class LayerInfo:
     def numel(self) -> int:
         """Number of weights."""
         return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of a network a table covers.
+
+    Args:
+        weights: of the table's layers.
+        total: of all parameters of two or more dimensions.
+        missing: parameters and layers that are left in float, each with the reason.
+    """
+
+    weights: int
+    total: int
+    missing: Mapping[str, str]
+
+    @property
+    def share(self) -> float:
+        """Between 0 and 1."""
+        return self.weights / self.total
+
+    def __float__(self) -> float:
+        return self.share
+
+    def __str__(self) -> str:
+        text = f"{100 * self.share:.4g} % of the weights"
+        if not self.missing:
+            return text
+        shown = [f"{name} ({reason})" for name, reason in list(self.missing.items())[:SHOWN]]
+        more = f" and {len(self.missing) - SHOWN} more" if len(self.missing) > SHOWN else ""
+        return f"{text}; left in float: {', '.join(shown)}{more}"
 
 
 @dataclass(frozen=True)
@@ -132,6 +169,17 @@ class SensitivityTable:
     def weights(self) -> int:
         """Number of quantizable weights of the network."""
         return sum(layer.numel for layer in self.layers)
+
+    @property
+    def coverage(self) -> Coverage:
+        """The share of the network's weights in the table, and what is left in float and why."""
+        missing = {
+            **self.provenance.get("ignored", {}),
+            **dict.fromkeys(self.floats, "excluded by the policy"),
+        }
+        excluded = sum(size // FLOAT_BITS for size in self.floats.values())
+        total = int(self.provenance.get("weights", self.weights + excluded))
+        return Coverage(self.weights, max(total, self.weights), missing)
 
     @property
     def activation_bits(self) -> NDArray[np.int64]:
@@ -228,15 +276,33 @@ class SensitivityTable:
         product: Floats = scores.T @ scores / len(scores)
         return product
 
-    def capacity(self, average_bits: float) -> int:
+    def capacity(self, average_bits: float | Fraction) -> int:
         """Size budget in bits for an average bit-width, scales not held against it.
 
-        floor(average * number of weights) plus the overhead (scales) of every layer, so that
-        uniform b bits exactly use up the budget of b bits on average.
+        floor(average * number of weights) bits of codes, and what is stored besides them. Where
+        that depends on the choice (zero points of b bits, scales of activations), the budget is
+        the largest that no plan with more codes is sure to keep, by the linear relaxation; yet
+        uniform b bits always fit the budget of b bits on average, and use it up where nothing
+        depends on the choice.
         """
-        if not math.isfinite(average_bits) or average_bits <= 0:
+        if not 0 < average_bits < math.inf:
             raise DataError(f"average bits must be a positive number, got {average_bits!r}")
-        return math.floor(average_bits * self.weights) + self.overhead_bits
+        codes = math.floor(average_bits * self.weights)
+        sizes = self.costs["size_bits"]
+        if np.array_equal(
+            np.maximum.reduceat(sizes - self.code_bits, self.offsets[:-1]),
+            np.minimum.reduceat(sizes - self.code_bits, self.offsets[:-1]),
+        ):
+            return codes + self.overhead_bits
+        same = f"{average_bits:g}" if average_bits == int(average_bits) else ""
+        uniform = [
+            int(sizes[item])
+            for i in range(len(self.layers))
+            for item in range(*self.items(i).indices(len(self.labels)))
+            if self.labels[item] == same
+        ]
+        fits = sum(uniform) if len(uniform) == len(self.layers) else 0
+        return max(least_size(self.code_bits, sizes, self.offsets, codes + 1) - 1, fits)
 
     def uniform(self, choice: Choice) -> dict[str, str]:
         """Layer -> its choice nearest to one label, the fewer bits of two.

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bitknap.bench.grids import Grid
-from bitknap.bench.tables import compute
+from bitknap.bench.tables import traced
 from bitknap.bench.workloads.base import Workload
 from bitknap.sensitivity import SensitivityTable
 from bitknap.sensitivity.batches import per_sample
@@ -37,7 +37,7 @@ def estimate(name: str, workload: Workload, scale: Scale, test: int) -> Grid:
     start = time.perf_counter()
     batches = workload.calibration(TIMED, 0)
     reading = (time.perf_counter() - start) / TIMED
-    table = compute(workload, batches, BITS, (), 0)
+    table = traced(workload, batches, BITS, 0).table()
     forward = _seconds(workload, batches) / TIMED
     steps = list(_steps(name, workload, scale, test, len(table.layers), forward, reading))
     rows = [[what, f"{count:,.0f}", duration(seconds)] for what, count, seconds in steps]

@@ -72,8 +72,9 @@ def make_plans(network: str, tables: Tables, scale: Scale) -> list[Plan]:
 def instance_at(tables: Tables, metric: str, seed: int, rate: str) -> Instance:
     """The knapsack of a metric's draw at a rate."""
     table = tables[metric, seed]
-    capacity = parse_budget(rate).capacity(table.weights, table.overhead_bits)
-    return table.to_instance(metric, capacity, name=f"{metric}_{rate}_{seed}")
+    return table.to_instance(
+        metric, parse_budget(rate).capacity(table), name=f"{metric}_{rate}_{seed}"
+    )
 
 
 def _methods(

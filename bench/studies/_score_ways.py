@@ -14,12 +14,11 @@ from torch.nn import functional as F
 
 from bitknap.bench.networks.imagenet_resnet import resnet18
 from bitknap.sensitivity import Quantizer
-from bitknap.sensitivity.batches import cross_entropy, default_forward
 from bitknap.sensitivity.capture import backward_through, frozen
-from bitknap.sensitivity.context import Context
-from bitknap.sensitivity.layers import discover_layers
+from bitknap.sensitivity.losses import cross_entropy
 from bitknap.sensitivity.measured import run_items
 from bitknap.sensitivity.metrics.loss import METRIC as MEASURED_LOSS
+from bitknap.sensitivity.prepare import prepare
 
 BITS = (2, 3, 4, 5, 6, 8)
 QUANTIZER = Quantizer(scale="minmax")
@@ -53,19 +52,16 @@ class Case:
 
     def prepare(self, quantizer: Quantizer = QUANTIZER) -> None:
         """Find the layers; their perturbations are computed when they are first used."""
-        found = discover_layers(
-            self.model, lambda part: cross_entropy(self.model(part[0]), part), self.batch
-        )
-        self.context = Context(
+        prepared = prepare(
             self.model,
-            found.layers,
             [self.batch],
-            default_forward,
-            cross_entropy,
-            BITS,
-            quantizer,
-            reuse=False,
+            metrics=(),
+            bits=BITS,
+            quantizer=quantizer,
+            loss_fn=cross_entropy,
         )
+        self.context = prepared.context
+        self.context.reuse = False
 
     def perturb(self) -> None:
         """Compute the perturbations of all items: once a table, however many images."""
@@ -101,7 +97,7 @@ class Case:
     def scores(self) -> Any:
         """The scores of all items by this package."""
         with frozen(self.model):
-            return self.context.scores(partial(self.context.losses, self.batch))
+            return self.context.scores(0, lambda piece, rows: self.context.losses(piece))
 
     def _functional(self) -> tuple[dict[str, Tensor], Callable[..., Tensor]]:
         """The layers' weights, and the loss of one sample as a function of them."""

@@ -73,14 +73,13 @@ def command(
             raise DataError(f"--out must name an .npz file, got {str(out)!r}")
         activations = activation_quantizer(activation_bits, activation_words, names)
         how = (weight_quantizer(quantizer), activations)
-        from bitknap.bench.tables import calibration_batches, compute, fill
+        from bitknap.bench.tables import calibration_batches, fill, traced
 
         with progress(f"loading {workload}", quiet=ranks.rank > 0) as say:
             loaded = load_workload(workload, data, device)
             batches = calibration_batches(loaded, samples, seed)
-            blank = compute(loaded, batches, widths, (), seed, say, *how, chunk)
-            wanted = tuple(dict.fromkeys(names))
-            table = fill(blank, out, loaded, batches, wanted, say, *how, ranks)
+            prepared = traced(loaded, batches, widths, seed, say, *how, chunk)
+            table = fill(prepared, out, tuple(dict.fromkeys(names)), say, ranks)
     if ranks.rank == 0:
         _print(table, out)
 
@@ -91,6 +90,6 @@ def _print(table: SensitivityTable, out: Path) -> None:
 
     widths = ", ".join(table.choices)
     notes = [f"{table.weights:,} weights in {len(table.layers)} layers, at {widths} bits."]
-    notes += [f"Left in float: {name}, {why}." for name, why in table.provenance["ignored"].items()]
+    notes.append(f"Coverage: {table.coverage}.")
     print_grid(replace(grid := metric_cost_grid(table), notes=(*grid.notes, *notes)))
     typer.echo(f"table: {out}")

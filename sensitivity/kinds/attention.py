@@ -21,25 +21,25 @@ class RowsUse(Use):
 
     inputs: Tensor
     weight: Tensor
-    rows: slice
+    part: slice
 
-    def _part(self) -> LinearUse:
-        return LinearUse(self.inputs, self.weight[self.rows])
+    def _linear(self) -> LinearUse:
+        return LinearUse(self.inputs, self.weight[self.part])
 
     def macs(self, output: Tensor) -> int:
-        return self._part().macs(output)
+        return self._linear().macs(output)
 
     def scores(self, grad: Tensor, delta: Tensor, samples: int) -> Tensor:
-        return self._part().scores(grad, delta[:, self.rows].contiguous(), samples)
+        return self._linear().scores(grad, delta[:, self.part].contiguous(), samples)
 
     def replay(self, delta: Tensor) -> Iterator[Tensor]:
-        return self._part().replay(delta[:, self.rows])
+        return self._linear().replay(delta[:, self.part])
 
     def sample_gradients(self, grad: Tensor, samples: int) -> Iterator[tuple[slice, Tensor]]:
-        for part, gradients in self._part().sample_gradients(grad, samples):
+        for among, gradients in self._linear().sample_gradients(grad, samples):
             full = gradients.new_zeros(len(gradients), *self.weight.shape)
-            full[:, self.rows] = gradients
-            yield part, full
+            full[:, self.part] = gradients
+            yield among, full
 
 
 _SIGNATURE = inspect.signature(F.multi_head_attention_forward)

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
+from ..channels import ChannelDim
+
 CHUNK_FLOATS = 1 << 20
 """Floats of scratch on a CPU (4 MB in float32): per-sample gradients stay in the shared cache."""
 
@@ -25,6 +27,16 @@ class Use(ABC):
 
     weight: Tensor
     inputs: Tensor
+
+    @property
+    def channel_dim(self) -> ChannelDim:
+        """What of the weight indexes output channels."""
+        return 0
+
+    @property
+    def rows(self) -> int:
+        """First dimension of what is read, which runs over samples."""
+        return len(self.inputs)
 
     @abstractmethod
     def macs(self, output: Tensor) -> int:
@@ -67,14 +79,12 @@ class LayerKind:
         name: e.g. ``conv``.
         functions: functions as ``TorchFunctionMode`` sees them.
         bind: takes the call's arguments and gives a `Use`, or None when it is no such layer.
-        channel_dim: dimension of the weight that indexes output channels.
         source: gives the argument that holds the layer's activations; None where it reads indices.
     """
 
     name: str
     functions: tuple[Callable[..., Any], ...]
     bind: Callable[..., Use | None]
-    channel_dim: int = 0
     source: Callable[..., Tensor] | None = first_argument
 
 

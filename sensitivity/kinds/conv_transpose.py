@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..channels import ChannelDim, Channels
 from .base import LayerKind, Use
 from .conv import ConvUse, spread
 
@@ -27,6 +28,11 @@ class ConvTransposeUse(Use):
     output_padding: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int
+
+    @property
+    def channel_dim(self) -> ChannelDim:
+        """The weight is (in, out / groups, *kernel), so that groups are blocks of dimension 0."""
+        return Channels((1,), self.groups) if self.groups > 1 else 1
 
     def macs(self, output: Tensor) -> int:
         return self.inputs.numel() * self.weight[0].numel()
@@ -82,5 +88,4 @@ KIND = LayerKind(
     "conv_transpose",
     (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d),
     bind,
-    channel_dim=1,
 )

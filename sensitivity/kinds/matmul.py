@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..channels import ChannelDim
 from .base import LayerKind, Use
 from .linear import LinearUse
 
@@ -19,6 +20,10 @@ class MatmulUse(Use):
 
     inputs: Tensor
     weight: Tensor
+
+    @property
+    def channel_dim(self) -> ChannelDim:
+        return 1
 
     def _transposed(self) -> LinearUse:
         return LinearUse(self.inputs, self.weight.T)
@@ -52,6 +57,5 @@ KIND = LayerKind(
     "matmul",
     (torch.matmul, torch.mm, torch.addmm, Tensor.matmul, Tensor.__matmul__, Tensor.mm),
     bind,
-    channel_dim=1,
     source=lambda *args, **kwargs: args[-2],
 )

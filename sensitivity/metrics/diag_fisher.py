@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..batches import Batch
 from ..capture import backward_through
 from ..context import Context, MetricResult
 from ..kinds.base import Use
@@ -32,13 +31,14 @@ class DiagonalFisher:
     def compute(self, context: Context) -> MetricResult:
         """Terms and their mean from one pass."""
         terms = context.rows(
-            "squared gradients", lambda _, batch: _terms(context, batch).cpu().numpy()
+            "squared gradients", lambda number, _: _terms(context, number).cpu().numpy()
         )
         return MetricResult(terms.astype(np.float64).mean(axis=0), terms, passes=2)
 
 
-def _terms(context: Context, batch: Batch) -> Tensor:
+def _terms(context: Context, number: int) -> Tensor:
     """(N, n) terms of one batch."""
+    batch, losses = context.batches[number], context.traces[number].losses
     gathered: list[tuple[int, slice, Tensor]] = []
     held: dict[int, Tensor] = {}
 
@@ -58,7 +58,13 @@ def _terms(context: Context, batch: Batch) -> Tensor:
                 held[index] = gradients.new_zeros(samples, *gradients.shape[1:])
             held[index][part] += gradients
 
-    losses, _ = backward_through(partial(context.losses, batch), context.weights, consume)
+    if fast := context.fast_weights:
+        backward_through(partial(context.losses, batch), fast, consume)
+    for row, (found, _) in enumerate(
+        context.general_gradients(number, lambda piece, _: context.losses(piece))
+    ):
+        for index, gradient in found.items():
+            square(index, slice(row, row + 1), gradient.to(context.delta(index).dtype)[None])
     with torch.no_grad():
         for index, gradients in held.items():
             square(index, slice(0, len(losses)), gradients)

@@ -7,8 +7,9 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..batches import Batch, logits
+from ..batches import Batch
 from ..context import Context
+from ..losses import class_scores
 from ..measured import Measured
 
 
@@ -18,8 +19,8 @@ def divergence(context: Context, batch: Batch, plain: Any, changed: Any) -> Tens
     References:
         Y. Cai et al., ZeroQ, CVPR 2020, arXiv:2001.00281.
     """
-    before = F.log_softmax(logits(plain), dim=1)
-    after = F.log_softmax(logits(changed), dim=1)
+    before = F.log_softmax(class_scores(plain, batch), dim=1)
+    after = F.log_softmax(class_scores(changed, batch), dim=1)
     terms = (before.exp() * (before - after)).sum(dim=1)
     return terms.reshape(len(terms), -1).mean(dim=1)
 

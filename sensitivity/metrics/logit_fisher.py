@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
-from ..batches import Batch, labels, logits
+from ..batches import Batch
 from ..context import Context, MetricResult
+from ..losses import IGNORED, aligned
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,19 @@ class LogitFisher:
         """Omega from the scores of one pass."""
         scores = context.rows(
             "scores of the logit",
-            lambda _, batch: context.scores(partial(_log_logit, context, batch)),
+            lambda number, _: context.scores(number, partial(_log_logit, context)),
         )
         omega = 0.5 * (scores.astype(np.float64) ** 2).mean(axis=0)
         return MetricResult(omega, scores, passes=2)
 
 
-def _log_logit(context: Context, batch: Batch) -> Tensor:
-    """(N,) values whose gradient is that of z_y over z_y."""
-    output = logits(context.forward(context.model, batch))
-    chosen = output.gather(1, labels(batch).unsqueeze(1)).flatten(1).mean(dim=1)
-    return chosen / chosen.detach()
+def _log_logit(context: Context, piece: Batch, rows: slice) -> Tensor:
+    """(n,) values whose gradient is that of z_y over z_y."""
+    scores, target = aligned(context.forward(context.model, piece), piece)
+    counted = target != IGNORED
+    chosen = scores.gather(1, target.clamp(min=0).unsqueeze(1)).squeeze(1) * counted
+    mean = chosen.reshape(len(chosen), -1).sum(dim=1) / counted.reshape(len(chosen), -1).sum(dim=1)
+    return mean / mean.detach()
 
 
 METRIC = LogitFisher()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..batches import Batch, logits
+from ..batches import Batch
 from ..context import Context, MetricResult
+from ..losses import class_scores
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,41 @@ class MonteCarloFisher:
         """Omega from the scores of one pass with drawn labels."""
         scores = context.rows(
             "scores with drawn labels",
-            lambda number, batch: context.scores(partial(_surprise, context, batch, number)),
+            lambda number, _: context.scores(number, _Surprise(context, number)),
         )
         omega = 0.5 * (scores.astype(np.float64) ** 2).mean(axis=0)
         return MetricResult(omega, scores, passes=2)
 
 
-def _surprise(context: Context, batch: Batch, number: int) -> Tensor:
-    """(N,) cross-entropy against labels drawn from the output."""
-    output = logits(context.forward(context.model, batch)).movedim(1, -1)
-    flat = output.reshape(-1, output.shape[-1])
-    generator = torch.Generator().manual_seed(context.seed * 1_000_003 + number)
-    probability = flat.detach().double().softmax(dim=1).cpu()
-    drawn = torch.multinomial(probability, 1, generator=generator)[:, 0].to(flat.device)
-    losses = F.cross_entropy(flat, drawn, reduction="none")
-    return losses.reshape(len(output), -1).mean(dim=1)
+class _Surprise:
+    """Cross-entropy of a batch's samples against labels drawn once for the whole batch."""
+
+    def __init__(self, context: Context, number: int) -> None:
+        self._context, self._number = context, number
+        self._drawn: Tensor | None = None
+
+    def __call__(self, piece: Batch, rows: slice) -> Tensor:
+        """(n,) values of the samples ``rows``, which the piece holds."""
+        scores = self._scores(piece)
+        if self._drawn is None:
+            whole = self._context.batches[self._number]
+            with torch.no_grad():
+                self._drawn = self._draw(scores if piece is whole else self._scores(whole))
+        losses = F.cross_entropy(scores, self._drawn[rows], reduction="none")
+        return losses.reshape(len(losses), -1).mean(dim=1)
+
+    def _scores(self, piece: Batch) -> Tensor:
+        context = self._context
+        return class_scores(context.forward(context.model, piece), piece)
+
+    def _draw(self, scores: Tensor) -> Tensor:
+        """(N, ...) labels, one a position."""
+        flat = scores.detach().movedim(1, -1)
+        seed = self._context.seed * 1_000_003 + self._number
+        generator = torch.Generator().manual_seed(seed)
+        probability = flat.reshape(-1, flat.shape[-1]).double().softmax(dim=1).cpu()
+        drawn = torch.multinomial(probability, 1, generator=generator)[:, 0]
+        return drawn.reshape(flat.shape[:-1]).to(scores.device)
 
 
 METRIC = MonteCarloFisher()

@@ -43,6 +43,8 @@ class Pairwise:
     statistic: str = "mean"
     uses_loss: bool = True
 
+    gradients: bool = False
+
     def compute(self, context: Context) -> MetricResult:
         """All single items, then all pairs."""
         n, width = context.items, len(context.bits)

@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from ..batches import Batch, logits
+from ..batches import Batch
 from ..context import Context
+from ..losses import logits
 from ..measured import Measured
 
 

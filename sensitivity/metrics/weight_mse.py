@@ -19,6 +19,8 @@ class WeightMSE:
     uses_loss: bool = False
     statistic: str = "mean"
 
+    gradients: bool = False
+
     def compute(self, context: Context) -> MetricResult:
         """Sums of squares in float64."""
         omega = np.empty(context.items)

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from bitknap.bench.budgets import parse_budget
 from bitknap.problems import DataError
+
+from .tables import made_table
 
 
 @pytest.mark.parametrize(
@@ -24,12 +27,13 @@ from bitknap.problems import DataError
     ],
 )
 def test_capacity_in_bits_for_a_thousand_weights(text: str, capacity: int) -> None:
-    assert parse_budget(text).capacity(1000, 64) == capacity
+    table = made_table(np.ones((2, 6)), [400, 600])
+    assert parse_budget(text).capacity(table) == capacity
 
 
 def test_a_decimal_is_taken_at_its_word() -> None:
     assert parse_budget("2.3").average_bits == Fraction(23, 10)
-    assert parse_budget("2.3").capacity(10, 0) == 23
+    assert parse_budget("2.3").capacity(made_table(np.ones((2, 3)), [10])) == 23 + 32
 
 
 @pytest.mark.parametrize("text", ["", "tiny", "-3", "3kb/s", "300kbit", "0", "0kB", "1e3", "nan"])

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bitknap.bench.loading import load_workload
-from bitknap.bench.tables import compute, fill
+from bitknap.bench.tables import fill, traced
 from bitknap.sensitivity.ranks import LOST
 
 from .long_run import MODULE, command, content, environment
@@ -46,9 +46,8 @@ def test_two_processes_make_the_table_of_one(folder: Path) -> None:
     assert done.stderr.count("computing mc_fisher") == 1
     workload = load_workload("mine:build", None)
     batches = workload.calibration(48, 0)
-    blank = compute(workload, batches, (2, 4), (), 0)
     names = ("mc_fisher", "hawq", "pairwise", "loss")
-    fill(blank, folder / "one.npz", workload, batches, names, lambda text: None)
+    fill(traced(workload, batches, (2, 4), 0), folder / "one.npz", names, lambda text: None)
     assert content(folder / "two.npz") == content(folder / "one.npz")
     assert not list(folder.glob("*.partial"))
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from bitknap.bench import finetuning
 from bitknap.bench.finetuning import FineTuned, FineTuning, fine_tune
 from bitknap.bench.quantized_training import QuantizedTraining
-from bitknap.bench.tables import QUANTIZER, compute
+from bitknap.bench.tables import QUANTIZER, traced
 from bitknap.bench.workloads.base import Accuracy, Workload
 from bitknap.cli import build_app
 from bitknap.problems import DataError, UnsupportedError
@@ -31,7 +31,7 @@ TUNING = FineTuning(epochs=3, learning_rate=0.02)
 def tuned(
     workload: Workload, tuning: FineTuning = TUNING, plan: dict[str, int] = PLAN, seed: int = 0
 ) -> FineTuned:
-    table = compute(workload, workload.calibration(32, 0), (2, 3, 4), (), 0)
+    table = traced(workload, workload.calibration(32, 0), (2, 3, 4), 0).table()
     return fine_tune(workload, table.layers, plan, tuning, seed=seed)
 
 
@@ -53,7 +53,7 @@ def normalised_workload() -> Workload:
 
 def test_the_start_computes_what_the_plan_computes() -> None:
     workload = tiny_workload()
-    table = compute(workload, workload.calibration(32, 0), (2, 3, 4), (), 0)
+    table = traced(workload, workload.calibration(32, 0), (2, 3, 4), 0).table()
     model = QuantizedTraining(workload.model, table.layers, PLAN, QUANTIZER)
     plain = quantized_copy(workload.model, table.layers, PLAN, QUANTIZER)
     x = workload.calibration(32, 1)[0][0]
@@ -65,7 +65,7 @@ def test_weights_stay_on_the_grid_and_the_loss_falls() -> None:
     workload = tiny_workload()
     before = {name: p.clone() for name, p in workload.model.named_parameters()}
     plan = dict.fromkeys(PLAN, 2)
-    table = compute(workload, workload.calibration(32, 0), (2, 3, 4), (), 0)
+    table = traced(workload, workload.calibration(32, 0), (2, 3, 4), 0).table()
     start = quantized_copy(workload.model, table.layers, plan, QUANTIZER)
     network = tuned(workload, FineTuning(epochs=6, learning_rate=0.03), plan).network
 
@@ -92,7 +92,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, input_bits: int | None
 ) -> None:
     workload = normalised_workload()
-    table = compute(workload, workload.calibration(32, 0), (2, 3), (), 0)
+    table = traced(workload, workload.calibration(32, 0), (2, 3), 0).table()
     plan = {layer.name: 3 for layer in table.layers}
     momentum = 0.9 if input_bits else 0.0
     tuning = FineTuning(4, learning_rate=0.05, momentum=momentum, input_bits=input_bits)
@@ -122,7 +122,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
 
 def test_batch_normalisation_trains_and_shared_layers_stay_shared() -> None:
     workload = normalised_workload()
-    table = compute(workload, workload.calibration(32, 0), (2, 3), (), 0)
+    table = traced(workload, workload.calibration(32, 0), (2, 3), 0).table()
     plan = {layer.name: 3 for layer in table.layers}
     network = fine_tune(workload, table.layers, plan, TUNING).network
     assert network.get_parameter("3.weight") is network.get_parameter("5.weight")
@@ -145,7 +145,7 @@ def test_inputs_take_no_more_values_than_their_bits_allow() -> None:
 
 def test_pairs_name_the_bits_of_their_input() -> None:
     workload = tiny_workload()
-    table = compute(workload, workload.calibration(32, 0), (2, 3), (), 0)
+    table = traced(workload, workload.calibration(32, 0), (2, 3), 0).table()
     plan = {"0": "w3a2", "3": "2", "5": "float"}
     network = fine_tune(workload, table.layers, plan, FineTuning()).network
     seen: dict[str, int] = {}

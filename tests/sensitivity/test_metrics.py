@@ -16,7 +16,7 @@ from .networks import NETWORKS, logits, reference_scores
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 BITS = (2, 4)
-KINDS_WITH_WEIGHTS = ("conv", "conv_transpose", "embedding", "linear", "matmul")
+KINDS_WITH_WEIGHTS = ("broadcast", "conv", "conv_transpose", "embedding", "linear", "matmul")
 everywhere = pytest.mark.parametrize("network", NETWORKS)
 
 

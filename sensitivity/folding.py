@@ -1,0 +1,82 @@
+"""Networks whose weights are computed from other parameters, as networks of plain weights.
+
+A parametrized weight (weight or spectral normalisation, a pruning mask) is stored and quantized as
+it acts, so the network is taken with the computed weight in place of what it is computed from.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+_HOOKS: tuple[tuple[type, str, Any], ...] = (
+    (WeightNorm, "name", remove_weight_norm),
+    (SpectralNorm, "name", remove_spectral_norm),
+    (prune.BasePruningMethod, "_tensor_name", prune.remove),
+)
+"""Hooks that compute a weight before each forward pass: type, where the name is, how to fold it."""
+
+
+def folded(model: nn.Module) -> nn.Module:
+    """The network itself, or a copy with plain weights where any is parametrized."""
+    computed = any(parametrize.is_parametrized(module) for module in model.modules())
+    return plain_copy(model) if computed or any(True for _ in _hooked(model)) else model
+
+
+def plain_copy(model: nn.Module) -> nn.Module:
+    """A copy in which every weight is a parameter of its own.
+
+    Values that hooks left in modules are computed again; they are no leaves, which cannot be
+    copied.
+    """
+    memo = {
+        id(value): value.detach().clone()
+        for module in model.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
+    result = copy.deepcopy(model, memo)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for module, fold, name in list(_hooked(result)):
+            fold(module, name)
+            if not isinstance(weight := getattr(module, name), nn.Parameter):
+                delattr(module, name)
+                setattr(module, name, nn.Parameter(weight.detach()))
+    for module in list(result.modules()):
+        if parametrize.is_parametrized(module):
+            _fold_parametrized(module)
+    return result
+
+
+def _fold_parametrized(module: nn.Module) -> None:
+    """PyTorch's own removal would take the property from the class, which the original shares."""
+    owned = module.parametrizations
+    assert isinstance(owned, nn.ModuleDict)
+    with torch.no_grad():
+        values = {name: getattr(module, name).detach().clone() for name in owned}
+    trained = {name: any(True for _ in owned[name].parameters()) for name in owned}
+    module.__class__ = type(module).__bases__[0]
+    del module.parametrizations
+    for name, value in values.items():
+        if trained[name]:
+            setattr(module, name, nn.Parameter(value))
+        else:
+            module.register_buffer(name, value)
+
+
+def _hooked(model: nn.Module) -> Iterator[tuple[nn.Module, Any, str]]:
+    """Every weight that a hook computes: its module, the function that folds it, its name."""
+    for module in model.modules():
+        for hook in module._forward_pre_hooks.values():
+            for kind, attribute, fold in _HOOKS:
+                if isinstance(hook, kind):
+                    yield module, fold, getattr(hook, attribute)

@@ -1,0 +1,414 @@
+"""Trace a network on its data once, for all metrics that are computed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bitknap.problems.errors import DataError, UnsupportedError
+
+from .activations import ActivationQuantizer
+from .batches import (
+    Batch,
+    as_tensors,
+    default_forward,
+    device_of,
+    per_sample,
+    placed,
+    split,
+    take,
+    tensors,
+)
+from .calls import guarded
+from .capture import frozen
+from .checkpoint import Checkpoint
+from .checks import refuse_unready, refuse_unsteady
+from .choices import FLOAT_BITS, Choice, label_of, operand_bits, require_choices
+from .context import Context, Forward, Layer, LossFn, Metric, MetricResult, Progress
+from .folding import folded
+from .gradients import differentiable, gradients, refuse_other_values
+from .grids import ActivationGrids, Grid
+from .losses import confidence_loss, cross_entropy, module_loss
+from .meter import Meter
+from .metrics import require_activations
+from .proof import provable
+from .provenance import describe_function, hash_architecture, hash_data, hash_model, versions
+from .quantizers import Quantizer
+from .table import LayerInfo, SensitivityTable
+from .tracing import BatchTrace, Objective, Seen, Tracer, execution_order
+
+PERTURBATIONS = "perturbations"
+"""The row of a table's costs that is no metric: finding the quantized weights."""
+
+PROBED = 8
+"""Values of each output that a table's provenance keeps."""
+
+
+@dataclass(eq=False)
+class Prepared:
+    """A traced network, from which tables of metrics are computed.
+
+    Args:
+        model: the network, its weights plain.
+        context: what metrics work with.
+        facts: what the tables are computed from.
+        activations: candidates for what layers read.
+    """
+
+    model: nn.Module
+    context: Context
+    facts: dict[str, Any]
+    activations: ActivationQuantizer | None
+    _cost: dict[str, float] = field(default_factory=dict)
+
+    def table(
+        self,
+        metrics: Collection[Metric] = (),
+        checkpoint: Checkpoint | None = None,
+        excluded: Collection[str] = (),
+    ) -> SensitivityTable:
+        """The table of some metrics; without any it holds layers, sizes and provenance.
+
+        Args:
+            metrics: those that share passes are best computed together.
+            checkpoint: keeps finished chunks and shares them between processes.
+            excluded: layers that are left out afterwards, so that nothing is asked of them.
+
+        Raises:
+            UnsupportedError: a metric is 0 for every choice of a layer, or cannot be computed.
+        """
+        context = self.context
+        context.metrics, context.checkpoint = tuple(metrics), checkpoint or Checkpoint()
+        context.excluded = excluded
+        results: dict[str, MetricResult] = {}
+        costs: dict[str, dict[str, float]] = {}
+        with torch.inference_mode(False), frozen(self.model):
+            if metrics:
+                context.checkpoint.open(self.facts)
+                self._perturb()
+                costs[PERTURBATIONS] = dict(self._cost)
+            for metric in metrics:
+                if context.fast is None and getattr(metric, "gradients", True):
+                    self._prove()
+                context.checkpoint.begin(metric.name, Meter(device_of(self.model)))
+                result = results[metric.name] = metric.compute(context)
+                costs[metric.name] = {
+                    **context.checkpoint.cost(),
+                    "passes": float(result.passes),
+                }
+                self._refuse_unreached(metric, result)
+        scored = {name: r.scores for name, r in results.items() if r.scores is not None}
+        statistics = {metric.name: metric.statistic for metric in metrics}
+        return SensitivityTable(
+            layers=tuple(layer.info for layer in context.layers),
+            offsets=np.arange(len(context.layers) + 1, dtype=np.int64) * context.width,
+            **_items(context, self.activations),
+            omega={name: result.omega for name, result in results.items()},
+            scores=scored,
+            statistics={name: statistics[name] for name in scored},
+            metric_cost=costs,
+            errors={n: r.error for n, r in results.items() if r.error is not None},
+            interactions={
+                n: r.interactions for n, r in results.items() if r.interactions is not None
+            },
+            provenance=self.facts,
+        )
+
+    def _perturb(self) -> None:
+        """Quantize all weights at all bit-widths; measured once."""
+        if not self._cost:
+            meter = Meter(device_of(self.model))
+            for index in range(len(self.context.layers)):
+                self.context.delta(index)
+            self._cost = {**meter.so_far(), "passes": 0.0}
+
+    def _prove(self) -> None:
+        context = self.context
+        context.progress("checking the scores", 0, 1)
+        context.fast = provable([layer.weight for layer in context.layers], context)
+
+    def _refuse_unreached(self, metric: Metric, result: MetricResult) -> None:
+        """Refuse layers whose every choice changes weights but, by the metric, nothing else."""
+        context = self.context
+        zero = [
+            layer.info.name
+            for index, layer in enumerate(context.layers)
+            if layer.info.name not in context.excluded
+            and not result.omega[context.columns(index)].any()
+            and (context.grids or bool(context.delta(index).any()))
+        ]
+        if zero:
+            shown = ", ".join(zero[:3]) + (f" and {len(zero) - 3} more" if len(zero) > 3 else "")
+            raise UnsupportedError(
+                f"the metric {metric.name} is 0 for every choice of {shown}: the loss does not "
+                "depend on it (code under no_grad or detach, re-entrant checkpointing, or an "
+                "output that the loss leaves out); pass a loss_fn that uses all outputs, or leave "
+                f"it in float with exclude=[{zero[0]!r}]"
+            )
+
+
+def prepare(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    *,
+    metrics: Collection[Metric],
+    bits: Choice | Sequence[Choice],
+    loss_fn: LossFn | nn.Module | None = None,
+    forward: Forward | None = None,
+    quantizer: Quantizer | None = None,
+    activations: ActivationQuantizer | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    chunk: int | None = None,
+) -> Prepared:
+    """Run the network on all batches once and find its layers; arguments of `sensitivity_table`.
+
+    Args:
+        metrics: all that shall be computed; one that needs the loss makes labels necessary.
+    """
+    widths = require_choices((bits,) if isinstance(bits, int | str) else bits)
+    if activations is not None:
+        require_activations(metrics)
+    refuse_unready(model)
+    network = folded(model)
+    data = _data(batches, device_of(model))
+    run = guarded("the model's forward pass", forward or default_forward)
+    labelled = any(metric.uses_loss for metric in metrics)
+    loss = _loss(loss_fn, labelled)
+    say: Progress = progress or (lambda what, done, total: None)
+
+    def objective(piece: Batch) -> tuple[Any, Tensor]:
+        output = run(network, piece)
+        return output, per_sample(loss(output, piece))
+
+    pieces = split(data, chunk)
+    with frozen(network):
+        tracer = Tracer(network, objective)
+        traces, outputs = [], None
+        for number, piece in enumerate(pieces):
+            say("tracing", number, len(pieces))
+            trace, output = tracer.run(piece)
+            traces.append(trace)
+            outputs = output if number == 0 else outputs
+        with torch.no_grad():
+            _, again = objective(pieces[0])
+        refuse_unsteady(traces, again)
+        if len(pieces) > len(data):
+            _refuse_wrong_cut(objective, pieces[0], traces[0])
+        _find_hidden(tracer, pieces, traces)
+        layers, ignored = _layers(tracer, traces)
+        quantizer = quantizer or Quantizer()
+        context = Context(network, layers, pieces, run, loss, widths, quantizer, seed)
+        context.traces, context.progress = traces, say
+        context.reuse = _in_order(layers, traces)
+        facts = {
+            **table_provenance(model, data, widths, quantizer, seed, activations),
+            "architecture": hash_architecture(model),
+            "behaviour": _behaviour(outputs, traces[0].samples),
+            "loss": "default" if loss_fn is None else describe_function(loss_fn),
+            "forward": "default" if forward is None else describe_function(forward),
+            **({"chunk": chunk} if len(pieces) > len(data) else {}),
+            "weights": sum(p.numel() for p in network.parameters() if p.dim() > 1),
+            "ignored": ignored,
+            **(provenance or {}),
+        }
+        if activations is not None:
+            context.grids = activations.calibrate(
+                [layer.weight for layer in layers], context.forwards
+            )
+    return Prepared(network, context, facts, activations)
+
+
+def table_provenance(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    bits: Sequence[Choice],
+    quantizer: Quantizer,
+    seed: int,
+    activations: ActivationQuantizer | None = None,
+) -> dict[str, Any]:
+    """What a table depends on, for recording it and for telling whether a stored one is stale."""
+    pairs: dict[str, Any] = {"activation_bits": FLOAT_BITS}
+    if activations is not None:
+        pairs = {
+            "activation_bits": list(activations.bits),
+            "activation_quantizer": activations.describe(),
+        }
+    place = device_of(model).type
+    return {
+        **({} if place == "cpu" else {"device": place}),
+        "model": hash_model(model),
+        "data": hash_data(batches),
+        "bits": list(bits),
+        "quantizer": quantizer.describe(),
+        **pairs,
+        "seed": seed,
+        "versions": versions(),
+    }
+
+
+def _data(batches: Iterable[Batch], place: torch.device) -> list[Batch]:
+    try:
+        found = list(map(as_tensors, batches))
+    except TypeError:
+        raise DataError(
+            f"batches must be a list or loader of batches, got {type(batches).__name__}"
+        ) from None
+    if not found:
+        raise DataError("there are no calibration batches; at least one is needed")
+    if isinstance(batches, Tensor | Mapping):
+        raise DataError("batches is one batch; pass a list of batches, [batch]")
+    if any(any(t.dim() and not len(t) for t in tensors(batch)) for batch in found):
+        raise DataError("a batch holds no samples; leave empty batches out")
+    return found if place.type == "cpu" else [placed(batch, place) for batch in found]
+
+
+def _loss(loss_fn: LossFn | nn.Module | None, labelled: bool) -> LossFn:
+    if loss_fn is None:
+        return cross_entropy if labelled else confidence_loss
+    if isinstance(loss_fn, nn.Module) and hasattr(loss_fn, "reduction"):
+        return module_loss(loss_fn)
+    if not callable(loss_fn):
+        raise DataError(
+            f"loss_fn must be a function of (output, batch), got {type(loss_fn).__name__}"
+        )
+    return guarded("loss_fn", loss_fn)
+
+
+def _refuse_wrong_cut(objective: Objective, piece: Batch, trace: BatchTrace) -> None:
+    """Refuse batches that were cut along something other than samples."""
+    with torch.no_grad():
+        _, alone = objective(take(piece, [0]))
+    refuse_other_values(alone, trace.losses[:1], [0], trace.rough)
+
+
+def _find_hidden(tracer: Tracer, pieces: Sequence[Batch], traces: Sequence[BatchTrace]) -> None:
+    """Add weights that no visible call reads, but on which the losses depend."""
+    seen = {key for trace in traces for key in trace.uses}
+    hidden = [weight for key, weight in tracer.weights.items() if key not in seen]
+    for piece, trace in zip(pieces, traces, strict=True):
+        if not hidden:
+            return
+        with differentiable(hidden):
+            _, losses = tracer.objective(piece)
+            found = gradients(losses.sum(), hidden)
+        for weight, slope in zip(hidden, found, strict=True):
+            if slope is not None:
+                trace.uses[id(weight)] = [Seen("other", None, 0)]
+        hidden = [w for w, slope in zip(hidden, found, strict=True) if slope is None]
+
+
+def _layers(
+    tracer: Tracer, traces: Sequence[BatchTrace]
+) -> tuple[tuple[Layer, ...], dict[str, str]]:
+    """The layers, and the parameters of two or more dimensions left in float, with reasons."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in tracer.model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    order = execution_order([*tracer.weights], traces)
+    samples = sum(trace.samples for trace in traces)
+    layers = []
+    for key in order:
+        weight = tracer.weights[key]
+        uses = [seen for trace in traces for seen in trace.uses.get(key, ())]
+        first, *others = names[key]
+        known = [seen for seen in uses if seen.channel_dim is not None] or uses
+        info = LayerInfo(
+            name=_layer_name(first),
+            kind=next((seen.kind for seen in uses if seen.kind != "other"), "other"),
+            shape=tuple(weight.shape),
+            macs=round(sum(seen.macs for seen in uses) / samples),
+            parameter=first,
+            channel_dim=_default_dim(weight) if (dim := known[0].channel_dim) is None else dim,
+            uses=max(len(trace.uses.get(key, ())) for trace in traces),
+            shared=tuple(_layer_name(name) for name in others),
+        )
+        layers.append(Layer(info, weight))
+    used = set(order)
+    ignored = {
+        names[id(p)][0]: "not used by the forward pass on any batch"
+        if p.is_floating_point()
+        else f"its type is {p.dtype}"
+        for p in tracer.model.parameters()
+        if p.dim() > 1 and id(p) not in used
+    }
+    if not layers:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in ignored.items())
+        raise UnsupportedError(
+            "the forward pass used no weight of two or more dimensions"
+            + (f" ({reasons})" if reasons else "")
+        )
+    return tuple(layers), ignored
+
+
+def _default_dim(weight: Tensor) -> int:
+    """Of a table such as (1, positions, width) the positions, else the first dimension."""
+    wide = [dim for dim, size in enumerate(weight.shape) if size > 1]
+    if weight.dim() > 2 and wide and weight.shape[wide[0]] < weight.numel():
+        return wide[0]
+    return 0
+
+
+def _layer_name(parameter: str) -> str:
+    """Path of the owning module; the parameter's own name when it is not called weight."""
+    return parameter.removesuffix(".weight")
+
+
+def _in_order(layers: Sequence[Layer], traces: Sequence[BatchTrace]) -> bool:
+    """Whether every batch first uses the layers in their order, and all uses are visible."""
+    place = {id(layer.weight): number for number, layer in enumerate(layers)}
+    return all(
+        [place[key] for key in trace.uses] == sorted(place[key] for key in trace.uses)
+        for trace in traces
+    )
+
+
+def _behaviour(output: Any, samples: int) -> list[list[float]]:
+    """Mean, root mean square and some values of each output, to tell networks apart by.
+
+    Of an output with a row for each sample the first row alone, however the batches are cut.
+    """
+    found = []
+    for tensor in tensors(output):
+        if tensor.is_floating_point() and tensor.numel():
+            first = tensor[0] if tensor.dim() and len(tensor) == samples else tensor
+            flat = first.detach().double().flatten().cpu()
+            some = flat[:: max(1, len(flat) // PROBED)][:PROBED]
+            found.append([float(flat.mean()), float(flat.square().mean().sqrt()), *some.tolist()])
+    return found
+
+
+def _items(context: Context, activations: ActivationQuantizer | None) -> dict[str, Any]:
+    """Labels, bits, costs and activation grids of all items, layer by layer.
+
+    Weight choices run slowest, each with every activation choice.
+    """
+    plain = (None,) if activations is None else activations.bits
+    labels, bits, sizes, bops = [], [], [], []
+    grids: list[Grid] = []
+    for index, layer in enumerate(context.layers):
+        info = layer.info
+        own = context.grids[index] if context.grids else (Grid(FLOAT_BITS),)
+        for choice in context.bits:
+            size = context.quantizer.size_bits(info.shape, choice, dim=info.channel_dim)
+            for activation, grid in zip(plain, own, strict=True):
+                labels.append(label_of(choice, activation))
+                bits.append(operand_bits(choice))
+                sizes.append(size + (activations.overhead_bits(grid) if activations else 0))
+                bops.append(info.macs * bits[-1] * grid.bits)
+                grids.append(grid)
+    return {
+        "labels": tuple(labels),
+        "bits": np.array(bits, dtype=np.int64),
+        "costs": {
+            "size_bits": np.array(sizes, dtype=np.int64),
+            "bops": np.array(bops, dtype=np.int64),
+        },
+        "activations": None if activations is None else ActivationGrids.of(grids),
+    }
