@@ -108,7 +108,7 @@ def frozen(model: nn.Module) -> Iterator[None]:
 
     The fused attention path is off as well: it hides its weights and rounds differently.
     """
-    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    flags = [(p, p.requires_grad) for p in model.parameters() if p.is_leaf]
     try:
         for parameter, _ in flags:
             parameter.requires_grad_(False)
@@ -201,8 +201,9 @@ def backward_through(
         def hook(grad: Tensor) -> None:
             use = held.pop()
             _refuse_changed(use.inputs, version)
-            with torch.no_grad():
-                consume(use, grad.detach(), samples[0])
+            if use.rows:
+                with torch.no_grad():
+                    consume(use, grad.detach(), samples[0])
 
         output.register_hook(hook)  # type: ignore[no-untyped-call]
         return output

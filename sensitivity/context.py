@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bitknap.problems.errors import DataError
+from bitknap.problems.errors import DataError, UnsupportedError
 
 from .activations import quantized
 from .archive import Arrays
@@ -111,6 +111,7 @@ class Context:
         fast: ids of the weights whose scores the fast path gives, see `proof.provable`; the others
             take the general one. None stands for all.
         excluded: names of layers that are left out of the table afterwards.
+        loss_reads_weights: whether the loss depends on weights beside the output.
         reuse: whether replaying the network's prefix has been right so far.
         replayed: layers whose replay has been compared with a plain run.
     """
@@ -131,6 +132,7 @@ class Context:
     traces: Sequence[BatchTrace] = ()
     fast: Collection[int] | None = None
     excluded: Collection[str] = ()
+    loss_reads_weights: bool = False
     reuse: bool = True
     replayed: set[int] = field(default_factory=set)
     _deltas: dict[int, Tensor] = field(default_factory=dict)
@@ -236,9 +238,25 @@ class Context:
         """(N, n) scores s of the loss itself; computed once."""
         if "loss" not in self._passes:
             self._passes["loss"] = self.rows(
-                "scores", lambda number, _: self.scores(number, lambda piece, _: self.losses(piece))
+                "scores", lambda number, _: self.scores(number, self.value_of_loss)
             )
         return self._passes["loss"]
+
+    def require_loss_of_output(self) -> None:
+        """Refuse a loss of which a changed output does not tell the change.
+
+        Raises:
+            UnsupportedError: it reads weights itself.
+        """
+        if self.loss_reads_weights:
+            raise UnsupportedError(
+                "the loss reads weights of the model beside its output, so its change cannot be "
+                "measured from outputs; use fisher, or a loss of output and batch alone"
+            )
+
+    def value_of_loss(self, piece: Batch, rows: slice) -> Tensor:
+        """(n,) losses, as `scores` wants what it differentiates."""
+        return self.losses(piece)
 
     @property
     def fast_weights(self) -> Mapping[int, Tensor]:
@@ -323,6 +341,7 @@ class Context:
             value,
             weights,
             tapped=bool(self.grids),
+            expected=trace.losses if value == self.value_of_loss else None,
             rough=trace.rough,
         )
         done = sum(other.samples for other in self.traces[:number])

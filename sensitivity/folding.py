@@ -12,10 +12,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
+
+from bitknap.problems.errors import UnsupportedError
+
+from .batches import tensors
 
 _HOOKS: tuple[tuple[type, str, Any], ...] = (
     (WeightNorm, "name", remove_weight_norm),
@@ -37,13 +41,17 @@ def plain_copy(model: nn.Module) -> nn.Module:
     Values that hooks left in modules are computed again; they are no leaves, which cannot be
     copied.
     """
-    memo = {
-        id(value): value.detach().clone()
-        for module in model.modules()
-        for value in vars(module).values()
-        if isinstance(value, Tensor) and not value.is_leaf
+    held = [tensors(list(vars(module).values())) for module in model.modules()]
+    memo: dict[int, Any] = {
+        id(t): t.detach().clone() for found in held for t in found if not t.is_leaf
     }
-    result = copy.deepcopy(model, memo)
+    try:
+        result = copy.deepcopy(model, memo)
+    except Exception as error:
+        raise UnsupportedError(
+            f"the network cannot be copied ({type(error).__name__}: {error}); take what cannot be "
+            "copied out of its modules"
+        ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for module, fold, name in list(_hooked(result)):

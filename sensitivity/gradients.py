@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from bitknap.problems.errors import UnsupportedError
+from bitknap.problems.errors import BitknapError, UnsupportedError
 
 from .batches import Batch, can_be_cut, take
 from .calls import explained
@@ -51,7 +52,7 @@ def sample_gradients(
     """
     reads: list[tuple[Tensor, Tensor, Tensor]] = []
     watch = _taps(weights, reads) if tapped else None
-    alone = samples > 1 and can_be_cut(batch, samples)
+    alone = samples > 1 and cuts(batch, samples, lambda piece: value(piece, slice(0, 1)))
     pieces = [slice(n, n + 1) for n in range(samples)] if alone else [slice(0, samples)]
     with differentiable(weights):
         for rows in pieces:
@@ -67,6 +68,21 @@ def sample_gradients(
                 pairs = zip(reads, found[len(weights) :], strict=True)
                 moved = [(w, inputs, g) for (w, inputs, _), g in pairs if g is not None]
                 yield found[: len(weights)], moved
+
+
+def cuts(batch: Batch, samples: int, run: Callable[[Batch], Any]) -> bool:
+    """Whether a batch's every tensor runs over samples, and its first sample runs alone.
+
+    Lengths can be equal by chance: a piece of such a batch means nothing, so it fails.
+    """
+    if not can_be_cut(batch, samples):
+        return False
+    try:
+        with torch.no_grad():
+            run(take(batch, [0]))
+    except BitknapError:
+        return False
+    return True
 
 
 @contextmanager

@@ -52,6 +52,8 @@ class Measured:
 
     def compute(self, context: Context) -> MetricResult:
         """The comparison's mean over the samples."""
+        if self.uses_loss:
+            context.require_loss_of_output()
         if self.name not in context.measured:
             together = [metric for metric in context.metrics if isinstance(metric, Measured)]
             context.measured.update(run_items(context, together))

@@ -45,9 +45,12 @@ class Prefix(TorchFunctionMode):
     def advance(self, forward: Forward, weight: Tensor) -> None:
         """Extend the record to the first use of the weight."""
         self._target, self._cursor = weight, 0
+        known = len(self._results)
         try:
             with self:
                 forward()
+            # This run does not use the weight: what follows may be the use of a later one.
+            del self._functions[known:], self._results[known:]
         except _Reached:
             pass
         finally:

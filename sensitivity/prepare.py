@@ -199,6 +199,8 @@ def prepare(
         with torch.no_grad():
             _, again = objective(pieces[0])
         refuse_unsteady(traces, again)
+        if network is not model:
+            _refuse_original(model, objective, pieces[0])
         if len(pieces) > len(data):
             _refuse_wrong_cut(objective, pieces[0], traces[0])
         _find_hidden(tracer, pieces, traces)
@@ -207,6 +209,8 @@ def prepare(
         context = Context(network, layers, pieces, run, loss, widths, quantizer, seed)
         context.traces, context.progress = traces, say
         context.reuse = _in_order(layers, traces)
+        with differentiable([layer.weight for layer in layers]):
+            context.loss_reads_weights = loss(outputs, pieces[0]).requires_grad
         facts = {
             **table_provenance(model, data, widths, quantizer, seed, activations),
             "architecture": hash_architecture(model),
@@ -279,6 +283,17 @@ def _loss(loss_fn: LossFn | nn.Module | None, labelled: bool) -> LossFn:
             f"loss_fn must be a function of (output, batch), got {type(loss_fn).__name__}"
         )
     return guarded("loss_fn", loss_fn)
+
+
+def _refuse_original(model: nn.Module, objective: Objective, piece: Batch) -> None:
+    """Refuse functions that run the given model where a copy with plain weights should run."""
+    with frozen(model), differentiable(list(model.parameters())):
+        _, losses = objective(piece)
+    if losses.requires_grad:
+        raise UnsupportedError(
+            "forward or loss_fn runs the model itself, and not the one that it is given, a copy in "
+            "which parametrized weights are plain; use its arguments alone"
+        )
 
 
 def _refuse_wrong_cut(objective: Objective, piece: Batch, trace: BatchTrace) -> None:

@@ -22,9 +22,9 @@ from torch import Tensor
 
 from bitknap.problems.errors import BitknapError
 
-from .batches import Batch, can_be_cut, take
+from .batches import Batch, take
 from .capture import backward_through
-from .gradients import differentiable, gradients, refuse_other_values
+from .gradients import cuts, differentiable, gradients, refuse_other_values
 from .kinds.base import Use
 from .tracing import BatchTrace, Seen
 
@@ -71,7 +71,7 @@ def provable(weights: Sequence[Tensor], network: Tested) -> set[int]:
     for batch, trace, most in _chosen([id(w) for w in weights], network, fast):
         generator = torch.Generator().manual_seed(network.seed)
         piece, rows = batch, list(range(trace.samples))
-        if can_be_cut(batch, trace.samples) and trace.samples > 1:
+        if trace.samples > 1 and cuts(batch, trace.samples, network.losses):
             if trace.samples > most:
                 drawn = torch.randperm(trace.samples, generator=generator)[:most]
                 rows = sorted(drawn.tolist())
@@ -95,7 +95,7 @@ def provable_alone(weights: Sequence[Tensor], network: Tested) -> set[int]:
     """Ids of the weights whose scores the calls that are seen give for one sample at a time."""
     left = list(weights)
     for batch, trace in list(zip(network.batches, network.traces, strict=True))[:SPOTS]:
-        if not left or (trace.samples > 1 and not can_be_cut(batch, trace.samples)):
+        if not left or (trace.samples > 1 and not cuts(batch, trace.samples, network.losses)):
             return set()
         piece = take(batch, [0]) if trace.samples > 1 else batch
         generator = torch.Generator().manual_seed(network.seed)

@@ -19,6 +19,7 @@ from .averages import least_size
 from .channels import ChannelDim
 from .choices import FLOAT_BITS, Choice, by_size, code_bits, parse_label
 from .grids import ActivationGrids
+from .summary import as_frame, as_html, as_text
 
 Floats = NDArray[np.float64]
 
@@ -108,7 +109,7 @@ class Tie:
     reason: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SensitivityTable:
     """Sensitivities and costs of all choices of all layers, with their provenance.
 
@@ -164,6 +165,20 @@ class SensitivityTable:
             *self.interactions.values(),
         ):
             array.flags.writeable = False
+
+    def __repr__(self) -> str:
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
+    def to_frame(self) -> Any:
+        """A pandas data frame, a row for each (layer, choice): labels, costs, metrics.
+
+        Raises:
+            UnsupportedError: pandas is not installed.
+        """
+        return as_frame(self)
 
     @property
     def weights(self) -> int:

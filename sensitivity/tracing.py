@@ -82,11 +82,14 @@ class Tracer:
     objective: Objective
     weights: dict[int, nn.Parameter] = field(init=False)
     _buffers: dict[str, Tensor] = field(init=False)
+    _traced: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._buffers = {name: value.clone() for name, value in self.model.named_buffers()}
         self.weights = {
-            id(p): p for p in self.model.parameters() if p.dim() > 1 and p.is_floating_point()
+            id(p): p
+            for p in self.model.parameters()
+            if p.dim() > 1 and p.numel() and p.is_floating_point()
         }
 
     def run(self, batch: Batch) -> tuple[BatchTrace, Any]:
@@ -98,14 +101,19 @@ class Tracer:
         observer = _Observer(
             self.weights, {id(p): name for name, p in self.model.named_parameters()}
         )
-        before = {name: weight._version for name, weight in self.model.named_parameters()}
+        # A copy of the weights for the first batch, and only then, to undo what a network does.
+        kept = {} if self._traced else {n: p.detach().clone() for n, p in self._parameters()}
+        self._traced = True
         with torch.no_grad(), observer:
             output, losses = self.objective(batch)
-        for name, weight in self.model.named_parameters():
-            if weight._version != before[name]:
-                raise UnsupportedError(f"a forward pass changes the weight {name} in place")
+        changed = [n for n, p in self._parameters() if n in kept and not same(p, kept[n])]
+        if changed:
+            with torch.no_grad():
+                for name, parameter in self._parameters():
+                    parameter.copy_(kept[name])
+            raise UnsupportedError(f"a forward pass changes the weight {changed[0]} in place")
         for name, value in self.model.named_buffers():
-            if name in self._buffers and not torch.equal(value, self._buffers[name]):
+            if name in self._buffers and not same(value, self._buffers[name]):
                 raise UnsupportedError(
                     f"a forward pass changes the buffer {name}; normalise with stored statistics"
                 )
@@ -115,6 +123,14 @@ class Tracer:
             BatchTrace(len(losses), losses, observer.seen, layout(batch), rough or observer.rough),
             output,
         )
+
+    def _parameters(self) -> list[tuple[str, nn.Parameter]]:
+        return list(self.model.named_parameters())
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Whether all values are equal, those that are no numbers included."""
+    return torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
 
 
 class _Observer(Watch):

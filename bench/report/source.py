@@ -78,10 +78,17 @@ class Source:
     def title(self) -> str:
         """What the folder is about, in a few words."""
         if self.results is not None:
-            return f"Bits for every layer: {self.results.asked.title}"
+            return f"{self._layers()}: {self.results.asked.title}"
         if self.cells:
             return "The paper's tables and figures"
         return f"Solvers compared: {', '.join(dict.fromkeys(r.suite for r in self.records))}"
+
+    def _layers(self) -> str:
+        """How many layers get bits: every one only where the table covers all weights."""
+        assert self.results is not None
+        table = self.results.table
+        whole = table.coverage.share > 0.99999
+        return f"Bits for {'every layer' if whole else f'{len(table.layers)} layers'}"
 
     @property
     def lead(self) -> str:

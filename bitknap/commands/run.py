@@ -126,4 +126,5 @@ def command(
     print_grid(optimum_grid(results))
     for grid in (accuracy_grid(results), *measure_grids(results).values()):
         print_grid(grid)
+    typer.echo(f"coverage: {results.table.coverage}")
     typer.echo(f"report: {page}")

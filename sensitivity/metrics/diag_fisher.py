@@ -60,9 +60,7 @@ def _terms(context: Context, number: int) -> Tensor:
 
     if fast := context.fast_weights:
         backward_through(partial(context.losses, batch), fast, consume)
-    for row, (found, _) in enumerate(
-        context.general_gradients(number, lambda piece, _: context.losses(piece))
-    ):
+    for row, (found, _) in enumerate(context.general_gradients(number, context.value_of_loss)):
         for index, gradient in found.items():
             square(index, slice(row, row + 1), gradient.to(context.delta(index).dtype)[None])
     with torch.no_grad():

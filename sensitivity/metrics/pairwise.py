@@ -47,6 +47,7 @@ class Pairwise:
 
     def compute(self, context: Context) -> MetricResult:
         """All single items, then all pairs."""
+        context.require_loss_of_output()
         n, width = context.items, len(context.bits)
         single, double, total = np.zeros(n), np.zeros((n, n)), 0
         batches = list(self._batches(context))

@@ -33,6 +33,7 @@ def _run(results: Results) -> Content:
     facts = [
         ("workload", asked.title),
         ("weights", f"{table.weights:,} in {len(table.layers)} layers"),
+        ("coverage", str(table.coverage)),
         ("candidate bits", ", ".join(table.choices)),
         ("metrics", ", ".join(asked.metrics)),
         ("budgets", ", ".join(b.text for b in asked.budgets)),
@@ -40,8 +41,6 @@ def _run(results: Results) -> Content:
         ("calibration", f"{asked.samples:,} training samples, seed {asked.seed}"),
         ("quantizer", ", ".join(f"{k} {v}" for k, v in table.provenance["quantizer"].items())),
     ]
-    if table.floats:
-        facts.append(("left in float", ", ".join(table.floats)))
     if table.ties:
         tied = [f"{', '.join(tie.layers)} ({tie.reason})" for tie in table.ties]
         facts.append(("tied", "; ".join(tied)))
