@@ -1,0 +1,14 @@
+"""The table of all cases."""
+
+from __future__ import annotations
+
+from . import attention, images, products, recurrent, routing
+from .case import Case
+
+CASES: list[Case] = [
+    *recurrent.CASES,
+    *attention.CASES,
+    *products.CASES,
+    *routing.CASES,
+    *images.CASES,
+]
