@@ -30,7 +30,7 @@ import torch
 
 import bitknap
 
-from ..networks.reference import Fault, faults, fold, gradients
+from ..networks.reference import Fault, faults, fold, gradients, reached
 from .network_blocks import BLOCKS
 from .network_parts import Network, Plan, assemble, describe
 
@@ -119,8 +119,7 @@ def _reached(plan: Plan) -> Iterable[bool]:
         yield False
         return
     for rows in grads.values():
-        held = [row for row in rows if row is not None]
-        yield not held or any(bool(row.any()) for row in held)
+        yield all(row is None for row in rows) or reached(rows)
 
 
 def _state(model: torch.nn.Module) -> list[object]:

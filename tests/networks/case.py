@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,7 +24,6 @@ class Case:
         loss: one loss per sample from (output, batch), as the reference takes it.
         forward: runs the network on a batch; None for the library's default.
         given: what the library is given as ``loss_fn``: ``loss`` itself, or None for its default.
-        missing: parameters that may be left out, each with words of the reason that is given.
         tolerance: of scores, relative to the layer's largest.
         slow: not in the quick suite.
         quantizer: as in `bitknap.Quantizer.parse`.
@@ -37,7 +36,6 @@ class Case:
     loss: Callable[[Any, Any], Tensor]
     forward: Callable[[nn.Module, Any], Any] | None = None
     given: str | None = "loss"
-    missing: Mapping[str, str] = field(default_factory=dict)
     tolerance: float = 1e-6
     slow: bool = False
     quantizer: str = "scale=minmax"

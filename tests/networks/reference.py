@@ -74,6 +74,11 @@ def gradients(
     return found
 
 
+def reached(rows: Sequence[Tensor | None]) -> bool:
+    """Whether the gradient of any sample's loss is not zero."""
+    return any(row is not None and bool(row.any()) for row in rows)
+
+
 def faults(
     table: SensitivityTable,
     model: nn.Module,
@@ -101,7 +106,7 @@ def faults(
         want = _scores(weight, table, index, quantizer, grads[names[id(weight)]])
         result += _differences(table, index, want, tolerance)
     for name, rows in grads.items():
-        if name not in covered and any(row is not None and bool(row.any()) for row in rows):
+        if name not in covered and reached(rows):
             result.append(_left_out(table, name))
     return result
 

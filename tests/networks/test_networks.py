@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from bitknap import Quantizer, sensitivity_table
+from bitknap import BitknapError, Quantizer, sensitivity_table
 
 from .case import Case
 from .cases import CASES
-from .reference import faults, fold, gradients, matrices
+from .reference import faults, fold, gradients, matrices, reached
 
 BITS = (2, 3, 4, 5, 6, 8)
 
@@ -22,27 +22,34 @@ def parameters(case: Case) -> Any:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", [parameters(case) for case in CASES])
 def test_table_equals_autograd_and_covers_the_network(case: Case) -> None:
-    quantizer = Quantizer.parse(case.quantizer)
-    table = sensitivity_table(
-        case.model(),
-        case.data(),
-        bits=BITS,
-        quantizer=quantizer,
-        forward=case.forward,
-        loss_fn=None if case.given is None else case.loss,
-    )
-    model = fold(case.model())
+    """Left out is at most what no sample's gradient reaches, and that by name with its reason.
+
+    Such a weight (positions that stay fixed, say) may also be what a refusal is about.
+    """
+    model, quantizer = fold(case.model()), Quantizer.parse(case.quantizer)
     grads = gradients(model, case.data(), case.losses)
+    dead = [name for name, rows in grads.items() if not reached(rows)]
+    try:
+        table = sensitivity_table(
+            case.model(),
+            case.data(),
+            bits=BITS,
+            quantizer=quantizer,
+            forward=case.forward,
+            loss_fn=None if case.given is None else case.loss,
+        )
+    except BitknapError as error:
+        assert any(name.removesuffix(".weight") in str(error) for name in dead), str(error)
+        return
     found = faults(table, model, grads, quantizer, case.tolerance)
-    assert not [str(fault) for fault in found if fault.kind != "left out"]
+    assert not [str(fault) for fault in found]
     total = sum(weight.numel() for weight in matrices(model).values())
-    left_out = set(matrices(model)) - {layer.parameter for layer in table.layers}
-    assert left_out <= set(case.missing), f"{table.weights} of {total} weights are covered"
     coverage = getattr(table, "coverage", None)
     if coverage is not None:
         assert coverage.share == pytest.approx(table.weights / total)
-        for name in left_out:
-            assert case.missing[name] in coverage.missing[name]
+        assert total - table.weights == sum(
+            model.get_parameter(name).numel() for name in coverage.missing
+        )
 
 
 def test_case_names_differ() -> None:
