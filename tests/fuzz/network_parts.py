@@ -20,6 +20,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "silu": lambda x: F.silu(x.clone(), inplace=True),
 }
+METRICS = [("fisher",), ("fisher", "loss"), ("fisher", "diag_fisher")]
 MIXING = {"minus the batch's mean", "attention over the batch", "batch norm of the batch"}
 STEMS = {"floats": 5, "tokens": 2, "images": 2, "ragged": 2}
 CONTAINERS = ["tuple", "list", "named tuple", "dict", "dict, forward given", "forward given"]
@@ -55,6 +56,7 @@ class Plan:
     double: bool = True
     scale: str = "minmax"
     closure: bool = False
+    metrics: tuple[str, ...] = ("fisher",)
 
     @property
     def unfit(self) -> bool:
@@ -85,6 +87,7 @@ class Plan:
         found |= {"several batches"} if len(self.sizes) > 1 else {"one batch"}
         found |= set() if self.double else {"float32"}
         found |= {"model by closure"} if self.closure else set()
+        found |= {f"metric: {metric}" for metric in self.metrics}
         return found | {f"scale: {self.scale}"}
 
     def smaller(self) -> Iterator[Plan]:
@@ -94,14 +97,16 @@ class Plan:
         if len(self.sizes) > 1:
             for i in range(len(self.sizes)):
                 yield replace(self, sizes=self.sizes[:i] + self.sizes[i + 1 :])
-        if self.stem != "floats":
-            yield replace(self, stem="floats", container="tuple")
-        if self.head != "classes, given loss" and self.head != "tied to the stem":
+        if self.head != "classes, given loss":
             yield replace(self, head="classes, given loss")
+        if self.stem != "floats" and self.head != "tied to the stem":
+            yield replace(self, stem="floats", container="tuple")
         if self.container != "tuple":
             yield replace(self, container="tuple")
         if self.closure:
             yield replace(self, closure=False)
+        if len(self.metrics) > 1:
+            yield replace(self, metrics=self.metrics[:1])
 
 
 @dataclass(frozen=True)
@@ -385,4 +390,5 @@ def describe(r: random.Random, seed: int) -> Plan:
         double=r.random() < 0.9,
         scale="minmax" if r.random() < 0.8 else "least_squares",
         closure=r.random() < 0.02,
+        metrics=r.choices(METRICS, [8, 1, 1])[0],
     )

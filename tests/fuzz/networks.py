@@ -30,7 +30,7 @@ import torch
 
 import bitknap
 
-from ..networks.reference import Fault, faults, fold, gradients, reached
+from ..networks.reference import Fault, Truth, fold, gradients, reached
 from .network_blocks import BLOCKS
 from .network_parts import Network, Plan, assemble, describe
 
@@ -69,6 +69,7 @@ def outcome(plan: Plan) -> Outcome:
             table = bitknap.sensitivity_table(
                 network.model,
                 network.batches,
+                metrics=plan.metrics,
                 bits=BITS,
                 quantizer=quantizer,
                 forward=network.forward,
@@ -98,7 +99,9 @@ def _faults(
         grads = gradients(model, network.batches, network.losses)
     except RuntimeError as error:
         return [Fault("no reference", f"plain autograd fails: {str(error)[:100]}")]
-    found = faults(table, model, grads, quantizer, 1e-7 if plan.double else 2e-3)
+    tolerance = 1e-7 if plan.double else 2e-3
+    truth = Truth(model, network.batches, network.losses, quantizer, tolerance, grads)
+    found = truth.faults(table)
     if not found and plan.mixes:
         return [Fault("mixes samples", "accepted although samples depend on one another")]
     return found

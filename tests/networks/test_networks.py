@@ -10,7 +10,7 @@ from bitknap import BitknapError, Quantizer, sensitivity_table
 
 from .case import Case
 from .cases import CASES
-from .reference import faults, fold, gradients, matrices, reached
+from .reference import Truth, fold, gradients, matrices, reached
 
 BITS = (2, 3, 4, 5, 6, 8)
 
@@ -28,6 +28,7 @@ def test_table_equals_autograd_and_covers_the_network(case: Case) -> None:
     """
     model, quantizer = fold(case.model()), Quantizer.parse(case.quantizer)
     grads = gradients(model, case.data(), case.losses)
+    truth = Truth(model, case.data(), case.losses, quantizer, case.tolerance, grads)
     dead = [name for name, rows in grads.items() if not reached(rows)]
     try:
         table = sensitivity_table(
@@ -42,8 +43,7 @@ def test_table_equals_autograd_and_covers_the_network(case: Case) -> None:
         if any(name.removesuffix(".weight") in str(error) for name in dead):
             return
         raise
-    found = faults(table, model, grads, quantizer, case.tolerance)
-    assert not [str(fault) for fault in found]
+    assert not [str(fault) for fault in truth.faults(table)]
     total = sum(weight.numel() for weight in matrices(model).values())
     coverage = getattr(table, "coverage", None)
     if coverage is not None:
