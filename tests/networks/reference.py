@@ -112,7 +112,12 @@ class Truth:
         scores = {i: _scores(moves, self.grads[name]) for i, (name, moves) in truth.items()}
         largest = max((float(want.abs().max()) for want in scores.values()), default=0.0)
         for index, want in scores.items():
-            found += self._differences(table, index, want, largest)
+            if reached(self.grads[truth[index][0]]):
+                found += self._differences(table, index, want, largest)
+            else:
+                name = table.layers[index].name
+                words = f"{name}: accepted although no gradient reaches it"
+                found.append(Fault("zero scores", words))
         for name, rows in self.grads.items():
             if reached(rows) and name not in [name for name, _ in truth.values()]:
                 found.append(_left_out(table, name))
@@ -143,10 +148,7 @@ class Truth:
         if got.shape != want.shape:
             words = f"{name}: {tuple(got.shape)}, autograd {tuple(want.shape)}"
             return [Fault("wrong shape", words)]
-        own = float(want.abs().max())
-        if own == 0:
-            return [Fault("zero scores", f"{name}: accepted although no gradient reaches it")]
-        gap = (got - want).abs()
+        own, gap = float(want.abs().max()), (got - want).abs()
         # What is nothing but rounding beside the other layers' scores differs at will.
         if not bool((gap <= self.tolerance * max(own, 1e-5 * largest)).all()):
             row, item = divmod(int(gap.nan_to_num(torch.inf).argmax()), want.shape[1])
