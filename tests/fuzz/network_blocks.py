@@ -8,6 +8,7 @@ others must be right.
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,7 @@ def block(name: str, *, fixed: bool = False, unfit: bool = False) -> Callable[..
 
 
 def p(*shape: int) -> nn.Parameter:
+    """A parameter of about the size of a layer's."""
     return nn.Parameter(torch.randn(shape) / shape[-1] ** 0.5)
 
 
@@ -95,6 +97,22 @@ def sort_rows(s: Any, x: Tensor) -> Tensor:
     return s.f(x[order])[order.argsort()]
 
 
+def sort_tokens(s: Any, x: Tensor) -> Tensor:
+    """Rows of the whole batch in an order that the data give, as experts sort them."""
+    flat = x.reshape(-1, D)
+    order = flat[:, 0].argsort()
+    return s.f(flat[order])[order.argsort()].reshape(x.shape)
+
+
+def reverse_by_data(s: Any, x: Tensor) -> Tensor:
+    return s.f(x.flip(0)).flip(0) if float(x[0, 0, 0]) > 0 else s.f(x)
+
+
+def keep(s: Any, x: Tensor) -> Tensor:
+    s.kept = s.f(x)
+    return s.kept
+
+
 def sequence_first(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return f(x.transpose(0, 1)).transpose(0, 1)
 
@@ -117,6 +135,9 @@ simple(
         "linear, siamese": lambda s, x: sum(s.f(torch.cat([x, x.sin()])).chunk(2)),
         "linear, batch reversed": lambda s, x: s.f(x.flip(0)).flip(0),
         "linear, batch sorted": sort_rows,
+        "linear, tokens sorted": sort_tokens,
+        "linear, batch reversed by data": reverse_by_data,
+        "output kept": keep,
         "linear, leading dimension": lambda s, x: s.f(x[None])[0],
         "linear, stacked first": lambda s, x: s.f(torch.stack([x, x.cos()])).sum(0),
         "linear, three times": lambda s, x: s.f(s.f(s.f(x).tanh()).tanh()),
@@ -586,9 +607,11 @@ def bilinear(_: random.Random) -> nn.Module:
 
 
 @block("rows by data")
-def rows_by_data(_: random.Random) -> nn.Module:
+def rows_by_data(r: random.Random) -> nn.Module:
+    least = r.choice([0.3, 1.0, 1.5])
+
     def run(s: Any, x: Tensor) -> Tensor:
-        rows = (x[:, 0, 0] > 0.3).nonzero()[:, 0]
+        rows = (x[:, 0, 0] > least).nonzero()[:, 0]
         return x.index_add(0, rows, s.f(x[rows]))
 
     return Op(run, f=linear())
@@ -689,6 +712,20 @@ class Product(torch.autograd.Function):
 simple({"own autograd function": lambda s, x: Product.apply(x, s.w)}, w=lambda: p(D, D))
 
 
+@block("holds a lock")
+def locked(_: random.Random) -> nn.Module:
+    """What ``copy.deepcopy`` does not take."""
+    return Op(lambda s, x: s.f(x), f=linear(), lock=threading.Lock())
+
+
+@block("holds a result")
+def held_result(_: random.Random) -> nn.Module:
+    """A tensor with a graph from before, which ``copy.deepcopy`` does not take either."""
+    made = Op(lambda s, x: s.f(x), f=linear())
+    made.old = (made.f(torch.ones(D)),)
+    return made
+
+
 @block("forward hook")
 def hooked(_: random.Random) -> nn.Module:
     f = linear()
@@ -721,6 +758,26 @@ def batch_branch(s: Any, x: Tensor) -> Tensor:
     return s.f(x) if float(x.detach().mean()) > 0 else x + s.f(x.sin())
 
 
+@torch.no_grad()
+def clamped(s: Any, x: Tensor) -> Tensor:
+    s.f.weight.clamp_(-0.1, 0.1)
+    with torch.enable_grad():
+        return s.f(x)
+
+
+def cached(s: Any, x: Tensor) -> Tensor:
+    if not hasattr(s, "transposed"):
+        s.transposed = (s.f.weight.T.contiguous(),)
+    return x @ s.transposed[0]
+
+
+def broken(error: type[Exception]) -> Run:
+    def run(s: Any, x: Tensor) -> Tensor:
+        raise error("of the network itself")
+
+    return run
+
+
 simple(
     {
         "no_grad": lambda s, x: x + blind(s.f, x),
@@ -735,6 +792,12 @@ simple(
         "input changed in place": shift_input,
         "branch by the batch": batch_branch,
         "times zero": lambda s, x: x + s.f(x) * 0,
+        "times nan": lambda s, x: x + s.f(x) * torch.nan,
+        "wrong shape": lambda s, x: x @ s.f(x),
+        "ValueError": broken(ValueError),
+        "KeyError": broken(KeyError),
+        "weight clamped": clamped,
+        "transpose kept": cached,
     },
     unfit=True,
     f=linear,
@@ -764,3 +827,25 @@ def counting(_: random.Random) -> nn.Module:
 @block("dropout that stays", unfit=True)
 def dropout(_: random.Random) -> nn.Module:
     return Op(lambda s, x: F.dropout(s.f(x), 0.5), f=linear())
+
+
+@block("complex parameter", unfit=True)
+def complex_parameter(_: random.Random) -> nn.Module:
+    w = nn.Parameter(torch.randn(D, D, dtype=torch.complex64))
+    return Op(lambda s, x: (x @ s.w.to(torch.complex128)).real.to(x.dtype), w=w)
+
+
+@block("empty parameter", unfit=True)
+def empty_parameter(_: random.Random) -> nn.Module:
+    return Op(lambda s, x: s.f(x) + s.w.sum(), f=linear(), w=p(0, 3))
+
+
+@block("integer parameter", unfit=True)
+def integer_parameter(_: random.Random) -> nn.Module:
+    w = nn.Parameter(torch.ones(D, D, dtype=torch.int8), requires_grad=False)
+    return Op(lambda s, x: s.f(x) + x @ s.w.to(x.dtype), f=linear(), w=w)
+
+
+@block("scripted", unfit=True)
+def scripted(_: random.Random) -> nn.Module:
+    return Op(lambda s, x: s.f(x), f=torch.jit.script(linear()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
@@ -23,7 +24,15 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 METRICS = [("fisher",), ("fisher", "loss"), ("fisher", "diag_fisher")]
 MIXING = {"minus the batch's mean", "attention over the batch", "batch norm of the batch"}
 STEMS = {"floats": 5, "tokens": 2, "images": 2, "ragged": 2}
-CONTAINERS = ["tuple", "list", "named tuple", "dict", "dict, forward given", "forward given"]
+CONTAINERS = {
+    "tuple": 3,
+    "list": 2,
+    "named tuple": 2,
+    "dict": 2,
+    "dict, forward given": 2,
+    "forward given": 2,
+    "dict with names, forward given": 1,
+}
 
 
 class Step(NamedTuple):
@@ -57,6 +66,7 @@ class Plan:
     scale: str = "minmax"
     closure: bool = False
     metrics: tuple[str, ...] = ("fisher",)
+    chunk: int | None = None
 
     @property
     def unfit(self) -> bool:
@@ -87,6 +97,7 @@ class Plan:
         found |= {"several batches"} if len(self.sizes) > 1 else {"one batch"}
         found |= set() if self.double else {"float32"}
         found |= {"model by closure"} if self.closure else set()
+        found |= {"chunks"} if self.chunk else set()
         found |= {f"metric: {metric}" for metric in self.metrics}
         return found | {f"scale: {self.scale}"}
 
@@ -105,6 +116,8 @@ class Plan:
             yield replace(self, container="tuple")
         if self.closure:
             yield replace(self, closure=False)
+        if self.chunk:
+            yield replace(self, chunk=None)
         if len(self.metrics) > 1:
             yield replace(self, metrics=self.metrics[:1])
 
@@ -273,6 +286,10 @@ HEADS: dict[str, Head] = {
         two, lambda h, x: [pooled(one, x) for one in h], classes, lambda o, y: ce(o[0], y),
         unfit=True,
     ),
+    "classes in an object": Head(
+        three, lambda h, x: SimpleNamespace(scores=pooled(h, x)), classes,
+        lambda o, y: ce(o.scores, y),
+    ),
     "early exits": Head(
         two, lambda h, x: {"early": h[0](x[:, 0]), "late": h[1](x.mean(1))}, classes,
         lambda o, y: ce(o["early"], y) / 3 + ce(o["late"], y),
@@ -283,6 +300,12 @@ HEADS: dict[str, Head] = {
     "contrastive": Head(
         lambda: nn.Linear(D, D), pooled, classes,
         lambda o, y: ce(o @ o.flip(0).T, torch.arange(len(o))), unfit=True,
+    ),
+    "loss divided by the batch": Head(
+        three, pooled, classes, lambda o, y: ce(o, y) / len(y), unfit=True
+    ),
+    "loss weighted by the batch's labels": Head(
+        three, pooled, classes, lambda o, y: ce(o, y) / torch.bincount(y)[y], unfit=True
     ),
     "loss detached": Head(three, pooled, classes, lambda o, y: ce(o, y).detach(), unfit=True),
     "mean loss": Head(three, pooled, classes, ce, lambda o, b: ce(o, b[1]).mean(), unfit=True),
@@ -325,6 +348,8 @@ def assemble(plan: Plan) -> Network:
             batches.append((*x, y))
         elif plan.container.startswith("dict"):
             batches.append({"x": x[0], "labels": y})
+            if "names" in plan.container:
+                batches[-1]["names"] = [f"sample {n}" for n in range(size.samples)]
         else:
             make = {"list": lambda *both: list(both), "named tuple": Pair}.get(plan.container)
             batches.append(make(x[0], y) if make else (x[0], y))
@@ -386,9 +411,10 @@ def describe(r: random.Random, seed: int) -> Plan:
         ),
         r.choice(heads),
         sizes,
-        r.choice(CONTAINERS),
+        r.choices(list(CONTAINERS), list(CONTAINERS.values()))[0],
         double=r.random() < 0.9,
         scale="minmax" if r.random() < 0.8 else "least_squares",
         closure=r.random() < 0.02,
         metrics=r.choices(METRICS, [8, 1, 1])[0],
+        chunk=r.choices([None, 1, 2], [8, 1, 1])[0],
     )

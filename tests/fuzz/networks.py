@@ -74,6 +74,7 @@ def outcome(plan: Plan) -> Outcome:
                 quantizer=quantizer,
                 forward=network.forward,
                 loss_fn=network.loss_fn,
+                chunk=plan.chunk,
             )
         except bitknap.BitknapError as error:
             refusal = str(error)
@@ -85,6 +86,8 @@ def outcome(plan: Plan) -> Outcome:
         found = _faults(table, again, quantizer, plan) if table is not None else []
     if refusal:
         return _refused(plan, refusal)
+    if plan.unfit and all(fault.kind == "left out" for fault in found):
+        found = []
     return Outcome(found[0].kind, found[0].words) if found else Outcome("right")
 
 

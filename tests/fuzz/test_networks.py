@@ -10,28 +10,24 @@ import torch
 from ..networks.reference import fold, gradients
 from .network_blocks import BLOCKS, T
 from .network_parts import HEADS, MIXING, Plan, Size, Step, assemble
-from .networks import outcome, plan_of, smallest
+from .networks import outcome, plan_of
 
-SEEDS = 100
+SEEDS = 60
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, 10))
-def test_random_networks_are_right_or_refused(first: int) -> None:
-    bad = []
-    for seed in range(first, first + 10):
-        plan = plan_of(seed)
-        if not outcome(plan).good:
-            small = smallest(plan)
-            bad.append(f"{small}\n    {outcome(small)}")
-    assert not bad, "\n".join(bad)
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_random_network_is_right_or_refused(seed: int) -> None:
+    """A failure is shown, made small, by `python -m tests.fuzz.networks --count 1 --seed ...`."""
+    result = outcome(plan_of(seed))
+    assert result.good, result
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", [name for name, block in BLOCKS.items() if not block.unfit])
 def test_samples_of_a_fit_block_stand_alone_and_reach_its_weights(name: str) -> None:
     """The fuzzer's own claim, on which its verdicts rest."""
-    count = 8
-    step = Step(name, 5, True, "tanh")
+    count = 6
+    step = Step(name, 8, True, "tanh")
     plan = Plan(3, "floats", (step,), "classes, given loss", (Size(count, T, 1),))
     network = assemble(plan)
     fold(network.model)
@@ -51,7 +47,7 @@ def test_samples_of_a_fit_block_stand_alone_and_reach_its_weights(name: str) -> 
 
 @pytest.mark.parametrize("name", sorted(MIXING))
 def test_samples_of_a_mixing_block_do_not(name: str) -> None:
-    step = Step(name, 5, True, "tanh")
+    step = Step(name, 8, True, "tanh")
     plan = Plan(3, "floats", (step,), "classes, given loss", (Size(3, T, 1),))
     alone = replace(plan, sizes=(Size(1, T, 1),))
     assert plan.mixes

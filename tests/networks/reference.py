@@ -60,7 +60,7 @@ def gradients(
     weights = matrices(model)
     found: dict[str, list[Tensor | None]] = {name: [] for name in weights}
     for parameter in model.parameters():
-        parameter.requires_grad_(True)
+        parameter.requires_grad_(parameter.is_floating_point() or parameter.is_complex())
     for batch in batches:
         values = losses(model, batch)
         for value in values:
