@@ -9,7 +9,8 @@ import torch
 
 from ..networks.reference import fold, gradients
 from .network_blocks import BLOCKS, T
-from .network_parts import HEADS, MIXING, Plan, Size, Step, assemble
+from .network_heads import HEADS, Size
+from .network_parts import MIXING, Plan, Step, assemble
 from .networks import outcome, plan_of
 
 SEEDS = 60

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import attention, images, language, pictures, products, recurrent, routing
+from . import attention, images, language, maps, pictures, products, recurrent, routing
 from .case import Case
 
 CASES: list[Case] = [
@@ -11,6 +11,7 @@ CASES: list[Case] = [
     *products.CASES,
     *routing.CASES,
     *images.CASES,
+    *maps.CASES,
     *language.CASES,
     *pictures.CASES,
 ]
