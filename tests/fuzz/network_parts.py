@@ -1,4 +1,4 @@
-"""What a random network is made of besides its blocks: stem, head, loss, batches, layout."""
+"""Plans of random networks: how one is drawn, made smaller, and assembled."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .network_blocks import BLOCKS, D, T
+from .network_data import FLOAT_LAYOUTS, LAYOUTS, RAGGED, Layout, inputs
 from .network_heads import HEADS, WORDS, Size
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -20,18 +21,36 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "silu": lambda x: F.silu(x.clone(), inplace=True),
 }
-METRICS = [("fisher",), ("fisher", "loss"), ("fisher", "diag_fisher")]
 MIXING = {"minus the batch's mean", "attention over the batch", "batch norm of the batch"}
-STEMS = {"floats": 5, "tokens": 2, "images": 2, "ragged": 2}
-CONTAINERS = {
-    "tuple": 3,
-    "list": 2,
-    "named tuple": 2,
-    "dict": 2,
-    "dict, forward given": 2,
-    "forward given": 2,
-    "dict with names, forward given": 1,
+"""Blocks whose samples depend on one another."""
+
+STEMS: dict[str, tuple[int, Callable[[], nn.Module]]] = {
+    "floats": (5, nn.Identity),
+    "tokens": (2, lambda: nn.Embedding(WORDS, D)),
+    "images": (2, lambda: nn.Conv2d(2, D, 3, stride=3)),
+    "ragged": (2, lambda: nn.Linear(D, D)),
 }
+"""What reads the inputs, and how often it is drawn."""
+
+TRAITS = {
+    "float32": 0.1,
+    "least squares": 0.2,
+    "metric loss": 0.1,
+    "metric diag_fisher": 0.1,
+    "chunks of 1": 0.08,
+    "chunks of 2": 0.08,
+    "batches from a generator": 0.1,
+    "weights frozen": 0.1,
+    "under no_grad": 0.05,
+    "under inference_mode": 0.02,
+    "model by closure": 0.02,
+    "weight in the loss": 0.02,
+    "an empty batch": 0.01,
+}
+"""What else a call may be like, and how often."""
+
+UNFIT = {"under inference_mode", "model by closure", "weight in the loss", "an empty batch"}
+"""Traits that may be refused."""
 
 
 class Step(NamedTuple):
@@ -52,22 +71,14 @@ class Plan:
     blocks: tuple[Step, ...]
     head: str
     sizes: tuple[Size, ...]
-    container: str = "tuple"
-    double: bool = True
-    scale: str = "minmax"
-    closure: bool = False
-    metrics: tuple[str, ...] = ("fisher",)
-    chunk: int | None = None
+    layout: str = "tuple"
+    traits: tuple[str, ...] = ()
 
     @property
     def unfit(self) -> bool:
         """Whether a part may be refused."""
-        return (
-            any(BLOCKS[step.block].unfit for step in self.blocks)
-            or HEADS[self.head].unfit
-            or self.closure
-            or any(size.samples == 0 for size in self.sizes)
-        )
+        blocks = any(BLOCKS[step.block].unfit for step in self.blocks)
+        return blocks or HEADS[self.head].unfit or bool(UNFIT & set(self.traits))
 
     @property
     def mixes(self) -> bool:
@@ -80,17 +91,11 @@ class Plan:
     @property
     def features(self) -> set[str]:
         """What the breakdown counts."""
-        found = {step.block for step in self.blocks}
-        found |= {f"stem: {self.stem}", f"head: {self.head}", f"batch: {self.container}"}
+        found = {step.block for step in self.blocks} | set(self.traits)
+        found |= {f"stem: {self.stem}", f"head: {self.head}", f"batch: {self.layout}"}
         found |= {"first batch of one"} if self.sizes[0].samples == 1 else set()
         found |= {"varying length"} if len({size.tokens for size in self.sizes}) > 1 else set()
-        found |= {"an empty batch"} if any(size.samples == 0 for size in self.sizes) else set()
-        found |= {"several batches"} if len(self.sizes) > 1 else {"one batch"}
-        found |= set() if self.double else {"float32"}
-        found |= {"model by closure"} if self.closure else set()
-        found |= {"chunks"} if self.chunk else set()
-        found |= {f"metric: {metric}" for metric in self.metrics}
-        return found | {f"scale: {self.scale}"}
+        return found | ({"several batches"} if len(self.sizes) > 1 else {"one batch"})
 
     def smaller(self) -> Iterator[Plan]:
         """Plans with something left out, or something plain in its place."""
@@ -102,15 +107,11 @@ class Plan:
         if self.head != "classes, given loss":
             yield replace(self, head="classes, given loss")
         if self.stem != "floats" and self.head != "tied to the stem":
-            yield replace(self, stem="floats", container="tuple")
-        if self.container != "tuple":
-            yield replace(self, container="tuple")
-        if self.closure:
-            yield replace(self, closure=False)
-        if self.chunk:
-            yield replace(self, chunk=None)
-        if len(self.metrics) > 1:
-            yield replace(self, metrics=self.metrics[:1])
+            yield replace(self, stem="floats", layout="tuple")
+        if self.layout not in ("tuple", "ragged"):
+            yield replace(self, layout="tuple")
+        for trait in self.traits:
+            yield replace(self, traits=tuple(other for other in self.traits if other != trait))
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Net(nn.Module):
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         torch.manual_seed(plan.seed)
-        self.stem = STEM[plan.stem]()
+        self.stem = STEMS[plan.stem][1]()
         self.head = HEADS[plan.head].build()
         if plan.head == "tied to the stem":
             self.head.weight = self.stem.weight
@@ -155,93 +156,61 @@ class Net(nn.Module):
         return self.output(self.head, x)
 
 
-STEM: dict[str, Callable[[], nn.Module]] = {
-    "floats": nn.Identity,
-    "tokens": lambda: nn.Embedding(WORDS, D),
-    "images": lambda: nn.Conv2d(2, D, 3, stride=3),
-    "ragged": lambda: nn.Linear(D, D),
-}
-
-
-class Pair(NamedTuple):
-    """A batch as a named tuple."""
-
-    x: Tensor
-    y: Any
-
-
-def inputs(plan: Plan, size: Size, g: torch.Generator) -> tuple[Tensor, ...]:
-    """The inputs of a batch; ragged: all rows, and the sample that each belongs to."""
-    kind = torch.float64 if plan.double else torch.float32
-    if plan.stem == "tokens":
-        return (torch.randint(WORDS, (size.samples, size.tokens), generator=g),)
-    if plan.stem == "images":
-        return (torch.randn(size.samples, 2, 6, 6, generator=g, dtype=kind),)
-    if plan.stem == "ragged":
-        rows = torch.randint(1, size.tokens + 1, (size.samples,), generator=g)
-        index = torch.repeat_interleave(torch.arange(size.samples), rows)
-        return torch.randn(len(index), D, generator=g, dtype=kind), index
-    return (torch.randn(size.samples, size.tokens, D, generator=g, dtype=kind),)
+def layout_of(plan: Plan) -> Layout:
+    """How the plan's batches are made and read."""
+    return RAGGED if plan.stem == "ragged" else {**LAYOUTS, **FLOAT_LAYOUTS}[plan.layout]
 
 
 def assemble(plan: Plan) -> Network:
     """Build the network with its data, its forward and its loss."""
-    model = Net(plan).eval()
-    model = model.double() if plan.double else model
-    head, batches = HEADS[plan.head], []
-    for size in plan.sizes:
+    kind = torch.float32 if "float32" in plan.traits else torch.float64
+    model = Net(plan).to(kind).eval()
+    if "weights frozen" in plan.traits:
+        for parameter in model.blocks.parameters():
+            parameter.requires_grad_(False)
+    head, layout, batches = HEADS[plan.head], layout_of(plan), []
+    for size in (*plan.sizes, *([Size(0, T, 0)] if "an empty batch" in plan.traits else [])):
         g = torch.Generator().manual_seed(size.seed)
-        x, y = inputs(plan, size, g), head.labels(size, g)
-        if plan.stem == "ragged":
-            batches.append((*x, y))
-        elif plan.container.startswith("dict"):
-            batches.append({"x": x[0], "labels": y})
-            if "names" in plan.container:
-                batches[-1]["names"] = [f"sample {n}" for n in range(size.samples)]
-        else:
-            make = {"list": lambda *both: list(both), "named tuple": Pair}.get(plan.container)
-            batches.append(make(x[0], y) if make else (x[0], y))
-    mapping = plan.stem != "ragged" and plan.container.startswith("dict")
+        x = inputs(plan.stem, size, kind, g)
+        batches.append(layout.make(x, head.labels(size, g)))
+    closure, penalty = "model by closure" in plan.traits, "weight in the loss" in plan.traits
 
     def forward(net: nn.Module, batch: Any) -> Any:
-        if plan.closure:
-            net = model
-        return net(batch["x"]) if mapping else net(*batch[:-1])
+        return (model if closure else net)(*layout.read(batch))
 
     def loss_fn(output: Any, batch: Any) -> Tensor:
-        return head.loss(output, batch["labels"] if mapping else batch[-1])
+        values = head.loss(output, layout.labels(batch))
+        if penalty:
+            values = values + sum(w.square().sum() for w in model.head.parameters())
+        return values
 
-    plain = plan.stem != "ragged" and "given" not in plan.container and not plan.closure
-    given = loss_fn if head.given == "loss" else head.given
+    given = loss_fn if head.given == "loss" or penalty else head.given
     return Network(
         model,
         batches,
-        None if plain else forward,
-        loss_fn if plan.stem == "ragged" and head.given is None else given,
+        None if layout.plain and not closure else forward,
+        loss_fn if given is None and not layout.plain else given,
         lambda net, batch: loss_fn(forward(net, batch), batch),
     )
 
 
 def describe(r: random.Random, seed: int) -> Plan:
     """Draw a plan."""
-    stem = r.choices(list(STEMS), list(STEMS.values()))[0]
-    varying = stem in ("floats", "tokens") and r.random() < 0.25
-    count, whole = r.choice([1, 1, 2, 2, 3, 4]), stem in ("floats", "tokens", "images")
+    stem = r.choices(list(STEMS), [weight for weight, _ in STEMS.values()])[0]
+    ragged, varying = stem == "ragged", stem in ("floats", "tokens") and r.random() < 0.25
     sizes = tuple(
         Size(
             r.choice([1, 1, 2, 3, 4, 5]),
-            r.choice([2, 3, 4, 5]) if varying or not whole else T,
+            r.choice([2, 3, 4, 5]) if varying or ragged else T,
             r.randrange(10**6),
         )
-        for _ in range(count)
+        for _ in range(r.choice([1, 1, 2, 2, 3, 4]))
     )
-    if r.random() < 0.01:
-        sizes = (*sizes, Size(0, T, 0))
-    fixed = whole and not varying
+    fixed = not ragged and not varying
     heads = [
         name
         for name, head in HEADS.items()
-        if (not head.tokens or (whole and (fixed or name != "flattened")))
+        if not ((head.tokens and ragged) or (name == "flattened" and varying))
         and (name != "tied to the stem" or stem == "tokens")
         and (not head.unfit or r.random() < 0.15)
     ]
@@ -250,7 +219,9 @@ def describe(r: random.Random, seed: int) -> Plan:
     if r.random() < 0.12:
         unfit = [n for n, b in BLOCKS.items() if b.unfit]
         blocks.insert(r.randrange(len(blocks) + 1), r.choice(unfit))
-    return Plan(
+    layouts = {**LAYOUTS, **(FLOAT_LAYOUTS if stem == "floats" else {})}
+    layout = r.choices(list(layouts), [one.weight for one in layouts.values()])[0]
+    plan = Plan(
         seed,
         stem,
         tuple(
@@ -259,10 +230,9 @@ def describe(r: random.Random, seed: int) -> Plan:
         ),
         r.choice(heads),
         sizes,
-        r.choices(list(CONTAINERS), list(CONTAINERS.values()))[0],
-        double=r.random() < 0.9,
-        scale="minmax" if r.random() < 0.8 else "least_squares",
-        closure=r.random() < 0.02,
-        metrics=r.choices(METRICS, [8, 1, 1])[0],
-        chunk=r.choices([None, 1, 2], [8, 1, 1])[0],
+        "ragged" if ragged else layout,
     )
+    traits = [name for name, share in TRAITS.items() if r.random() < share]
+    if not layout_of(plan).whole:
+        traits = [name for name in traits if not name.startswith("chunks")]
+    return replace(plan, traits=tuple(traits))

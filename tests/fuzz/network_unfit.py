@@ -118,7 +118,7 @@ def dropout(_: random.Random) -> nn.Module:
 @block("complex parameter", unfit=True)
 def complex_parameter(_: random.Random) -> nn.Module:
     w = nn.Parameter(torch.randn(D, D, dtype=torch.complex64))
-    return Op(lambda s, x: (x @ s.w.to(torch.complex128)).real.to(x.dtype), w=w)
+    return Op(lambda s, x: (x.cfloat() @ s.w).real.to(x.dtype), w=w)
 
 
 @block("empty parameter", unfit=True)

@@ -23,6 +23,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,7 +33,8 @@ import bitknap
 
 from ..networks.reference import Fault, Truth, fold, gradients, reached
 from .network_blocks import BLOCKS
-from .network_parts import Network, Plan, assemble, describe
+from .network_heads import HEADS
+from .network_parts import UNFIT, Network, Plan, assemble, describe
 
 BITS = (2, 4, 8)
 
@@ -63,19 +65,10 @@ def outcome(plan: Plan) -> Outcome:
         warnings.simplefilter("ignore")
         network = assemble(plan)
         before = _state(network.model)
-        quantizer = bitknap.Quantizer(scale=plan.scale)
+        quantizer = _quantizer(plan)
         table, refusal = None, ""
         try:
-            table = bitknap.sensitivity_table(
-                network.model,
-                network.batches,
-                metrics=plan.metrics,
-                bits=BITS,
-                quantizer=quantizer,
-                forward=network.forward,
-                loss_fn=network.loss_fn,
-                chunk=plan.chunk,
-            )
+            table = _table(plan, network, quantizer)
         except bitknap.BitknapError as error:
             refusal = str(error)
         except Exception as error:
@@ -91,6 +84,35 @@ def outcome(plan: Plan) -> Outcome:
     return Outcome(found[0].kind, found[0].words) if found else Outcome("right")
 
 
+def _quantizer(plan: Plan) -> bitknap.Quantizer:
+    return (
+        bitknap.Quantizer() if "least squares" in plan.traits else bitknap.Quantizer(scale="minmax")
+    )
+
+
+def _table(plan: Plan, network: Network, quantizer: bitknap.Quantizer) -> bitknap.SensitivityTable:
+    """The library's answer, in the way that the plan's traits say."""
+    traits = set(plan.traits)
+    extra = [name for name in ("loss", "diag_fisher") if f"metric {name}" in traits]
+    context: Any = nullcontext()
+    if "under no_grad" in traits:
+        context = torch.no_grad()
+    elif "under inference_mode" in traits:
+        context = torch.inference_mode()
+    from_generator = "batches from a generator" in traits
+    with context:
+        return bitknap.sensitivity_table(
+            network.model,
+            iter(network.batches) if from_generator else network.batches,
+            metrics=("fisher", *extra),
+            bits=BITS,
+            quantizer=quantizer,
+            forward=network.forward,
+            loss_fn=network.loss_fn,
+            chunk=1 if "chunks of 1" in traits else 2 if "chunks of 2" in traits else None,
+        )
+
+
 def _faults(
     table: bitknap.SensitivityTable, network: Network, quantizer: bitknap.Quantizer, plan: Plan
 ) -> list[Fault]:
@@ -102,7 +124,7 @@ def _faults(
         grads = gradients(model, network.batches, network.losses)
     except RuntimeError as error:
         return [Fault("no reference", f"plain autograd fails: {str(error)[:100]}")]
-    tolerance = 1e-7 if plan.double else 2e-3
+    tolerance = 2e-3 if "float32" in plan.traits else 1e-7
     truth = Truth(model, network.batches, network.losses, quantizer, tolerance, grads)
     found = truth.faults(table)
     if not found and plan.mixes:
@@ -205,10 +227,19 @@ def _print_breakdown(
         count, right, refused = found.total(), found["right"], found["refused"]
         rows.append((-refused / count, name, count, right, refused, count - right - refused))
     for share, name, count, right, refused, faulty in sorted(rows):
-        mark = " (may be refused)" if name in BLOCKS and BLOCKS[name].unfit else ""
+        mark = " (may be refused)" if _unfit(name) else ""
         print(
             f"  {count:5} {right:5} {refused:5} {faulty:5}  {abs(100 * share):3.0f} %  {name}{mark}"
         )
+
+
+def _unfit(feature: str) -> bool:
+    head = feature.removeprefix("head: ")
+    return (
+        (feature in BLOCKS and BLOCKS[feature].unfit)
+        or feature in UNFIT
+        or (head in HEADS and HEADS[head].unfit)
+    )
 
 
 def main() -> None:
