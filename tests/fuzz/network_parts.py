@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import torch
@@ -82,8 +83,8 @@ class Plan:
 
     @property
     def mixes(self) -> bool:
-        """Whether the loss of a sample depends on another one."""
-        several = any(size.samples > 1 for size in self.sizes)
+        """Whether the loss of a sample depends on another one, and taking it alone shows that."""
+        several = any(size.samples > 1 for size in self.sizes) and layout_of(self).whole
         return several and (
             self.head == "contrastive" or any(step.block in MIXING for step in self.blocks)
         )
@@ -189,7 +190,7 @@ def assemble(plan: Plan) -> Network:
         model,
         batches,
         None if layout.plain and not closure else forward,
-        loss_fn if given is None and not layout.plain else given,
+        loss_fn if layout is RAGGED and not isinstance(given, FunctionType) else given,
         lambda net, batch: loss_fn(forward(net, batch), batch),
     )
 

@@ -264,7 +264,7 @@ DECODERS = [
     decoder("RecurrentGemma", **GROUPED, lru_width=16, attention_window_size=4,
             block_types=["recurrent", "attention"]),
     decoder("Rwkv", vocab_size=40, hidden_size=16, attention_hidden_size=16,
-            num_hidden_layers=2, intermediate_size=24, context_length=16),
+            num_hidden_layers=2, intermediate_size=24, context_length=16, rescale_every=0),
 ]  # fmt: skip
 
 PAIRS = [

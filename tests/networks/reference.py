@@ -112,11 +112,11 @@ class Truth:
         scores = {i: _scores(moves, self.grads[name]) for i, (name, moves) in truth.items()}
         largest = max((float(want.abs().max()) for want in scores.values()), default=0.0)
         for index, want in scores.items():
-            if reached(self.grads[truth[index][0]]):
+            name, moves = truth[index]
+            if reached(self.grads[name]) or not bool(moves.any()):
                 found += self._differences(table, index, want, largest)
             else:
-                name = table.layers[index].name
-                words = f"{name}: accepted although no gradient reaches it"
+                words = f"{table.layers[index].name}: accepted although no gradient reaches it"
                 found.append(Fault("zero scores", words))
         for name, rows in self.grads.items():
             if reached(rows) and name not in [name for name, _ in truth.values()]:
