@@ -12,7 +12,7 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test test-slow lint types check format bench bench-compare bench-smoke smoke tables results paper-results suites suites-results \
+.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test test-slow test-networks fuzz-networks lint types check format bench bench-compare bench-smoke smoke tables results paper-results suites suites-results \
   docs docs-examples setup data kernel clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
@@ -59,6 +59,13 @@ test: kernel data ## the whole test suite but the slow part; the kernel is compi
 
 test-slow: setup data ## the long runs
 	$(BIN)/python -m pytest -m slow
+
+test-networks: setup ## real architectures, those of transformers too: every table against autograd
+	$(BIN)/python -m pip install --quiet -c constraints.txt transformers
+	$(BIN)/python -m pytest tests/networks -m 'slow or not slow'
+
+fuzz-networks: setup ## 2,000 random networks: right or refused, by kind of part
+	$(BIN)/python -m tests.fuzz.networks --count 2000 --seed 0
 
 lint: setup
 	$(BIN)/ruff check .
