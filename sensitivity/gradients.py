@@ -38,6 +38,9 @@ def sample_gradients(
 ) -> Iterator[tuple[list[Tensor | None], Reads]]:
     """The gradient of each sample's value by every weight, sample by sample.
 
+    A piece that fails alone belongs to a batch that only seems to be cut; the graph of the whole
+    batch serves then.
+
     Args:
         batch: N samples.
         samples: N.
@@ -53,21 +56,29 @@ def sample_gradients(
     reads: list[tuple[Tensor, Tensor, Tensor]] = []
     watch = _taps(weights, reads) if tapped else None
     alone = samples > 1 and cuts(batch, samples, lambda piece: value(piece, slice(0, 1)))
-    pieces = [slice(n, n + 1) for n in range(samples)] if alone else [slice(0, samples)]
+    done = 0
     with differentiable(weights):
-        for rows in pieces:
+        while done < samples:
+            rows = slice(done, done + 1) if alone else slice(0, samples)
             reads.clear()
-            with watch or nullcontext():
-                values = value(take(batch, rows) if alone else batch, rows)
+            try:
+                with watch or nullcontext():
+                    values = value(take(batch, rows) if alone else batch, rows)
+            except BitknapError:
+                if not alone:
+                    raise
+                alone = False
+                continue
             if expected is not None:
                 refuse_other_values(values.detach(), expected[rows], range(samples)[rows], rough)
             wanted = [*weights, *(tapped for _, _, tapped in reads)]
-            for place in range(len(values)):
+            for place in range(0 if alone else done, len(values)):
                 last = place == len(values) - 1
                 found = gradients(values[place], wanted, keep=not last)
                 pairs = zip(reads, found[len(weights) :], strict=True)
                 moved = [(w, inputs, g) for (w, inputs, _), g in pairs if g is not None]
                 yield found[: len(weights)], moved
+            done = rows.stop
 
 
 def cuts(batch: Batch, samples: int, run: Callable[[Batch], Any]) -> bool:

@@ -202,7 +202,7 @@ def prepare(
         if network is not model:
             _refuse_original(model, objective, pieces[0])
         if len(pieces) > len(data):
-            _refuse_wrong_cut(objective, pieces[0], traces[0])
+            _refuse_wrong_cut(objective, data, chunk, traces)
         _find_hidden(tracer, pieces, traces)
         layers, ignored = _layers(tracer, traces)
         quantizer = quantizer or Quantizer()
@@ -287,7 +287,10 @@ def _loss(loss_fn: LossFn | nn.Module | None, labelled: bool) -> LossFn:
 
 def _refuse_original(model: nn.Module, objective: Objective, piece: Batch) -> None:
     """Refuse functions that run the given model where a copy with plain weights should run."""
-    with frozen(model), differentiable(list(model.parameters())):
+    with (
+        frozen(model),
+        differentiable([p for p in model.parameters() if p.is_floating_point() and p.is_leaf]),
+    ):
         _, losses = objective(piece)
     if losses.requires_grad:
         raise UnsupportedError(
@@ -296,11 +299,25 @@ def _refuse_original(model: nn.Module, objective: Objective, piece: Batch) -> No
         )
 
 
-def _refuse_wrong_cut(objective: Objective, piece: Batch, trace: BatchTrace) -> None:
-    """Refuse batches that were cut along something other than samples."""
-    with torch.no_grad():
-        _, alone = objective(take(piece, [0]))
-    refuse_other_values(alone, trace.losses[:1], [0], trace.rough)
+def _refuse_wrong_cut(
+    objective: Objective, data: Sequence[Batch], chunk: int | None, traces: Sequence[BatchTrace]
+) -> None:
+    """Refuse batches that were cut along something other than samples, or whose samples mix.
+
+    The first sample of a batch that was cut runs beside the last one, and alone.
+    """
+    number = 0
+    for batch in data:
+        count = len(split([batch], chunk))
+        if count > 1:
+            trace, last = traces[number], len(tensors(batch)[0]) - 1
+            for rows in ([0, last], [0]):
+                with torch.no_grad():
+                    _, losses = objective(take(batch, rows))
+                found = losses if len(rows) == 1 else losses[:1]
+                refuse_other_values(found, trace.losses[:1], [0], trace.rough)
+            return
+        number += count
 
 
 def _find_hidden(tracer: Tracer, pieces: Sequence[Batch], traces: Sequence[BatchTrace]) -> None:

@@ -309,7 +309,7 @@ class SensitivityTable:
             np.minimum.reduceat(sizes - self.code_bits, self.offsets[:-1]),
         ):
             return codes + self.overhead_bits
-        same = f"{average_bits:g}" if average_bits == int(average_bits) else ""
+        same = f"{float(average_bits):g}" if average_bits == int(average_bits) else ""
         uniform = [
             int(sizes[item])
             for i in range(len(self.layers))

@@ -114,6 +114,7 @@ class Tracer:
             raise UnsupportedError(f"a forward pass changes the weight {changed[0]} in place")
         for name, value in self.model.named_buffers():
             if name in self._buffers and not same(value, self._buffers[name]):
+                value.copy_(self._buffers[name])
                 raise UnsupportedError(
                     f"a forward pass changes the buffer {name}; normalise with stored statistics"
                 )

@@ -14,6 +14,7 @@ from bitknap.bench.results import FILE as RUN
 from bitknap.bench.results import Results, load_results
 from bitknap.bench.runner.run import PLAN, RECORDS, load_plan
 from bitknap.problems import DataError
+from bitknap.sensitivity import SensitivityTable
 
 CELLS = Path("tables") / "cells.csv"
 
@@ -78,17 +79,10 @@ class Source:
     def title(self) -> str:
         """What the folder is about, in a few words."""
         if self.results is not None:
-            return f"{self._layers()}: {self.results.asked.title}"
+            return f"{_layers(self.results.table)}: {self.results.asked.title}"
         if self.cells:
             return "The paper's tables and figures"
         return f"Solvers compared: {', '.join(dict.fromkeys(r.suite for r in self.records))}"
-
-    def _layers(self) -> str:
-        """How many layers get bits: every one only where the table covers all weights."""
-        assert self.results is not None
-        table = self.results.table
-        whole = table.coverage.share > 0.99999
-        return f"Bits for {'every layer' if whole else f'{len(table.layers)} layers'}"
 
     @property
     def lead(self) -> str:
@@ -102,6 +96,12 @@ class Source:
             )
         instances = len({key_of(record) for record in self.records})
         return f"{len(self.solvers)} solvers on {instances} instances, {len(self.records):,} runs."
+
+
+def _layers(table: SensitivityTable) -> str:
+    """How many layers get bits: every one only where the table covers all weights."""
+    whole = table.coverage.share > 0.99999
+    return f"Bits for {'every layer' if whole else f'{len(table.layers)} layers'}"
 
 
 def open_source(path: Path) -> Source:
