@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-EXACT_LEVELS = 256
-"""Largest code (9 bits) up to which the search is exact; beyond, the best of some is refined."""
+EXACT_LEVELS = 128
+"""Largest code (8 bits) up to which the search is exact; beyond, the best of some is refined."""
 
 _BLOCK = 1 << 16
 """Entries worked on at once: they stay in the cache."""
@@ -23,8 +23,11 @@ _FINE = 32
 _TRIAL = np.geomspace(0.05, 1.0, 33)
 """Fractions of the largest magnitude over the largest code that are tried beyond."""
 
-_NEAR = np.geomspace(0.9, 1.1, 33)
-"""Multiples of the best of them that are tried then."""
+_STRIDE = 4
+"""Every so many of them are tried at first, and their neighbours in rows beyond ``_SHORT``."""
+
+_SHORT = 1 << 15
+"""Entries times levels."""
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -34,11 +37,11 @@ def least_squares_scale(rows: Tensor, low: int, high: int) -> Tensor:
     """argmin_s || s clip(round(w / s), low, high) - w ||^2 for each row w.
 
     With t = 1/s and D(t) = || tw - clip(round(tw)) ||^2 the error is D(t) / t^2, and
-    h(t) = t^2 ||w||^2 - D(t) = max_k 2t<w,k> - <k,k> over all codes k. A maximum of linear
+    h(t) = t^2 ||w||^2 - D(t) = max_k 2t⟨w,k⟩ - ⟨k,k⟩ over all codes k. A maximum of linear
     functions is convex, so that h is below its chord between any two t, which bounds the error
     between them from below. Intervals of t are halved and left out where this bound exceeds the
     least error known. What is left holds few break points, |w_i| t = m + 1/2, the only t at which
-    codes change; they are sorted and swept. For fixed codes the best scale is <w,k>/<k,k>.
+    codes change; they are sorted and swept. For fixed codes the best scale is ⟨w,k⟩/⟨k,k⟩.
 
     The search starts from all t that matter: a scale whose codes stay within half of the range is
     never better than its half, and h(t) <= 2t sum_i |w_i k_i|.
@@ -159,12 +162,12 @@ def _rounding(values: NDArray[Any], row: Indices, t: Floats, low: int, high: int
 
 
 def _swept(rows: Floats, first: Floats, last: Floats, low: int, high: int) -> tuple[Floats, Floats]:
-    """Best scale <w,k>/<k,k> over the codes that rows have between t = first and last, and error.
+    """Best scale ⟨w,k⟩/⟨k,k⟩ over the codes that rows have between t = first and last, and error.
 
     Let y = first w have the codes k. A break point passed after it, from code m to m + 1, adds
     2m + 1 to u and |y_i| to v: the error of the codes k' with their best scale is then
-    first^-2 (||y - k||^2 + u - 2v - p^2 / <k',k'>), where p = <y - k, k> + v - u and
-    <k',k'> = <k,k> + u. Nothing large cancels.
+    first^-2 (||y - k||^2 + u - 2v - p^2 / ⟨k',k'⟩), where p = ⟨y - k, k⟩ + v - u and
+    ⟨k',k'⟩ = ⟨k,k⟩ + u. Nothing large cancels.
     """
     exact = rows * first[:, None]
     codes, ends = (np.clip(np.rint(x), low, high) for x in (exact, rows * last[:, None]))
@@ -193,23 +196,39 @@ def _swept(rows: Floats, first: Floats, last: Floats, low: int, high: int) -> tu
 
 
 def _searched(unit: Floats, low: int, high: int) -> Floats:
-    """The best of the trial scales, then of 33 about it and max|w|/q, refined."""
-    every, best = np.arange(len(unit)), np.zeros(len(unit))
-    least = np.full(len(unit), np.inf)
+    """max|w|/q or the best of 33 scales about the best trial, refined; the better sign's."""
+    single = unit.astype(np.float32)
+    found = []
+    for sign in (1,) if -low == high else (1, -1):
+        trial = sign / max(-low, high) * _TRIAL
+        place = np.arange(0, len(trial), _STRIDE)
+        errors = [_squared_error(single, np.full(len(unit), trial[at]), low, high) for at in place]
+        best = coarse = place[np.argmin(errors, axis=0)]
+        least = np.min(errors, axis=0)
+        few = unit.shape[1] * max(-low, high) <= _SHORT
+        for step in () if few else (*range(1 - _STRIDE, 0), *range(1, _STRIDE)):
+            near = np.clip(coarse + step, 0, len(trial) - 1)
+            error = _squared_error(single, trial[near], low, high)
+            best, least = np.where(error < least, near, best), np.minimum(error, least)
+        centre, scale = trial[best], np.full(len(unit), sign / min(-low, high))
+        least = _squared_error(unit, scale, low, high)
+        for factor in np.geomspace(0.9, 1.1, 33):
+            error = _squared_error(unit, centre * factor, low, high)
+            scale = np.where(error < least, centre * factor, scale)
+            least = np.minimum(error, least)
+        scale = _alternate(unit, scale, low, high, rounds=20)
+        found.append((_squared_error(unit, scale, low, high), scale))
+    (least, scale), (error, other) = found[0], found[-1]
+    return np.where(least <= error, scale, other)
 
-    def attempt(t: Floats) -> None:
-        nonlocal best, least
-        for sign, found in zip((1, -1), _rounding(unit, every, t, low, high), strict=False):
-            error = found / (t * t)
-            best, least = np.where(error < least, sign * t, best), np.minimum(error, least)
 
-    for fraction in _TRIAL:
-        attempt(np.full(len(unit), max(-low, high) / fraction))
-    centre = np.abs(best)
-    for factor in _NEAR:
-        attempt(centre * factor)
-    attempt(np.full(len(unit), float(min(-low, high))))
-    return _alternate(unit, 1 / best, low, high, rounds=20)
+def _squared_error(unit: NDArray[Any], scale: Floats, low: int, high: int) -> Floats:
+    step = scale[:, None].astype(unit.dtype)
+    codes = unit / step
+    np.clip(np.rint(codes, out=codes), low, high, out=codes)
+    codes *= step
+    codes -= unit
+    return _dot(codes, codes).astype(np.float64)
 
 
 def _alternate(unit: Floats, scale: Floats, low: int, high: int, rounds: int) -> Floats:

@@ -13,9 +13,9 @@ from bitknap.sensitivity.scales import least_squares_scale
 
 Row = NDArray[np.float64]
 
-RANGES = [(-1, 1), *((-(2 ** (b - 1)), 2 ** (b - 1) - 1) for b in range(2, 10))]
-RANGES += [(-(2 ** (b - 1)) + 1, 2 ** (b - 1) - 1) for b in range(3, 10)]
-RANGES += [(-1, 14), (-11, 4), (-1, 254), (-200, 55)]
+RANGES = [(-1, 1), *((-(2 ** (b - 1)), 2 ** (b - 1) - 1) for b in range(2, 9))]
+RANGES += [(-(2 ** (b - 1)) + 1, 2 ** (b - 1) - 1) for b in range(3, 9)]
+RANGES += [(-1, 14), (-11, 4), (-1, 127), (-100, 27)]
 
 
 def random_row(draw: np.random.Generator, longest: int) -> Row:
@@ -40,7 +40,7 @@ def squared_error(row: Row, scale: float, low: int, high: int) -> float:
 
 
 def least_error(row: Row, low: int, high: int) -> float:
-    """The least error of the scales <w,k>/<k,k> over the codes k between all break points."""
+    """The least error of the scales ⟨w,k⟩/⟨k,k⟩ over the codes k between all break points."""
     least = np.inf
     live = row[row != 0] / np.abs(row).max()
     for sign in (1, -1):
