@@ -149,10 +149,16 @@ def _rounding(values: NDArray[Any], row: Indices, t: Floats, low: int, high: int
     """(1 or 2, P) D(t) of P rows for each sign, computed in the values' type."""
     sides = [(low, high)] if -low == high else [(low, high), (-high, -low)]
     found = np.empty((len(sides), len(row)))
-    for part in _parts(len(row), values.shape[1]):
+    order, inside = np.argsort(t), min(-low, high) + 0.5
+    for slots in _parts(len(row), values.shape[1]):
+        part = order[slots]
         exact = values[row[part]]
         exact *= t[part, None].astype(values.dtype)
         codes = np.rint(exact)
+        if t[part[-1]] <= inside:  # no code is clipped
+            codes -= exact
+            found[:, part] = _dot(codes, codes)
+            continue
         clipped = np.empty_like(codes)
         for place, (least, most) in enumerate(sides):
             np.clip(codes, least, most, out=clipped)
