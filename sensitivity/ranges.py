@@ -79,7 +79,8 @@ def affine_least_squares(rows: Tensor, bits: int) -> Grid:
     """
     top = 2**bits - 1
     if bits <= EXACT_AFFINE_BITS:
-        tried = [torch.full_like(rows[:, 0], zero) for zero in range(top + 1)]
+        # The search for a scale tries both signs, and with them z and 2^b - 1 - z but for the ends.
+        tried = [torch.full_like(rows[:, 0], zero) for zero in (*range(top // 2 + 1), top)]
     else:
         near = _coarse_zero(rows, bits)
         steps = range(-NEIGHBOURS, NEIGHBOURS + 1)
@@ -103,9 +104,9 @@ def _best_scale(rows: Tensor, zeros: Tensor, top: int) -> Grid:
         low, high = -int(zero), top - int(zero)
         part = rows[at]
         if low == 0:
-            scale[at] = least_squares_scale(part.clamp(min=0), -1, high)
+            scale[at] = least_squares_scale(part.clamp(min=0), -high, high)
         elif high == 0:
-            scale[at] = least_squares_scale((-part).clamp(min=0), -1, -low)
+            scale[at] = least_squares_scale((-part).clamp(min=0), low, -low)
         else:
             scale[at] = least_squares_scale(part, low, high)
     # A negative scale is the mirrored zero point with a positive one.

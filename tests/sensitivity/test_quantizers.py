@@ -48,7 +48,7 @@ def test_scale_is_the_global_optimum(bits, spread):
 
 
 @pytest.mark.parametrize(("bits", "size"), [(4, 5000), (6, 1100), (8, 300), (8, 2000)])
-def test_long_rows_come_within_a_thousandth_of_the_optimum(bits, size):
+def test_no_trial_scale_of_a_long_row_has_a_smaller_error(bits, size):
     draw = np.random.default_rng(bits)
     low, high = Quantizer().codes(bits)
     for row in (draw.standard_normal(size), draw.laplace(size=size), draw.uniform(-1, 1, size)):
@@ -58,7 +58,7 @@ def test_long_rows_come_within_a_thousandth_of_the_optimum(bits, size):
             codes = np.clip(np.rint(row / part[:, None]), low, high)
             gain = (codes @ row) ** 2 / np.maximum((codes**2).sum(axis=1), 1)
             exact = min(exact, float((row**2).sum() - gain.max()))
-        assert quantization_error(row, low, high) <= 1.001 * exact
+        assert quantization_error(row, low, high) <= exact * (1 + 1e-10)
 
 
 @pytest.mark.parametrize("bits", [9, 12, 16])
