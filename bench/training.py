@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from bitknap.problems.catalogue import Catalogue
 from bitknap.problems.errors import BitknapError, DataError, UnsupportedError
-from bitknap.problems.files import write_atomically
+from bitknap.problems.storage import write_atomically
 
 from .data import FashionMNIST, ImageSet, hold_out, load_fashion_mnist
 from .environment import machine, versions

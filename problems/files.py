@@ -7,46 +7,23 @@ import json
 import math
 import os
 import sys
-import tempfile
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .errors import BitknapError, DataError, InstanceError
-from .instance import Instance
+from .archive import Member, open_archive
+from .documents import parse_json
+from .errors import BitknapError, InstanceError
+from .instance import MOST_ITEMS, Instance
+from .schema import brief
+from .storage import LARGEST_TEXT, read_file, write_atomically
 
 FORMAT = "bitknap.instance/1"
 
 _REQUIRED = ("format", "name", "resources", "capacity", "classes")
 _OPTIONAL = ("ties", "source", "optimum")
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes | str) -> None:
-    """Write a file so that readers see the old content or the new, never a part.
-
-    Raises:
-        DataError: the file or its folder cannot be written.
-    """
-    target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data.encode() if isinstance(data, str) else data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def load_instance(path: str | os.PathLike[str]) -> Instance:
@@ -62,13 +39,7 @@ def load_instance(path: str | os.PathLike[str]) -> Instance:
         ...
         bitknap.problems.errors.InstanceError: missing.json: no such file
     """
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InstanceError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InstanceError(f"{path}: cannot be read ({error.strerror})") from None
+    data = read_file(path, InstanceError)
     try:
         return _from_npz(data) if data[:2] == b"PK" else _from_json(data)
     except BitknapError as error:
@@ -114,33 +85,13 @@ def _header_tail(instance: Instance) -> dict[str, Any]:
     return tail
 
 
-def _no_constant(text: str) -> float:
-    raise InstanceError(f"{text} is not a number that JSON knows; costs must be finite")
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise InstanceError(f"the key {twice!r} stands twice in one object")
-    return document
-
-
 def _from_json(data: bytes) -> Instance:
-    try:
-        document = json.loads(
-            data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_unique_keys
-        )
-    except UnicodeDecodeError:
-        raise InstanceError(f"is not UTF-8 text; expected a {FORMAT} JSON document") from None
-    except json.JSONDecodeError as error:
+    if len(data) > LARGEST_TEXT:
         raise InstanceError(
-            f"is not valid JSON (line {error.lineno}, column {error.colno}: {error.msg})"
-        ) from None
-    except RecursionError:
-        raise InstanceError("is nested too deeply to be an instance") from None
-    return from_document(document)
+            f"has {len(data):,} bytes, and of JSON at most {LARGEST_TEXT:,} are read; save it "
+            "as .npz"
+        )
+    return from_document(parse_json(data))
 
 
 def from_document(document: Any) -> Instance:
@@ -221,13 +172,8 @@ def _tie_indices(ties: Any, names: list[str]) -> tuple[tuple[int, ...], ...]:
 def _expect(value: Any, kind: type, where: str) -> Any:
     if not isinstance(value, kind):
         wanted = "an object" if kind is dict else "a list"
-        raise InstanceError(f"{where} must be {wanted}, got {_shown(value)}")
+        raise InstanceError(f"{where} must be {wanted}, got {brief(value)}")
     return value
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _keys(
@@ -250,7 +196,7 @@ def _strings(value: Any, where: str) -> list[str]:
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise InstanceError(f"{where} must be a string, got {_shown(value)}")
+        raise InstanceError(f"{where} must be a string, got {brief(value)}")
     return value
 
 
@@ -260,7 +206,7 @@ def _number(value: Any, where: str) -> float:
     except (TypeError, ValueError, OverflowError):
         good = False
     if not good or isinstance(value, str):
-        raise InstanceError(f"{where} must be a finite number, got {_shown(value)}")
+        raise InstanceError(f"{where} must be a finite number, got {brief(value)}")
     return number
 
 
@@ -270,9 +216,9 @@ def _optional_number(value: Any, where: str) -> float | None:
 
 def _integer(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InstanceError(f"{where} must be an integer, got {_shown(value)}")
+        raise InstanceError(f"{where} must be an integer, got {brief(value)}")
     if not 0 <= value < 1 << 62:
-        raise InstanceError(f"{where} must be at least 0 and below 2^62, got {value}")
+        raise InstanceError(f"{where} must be at least 0 and below 2^62, got {brief(value)}")
     return value
 
 
@@ -292,26 +238,31 @@ def _to_npz(instance: Instance) -> bytes:
     return buffer.getvalue()
 
 
+_ARRAYS = {
+    "header": "U",
+    "offsets": "i",
+    "cost": "f",
+    "weight": "i",
+    "capacity": "i",
+    "class_names": "U",
+    "labels": "U",
+}
+"""Arrays of an archive and their kinds."""
+
+
 def _from_npz(data: bytes) -> Instance:
-    wanted = ("header", "offsets", "cost", "weight", "capacity", "class_names", "labels")
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-        missing = [key for key in wanted if key not in arrays]
-        if missing:
-            raise InstanceError(f"lacks the array {missing[0]!r}; expected a {FORMAT} archive")
-        header = json.loads(str(arrays["header"]))
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        members = open_archive(data)
+        _check_arrays(members)
+        arrays = {key: members[key].read() for key in _ARRAYS}
+    except ValueError as error:
         if isinstance(error, InstanceError):
             raise
         raise InstanceError(f"is not a readable NPZ archive ({error})") from None
+    header = parse_json(str(arrays["header"]).encode("utf-8", "surrogatepass"))
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise InstanceError(f"is an NPZ archive of another format, expected {FORMAT!r}")
-    for key, kind in (("offsets", "i"), ("weight", "i"), ("capacity", "i"), ("cost", "f")):
-        if arrays[key].dtype.kind != kind:
-            kinds = "floats" if kind == "f" else "integers"
-            raise InstanceError(f"the array {key!r} must hold {kinds}, got {arrays[key].dtype}")
-    names = arrays["class_names"].astype(str).tolist()
+    names = arrays["class_names"].tolist()
     return Instance(
         name=_text(header.get("name"), "name"),
         offsets=arrays["offsets"],
@@ -320,9 +271,37 @@ def _from_npz(data: bytes) -> Instance:
         capacity=arrays["capacity"],
         class_names=tuple(names),
         # Interned, a million layers with eight labels hold eight strings.
-        labels=tuple(map(sys.intern, arrays["labels"].astype(str).tolist())),
+        labels=tuple(map(sys.intern, arrays["labels"].tolist())),
         resources=tuple(_strings(header.get("resources"), "resources")),
         ties=_tie_indices(header.get("ties", []), names),
         source=_text(header.get("source", ""), "source"),
         optimum=_optional_number(header.get("optimum"), "optimum"),
     )
+
+
+def _check_arrays(members: Mapping[str, Member]) -> None:
+    """Kinds and shapes as they are declared, before any array is unpacked."""
+    for key, kind in _ARRAYS.items():
+        if key not in members:
+            raise InstanceError(f"lacks the array {key!r}; expected a {FORMAT} archive")
+        found = members[key].dtype
+        if found.kind != kind:
+            kinds = {"f": "floats", "i": "integers", "U": "text"}[kind]
+            raise InstanceError(f"the array {key!r} must hold {kinds}, got {found}")
+    shapes = {key: members[key].shape for key in _ARRAYS}
+    n, k = (math.prod(shapes[key]) for key in ("cost", "capacity"))
+    rows = math.prod(shapes["class_names"])
+    expected = {
+        "header": (),
+        "offsets": (rows + 1,),
+        "cost": (n,),
+        "weight": (k, n),
+        "capacity": (k,),
+        "class_names": (rows,),
+        "labels": (n,),
+    }
+    for key, shape in expected.items():
+        if shapes[key] != shape:
+            raise InstanceError(f"the array {key!r} must have shape {shape}, got {shapes[key]}")
+    if n > MOST_ITEMS:
+        raise InstanceError(f"has {n:,} items, and at most {MOST_ITEMS:,} are read")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bitknap.problems.errors import DataError
-from bitknap.problems.files import write_atomically
+from bitknap.problems.storage import write_atomically
 
 from .archive import Arrays, decode, document, encode, text
 from .meter import Meter

@@ -150,7 +150,7 @@ def test_a_missing_file_a_folder_and_binary_rubbish(tmp_path: Path) -> None:
     [
         ({"cost": None}, "lacks the array 'cost'"),
         ({"header": np.array("{}")}, "another format"),
-        ({"header": np.array("{")}, "not a readable NPZ"),
+        ({"header": np.array("{")}, "not valid JSON"),
         ({"weight": np.array([[1.5]])}, "'weight' must hold integers"),
         ({"cost": np.array([object()])}, "not a readable NPZ"),
     ],
