@@ -20,7 +20,6 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from rich.console import Console
 from torch import nn
 from torch.nn import functional as F
 
@@ -31,13 +30,14 @@ from bitknap.problems.storage import write_atomically
 from .data import FashionMNIST, ImageSet, hold_out, load_fashion_mnist
 from .environment import machine, versions
 from .recipe import Epoch, Recipe, learning_rate
+from .terminal import Terminal
 from .workloads.base import classification_accuracy
 
 __all__ = ["FORMAT", "TrainingState", "main", "train"]
 
 FORMAT = "bitknap.training/1"
 
-_console = Console(stderr=True, highlight=False)
+_console = Terminal(stderr=True)
 
 
 @dataclass

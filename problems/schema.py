@@ -63,7 +63,7 @@ def convert(kind: type[T], value: Any, what: str = "the document") -> T:
         bitknap.problems.errors.DataError: a must be a finite number, got 'b'
     """
     try:
-        return _reader(kind)(value)  # type: ignore[no-any-return]
+        return _reader(kind)(value)  # type: ignore[no-any-return, arg-type]
     except _Wrong as wrong:
         place = "".join(reversed(wrong.places)).removeprefix(".") or what
         raise DataError(f"{place} must be {wrong.expected}, got {brief(wrong.value)}") from None
@@ -80,6 +80,7 @@ def brief(value: Any) -> str:
 
 @cache
 def _reader(kind: Any) -> Read:
+    origin: Any
     origin, given = typing.get_origin(kind), typing.get_args(kind)
     if kind in (Any, object):
         return lambda value: value
@@ -96,14 +97,14 @@ def _reader(kind: Any) -> Read:
     if origin in (dict, Mapping):
         return _mapping(given[1])
     if is_dataclass(kind):
-        return _object(kind)  # type: ignore[arg-type]
+        return _object(kind)
     if kind in (int, float):
         return _number(kind, Range(*INTEGERS) if kind is int else Range(-math.inf, math.inf))
     words = {str: "a string", bool: "true or false", types.NoneType: "null"}
     return _plain(kind, words[kind])
 
 
-def _plain(kind: type, expected: str) -> Read:
+def _plain(kind: Any, expected: str) -> Read:
     def read(value: Any) -> Any:
         if not isinstance(value, kind):
             raise _Wrong(expected, value)
@@ -208,12 +209,12 @@ def _mapping(kind: Any) -> Read:
     return read
 
 
-def _object(kind: type) -> Read:
+def _object(kind: Any) -> Read:
     hints = typing.get_type_hints(kind, include_extras=True)
-    wanted = {field.name: _reader(hints[field.name]) for field in fields(kind)}  # type: ignore[arg-type]
+    wanted = {field.name: _reader(hints[field.name]) for field in fields(kind)}
     needed = [
         field.name
-        for field in fields(kind)  # type: ignore[arg-type]
+        for field in fields(kind)
         if field.default is MISSING and field.default_factory is MISSING
     ]
 

@@ -50,7 +50,7 @@ def read_file(
         if found.st_size > most:
             raise error(f"{path}: has {found.st_size:,} bytes, and at most {most:,} are read")
         with open(path, "rb") as stream:
-            return stream.read(most)
+            return stream.read(found.st_size)
     except (FileNotFoundError, NotADirectoryError):
         raise error(f"{path}: {missing}") from None
     except (OSError, ValueError) as problem:

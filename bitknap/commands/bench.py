@@ -136,7 +136,7 @@ def _run_suite(suite: Suite, out: Path, workers: int, dask: str | None, as_json:
     from bitknap.bench.runner import run_suite
     from bitknap.bench.runner.progress import TerminalProgress
     from bitknap.bench.runner.run import RECORDS
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.terminal import print_grid, say
 
     with TerminalProgress(suite.name) as progress:
         records = run_suite(
@@ -159,7 +159,7 @@ def _run_suite(suite: Suite, out: Path, workers: int, dask: str | None, as_json:
     else:
         for grid in summary_grids(records):
             print_grid(grid)
-        typer.echo(f"records: {out / RECORDS}; `bitknap report {out}` makes a page of them")
+        say(f"records: {out / RECORDS}; `bitknap report {out}` makes a page of them")
     if clashes:
         raise typer.Exit(EXIT_FAILED)
 

@@ -60,7 +60,7 @@ def command(
     )
     from bitknap.bench.plans import load_plan
     from bitknap.bench.rivals import compare, robust_plan
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.terminal import print_grid, say
     from bitknap.problems import DataError, write_atomically
     from bitknap.sensitivity import load_table
 
@@ -105,4 +105,4 @@ def command(
                 print_grid(prefix_grid(plan, text))
             print_grid(summary_grid(resampled, plans, level))
             if comparison is not None:
-                typer.echo(comparison_sentence(comparison, level))
+                say(comparison_sentence(comparison, level))

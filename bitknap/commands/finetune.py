@@ -35,7 +35,7 @@ def command(
     from bitknap.bench.finetuning import FineTuning
     from bitknap.bench.loading import load_workload, require_workload
     from bitknap.bench.plans import read_plan
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.terminal import print_grid, say
     from bitknap.bench.tuned_plan import tune_plan, tuning_grid
 
     from ._progress import progress
@@ -43,7 +43,7 @@ def command(
     require_workload(workload)
     tuning = FineTuning(epochs, batches, learning_rate, input_bits=input_bits)
     chosen = read_plan(plan)
-    with progress(f"loading {workload}") as say:
-        record = tune_plan(load_workload(workload, data), chosen, tuning, seed, out, say)
+    with progress(f"loading {workload}") as tell:
+        record = tune_plan(load_workload(workload, data), chosen, tuning, seed, out, tell)
     print_grid(tuning_grid(record))
-    typer.echo(f"network: {out / 'network.safetensors'}")
+    say(f"network: {out / 'network.safetensors'}")

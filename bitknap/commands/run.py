@@ -100,7 +100,7 @@ def command(
 
     from ._progress import progress
 
-    with progress(f"loading {workload}") as say:
+    with progress(f"loading {workload}") as tell:
         job = Job(
             workload=load_workload(workload, data, device),
             metrics=tuple(dict.fromkeys(names)),
@@ -116,14 +116,14 @@ def command(
             quantizer=how,
             activations=activations,
         )
-        results = run_job(job, say)
-        say("drawing the report")
+        results = run_job(job, tell)
+        tell("drawing the report")
         page = write_report(job.out)
     from bitknap.bench.grids import accuracy_grid, measure_grids, optimum_grid, solver_grid
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.terminal import print_grid, say
 
     print_grid(solver_grid(results))
     print_grid(optimum_grid(results))
     for grid in (accuracy_grid(results), *measure_grids(results).values()):
         print_grid(grid)
-    typer.echo(f"report: {page}")
+    say(f"report: {page}")

@@ -87,10 +87,10 @@ def command(
 
 def _print(table: SensitivityTable, out: Path) -> None:
     from bitknap.bench.metric_cost import metric_cost_grid
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.terminal import print_grid, say
 
     widths = ", ".join(table.choices)
     notes = [f"{table.weights:,} weights in {len(table.layers)} layers, at {widths} bits."]
     notes += [f"Left in float: {name}, {why}." for name, why in table.provenance["ignored"].items()]
     print_grid(replace(grid := metric_cost_grid(table), notes=(*grid.notes, *notes)))
-    typer.echo(f"table: {out}")
+    say(f"table: {out}")

@@ -174,7 +174,11 @@ def test_mpq_multi_sizes_are_a_bit_budget() -> None:
         ("uncorrelated", {"classes": 0}, "classes must be an integer from 1 to 10,000,000, got 0"),
         ("zigzag", {"range_": 0}, "range must be an integer from 1"),
         ("strongly_correlated", {"items": 100, "range_": 10}, "range must be at least 50"),
-        ("uncorrelated", {"capacity": "half"}, "capacity must be one of program, paper, ratio, got 'half'"),
+        (
+            "uncorrelated",
+            {"capacity": "half"},
+            "capacity must be one of program, paper, ratio, got 'half'",
+        ),
         ("uncorrelated", {"capacity": "ratio", "ratio": 2.0}, "from 0 to 1, got 2.0"),
         ("mpq", {"bits": (2, 2)}, "different integers"),
         ("mpq", {"budget": 1.0}, "below the fewest bits"),
