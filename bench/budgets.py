@@ -44,6 +44,11 @@ class Budget:
     size_bits: int | None = None
     activation_bits: Fraction | None = None
 
+    @staticmethod
+    def parse(text: str) -> Budget:
+        """See `parse_budget`."""
+        return parse_budget(text)
+
     def limits(self, table: SensitivityTable) -> dict[str, int]:
         """Resource -> limit for the layers of a table."""
         found = {"size_bits": self.capacity(table.weights, table.overhead_bits)}

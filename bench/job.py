@@ -16,6 +16,7 @@ from bitknap.problems import (
     save_instance,
     write_atomically,
 )
+from bitknap.problems.storage import only_writer
 from bitknap.sensitivity import ActivationQuantizer, LayerPolicy, Quantizer, SensitivityTable, Tie
 from bitknap.sensitivity.choices import Choice
 from bitknap.solvers import Solution, load_solver, solve
@@ -92,10 +93,16 @@ def run_job(job: Job, say: Say) -> Results:
 
     Raises:
         InfeasibleError: a budget is below the smallest size.
-        DataError: the workload is malformed, or its data differ from draw to draw.
+        DataError: the workload is malformed, its data differ from draw to draw, or another run
+            writes the folder.
     """
     for name in job.solvers:
         load_solver(name)
+    with only_writer(job.out):
+        return _run(job, say)
+
+
+def _run(job: Job, say: Say) -> Results:
     batches = calibration_batches(job.workload, job.samples, job.seed)
     how = (job.quantizer, job.activations)
     blank = compute(job.workload, batches, job.bits, (), job.seed, say, *how)

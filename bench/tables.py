@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bitknap.problems import DataError
+from bitknap.problems.storage import only_writer
 from bitknap.sensitivity import (
     METRICS,
     ActivationQuantizer,
@@ -118,8 +120,28 @@ def fill(
         say: told what is done, and by name what made a stored table stale.
         quantizer, activations: those of ``blank``.
         ranks: processes that share the work; the first one reads and writes the file.
+
+    Raises:
+        DataError: another run writes the table.
     """
     ranks = ranks or Ranks()
+    with contextlib.ExitStack() as held:
+        if ranks.rank == 0:
+            held.enter_context(only_writer(path.parent, f".{path.name}.lock"))
+        return _fill(blank, path, workload, batches, metrics, say, quantizer, activations, ranks)
+
+
+def _fill(
+    blank: SensitivityTable,
+    path: Path,
+    workload: Workload,
+    batches: Sequence[Any],
+    metrics: Sequence[str],
+    say: Callable[[str], None],
+    quantizer: Quantizer,
+    activations: ActivationQuantizer | None,
+    ranks: Ranks,
+) -> SensitivityTable:
     checkpoint = Checkpoint(path.with_name(f"{path.name}.partial"), ranks, say)
     table = _stored(blank, path, say)
     wanted = json.dumps([name for name in metrics if name not in table.omega])

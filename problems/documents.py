@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
-from .errors import BitknapError, DataError
+from .errors import DataError
+from .schema import brief, convert
 from .storage import LARGEST_TEXT, read_file
+
+T = TypeVar("T")
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -60,7 +63,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def load_document(
     path: str | os.PathLike[str],
-    formats: Collection[str] = (),
+    formats: Sequence[str] = (),
     missing: str = "no such file",
     remedy: str = "",
 ) -> dict[str, Any]:
@@ -80,8 +83,34 @@ def load_document(
         document = parse_json(data)
         if not isinstance(document, dict):
             raise DataError("must hold one JSON object")
-        if formats and document.pop("format", None) not in formats:
-            raise DataError(f"is not a {next(iter(formats))} file")
-    except BitknapError as error:
-        raise DataError(f"{path}: {error}{remedy and f'; {remedy}'}") from None
+        if formats and (found := document.pop("format", None)) not in formats:
+            raise DataError(f"the key 'format' is {brief(found)}")
+    except DataError as error:
+        raise _no_document(path, formats, remedy, error) from None
     return document
+
+
+def _no_document(
+    path: str | os.PathLike[str], formats: Sequence[str], remedy: str, error: DataError
+) -> DataError:
+    what = f" is not a {formats[0]} file ({error})" if formats else f": {error}"
+    return DataError(f"{path}{what}{remedy and f'; {remedy}'}")
+
+
+def load_as(
+    kind: type[T],
+    path: str | os.PathLike[str],
+    formats: Sequence[str] = (),
+    missing: str = "no such file",
+    remedy: str = "",
+) -> T:
+    """The object of a dataclass that a file holds; arguments as of `load_document`.
+
+    Raises:
+        DataError: as of `load_document` and `convert`.
+    """
+    document = load_document(path, formats, missing, remedy)
+    try:
+        return convert(kind, document)
+    except DataError as error:
+        raise _no_document(path, formats, remedy, error) from None

@@ -15,9 +15,6 @@ from .errors import BitknapError, DataError
 T = TypeVar("T")
 Read = Callable[[Any], Any]
 
-INTEGERS = (-(1 << 63), (1 << 63) - 1)
-"""What an integer without a `Range` may be: what 64 bits hold."""
-
 
 @dataclass(frozen=True)
 class Range:
@@ -27,29 +24,38 @@ class Range:
     most: float
 
 
+INTEGERS = Range(-(1 << 63), (1 << 63) - 1)
+"""What an integer without a `Range` may be: what 64 bits hold."""
+
+FLOATS = Range(-math.inf, math.inf)
+
 Count = Annotated[int, Range(0, 1 << 62)]
 """Sizes, weights and other integers that add up."""
+
+
+Seconds = Annotated[float, Range(0, 1e12)]
 
 
 class _Wrong(Exception):
     """What is wrong, and where: the innermost place first."""
 
-    def __init__(self, expected: str, value: Any) -> None:
-        self.expected, self.value = expected, value
+    def __init__(self, expected: str, value: Any = None, told: str = "") -> None:
+        self.expected, self.value, self.told = expected, value, told
         self.places: list[str] = []
 
 
-def convert(kind: type[T], value: Any, what: str = "the document") -> T:
+def convert(kind: type[T], value: Any, what: str = "") -> T:
     """A parsed value as an object of a dataclass, or of another type.
 
     Nothing is coerced, except that an integer may stand for a float: numbers must be finite and
-    in range, an object has all the fields without a default and no others.
+    in range, an object has all the fields without a default and no others. An object whose class
+    has a method `parse` is a text.
 
     Args:
         kind: dataclass, ``str``, ``int``, ``float``, ``bool``, unions of these, lists, tuples,
             mappings from ``str``, ``Annotated`` numbers with a `Range`, or ``Any``.
         value: out of JSON or TOML.
-        what: how to call it.
+        what: how to call it; by default "the document".
 
     Raises:
         DataError: names the place, what is expected and what is there.
@@ -65,8 +71,10 @@ def convert(kind: type[T], value: Any, what: str = "the document") -> T:
     try:
         return _reader(kind)(value)  # type: ignore[no-any-return, arg-type]
     except _Wrong as wrong:
-        place = "".join(reversed(wrong.places)).removeprefix(".") or what
-        raise DataError(f"{place} must be {wrong.expected}, got {brief(wrong.value)}") from None
+        place = "".join(reversed(wrong.places)).removeprefix(".")
+        where = " of ".join(part for part in (place, what) if part) or "the document"
+        told = wrong.told or f"must be {wrong.expected}, got {brief(wrong.value)}"
+        raise DataError(f"{where} {told}") from None
 
 
 def brief(value: Any) -> str:
@@ -97,9 +105,9 @@ def _reader(kind: Any) -> Read:
     if origin in (dict, Mapping):
         return _mapping(given[1])
     if is_dataclass(kind):
-        return _object(kind)
+        return _parsed(kind) if hasattr(kind, "parse") else _object(kind)
     if kind in (int, float):
-        return _number(kind, Range(*INTEGERS) if kind is int else Range(-math.inf, math.inf))
+        return _number(kind, INTEGERS if kind is int else FLOATS)
     words = {str: "a string", bool: "true or false", types.NoneType: "null"}
     return _plain(kind, words[kind])
 
@@ -114,11 +122,11 @@ def _plain(kind: Any, expected: str) -> Read:
 
 
 def _number(kind: type, allowed: Range) -> Read:
-    known = int if kind is int else (int, float)
+    known: Any = int if kind is int else (int, float)
     expected = "an integer" if kind is int else "a finite number"
-    if (allowed.least, allowed.most) == INTEGERS:
+    if allowed == INTEGERS:
         expected = "an integer of 64 bits"
-    elif math.isfinite(allowed.least):
+    elif allowed != FLOATS:
         expected += f" from {_plainly(allowed.least)} to {_plainly(allowed.most)}"
 
     def read(value: Any) -> Any:
@@ -209,6 +217,11 @@ def _mapping(kind: Any) -> Read:
     return read
 
 
+def _parsed(kind: Any) -> Read:
+    text = _plain(str, "a string")
+    return lambda value: _sound(lambda: kind.parse(text(value)))
+
+
 def _object(kind: Any) -> Read:
     hints = typing.get_type_hints(kind, include_extras=True)
     wanted = {field.name: _reader(hints[field.name]) for field in fields(kind)}
@@ -223,18 +236,23 @@ def _object(kind: Any) -> Read:
             raise _Wrong("an object", value)
         for name in needed:
             if name not in value:
-                raise _Wrong(f"an object with the key {name!r}", list(value))
+                raise _Wrong("", told=f"lacks the key {name!r}")
         for name in value:
             if name not in wanted:
                 known = ", ".join(wanted)
-                raise _Wrong(f"an object whose keys are of {known}", name)
+                raise _Wrong("", told=f"has the unknown key {name!r}; known are {known}")
         read = {name: _at(wanted[name], entry, f".{name}") for name, entry in value.items()}
-        try:
-            return kind(**read)
-        except BitknapError as error:
-            raise _Wrong(f"sound ({error})", value) from None
+        return _sound(lambda: kind(**read))
 
     return read
+
+
+def _sound(build: Callable[[], Any]) -> Any:
+    """What is built, unless the class itself objects."""
+    try:
+        return build()
+    except BitknapError as error:
+        raise _Wrong("", told=f"is wrong: {error}") from None
 
 
 def _at(reader: Read, value: Any, place: str) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import BitknapError, DataError
@@ -130,7 +131,7 @@ def _reason(problem: OSError | ValueError) -> str:
 def only_writer(out: Path, lock: str = ".bitknap.lock") -> Iterator[None]:
     """Keep other processes from writing a folder while this one does.
 
-    The lock is an empty file in it that stays; the system frees it when the process ends.
+    An empty file in it is locked and goes at the end; the lock of a process that dies is free.
 
     Args:
         out: the folder; made when missing.
@@ -139,13 +140,10 @@ def only_writer(out: Path, lock: str = ".bitknap.lock") -> Iterator[None]:
     Raises:
         DataError: another process holds the lock, or the folder cannot be written.
     """
-    from filelock import FileLock, Timeout
-
-    holder = FileLock(out / lock, timeout=0, is_singleton=False)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        holder.acquire()
-    except Timeout:
+        handle = _locked(out / lock)
+    except BlockingIOError:
         raise DataError(
             f"{out}: another run is writing it; wait until it has ended, or name another --out"
         ) from None
@@ -154,4 +152,22 @@ def only_writer(out: Path, lock: str = ".bitknap.lock") -> Iterator[None]:
     try:
         yield
     finally:
-        holder.release()
+        with suppress(OSError):
+            os.unlink(out / lock)
+        os.close(handle)
+
+
+def _locked(path: Path) -> int:
+    """A descriptor with the lock of the file that has the name now, not of one just removed."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), os.stat(path)):
+                return handle
+        except FileNotFoundError:
+            pass
+        except OSError:
+            os.close(handle)
+            raise
+        os.close(handle)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bitknap.problems import Instance
 from bitknap.problems.errors import DataError
+from bitknap.problems.schema import Count
 
 from .choices import FLOAT_BITS, Choice, by_size, code_bits, parse_label
 from .grids import ActivationGrids
@@ -45,11 +46,11 @@ class LayerInfo:
 
     name: str
     kind: str
-    shape: tuple[int, ...]
-    macs: int
+    shape: tuple[Count, ...]
+    macs: Count
     parameter: str
     channel_dim: int = 0
-    uses: int = 1
+    uses: Count = 1
     shared: tuple[str, ...] = ()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import math
@@ -178,15 +179,23 @@ def _run_study(name: str, quick: bool, out: Path | None) -> None:
     from bitknap.bench.studies import STUDIES
     from bitknap.bench.terminal import print_grid
     from bitknap.problems import write_atomically
+    from bitknap.problems.storage import only_writer
 
     from ._progress import progress
 
     run = STUDIES.load(name)
     grids: list[Grid] = []
     try:
-        with progress(f"running {name}") as say:
-            offered = {"folder": Path("runs") / name, "say": say}
+        with contextlib.ExitStack() as held:
+            say = held.enter_context(progress(f"running {name}"))
+            offered: dict[str, Any] = {"folder": Path("runs") / name, "say": say}
             wanted = inspect.signature(run).parameters
+            folders = [
+                *([offered["folder"]] if "folder" in wanted else []),
+                *([out] if out else []),
+            ]
+            for folder in folders:
+                held.enter_context(only_writer(folder))
             for grid in run(quick, **{k: v for k, v in offered.items() if k in wanted}):
                 grids.append(grid)
                 if out is not None:

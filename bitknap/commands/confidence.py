@@ -62,6 +62,7 @@ def command(
     from bitknap.bench.rivals import compare, robust_plan
     from bitknap.bench.terminal import print_grid, say
     from bitknap.problems import DataError, write_atomically
+    from bitknap.problems.storage import only_writer
     from bitknap.sensitivity import load_table
 
     if plan_b is not None and plan_a is None:
@@ -93,9 +94,10 @@ def command(
         if out is not None:
             from bitknap.bench.figures.style import save
 
-            write_atomically(out / "confidence.json", found + "\n")
-            for text, (plan, _) in plans.items():
-                save(stability_figure(plan, metric, text), out / f"stability_{metric}_{text}")
+            with only_writer(out):
+                write_atomically(out / "confidence.json", found + "\n")
+                for text, (plan, _) in plans.items():
+                    save(stability_figure(plan, metric, text), out / f"stability_{metric}_{text}")
     finally:
         if as_json:
             typer.echo(found)

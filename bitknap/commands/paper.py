@@ -43,6 +43,7 @@ def command(
     from bitknap.bench.paper.study import help_study, run_study
     from bitknap.bench.terminal import print_grid, say
     from bitknap.problems import DataError
+    from bitknap.problems.storage import only_writer
     from bitknap.sensitivity.ranks import joined
 
     from ._progress import progress
@@ -65,8 +66,9 @@ def command(
             return
         if imagenet is not None:
             _print_needs(call.network, load(call.network), scale, imagenet)
-        save_call(call, folder)
-        study = run_study(scale, folder, call.arguments, tell, load, ranks)
+        with only_writer(folder):
+            save_call(call, folder)
+            study = run_study(scale, folder, call.arguments, tell, load, ranks)
         tell("drawing the page")
         contents = write_study(study, folder / "report.html", section or ())
     for _, _, content in contents:

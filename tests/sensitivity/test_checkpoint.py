@@ -261,5 +261,5 @@ def test_batches_cut_along_something_else_are_refused() -> None:
 def test_provenance_is_readable(tmp_path: Path) -> None:
     table(("fisher",), Checkpoint(tmp_path / "partial"))
     facts = json.loads((tmp_path / "partial" / "provenance.json").read_text())
-    assert facts["format"] == "bitknap.chunks/1"
+    assert facts["format"] == "bitknap.chunks/2"
     assert facts["loss"] == "default"
