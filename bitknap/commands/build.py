@@ -24,12 +24,12 @@ def command(
         Path | None, typer.Option(help="CSV of measurements: layer,w_bits,a_bits,ms.")
     ] = None,
     max_ms: Annotated[
-        float | None, typer.Option(min=0, help="Latency in milliseconds, with --latency.")
+        float | None, typer.Option(min=0, max=1e9, help="Latency in milliseconds, with --latency.")
     ] = None,
     activation_bits: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Of a table without activations: bit operations (32), latency file."
+            min=1, max=32, help="Of a table without activations: bit operations (32), latency file."
         ),
     ] = None,
     pin: Pin = None,

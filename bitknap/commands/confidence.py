@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ._options import split
+from ._options import MOST_SEED, split
 from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 
 
@@ -18,8 +18,10 @@ def command(
         str, typer.Option(help="Average bits a weight, or sizes such as 300kB; with commas.")
     ],
     metric: Annotated[str, typer.Option(help="A metric that keeps scores.")] = "fisher",
-    resamples: Annotated[int, typer.Option(min=1, help="Each is solved exactly.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
+    resamples: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Each is solved exactly.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the resamples.")] = 0,
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     robust: Annotated[
         float | None, typer.Option(help="Also plan with mean + K standard errors.", metavar="K")

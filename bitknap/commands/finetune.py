@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ._options import MOST_SEED
+
 
 def command(
     workload: Annotated[
@@ -24,7 +26,7 @@ def command(
     input_bits: Annotated[
         int | None, typer.Option(help="Bits of the layers' inputs; default float.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of order and augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of order and augmentation.")] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
 ) -> None:
     """Fine-tune the network of a workload with its weights quantized as a plan says.

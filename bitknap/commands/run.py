@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ._options import (
+    MOST_SEED,
     ActivationBits,
     ActivationWords,
     Bits,
@@ -49,7 +50,7 @@ def command(
         typer.Option(help=f"Methods to compare. Default: {SOLVERS}; for w3a6: {SEVERAL}."),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Calibration samples.")] = 1024,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder; default runs/WORKLOAD.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     device: Device = "cpu",

@@ -23,7 +23,7 @@ def command(
         typer.Option(help="`bitknap list` shows all. Default: core; of several resources, multi."),
     ] = None,
     time_limit: Annotated[
-        float | None, typer.Option(min=0.0, help="Seconds; then the best choice so far.")
+        float | None, typer.Option(min=0.0, max=1e9, help="Seconds; then the best choice so far.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the solution to a file.")] = None,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def command(
     instance: InstanceName,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many allocations.")] = 5,
+    k: Annotated[int, typer.Option("-k", min=1, max=1_000_000, help="How many.")] = 5,
     force: Annotated[
         bool, typer.Option("--forced", help="Show instead what forcing each item costs.")
     ] = False,

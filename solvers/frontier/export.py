@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,11 @@ def plot(frontier: Frontier, path: str | Path, knees: int = 3) -> None:
     from matplotlib.figure import Figure
 
     target = Path(path)
-    with rc_context({"svg.hashsalt": "bitknap", "font.family": "DejaVu Sans"}):
+    with (
+        rc_context({"svg.hashsalt": "bitknap", "font.family": "DejaVu Sans"}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(6.4, 4.0), layout="constrained")
         axes = figure.subplots()
         usage, objective = frontier.usage, frontier.objective

@@ -208,9 +208,9 @@ def test_rejects_corrupted_solutions(changes: dict[str, Any], words: str) -> Non
     [
         ({"format": "bitknap.solution/9"}, "expected 'bitknap.solution/1'"),
         ({"status": "best"}, "status of the solution must be one of optimal"),
-        ({"objective": "4"}, "objective must be a finite number"),
-        ({"bound": math.nan}, "bound must be a finite number"),
-        ({"bound": True}, "bound must be a finite number"),
+        ({"objective": "4"}, "objective of the solution must be a finite number"),
+        ({"bound": math.nan}, "bound of the solution must be a finite number"),
+        ({"bound": True}, "bound of the solution must be a finite number"),
         ({"choice": ["1", "1", "0"]}, "choice of the solution must be an object"),
         ({"choice": {"c0": 1}}, "choice.c0 of the solution must be a string"),
         ({"usage": {"size_bits": 7.0}}, "usage.size_bits of the solution must be an integer"),
