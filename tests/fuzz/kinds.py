@@ -8,6 +8,7 @@ import xml.dom.minidom
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -399,7 +400,8 @@ def options(rng: Random) -> Trial:
     }
 
     def check(done: Done) -> str | None:
-        kept = [Path(n).read_bytes() == data for n, data in files.items() if "/" not in n]
+        inputs = {word for before, word in pairwise(words) if before != "--out"}
+        kept = [Path(n).read_bytes() == files[n] for n in inputs & set(files)]
         return None if all(kept) else "an input was overwritten"
 
     return Trial(words, files, check)

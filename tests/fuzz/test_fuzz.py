@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
@@ -20,7 +21,7 @@ import torch  # noqa: F401  that the first command which needs it is not charged
 
 from bitknap.bench.records import Record
 
-from .harness import bounded, call
+from .harness import Done, bounded, call
 from .kinds import KINDS, Trial
 
 COUNT = int(os.environ.get("FUZZ", "40"))
@@ -59,24 +60,27 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_nothing_breaks(kind: str, folder: Path) -> None:
     rng = Random(f"{kind} {SEED}")
     found: dict[str, str] = {}
+    codes: Counter[object] = Counter()
     with bounded(folder):
         for number in range(COUNT):
             state = rng.getstate()
             trial = KINDS[kind](rng)
-            if (wrong := _tried(trial)) is not None:
+            done = _done(trial)
+            codes[done.code] += 1
+            if (wrong := done.wrong or trial.check(done)) is not None:
                 _keep(kind, number, trial)
                 found.setdefault(wrong[:70], f"{number}: {trial.arguments}: {wrong}")
             assert rng.getstate() != state
             if number < PROCESSES:
                 _in_a_process(trial)
+    print(f"{kind}: {COUNT} trials, exit codes {dict(codes)}")
     assert not found, "\n".join([f"{len(found)} kinds of fault", *found.values()])
 
 
-def _tried(trial: Trial) -> str | None:
+def _done(trial: Trial) -> Done:
     shutil.rmtree("out", ignore_errors=True)
     _lay(trial)
-    done = call(trial.arguments)
-    return done.wrong or trial.check(done)
+    return call(trial.arguments)
 
 
 def _lay(trial: Trial) -> None:
