@@ -8,6 +8,7 @@ import xml.dom.minidom
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -269,7 +270,10 @@ def solutions(rng: Random) -> Trial:
         rng.choice(["core", "greedy"]) if len(document["resources"]) == 1 else "multi",
     )
     claim = given.to_dict()
-    data = hostile.to_text(hostile.mutated(rng, claim), rng)
+    if rng.random() < 0.5:
+        data = json.dumps(_untrue(rng, claim, document)).encode()
+    else:
+        data = hostile.to_text(hostile.mutated(rng, claim), rng)
     if rng.random() < 0.2:
         save_table(random_table(layers=4, samples=12), "t.npz")
         plan = {f"l{i}": rng.choice(["2", "4", 8]) for i in range(4)}
@@ -287,6 +291,39 @@ def solutions(rng: Random) -> Trial:
     return Trial(words, {"i.json": text, "s.json": data}, check)
 
 
+def _untrue(rng: Random, claim: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """A well-formed claim with something in it that may be false."""
+    changed: dict[str, Any] = dict(claim)
+    for _ in range(rng.randint(1, 3)):
+        key = rng.choice(["status", "objective", "bound", "choice", "both"])
+        number = claim["objective"] or 0.0
+        near = rng.choice([number * (1 + 1e-9), number + 1e-15, number - 1, number + 1, None, 0.0])
+        if key == "status":
+            changed["status"] = rng.choice(["optimal", "feasible", "infeasible", "no_solution"])
+        elif key == "both":
+            changed |= {"objective": near, "bound": near, "gap": 0.0}
+        elif key != "choice":
+            changed[key] = near
+        elif changed["choice"]:
+            changed |= _other_choice(rng, document)
+    return changed
+
+
+def _other_choice(rng: Random, document: dict[str, Any]) -> dict[str, Any]:
+    """A choice at random, with its true cost and usage, called optimal."""
+    chosen = {entry["name"]: rng.choice(entry["items"]) for entry in document["classes"]}
+    cost = float(sum(Fraction(item["cost"]) for item in chosen.values()))
+    used = [sum(column) for column in zip(*[i["weight"] for i in chosen.values()], strict=True)]
+    return {
+        "choice": {name: item["label"] for name, item in chosen.items()},
+        "objective": cost,
+        "bound": cost,
+        "gap": 0.0,
+        "usage": dict(zip(document["resources"], used, strict=True)),
+        "multiplier": None,
+    }
+
+
 SUITE: dict[str, Any] = {
     "summary": "one",
     "solvers": ["greedy", "core"],
@@ -297,7 +334,7 @@ SUITE: dict[str, Any] = {
     "instances": [
         {"family": "mpq", "classes": 5, "seed": 1, "vary": {"budget": [3.0, 4.0]}},
         {"library": "hawq_v3/resnet18_size_*"},
-        {"files": "*.json", "group": "own"},
+        {"files": "own/*.json", "group": "own"},
     ],
 }
 
@@ -312,14 +349,16 @@ def _toml(value: Any) -> str:
 
 def suites(rng: Random) -> Trial:
     """Suites, whose runs themselves are left out."""
-    document = hostile.mutated(rng, SUITE)
+    document = hostile.mutated(rng, SUITE, 2) if rng.random() < 0.9 else SUITE
     entries = document.items() if isinstance(document, dict) else []
     text = "\n".join(f"{json.dumps(key)} = {_toml(entry)}" for key, entry in entries)
     for number, raw in enumerate(hostile.RAW):
         text = text.replace(f'"@raw{number}@"', raw)
-    text = text.replace('"*.json"', rng.choice(['"*.json"', '"/etc/*"', '"../**/*"', '""', '"[a"']))
+    if rng.random() < 0.1:
+        pattern = rng.choice(["/etc/*", "../**/*", "", "[a", "**", "own/*\u0000"])
+        text = text.replace("own/*.json", json.dumps(pattern)[1:-1])
     data = text.encode("utf-8", "surrogatepass")
-    files = {"mine.toml": data, "i.json": json.dumps(instance(rng)).encode()}
+    files = {"mine.toml": data, "own/i.json": json.dumps(instance(rng)).encode()}
     out = rng.choice(["out", "out", "other"])
     files["other/records.jsonl"] = rng.choice([b'{"my": "data"}', b"x\n", b"{}\n", b"\xff\n"])
     kept = files["other/records.jsonl"]
@@ -338,14 +377,14 @@ def records(rng: Random) -> Trial:
     chosen = rng.randrange(len(rows))
     lines = [json.dumps(row).encode() for row in rows]
     if rng.random() < 0.8:
-        lines[chosen] = hostile.to_text(hostile.mutated(rng, rows[chosen]), rng)
+        lines[chosen] = hostile.to_text(hostile.mutated(rng, rows[chosen], 1), rng)
     else:
         plan = hostile.mutated(rng, plan)
     files = {
         "run/records.jsonl": b"\n".join(lines) + b"\n",
         "run/suite.json": hostile.to_text(plan, rng),
     }
-    section = rng.choice(["solvers", "proofs", "environment", "what-was-run", "what_was_run"])
+    section = rng.choice(["solvers", "proofs", "environment", "what_was_run"])
     sections = [] if rng.random() < 0.02 else ["--section", section]
     return Trial(["report", "run", *sections], files)
 
