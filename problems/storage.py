@@ -44,18 +44,35 @@ def read_file(
     Raises:
         BitknapError: there is no such file, or it is no plain file, too large or unreadable.
     """
+    size = require_file(path, error, missing)
+    if size > most:
+        raise error(f"{path}: has {size:,} bytes, and at most {most:,} are read")
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(size)
+    except OSError as problem:
+        raise error(f"{path}: cannot be read ({_reason(problem)})") from None
+
+
+def require_file(
+    path: str | os.PathLike[str],
+    error: type[BitknapError] = DataError,
+    missing: str = "no such file",
+) -> int:
+    """Bytes of a plain file, which reading ends; arguments as of `read_file`.
+
+    Raises:
+        BitknapError: there is no such file, or it is a folder, a device or a FIFO.
+    """
     try:
         found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):
-            raise error(f"{path}: cannot be read (it is {_kind(found)}, not a plain file)")
-        if found.st_size > most:
-            raise error(f"{path}: has {found.st_size:,} bytes, and at most {most:,} are read")
-        with open(path, "rb") as stream:
-            return stream.read(found.st_size)
     except (FileNotFoundError, NotADirectoryError):
         raise error(f"{path}: {missing}") from None
     except (OSError, ValueError) as problem:
         raise error(f"{path}: cannot be read ({_reason(problem)})") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise error(f"{path}: cannot be read (it is {_kind(found)}, not a plain file)")
+    return found.st_size
 
 
 def read_text(

@@ -24,7 +24,7 @@ from bitknap.bench.records import Record
 from .harness import Done, bounded, call
 from .kinds import KINDS, Trial
 
-COUNT = int(os.environ.get("FUZZ", "40"))
+COUNT = int(os.environ.get("FUZZ", "30"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
 PROCESSES = max(1, COUNT // 400)
 """Trials that are repeated in a process of their own."""
