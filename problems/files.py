@@ -7,7 +7,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,12 @@ import numpy as np
 
 from .archive import Member, open_archive
 from .documents import parse_json
-from .errors import BitknapError, InstanceError
+from .errors import BitknapError, DataError, InstanceError
 from .instance import MOST_ITEMS, Instance
-from .schema import brief
+from .schema import Count, brief, convert
 from .storage import LARGEST_TEXT, read_file, write_atomically
 
 FORMAT = "bitknap.instance/1"
-
-_REQUIRED = ("format", "name", "resources", "capacity", "classes")
-_OPTIONAL = ("ties", "source", "optimum")
 
 
 def load_instance(path: str | os.PathLike[str]) -> Instance:
@@ -94,132 +92,94 @@ def _from_json(data: bytes) -> Instance:
     return from_document(parse_json(data))
 
 
+@dataclass(frozen=True)
+class _Header:
+    """What is said of an instance beside its classes."""
+
+    name: str
+    resources: tuple[str, ...]
+    ties: tuple[tuple[str, ...], ...] = ()
+    source: str = ""
+    optimum: float | None = None
+
+    def fields(self, names: Sequence[str]) -> dict[str, Any]:
+        """Arguments of an instance whose classes have these names."""
+        return {
+            "name": self.name,
+            "class_names": tuple(names),
+            "resources": self.resources,
+            "ties": self._indices(names),
+            "source": self.source,
+            "optimum": self.optimum,
+        }
+
+    def _indices(self, names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+        index = {name: i for i, name in enumerate(names)}
+        for k, group in enumerate(self.ties):
+            unknown = [name for name in group if name not in index]
+            if unknown:
+                raise InstanceError(f"ties[{k}] names class {unknown[0]!r}, which does not exist")
+        return tuple(tuple(index[name] for name in group) for group in self.ties)
+
+
+@dataclass(slots=True)
+class _Item:
+    label: str
+    cost: float
+    weight: list[Count]
+
+
+@dataclass(slots=True)
+class _Class:
+    name: str
+    items: list[_Item]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Document(_Header):
+    capacity: list[Count]
+    classes: list[_Class]
+
+
 def from_document(document: Any) -> Instance:
     """The instance that a parsed ``bitknap.instance/1`` document describes.
 
     Raises:
         InstanceError: with the first key, class or item that is wrong.
     """
-    _expect(document, dict, "the document")
-    if document.get("format") != FORMAT:
-        raise InstanceError(
-            f"has format {document.get('format')!r}, expected {FORMAT!r}; is it another file?"
-        )
-    _keys(document, _REQUIRED, _OPTIONAL, "the document")
-    resources = _strings(document["resources"], "resources")
-    limits = _expect(document["capacity"], list, "capacity")
-    capacity = [_integer(limit, f"capacity[{k}]") for k, limit in enumerate(limits)]
-    if len(capacity) != len(resources):
-        raise InstanceError(f"capacity has {len(capacity)} entries for {len(resources)} resources")
-    names, labels, costs, weights, offsets = _classes(document["classes"], len(resources))
+    try:
+        given = convert(_Document, _content(document))
+    except DataError as error:
+        raise InstanceError(str(error)) from None
+    names = [entry.name for entry in given.classes]
+    items = [item for entry in given.classes for item in entry.items]
+    limits = len(given.resources)
+    if len(given.capacity) != limits:
+        raise InstanceError(f"capacity has {len(given.capacity)} entries for {limits} resources")
+    for entry in given.classes:
+        for j, item in enumerate(entry.items):
+            if len(item.weight) != limits:
+                raise InstanceError(
+                    f"the weight of item {j} of class {entry.name!r} has {len(item.weight)} "
+                    f"entries for {limits} resources"
+                )
     return Instance(
-        name=_text(document["name"], "name"),
-        offsets=np.array(offsets, dtype=np.int64),
-        cost=np.array(costs, dtype=np.float64),
-        weight=np.array(weights, dtype=np.int64).reshape(-1, len(resources)).T,
-        capacity=np.array(capacity, dtype=np.int64),
-        class_names=tuple(names),
-        labels=tuple(labels),
-        resources=tuple(resources),
-        ties=_tie_indices(document.get("ties", []), names),
-        source=_text(document.get("source", ""), "source"),
-        optimum=_optional_number(document.get("optimum"), "optimum"),
+        offsets=np.cumsum([0, *(len(entry.items) for entry in given.classes)]),
+        cost=np.array([item.cost for item in items], dtype=np.float64),
+        weight=np.array([item.weight for item in items], dtype=np.int64).reshape(-1, limits).T,
+        capacity=np.array(given.capacity, dtype=np.int64),
+        labels=tuple(item.label for item in items),
+        **given.fields(names),
     )
 
 
-def _classes(
-    classes: Any, n_resources: int
-) -> tuple[list[str], list[str], list[float], list[list[int]], list[int]]:
-    names: list[str] = []
-    labels: list[str] = []
-    costs: list[float] = []
-    weights: list[list[int]] = []
-    offsets = [0]
-    for i, entry in enumerate(_expect(classes, list, "classes")):
-        _keys(_expect(entry, dict, f"classes[{i}]"), ("name", "items"), (), f"classes[{i}]")
-        name = _text(entry["name"], f"the name of classes[{i}]")
-        items = _expect(entry["items"], list, f"items of class {name!r}")
-        if not items:
-            raise InstanceError(f"class {name!r} has no items; every class needs at least one")
-        for j, item in enumerate(items):
-            where = f"item {j} of class {name!r}"
-            _keys(_expect(item, dict, where), ("label", "cost", "weight"), (), where)
-            labels.append(_text(item["label"], f"the label of {where}"))
-            costs.append(_number(item["cost"], f"the cost of {where}"))
-            row = _expect(item["weight"], list, f"the weight of {where}")
-            if len(row) != n_resources:
-                raise InstanceError(
-                    f"the weight of {where} has {len(row)} entries for {n_resources} resources"
-                )
-            weights.append([_integer(w, f"the weight of {where}") for w in row])
-        names.append(name)
-        offsets.append(len(labels))
-    return names, labels, costs, weights, offsets
-
-
-def _tie_indices(ties: Any, names: list[str]) -> tuple[tuple[int, ...], ...]:
-    index = {name: i for i, name in enumerate(names)}
-    groups = []
-    for k, group in enumerate(_expect(ties, list, "ties")):
-        members = _strings(group, f"ties[{k}]")
-        unknown = [name for name in members if name not in index]
-        if unknown:
-            raise InstanceError(f"ties[{k}] names class {unknown[0]!r}, which does not exist")
-        groups.append(tuple(index[name] for name in members))
-    return tuple(groups)
-
-
-def _expect(value: Any, kind: type, where: str) -> Any:
-    if not isinstance(value, kind):
-        wanted = "an object" if kind is dict else "a list"
-        raise InstanceError(f"{where} must be {wanted}, got {brief(value)}")
-    return value
-
-
-def _keys(
-    entry: dict[str, Any], required: tuple[str, ...], optional: tuple[str, ...], where: str
-) -> None:
-    for key in required:
-        if key not in entry:
-            raise InstanceError(f"{where} lacks the key {key!r}")
-    unknown = set(entry) - set(required) - set(optional)
-    if unknown:
-        known = ", ".join(required + optional)
-        raise InstanceError(
-            f"{where} has the unknown key {sorted(unknown)[0]!r}; known are {known}"
-        )
-
-
-def _strings(value: Any, where: str) -> list[str]:
-    return [_text(entry, f"{where}[{k}]") for k, entry in enumerate(_expect(value, list, where))]
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise InstanceError(f"{where} must be a string, got {brief(value)}")
-    return value
-
-
-def _number(value: Any, where: str) -> float:
-    try:
-        good = not isinstance(value, bool) and math.isfinite(number := float(value))
-    except (TypeError, ValueError, OverflowError):
-        good = False
-    if not good or isinstance(value, str):
-        raise InstanceError(f"{where} must be a finite number, got {brief(value)}")
-    return number
-
-
-def _optional_number(value: Any, where: str) -> float | None:
-    return None if value is None else _number(value, where)
-
-
-def _integer(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InstanceError(f"{where} must be an integer, got {brief(value)}")
-    if not 0 <= value < 1 << 62:
-        raise InstanceError(f"{where} must be at least 0 and below 2^62, got {brief(value)}")
-    return value
+def _content(document: Any) -> dict[str, Any]:
+    """The document without its format, which must be ours."""
+    if not isinstance(document, dict):
+        raise InstanceError(f"the document must be an object, got {brief(document)}")
+    if (found := document.get("format")) != FORMAT:
+        raise InstanceError(f"has format {found!r:.60}, expected {FORMAT!r}; is it another file?")
+    return {key: value for key, value in document.items() if key != "format"}
 
 
 def _to_npz(instance: Instance) -> bytes:
@@ -259,23 +219,15 @@ def _from_npz(data: bytes) -> Instance:
         if isinstance(error, InstanceError):
             raise
         raise InstanceError(f"is not a readable NPZ archive ({error})") from None
-    header = parse_json(str(arrays["header"]).encode("utf-8", "surrogatepass"))
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise InstanceError(f"is an NPZ archive of another format, expected {FORMAT!r}")
-    names = arrays["class_names"].tolist()
+    header = convert(_Header, _content(parse_json(str(arrays["header"]).encode())), "the header")
     return Instance(
-        name=_text(header.get("name"), "name"),
         offsets=arrays["offsets"],
         cost=arrays["cost"],
         weight=arrays["weight"],
         capacity=arrays["capacity"],
-        class_names=tuple(names),
         # Interned, a million layers with eight labels hold eight strings.
         labels=tuple(map(sys.intern, arrays["labels"].tolist())),
-        resources=tuple(_strings(header.get("resources"), "resources")),
-        ties=_tie_indices(header.get("ties", []), names),
-        source=_text(header.get("source", ""), "source"),
-        optimum=_optional_number(header.get("optimum"), "optimum"),
+        **header.fields(arrays["class_names"].tolist()),
     )
 
 

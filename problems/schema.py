@@ -147,7 +147,10 @@ def _number(kind: type, allowed: Range) -> Read:
 
 
 def _plainly(limit: float) -> str:
-    return f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
+    if not isinstance(limit, int):
+        return f"{limit:g}"
+    power = limit.bit_length() - 1
+    return f"2^{power}" if power > 30 and limit == 1 << power else f"{limit:,}"
 
 
 def _one_of(words: tuple[str, ...]) -> Read:
@@ -189,9 +192,21 @@ def _sequence(kind: Any, container: type) -> Read:
     def read(value: Any) -> Any:
         if not isinstance(value, list | tuple):
             raise _Wrong("a list", value)
-        return container([_at(reader, entry, f"[{k}]") for k, entry in enumerate(value)])
+        found: list[Any] = []
+        try:
+            found.extend(map(reader, value))
+        except _Wrong as wrong:
+            wrong.places.append(_numbered(len(found), value[len(found)]))
+            raise
+        return container(found)
 
     return read
+
+
+def _numbered(number: int, entry: Any) -> str:
+    """The place of an entry of a list, with its name where it has one."""
+    name = entry.get("name") if isinstance(entry, Mapping) else None
+    return f"[{number}] ({name!r})" if isinstance(name, str) else f"[{number}]"
 
 
 def _pair(kinds: tuple[Any, ...]) -> Read:
@@ -241,8 +256,14 @@ def _object(kind: Any) -> Read:
             if name not in wanted:
                 known = ", ".join(wanted)
                 raise _Wrong("", told=f"has the unknown key {name!r}; known are {known}")
-        read = {name: _at(wanted[name], entry, f".{name}") for name, entry in value.items()}
-        return _sound(lambda: kind(**read))
+        found: dict[str, Any] = {}
+        for name, entry in value.items():
+            try:
+                found[name] = wanted[name](entry)
+            except _Wrong as wrong:
+                wrong.places.append(f".{name}")
+                raise
+        return _sound(lambda: kind(**found))
 
     return read
 

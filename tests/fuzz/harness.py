@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import resource
 import signal
@@ -22,6 +23,10 @@ CODES = (0, 1, 2, 3, 4)
 
 class Hang(BaseException):
     """A command ran too long."""
+
+
+def _no_json(text: str) -> None:
+    raise ValueError(text)
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,11 @@ class Done:
             return f"{self.seconds:.0f} s"
         if self.code == 2 and not self.err.strip():
             return "no sentence"
+        if "--json" in self.arguments and self.code == 0:
+            try:
+                json.loads(self.out, parse_constant=_no_json)
+            except ValueError as error:
+                return f"no JSON: {error}"
         hidden = [c for c in self.out + self.err if (c < " " and c != "\n") or "\x7f" <= c < "\xa0"]
         return f"control characters {hidden[:3]} are shown" if hidden else None
 

@@ -322,7 +322,7 @@ TEXT = json.dumps(document())
     ("text", "words"),
     [
         (TEXT.replace("[4]", "[" + "9" * 5000 + "]"), "more than 4,300 digits"),
-        (TEXT.replace("[4]", "[" + "9" * 400 + "]"), "at least 0 and below 2^62"),
+        (TEXT.replace("[4]", "[" + "9" * 400 + "]"), "must be an integer from 0 to 2^62"),
         (TEXT.replace('"a"', '"\\ud800"'), "half a surrogate pair"),
         ("[" * 100_000, "nested too deeply"),
     ],
