@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bitknap.problems import (
+    DataError,
     InfeasibleError,
     Instance,
     build_instance,
@@ -24,11 +25,13 @@ from bitknap.solvers.verify import verify
 
 from .budgets import Budget
 from .measurement import Evaluator, Measured
-from .records import Record, record_of, save_records
+from .records import Record, load_records, record_of, save_records
 from .results import Asked, Results, instance_path, save_results, solution_path
 from .tables import QUANTIZER, calibration_batches, compute, fill
 from .ties import trace_workload, with_found_ties
 from .workloads.base import Workload
+
+RECORDS = "records.jsonl"
 
 Say = Callable[[str], None]
 """Reports what is being done, one short line a step."""
@@ -103,6 +106,9 @@ def run_job(job: Job, say: Say) -> Results:
 
 
 def _run(job: Job, say: Say) -> Results:
+    records = job.out / RECORDS
+    if records.exists() and any(record.suite != "run" for record in load_records(records)):
+        raise DataError(f"{records} holds records of another command; name another --out")
     batches = calibration_batches(job.workload, job.samples, job.seed)
     how = (job.quantizer, job.activations)
     blank = compute(job.workload, batches, job.bits, (), job.seed, say, *how)
@@ -171,7 +177,7 @@ def _solve_all(
                 solution_path(job.out, metric, budget, name),
                 json.dumps(solution.to_dict(), indent=1) + "\n",
             )
-        save_records(records, job.out / "records.jsonl")
+        save_records(records, job.out / RECORDS)
     return solutions
 
 

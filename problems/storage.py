@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 import tempfile
@@ -176,6 +175,8 @@ def only_writer(out: Path, lock: str = ".bitknap.lock") -> Iterator[None]:
 
 def _locked(path: Path) -> int:
     """A descriptor with the lock of the file that has the name now, not of one just removed."""
+    import fcntl
+
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
