@@ -96,6 +96,11 @@ def _answers(name: str, data: bytes) -> Check:
             answer = json.loads(done.out)
             if done.arguments[0] == "solve":
                 return wrong_answer(data, answer)
+            if done.arguments[0] == "topk":
+                return wrong_answer(data, {"status": "optimal"} | answer["allocations"][0])
+            limited = json.dumps(json.loads(data) | {"capacity": [40]}).encode()
+            status = "optimal" if answer["exact"] else "feasible"
+            return wrong_answer(limited, {"status": status, "bound": None} | answer["at"][0])
         if done.arguments[0] == "frontier" and "f.svg" in done.arguments and done.code == 0:
             xml.dom.minidom.parse("f.svg")
         return None
@@ -103,9 +108,29 @@ def _answers(name: str, data: bytes) -> Check:
     return check
 
 
+COSTS = [0.0, -0.0, 1e-320, 5e-324, 1e-300, 1e300, -1e20, 1e20, 1e16, 0.1, -0.1, 3, 2**53]
+WEIGHTS = [0, 1, 39, 40, 41, 2**31, 2**53, 2**53 + 1, 2**59, 2**61]
+
+
+def _extreme(rng: Random, document: dict[str, Any]) -> bytes:
+    """A sound instance with a few numbers at the ends of what is allowed."""
+    for _ in range(rng.randint(1, 4)):
+        item = rng.choice(rng.choice(document["classes"])["items"])
+        if rng.random() < 0.6:
+            item["cost"] = rng.choice(COSTS)
+        else:
+            item["weight"][0] = rng.choice(WEIGHTS)
+    if rng.random() < 0.3:
+        document["capacity"][0] = rng.choice(WEIGHTS)
+    return json.dumps(document).encode()
+
+
 def instances(rng: Random) -> Trial:
     """JSON instances."""
-    data = hostile.to_text(hostile.mutated(rng, instance(rng)), rng)
+    if rng.random() < 0.5:
+        data = _extreme(rng, instance(rng))
+    else:
+        data = hostile.to_text(hostile.mutated(rng, instance(rng)), rng)
     return Trial(_use(rng, "i.json"), {"i.json": data, "s.json": b"{}"}, _answers("i.json", data))
 
 
