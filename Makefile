@@ -12,7 +12,7 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test test-slow test-networks fuzz-networks lint types check format bench bench-compare bench-smoke smoke tables results paper-results suites suites-results \
+.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test fuzz test-slow test-networks fuzz-networks lint types check format bench bench-compare bench-smoke smoke tables results paper-results suites suites-results \
   docs docs-examples setup data kernel clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
@@ -56,6 +56,9 @@ kernel: setup ## compile the numba kernel, once
 
 test: kernel data ## the whole test suite but the slow part; the kernel is compiled once, beforehand
 	$(BIN)/python -m pytest -n 2
+
+fuzz: kernel ## thousands of mutated files, names and options for all commands; FUZZ of each kind
+	FUZZ=$(or $(FUZZ),2500) $(BIN)/python -m pytest -n 2 -rA tests/fuzz
 
 test-slow: setup data ## the long runs
 	$(BIN)/python -m pytest -m slow

@@ -44,6 +44,18 @@ class Budget:
     size_bits: int | None = None
     activation_bits: Fraction | None = None
 
+    def __post_init__(self) -> None:
+        most = max(self.average_bits or 0, self.activation_bits or 0)
+        if most > 32 or (self.size_bits or 0) >= 1 << 62:
+            raise DataError(
+                f"a budget is at most 32 bits on average and below 2^62 in all, got {self.text!r}"
+            )
+
+    @staticmethod
+    def parse(text: str) -> Budget:
+        """See `parse_budget`."""
+        return parse_budget(text)
+
     def limits(self, table: SensitivityTable) -> dict[str, int]:
         """Resource -> limit for the layers of a table."""
         found = {"size_bits": self.capacity(table)}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bitknap.problems.errors import DataError
-from bitknap.problems.files import write_atomically
+from bitknap.problems.storage import write_atomically
 
 __all__ = [
     "MEAN",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -13,8 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from bitknap.problems import DataError, write_atomically
+from bitknap.problems.documents import parse_json
+from bitknap.problems.schema import Seconds, convert
+from bitknap.problems.storage import require_file
 
 __all__ = ["resume", "save_state"]
+
+
+@dataclass(frozen=True)
+class _Note:
+    key: str
+    losses: list[float]
+    seconds: Seconds
 
 
 def save_state(
@@ -54,16 +64,21 @@ def resume(
     """
     if path is None or not path.exists():
         return [], 0.0
+    require_file(path)
+    wanted = _unshared(model)
     try:
         with safetensors.safe_open(path, "pt") as file:
-            note: dict[str, Any] = json.loads(file.metadata()["state"])
+            note = convert(_Note, parse_json((file.metadata() or {})["state"].encode()))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        if note.key != key:
+            raise DataError(f"{path} is of another fine-tuning; remove it to start anew")
+        shapes = {name: tensors[f"model.{name}"].shape for name in wanted}
+    except (OSError, KeyError, safetensors.SafetensorError) as error:
         raise DataError(f"{path} is no saved fine-tuning; remove it to start anew") from error
-    if note["key"] != key:
-        raise DataError(f"{path} is of another fine-tuning; remove it to start anew")
+    if any(shapes[name] != value.shape for name, value in wanted.items()):
+        raise DataError(f"{path} is of another network; remove it to start anew")
     with torch.no_grad():
-        for name, value in _unshared(model).items():
+        for name, value in wanted.items():
             value.copy_(tensors[f"model.{name}"])
     state = optimizer.state_dict()
     for group in state["param_groups"]:
@@ -71,7 +86,7 @@ def resume(
             if (momentum := tensors.get(f"momentum.{index}")) is not None:
                 state["state"][index] = {"momentum_buffer": momentum}
     optimizer.load_state_dict(state)
-    return list(note["losses"]), float(note["seconds"])
+    return note.losses, note.seconds
 
 
 def _unshared(model: nn.Module) -> dict[str, Tensor]:

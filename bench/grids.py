@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bitknap.problems.names import to_csv
 from bitknap.solvers import Status, load_solver, relative_gap
 
 if TYPE_CHECKING:
@@ -38,11 +37,7 @@ class Grid:
 
     def to_csv(self) -> str:
         """The rows as CSV with a heading line."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows(self.rows)
-        return buffer.getvalue()
+        return to_csv(self.columns, self.rows)
 
 
 def digits(value: float, count: int = 3) -> str:

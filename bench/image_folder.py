@@ -54,7 +54,7 @@ class Folder:
             (path, number)
             for number, name in enumerate(self.classes)
             for path in sorted((self.root / name).rglob("*"))
-            if path.suffix.lower() in SUFFIXES
+            if path.suffix.lower() in SUFFIXES and path.is_file()
         )
         if not found:
             raise DataError(f"{self.root} holds no images ({', '.join(SUFFIXES)})")
@@ -107,7 +107,7 @@ def read(path: Path) -> Image.Image:
     try:
         with Image.open(path) as file:
             return file.convert("RGB")
-    except OSError as error:
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as an image; replace or remove it") from error
 
 

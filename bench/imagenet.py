@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from bitknap.problems.errors import DataError, UnsupportedError
+from bitknap.problems.storage import require_file
 
 from .devices import own_gpu
 from .image_folder import Folder, Images
@@ -128,13 +129,12 @@ def load_network(network: str, weights: Path) -> tuple[nn.Module, str]:
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
+    require_file(path, missing="no such file; give the downloaded state dict")
     try:
         if path.suffix == ".safetensors":
             found: Any = safetensors.torch.load_file(path)
         else:
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; give the downloaded state dict") from None
     except Exception as error:  # torch.load names no set of exceptions for damaged files
         raise DataError(f"{path} cannot be read as weights; download it again") from error
     if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):

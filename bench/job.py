@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitknap.problems import (
+    DataError,
     InfeasibleError,
     Instance,
     build_instance,
     save_instance,
     write_atomically,
 )
+from bitknap.problems.storage import only_writer
 from bitknap.sensitivity import ActivationQuantizer, LayerPolicy, Quantizer, SensitivityTable, Tie
 from bitknap.sensitivity.choices import Choice
 from bitknap.solvers import Solution, load_solver, solve
@@ -25,11 +27,13 @@ from bitknap.solvers.verify import verify
 
 from .budgets import Budget
 from .measurement import Evaluator, Measured
-from .records import Record, record_of, save_records
+from .records import Record, load_records, record_of, save_records
 from .results import Asked, Results, instance_path, save_results, solution_path
 from .tables import QUANTIZER, calibration_batches, fill, traced
 from .ties import trace_workload, with_found_ties
 from .workloads.base import Workload
+
+RECORDS = "records.jsonl"
 
 Say = Callable[[str], None]
 """Reports what is being done, one short line a step."""
@@ -94,10 +98,19 @@ def run_job(job: Job, say: Say) -> Results:
 
     Raises:
         InfeasibleError: a budget is below the smallest size.
-        DataError: the workload is malformed, or its data differ from draw to draw.
+        DataError: the workload is malformed, its data differ from draw to draw, or another run
+            writes the folder.
     """
     for name in job.solvers:
         load_solver(name)
+    with only_writer(job.out):
+        return _run(job, say)
+
+
+def _run(job: Job, say: Say) -> Results:
+    records = job.out / RECORDS
+    if records.exists() and any(record.suite != "run" for record in load_records(records)):
+        raise DataError(f"{records} holds records of another command; name another --out")
     batches = calibration_batches(job.workload, job.samples, job.seed)
     how = (job.quantizer, job.activations)
     prepared = traced(job.workload, batches, job.bits, job.seed, say, *how)
@@ -167,7 +180,7 @@ def _solve_all(
                 solution_path(job.out, metric, budget, name),
                 json.dumps(solution.to_dict(), indent=1) + "\n",
             )
-        save_records(records, job.out / "records.jsonl")
+        save_records(records, job.out / RECORDS)
     return solutions
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bitknap.problems.names import shown, shown_lines
+
 from .grids import Grid
 
 _ESCAPES = str.maketrans(
@@ -29,7 +31,7 @@ _ESCAPES = str.maketrans(
 
 def escape(text: str) -> str:
     """Text whose every character LaTeX prints as it stands."""
-    return text.translate(_ESCAPES)
+    return shown(text).translate(_ESCAPES)
 
 
 def latex(grid: Grid) -> str:
@@ -37,7 +39,9 @@ def latex(grid: Grid) -> str:
     columns = "".join(
         "l" if index < grid.text_columns else "r" for index in range(len(grid.columns))
     )
-    comments = [f"% {line}" for text in (grid.title, *grid.notes) for line in text.splitlines()]
+    comments = [
+        f"% {line}" for text in (grid.title, *grid.notes) for line in shown_lines(text).splitlines()
+    ]
     return "\n".join(
         [
             *comments,

@@ -9,7 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from bitknap.problems import DataError, Instance, write_atomically
+from bitknap.problems import Instance, write_atomically
+from bitknap.problems.documents import load_as
 from bitknap.sensitivity import Quantizer, SensitivityTable, apply_plan
 
 from .accuracy import random_choice
@@ -42,6 +43,12 @@ class Measured:
     average_bits: float
     accuracy: Accuracy
     allocation: Allocation
+
+
+@dataclass(frozen=True)
+class _Stored:
+    key: str
+    rows: dict[str, Accuracy]
 
 
 class Evaluator:
@@ -118,18 +125,10 @@ class Evaluator:
         return rows
 
     def _load(self) -> dict[str, Accuracy]:
-        try:
-            document = json.loads(self.path.read_text(encoding="utf-8"))
-            if document["format"] != FORMAT:
-                raise ValueError
-            rows: dict[str, Any] = document["rows"] if document["key"] == self.key else {}
-            return {name: Accuracy(**row) for name, row in rows.items()}
-        except FileNotFoundError:
+        if not self.path.exists():
             return {}
-        except (ValueError, KeyError, TypeError):
-            raise DataError(
-                f"{self.path} is not a {FORMAT} file; remove it to measure again"
-            ) from None
+        stored = load_as(_Stored, self.path, (FORMAT,), remedy="remove it to measure again")
+        return stored.rows if stored.key == self.key else {}
 
     def _save(self) -> None:
         rows = {name: asdict(accuracy) for name, accuracy in sorted(self.known.items())}

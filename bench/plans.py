@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from bitknap.problems import DataError, IntArray
+from bitknap.problems.documents import load_document
+from bitknap.problems.schema import convert
 from bitknap.sensitivity import SensitivityTable
 
 
@@ -23,7 +24,7 @@ def load_plan(path: Path, table: SensitivityTable) -> IntArray:
         raise DataError(f"{path}: {error}") from None
 
 
-def read_plan(path: Path) -> Mapping[str, object]:
+def read_plan(path: Path) -> Mapping[str, int | str]:
     """Layer -> choice as a file has it.
 
     The file is JSON: a ``bitknap.solution/1`` document, or an object of layer -> bits.
@@ -31,16 +32,10 @@ def read_plan(path: Path) -> Mapping[str, object]:
     Raises:
         DataError: the file is missing or holds no plan.
     """
+    remedy = "expected a solution file or layer: bits"
+    document = load_document(path, remedy=remedy)
+    plan = document.get("choice") if "format" in document else document
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise DataError(f"{path}: not JSON; expected a solution file or layer: bits") from None
-    plan = document.get("choice") if isinstance(document, dict) and "format" in document else None
-    plan = plan if plan is not None else document
-    if not isinstance(plan, Mapping) or "format" in plan:
-        raise DataError(f"{path}: holds no plan; expected a solution file or layer: bits")
-    return plan
+        return convert(dict[str, int | str], plan, "the plan")
+    except DataError as error:
+        raise DataError(f"{path}: holds no plan ({error}); {remedy}") from None

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bitknap.problems import DataError, write_atomically
+from bitknap.problems.documents import parse_json
+from bitknap.problems.schema import Count, Seconds, convert
+from bitknap.problems.storage import read_file
 from bitknap.solvers import Solution
 
 from .environment import machine, versions
@@ -59,21 +62,21 @@ class Record:
     status: str
     objective: float | None
     bound: float | None
-    seconds: float
-    seed: int = 0
-    repeat: int = 0
+    seconds: Seconds
+    seed: Count = 0
+    repeat: Count = 0
     parameters: dict[str, Any] = field(default_factory=dict)
     exact: bool = False
     group: str = ""
     instance_hash: str = ""
-    classes: int = 0
-    items: int = 0
-    resources: int = 0
-    time_limit: float | None = None
-    memory_limit: int | None = None
-    threads: int = 1
-    memory: int | None = None
-    cpu_seconds: float | None = None
+    classes: Count = 0
+    items: Count = 0
+    resources: Count = 0
+    time_limit: Seconds | None = None
+    memory_limit: Count | None = None
+    threads: Count = 1
+    memory: Count | None = None
+    cpu_seconds: Seconds | None = None
     message: str = ""
     machine: str = field(default_factory=machine)
     versions: dict[str, str] = field(default_factory=versions)
@@ -83,19 +86,19 @@ class Record:
         return json.dumps({"format": FORMAT} | asdict(self), sort_keys=True) + "\n"
 
     @staticmethod
-    def from_line(line: str) -> Record:
+    def from_line(line: bytes) -> Record:
         """The record in one line of JSON.
 
         Raises:
             DataError: the line is no record of a known format.
         """
         try:
-            row = json.loads(line)
-            if row.pop("format") not in READABLE:
-                raise ValueError
-            return Record(**row)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise DataError(f"is not a {FORMAT} record") from None
+            row = parse_json(line)
+            if not isinstance(row, dict) or row.pop("format", None) not in READABLE:
+                raise DataError("it states another format")
+            return convert(Record, row)
+        except DataError as error:
+            raise DataError(f"is not a {FORMAT} record ({error})") from None
 
 
 def record_of(suite: str, solution: Solution, *, seed: int = 0, exact: bool = False) -> Record:
@@ -129,21 +132,19 @@ def load_records(path: Path) -> list[Record]:
     Raises:
         DataError: the file is missing, or a line is not a record of a known format.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; `bitknap bench SUITE` writes it") from None
-    return parse_records(text, path)
+    return parse_records(
+        read_file(path, missing="no such file; `bitknap bench SUITE` writes it"), path
+    )
 
 
-def parse_records(text: str, path: Path) -> list[Record]:
-    """The records of a file's text; ``path`` is for the message.
+def parse_records(content: bytes, path: Path) -> list[Record]:
+    """The records of a file's content; ``path`` is for the message.
 
     Raises:
         DataError: a line is not a record of a known format.
     """
     records = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(content.splitlines(), start=1):
         try:
             records.append(Record.from_line(line))
         except DataError as error:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from bitknap.problems import BitknapError, DataError, Instance, load_instance, write_atomically
+from bitknap.problems.documents import load_as
 from bitknap.sensitivity import LayerPolicy, SensitivityTable, Tie, load_table
 from bitknap.solvers import Solution, Status
-from bitknap.solvers.verify import load_solution
+from bitknap.solvers.verify.document import load_solution, read_claim
 
-from .budgets import Budget, parse_budget
+from .budgets import Budget
 from .measurement import Measured
-from .workloads.base import Accuracy
 
 FORMAT = "bitknap.run/1"
 FILE = "run.json"
@@ -108,22 +108,27 @@ def save_results(results: Results) -> None:
     write_atomically(results.out / FILE, json.dumps(document, indent=1) + "\n")
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """What ``run.json`` holds."""
+
+    asked: Asked
+    provenance: dict[str, Any]
+    proved: int
+    measured: tuple[Measured, ...]
+
+
 def load_results(out: Path) -> Results:
     """Read the results of a finished run from its folder.
 
     Raises:
         DataError: the folder holds no finished run, or its files do not belong together.
     """
-    document = _document(out / FILE)
-    try:
-        asked = _asked(document["asked"])
-        measured = tuple(_measured(row) for row in document["measured"])
-        proved, provenance = int(document["proved"]), document["provenance"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{out / FILE} is incomplete or damaged ({error!r}); run again") from None
+    run = load_as(_Stored, out / FILE, (FORMAT,), remedy="run again")
+    asked = run.asked
     stored = replace(load_table(out / "table.npz"), ties=asked.ties)
     table = asked.policy.apply(stored)
-    if json.loads(json.dumps(table.provenance)) != provenance:
+    if json.loads(json.dumps(table.provenance)) != run.provenance:
         raise DataError(f"{out / 'table.npz'} is not the table of {out / FILE}; finish the run")
     keys = [(metric, budget.text) for metric in asked.metrics for budget in asked.budgets]
     instances = {key: load_instance(instance_path(out, *key)) for key in keys}
@@ -132,7 +137,7 @@ def load_results(out: Path) -> Results:
         for key, instance in instances.items()
         for solver in asked.solvers
     }
-    return Results(asked, out, table, instances, solutions, proved, measured)
+    return Results(asked, out, table, instances, solutions, run.proved, run.measured)
 
 
 def read_solution(path: Path, instance: Instance) -> Solution:
@@ -141,59 +146,24 @@ def read_solution(path: Path, instance: Instance) -> Solution:
     Raises:
         DataError: the file is no solution of this instance.
     """
-    document = load_solution(path)
     try:
-        choice = document["choice"]
+        claim = read_claim(load_solution(path))
         return Solution(
-            status=Status(document["status"]),
-            solver=document["solver"],
+            status=Status(claim.status),
+            solver=claim.solver,
             instance=instance,
-            choice=None if choice is None else instance.from_labels(choice),
-            objective=document["objective"],
-            bound=document["bound"],
-            usage=_by_resource(document["usage"], instance),
-            seconds=document["seconds"],
-            message=document["message"],
-            multiplier=_by_resource(document["multiplier"], instance),
-            stats=document["stats"],
+            choice=None if claim.choice is None else instance.from_labels(claim.choice),
+            objective=claim.objective,
+            bound=claim.bound,
+            usage=_by_resource(claim.usage, instance),
+            seconds=claim.seconds,
+            message=claim.message,
+            multiplier=_by_resource(claim.multiplier, instance),
+            stats=claim.stats,
         )
-    except (KeyError, TypeError, ValueError, BitknapError) as error:
+    except (KeyError, BitknapError) as error:
         raise DataError(f"{path} is no solution of {instance.name!r} ({error})") from None
 
 
 def _by_resource(values: Mapping[str, Any] | None, instance: Instance) -> Any:
     return None if values is None else np.array([values[name] for name in instance.resources])
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["format"] != FORMAT:
-            raise ValueError
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError):
-        raise DataError(f"{path} is not a {FORMAT} file; run again") from None
-    return document  # type: ignore[no-any-return]
-
-
-def _asked(row: dict[str, Any]) -> Asked:
-    policy = row["policy"]
-    return Asked(
-        **{
-            **row,
-            **{name: tuple(row[name]) for name in ("notes", "metrics", "solvers")},
-            "budgets": tuple(map(parse_budget, row["budgets"])),
-            "policy": LayerPolicy(
-                exclude=tuple(policy["exclude"]),
-                pin=tuple((pattern, label) for pattern, label in policy["pin"]),
-                allow=tuple((pattern, tuple(labels)) for pattern, labels in policy["allow"]),
-                tie=tuple(policy["tie"]),
-            ),
-            "ties": tuple(Tie(tuple(tie["layers"]), tie["reason"]) for tie in row["ties"]),
-        }
-    )
-
-
-def _measured(row: dict[str, Any]) -> Measured:
-    return Measured(**{**row, "accuracy": Accuracy(**row["accuracy"])})

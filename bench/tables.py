@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bitknap.problems import DataError
+from bitknap.problems.storage import only_writer
 from bitknap.sensitivity import (
     METRICS,
     ActivationQuantizer,
@@ -109,8 +111,25 @@ def fill(
         say: told what is done, and by name what made a stored table stale.
         ranks: processes that share the work; the first one reads and writes the file.
         excluded: layers that a policy takes out of the table afterwards.
+
+    Raises:
+        DataError: another run writes the table.
     """
     ranks = ranks or Ranks()
+    with contextlib.ExitStack() as held:
+        if ranks.rank == 0:
+            held.enter_context(only_writer(path.parent, f".{path.name}.lock"))
+        return _fill(prepared, path, metrics, say, ranks, excluded)
+
+
+def _fill(
+    prepared: Prepared,
+    path: Path,
+    metrics: Sequence[str],
+    say: Callable[[str], None],
+    ranks: Ranks,
+    excluded: Collection[str],
+) -> SensitivityTable:
     checkpoint = Checkpoint(path.with_name(f"{path.name}.partial"), ranks, say)
     table = _stored(prepared.table(), path, say)
     wanted = json.dumps([name for name in metrics if name not in table.omega])

@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from bitknap.problems.files import write_atomically
+from bitknap.problems.storage import write_atomically
 
 from .networks.probe import fit_probe
 from .wordnet import CLASSES, load_glosses

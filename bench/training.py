@@ -20,24 +20,24 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from rich.console import Console
 from torch import nn
 from torch.nn import functional as F
 
 from bitknap.problems.catalogue import Catalogue
 from bitknap.problems.errors import BitknapError, DataError, UnsupportedError
-from bitknap.problems.files import write_atomically
+from bitknap.problems.storage import require_file, write_atomically
 
 from .data import FashionMNIST, ImageSet, hold_out, load_fashion_mnist
 from .environment import machine, versions
 from .recipe import Epoch, Recipe, learning_rate
+from .terminal import Terminal
 from .workloads.base import classification_accuracy
 
 __all__ = ["FORMAT", "TrainingState", "main", "train"]
 
 FORMAT = "bitknap.training/1"
 
-_console = Console(stderr=True, highlight=False)
+_console = Terminal(stderr=True)
 
 
 @dataclass
@@ -150,6 +150,7 @@ def _save(
 
 
 def _resume(path: Path, key: str, network: nn.Module, optimizer: torch.optim.SGD) -> TrainingState:
+    require_file(path)
     try:
         content = torch.load(path, weights_only=True)
     except Exception as error:  # torch.load names no set of exceptions for damaged files

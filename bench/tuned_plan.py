@@ -12,6 +12,7 @@ from typing import Any
 import safetensors.torch
 
 from bitknap.problems import write_atomically
+from bitknap.problems.storage import only_writer
 from bitknap.sensitivity.choices import by_size, parse_label
 
 from .environment import machine, versions
@@ -38,8 +39,20 @@ def tune_plan(
         The record.
 
     Raises:
-        DataError: the plan does not fit the network.
+        DataError: the plan does not fit the network, or another run writes the folder.
     """
+    with only_writer(out):
+        return _tune(workload, plan, tuning, seed, out, say)
+
+
+def _tune(
+    workload: Workload,
+    plan: Mapping[str, object],
+    tuning: FineTuning,
+    seed: int,
+    out: Path,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
     allocation = {layer: str(label) for layer, label in plan.items()}
     weights = {layer: str(parse_label(label)[0]) for layer, label in allocation.items()}
     choices = [parse_label(label)[0] for label in sorted(set(weights.values()), key=by_size)]

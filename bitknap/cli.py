@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -10,8 +11,10 @@ from typing import Annotated
 import typer
 
 from . import __version__
+from .boundary import Command, unforeseen
 from .problems import BitknapError, Catalogue, InfeasibleError, SolverError
 from .problems.errors import PeerLost
+from .problems.names import shown
 
 COMMANDS = Catalogue("bitknap.commands", "command", "command", dashes=True)
 
@@ -22,6 +25,8 @@ EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INFEASIBLE = 3
 EXIT_NO_SOLUTION = 4
+EXIT_FAULT = 70
+"""Of an error that nothing foresaw: EX_SOFTWARE of sysexits.h."""
 
 
 def _version(wanted: bool) -> None:
@@ -51,7 +56,7 @@ def build_app(first_argument: str | None) -> typer.Typer:
     names = COMMANDS.names()
     for name in [first_argument] if first_argument in names else names:
         assert name is not None
-        app.command(name, short_help=COMMANDS.summary(name))(COMMANDS.load(name))
+        app.command(name, cls=Command, short_help=COMMANDS.summary(name))(COMMANDS.load(name))
     return app
 
 
@@ -81,22 +86,49 @@ def _refuse_processes(command: str) -> None:
 
 
 def main() -> None:
-    """Run the command line; every expected failure is one sentence on stderr."""
+    """Run the command line; every failure is one sentence on stderr, and an exit code."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     command = sys.argv[1] if len(sys.argv) > 1 else None
     _refuse_processes(command or "")
     app = build_app(command)
     try:
-        app()
-    except BitknapError as error:
-        print(f"bitknap: {error}", file=sys.stderr)
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _give_up_stdout()
+        sys.exit(EXIT_FAILED)
+    except Exception as error:
+        sentence, code = _told(error)
+        if isinstance(error, OSError) and error.filename is None:
+            _give_up_stdout()
+        print(f"bitknap: {sentence}", file=sys.stderr)
+        sys.exit(code)
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """The sentence for an error, and the exit code."""
+    if isinstance(error, BitknapError):
         codes = {
             SolverError: EXIT_FAILED,
             PeerLost: EXIT_FAILED,
             InfeasibleError: EXIT_INFEASIBLE,
         }
-        sys.exit(codes.get(type(error), EXIT_BAD_INPUT))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_FAILED)
+        return shown(str(error)), codes.get(type(error), EXIT_BAD_INPUT)
+    if isinstance(error, OSError) and error.strerror:
+        if error.filename is None:
+            return f"the results cannot be written ({error.strerror})", EXIT_FAILED
+        return shown(f"{error.filename}: {error.strerror}"), EXIT_BAD_INPUT
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this", EXIT_FAILED
+    return unforeseen(error), EXIT_FAULT
+
+
+def _give_up_stdout() -> None:
+    """Nobody takes what is left to be written; the interpreter would try once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

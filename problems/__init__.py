@@ -10,9 +10,10 @@ from .errors import (
     SolverError,
     UnsupportedError,
 )
-from .files import load_instance, save_instance, write_atomically
+from .files import load_instance, save_instance
 from .instance import FloatArray, Instance, IntArray, build_instance
 from .reductions import lower_hull, restrict, undominated
+from .storage import write_atomically
 from .ties import Merged, merge_ties
 
 __all__ = [

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from .errors import DataError, InstanceError
-from .files import write_atomically
 from .instance import Instance
+from .storage import write_atomically
 
 LONGEST_NAME = 255
 """Readers cut or refuse longer names."""

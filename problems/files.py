@@ -7,46 +7,21 @@ import json
 import math
 import os
 import sys
-import tempfile
-import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .archive import Member, open_archive
+from .documents import parse_json
 from .errors import BitknapError, DataError, InstanceError
-from .instance import Instance
+from .instance import MOST_ITEMS, Instance
+from .schema import Count, brief, convert
+from .storage import LARGEST_TEXT, read_file, write_atomically
 
 FORMAT = "bitknap.instance/1"
-
-_REQUIRED = ("format", "name", "resources", "capacity", "classes")
-_OPTIONAL = ("ties", "source", "optimum")
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes | str) -> None:
-    """Write a file so that readers see the old content or the new, never a part.
-
-    Raises:
-        DataError: the file or its folder cannot be written.
-    """
-    target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data.encode() if isinstance(data, str) else data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def load_instance(path: str | os.PathLike[str]) -> Instance:
@@ -62,13 +37,7 @@ def load_instance(path: str | os.PathLike[str]) -> Instance:
         ...
         bitknap.problems.errors.InstanceError: missing.json: no such file
     """
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InstanceError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InstanceError(f"{path}: cannot be read ({error.strerror})") from None
+    data = read_file(path, InstanceError)
     try:
         return _from_npz(data) if data[:2] == b"PK" else _from_json(data)
     except BitknapError as error:
@@ -114,33 +83,62 @@ def _header_tail(instance: Instance) -> dict[str, Any]:
     return tail
 
 
-def _no_constant(text: str) -> float:
-    raise InstanceError(f"{text} is not a number that JSON knows; costs must be finite")
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise InstanceError(f"the key {twice!r} stands twice in one object")
-    return document
-
-
 def _from_json(data: bytes) -> Instance:
-    try:
-        document = json.loads(
-            data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_unique_keys
-        )
-    except UnicodeDecodeError:
-        raise InstanceError(f"is not UTF-8 text; expected a {FORMAT} JSON document") from None
-    except json.JSONDecodeError as error:
+    if len(data) > LARGEST_TEXT:
         raise InstanceError(
-            f"is not valid JSON (line {error.lineno}, column {error.colno}: {error.msg})"
-        ) from None
-    except RecursionError:
-        raise InstanceError("is nested too deeply to be an instance") from None
-    return from_document(document)
+            f"has {len(data):,} bytes, and of JSON at most {LARGEST_TEXT:,} are read; save it "
+            "as .npz"
+        )
+    return from_document(parse_json(data))
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What is said of an instance beside its classes."""
+
+    name: str
+    resources: tuple[str, ...]
+    ties: tuple[tuple[str, ...], ...] = ()
+    source: str = ""
+    optimum: float | None = None
+
+    def fields(self, names: Sequence[str]) -> dict[str, Any]:
+        """Arguments of an instance whose classes have these names."""
+        return {
+            "name": self.name,
+            "class_names": tuple(names),
+            "resources": self.resources,
+            "ties": self._indices(names),
+            "source": self.source,
+            "optimum": self.optimum,
+        }
+
+    def _indices(self, names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+        index = {name: i for i, name in enumerate(names)}
+        for k, group in enumerate(self.ties):
+            unknown = [name for name in group if name not in index]
+            if unknown:
+                raise InstanceError(f"ties[{k}] names class {unknown[0]!r}, which does not exist")
+        return tuple(tuple(index[name] for name in group) for group in self.ties)
+
+
+@dataclass(slots=True)
+class _Item:
+    label: str
+    cost: float
+    weight: list[Count]
+
+
+@dataclass(slots=True)
+class _Class:
+    name: str
+    items: list[_Item]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Document(_Header):
+    capacity: list[Count]
+    classes: list[_Class]
 
 
 def from_document(document: Any) -> Instance:
@@ -149,131 +147,39 @@ def from_document(document: Any) -> Instance:
     Raises:
         InstanceError: with the first key, class or item that is wrong.
     """
-    _expect(document, dict, "the document")
-    if document.get("format") != FORMAT:
-        raise InstanceError(
-            f"has format {document.get('format')!r}, expected {FORMAT!r}; is it another file?"
-        )
-    _keys(document, _REQUIRED, _OPTIONAL, "the document")
-    resources = _strings(document["resources"], "resources")
-    limits = _expect(document["capacity"], list, "capacity")
-    capacity = [_integer(limit, f"capacity[{k}]") for k, limit in enumerate(limits)]
-    if len(capacity) != len(resources):
-        raise InstanceError(f"capacity has {len(capacity)} entries for {len(resources)} resources")
-    names, labels, costs, weights, offsets = _classes(document["classes"], len(resources))
+    try:
+        given = convert(_Document, _content(document))
+    except DataError as error:
+        raise InstanceError(str(error)) from None
+    names = [entry.name for entry in given.classes]
+    items = [item for entry in given.classes for item in entry.items]
+    limits = len(given.resources)
+    if len(given.capacity) != limits:
+        raise InstanceError(f"capacity has {len(given.capacity)} entries for {limits} resources")
+    for entry in given.classes:
+        for j, item in enumerate(entry.items):
+            if len(item.weight) != limits:
+                raise InstanceError(
+                    f"the weight of item {j} of class {entry.name!r} has {len(item.weight)} "
+                    f"entries for {limits} resources"
+                )
     return Instance(
-        name=_text(document["name"], "name"),
-        offsets=np.array(offsets, dtype=np.int64),
-        cost=np.array(costs, dtype=np.float64),
-        weight=np.array(weights, dtype=np.int64).reshape(-1, len(resources)).T,
-        capacity=np.array(capacity, dtype=np.int64),
-        class_names=tuple(names),
-        labels=tuple(labels),
-        resources=tuple(resources),
-        ties=_tie_indices(document.get("ties", []), names),
-        source=_text(document.get("source", ""), "source"),
-        optimum=_optional_number(document.get("optimum"), "optimum"),
+        offsets=np.cumsum([0, *(len(entry.items) for entry in given.classes)]),
+        cost=np.array([item.cost for item in items], dtype=np.float64),
+        weight=np.array([item.weight for item in items], dtype=np.int64).reshape(-1, limits).T,
+        capacity=np.array(given.capacity, dtype=np.int64),
+        labels=tuple(item.label for item in items),
+        **given.fields(names),
     )
 
 
-def _classes(
-    classes: Any, n_resources: int
-) -> tuple[list[str], list[str], list[float], list[list[int]], list[int]]:
-    names: list[str] = []
-    labels: list[str] = []
-    costs: list[float] = []
-    weights: list[list[int]] = []
-    offsets = [0]
-    for i, entry in enumerate(_expect(classes, list, "classes")):
-        _keys(_expect(entry, dict, f"classes[{i}]"), ("name", "items"), (), f"classes[{i}]")
-        name = _text(entry["name"], f"the name of classes[{i}]")
-        items = _expect(entry["items"], list, f"items of class {name!r}")
-        if not items:
-            raise InstanceError(f"class {name!r} has no items; every class needs at least one")
-        for j, item in enumerate(items):
-            where = f"item {j} of class {name!r}"
-            _keys(_expect(item, dict, where), ("label", "cost", "weight"), (), where)
-            labels.append(_text(item["label"], f"the label of {where}"))
-            costs.append(_number(item["cost"], f"the cost of {where}"))
-            row = _expect(item["weight"], list, f"the weight of {where}")
-            if len(row) != n_resources:
-                raise InstanceError(
-                    f"the weight of {where} has {len(row)} entries for {n_resources} resources"
-                )
-            weights.append([_integer(w, f"the weight of {where}") for w in row])
-        names.append(name)
-        offsets.append(len(labels))
-    return names, labels, costs, weights, offsets
-
-
-def _tie_indices(ties: Any, names: list[str]) -> tuple[tuple[int, ...], ...]:
-    index = {name: i for i, name in enumerate(names)}
-    groups = []
-    for k, group in enumerate(_expect(ties, list, "ties")):
-        members = _strings(group, f"ties[{k}]")
-        unknown = [name for name in members if name not in index]
-        if unknown:
-            raise InstanceError(f"ties[{k}] names class {unknown[0]!r}, which does not exist")
-        groups.append(tuple(index[name] for name in members))
-    return tuple(groups)
-
-
-def _expect(value: Any, kind: type, where: str) -> Any:
-    if not isinstance(value, kind):
-        wanted = "an object" if kind is dict else "a list"
-        raise InstanceError(f"{where} must be {wanted}, got {_shown(value)}")
-    return value
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _keys(
-    entry: dict[str, Any], required: tuple[str, ...], optional: tuple[str, ...], where: str
-) -> None:
-    for key in required:
-        if key not in entry:
-            raise InstanceError(f"{where} lacks the key {key!r}")
-    unknown = set(entry) - set(required) - set(optional)
-    if unknown:
-        known = ", ".join(required + optional)
-        raise InstanceError(
-            f"{where} has the unknown key {sorted(unknown)[0]!r}; known are {known}"
-        )
-
-
-def _strings(value: Any, where: str) -> list[str]:
-    return [_text(entry, f"{where}[{k}]") for k, entry in enumerate(_expect(value, list, where))]
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise InstanceError(f"{where} must be a string, got {_shown(value)}")
-    return value
-
-
-def _number(value: Any, where: str) -> float:
-    try:
-        good = not isinstance(value, bool) and math.isfinite(number := float(value))
-    except (TypeError, ValueError, OverflowError):
-        good = False
-    if not good or isinstance(value, str):
-        raise InstanceError(f"{where} must be a finite number, got {_shown(value)}")
-    return number
-
-
-def _optional_number(value: Any, where: str) -> float | None:
-    return None if value is None else _number(value, where)
-
-
-def _integer(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InstanceError(f"{where} must be an integer, got {_shown(value)}")
-    if not 0 <= value < 1 << 62:
-        raise InstanceError(f"{where} must be at least 0 and below 2^62, got {value}")
-    return value
+def _content(document: Any) -> dict[str, Any]:
+    """The document without its format, which must be ours."""
+    if not isinstance(document, dict):
+        raise InstanceError(f"the document must be an object, got {brief(document)}")
+    if (found := document.get("format")) != FORMAT:
+        raise InstanceError(f"has format {found!r:.60}, expected {FORMAT!r}; is it another file?")
+    return {key: value for key, value in document.items() if key != "format"}
 
 
 def _to_npz(instance: Instance) -> bytes:
@@ -292,37 +198,62 @@ def _to_npz(instance: Instance) -> bytes:
     return buffer.getvalue()
 
 
+_ARRAYS = {
+    "header": "U",
+    "offsets": "i",
+    "cost": "f",
+    "weight": "i",
+    "capacity": "i",
+    "class_names": "U",
+    "labels": "U",
+}
+"""Arrays of an archive and their kinds."""
+
+
 def _from_npz(data: bytes) -> Instance:
-    wanted = ("header", "offsets", "cost", "weight", "capacity", "class_names", "labels")
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-        missing = [key for key in wanted if key not in arrays]
-        if missing:
-            raise InstanceError(f"lacks the array {missing[0]!r}; expected a {FORMAT} archive")
-        header = json.loads(str(arrays["header"]))
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        members = open_archive(data)
+        _check_arrays(members)
+        arrays = {key: members[key].read() for key in _ARRAYS}
+    except ValueError as error:
         if isinstance(error, InstanceError):
             raise
         raise InstanceError(f"is not a readable NPZ archive ({error})") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise InstanceError(f"is an NPZ archive of another format, expected {FORMAT!r}")
-    for key, kind in (("offsets", "i"), ("weight", "i"), ("capacity", "i"), ("cost", "f")):
-        if arrays[key].dtype.kind != kind:
-            kinds = "floats" if kind == "f" else "integers"
-            raise InstanceError(f"the array {key!r} must hold {kinds}, got {arrays[key].dtype}")
-    names = arrays["class_names"].astype(str).tolist()
+    header = convert(_Header, _content(parse_json(str(arrays["header"]).encode())), "the header")
     return Instance(
-        name=_text(header.get("name"), "name"),
         offsets=arrays["offsets"],
         cost=arrays["cost"],
         weight=arrays["weight"],
         capacity=arrays["capacity"],
-        class_names=tuple(names),
         # Interned, a million layers with eight labels hold eight strings.
-        labels=tuple(map(sys.intern, arrays["labels"].astype(str).tolist())),
-        resources=tuple(_strings(header.get("resources"), "resources")),
-        ties=_tie_indices(header.get("ties", []), names),
-        source=_text(header.get("source", ""), "source"),
-        optimum=_optional_number(header.get("optimum"), "optimum"),
+        labels=tuple(map(sys.intern, arrays["labels"].tolist())),
+        **header.fields(arrays["class_names"].tolist()),
     )
+
+
+def _check_arrays(members: Mapping[str, Member]) -> None:
+    """Kinds and shapes as they are declared, before any array is unpacked."""
+    for key, kind in _ARRAYS.items():
+        if key not in members:
+            raise InstanceError(f"lacks the array {key!r}; expected a {FORMAT} archive")
+        found = members[key].dtype
+        if found.kind != kind:
+            kinds = {"f": "floats", "i": "integers", "U": "text"}[kind]
+            raise InstanceError(f"the array {key!r} must hold {kinds}, got {found}")
+    shapes = {key: members[key].shape for key in _ARRAYS}
+    n, k = (math.prod(shapes[key]) for key in ("cost", "capacity"))
+    rows = math.prod(shapes["class_names"])
+    expected = {
+        "header": (),
+        "offsets": (rows + 1,),
+        "cost": (n,),
+        "weight": (k, n),
+        "capacity": (k,),
+        "class_names": (rows,),
+        "labels": (n,),
+    }
+    for key, shape in expected.items():
+        if shapes[key] != shape:
+            raise InstanceError(f"the array {key!r} must have shape {shape}, got {shapes[key]}")
+    if n > MOST_ITEMS:
+        raise InstanceError(f"has {n:,} items, and at most {MOST_ITEMS:,} are read")

@@ -18,6 +18,9 @@ FloatArray = NDArray[np.float64]
 MAX_TOTAL = 1 << 62
 """Largest total weight; every sum of weights then fits a signed 64-bit integer."""
 
+MOST_ITEMS = 10_000_000
+"""Items that an archive or a family may declare: about 1 GB in memory."""
+
 
 def _frozen(array: NDArray[np.generic]) -> None:
     array.flags.writeable = False

@@ -10,6 +10,7 @@ import numpy as np
 
 from .errors import InstanceError
 from .instance import Instance
+from .storage import read_text
 
 
 def read_mmkp(path: str | os.PathLike[str]) -> Instance:
@@ -27,18 +28,11 @@ def read_mmkp(path: str | os.PathLike[str]) -> Instance:
         H. Shojaei, T. Basten, M. Geilen, A. Davoodi, ACM TODAES 18 (2013), article 35, whose
         files have this layout.
     """
-    path = Path(path)
+    words = iter(read_text(path, InstanceError).split())
     try:
-        words = iter(path.read_text(encoding="utf-8").split())
-    except FileNotFoundError:
-        raise InstanceError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InstanceError(f"{path}: cannot be read as text ({error})") from None
-    try:
-        instance = _parse(words, path.stem)
+        return _parse(words, Path(path).stem)
     except InstanceError as error:
         raise InstanceError(f"{path}: {error}") from None
-    return instance
 
 
 def _parse(words: Iterator[str], name: str) -> Instance:

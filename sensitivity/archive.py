@@ -1,41 +1,18 @@
-"""Arrays as NPZ bytes: no pickles, the same bytes for the same arrays."""
+"""JSON documents as members of an NPZ archive."""
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[Any]]
+from bitknap.problems.archive import Arrays, decode, encode
+from bitknap.problems.documents import parse_json
+from bitknap.problems.errors import DataError
 
-
-def encode(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """The arrays as an NPZ file without time stamps."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, array in arrays.items():
-            content = io.BytesIO()
-            np.lib.format.write_array(content, np.asarray(array, order="C"), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
-    return stream.getvalue()
-
-
-def decode(data: bytes) -> Arrays:
-    """The arrays of an NPZ file.
-
-    Raises:
-        ValueError: the bytes are no NPZ file, or damaged.
-    """
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (AttributeError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(str(error)) from None
+__all__ = ["Arrays", "decode", "document", "encode", "text"]
 
 
 def text(content: object) -> NDArray[np.uint8]:
@@ -49,4 +26,7 @@ def document(array: NDArray[Any]) -> Any:
     Raises:
         ValueError: it is none.
     """
-    return json.loads(array.tobytes())
+    try:
+        return parse_json(array.tobytes())
+    except DataError as error:
+        raise ValueError(str(error)) from None

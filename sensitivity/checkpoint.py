@@ -10,17 +10,20 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bitknap.problems.documents import load_document
 from bitknap.problems.errors import DataError
-from bitknap.problems.files import write_atomically
+from bitknap.problems.storage import read_file, write_atomically
 
 from .archive import Arrays, decode, document, encode, text
 from .meter import Meter
 from .provenance import changes
 from .ranks import Ranks
 
-FORMAT = "bitknap.chunks/1"
+FORMAT = "bitknap.chunks/2"
 COST = "cost"
 """The member of a chunk that says what it took."""
+PLACE = "place"
+"""The member that says which chunk of which pass it is, so that a copy is not taken for another."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -117,7 +120,7 @@ class Checkpoint:
         if self.ranks.size > 1:
             for done, number in enumerate(mine):
                 progress(what, min(count, count - len(missing) + done * self.ranks.size), count)
-                stage.save(number, encode(self._measured(number, compute)))
+                stage.save(number, encode(self._measured(stage, number, compute)))
         for number, owner in enumerate(owners):
             if self.ranks.size > 1:
                 source = dealt[number] if owner is None else owner
@@ -125,11 +128,12 @@ class Checkpoint:
                 result = decode(self.ranks.broadcast(own, source))
             elif number in dealt:
                 progress(what, number, count)
-                result = self._measured(number, compute)
+                result = self._measured(stage, number, compute)
                 stage.save(number, encode(result))
             else:
                 result = decode(self._recalled(stage, number, compute))
             spent = document(result.pop(COST))
+            del result[PLACE]
             if number not in mine:
                 self._before = _add(self._before, spent, elapsed=number not in dealt)
             yield result
@@ -162,11 +166,13 @@ class Checkpoint:
             own = stage.load(newest) if owner == self.ranks.rank else b""
             state = decode(self.ranks.broadcast(own, owner))
             self._before = _add(self._before, document(state.pop(COST)))
+            del state[PLACE]
             yield state
         for number in range(newest + 1, most + 1):
             state = step(number, state)
             if self.ranks.tidies:
-                stage.save(number, encode({**state, COST: text(self.cost())}))
+                place = text(stage.place(number))
+                stage.save(number, encode({**state, COST: text(self.cost()), PLACE: place}))
                 stage.remove(number - 1)
                 self._remove(f"{what} {number}")
             yield state
@@ -176,14 +182,15 @@ class Checkpoint:
             return stage.load(number)
         except FileNotFoundError:
             # Another run of the same table is done and has tidied up.
-            return encode(self._measured(number, compute))
+            return encode(self._measured(stage, number, compute))
 
-    def _measured(self, number: int, compute: Callable[[int], Arrays]) -> Arrays:
+    def _measured(self, stage: _Stage, number: int, compute: Callable[[int], Arrays]) -> Arrays:
         before = self._meter.so_far()
         result = compute(number)
         after = self._meter.so_far()
         spent = {name: value - before[name] for name, value in after.items()}
-        return {**result, COST: text({**spent, "peak_bytes": after["peak_bytes"]})}
+        cost = text({**spent, "peak_bytes": after["peak_bytes"]})
+        return {**result, COST: cost, PLACE: text(stage.place(number))}
 
     def _stage(self, what: str, count: int, settings: object) -> _Stage:
         if self.folder is None:
@@ -198,16 +205,18 @@ class Checkpoint:
 
     def _drop_stale(self, folder: Path, provenance: Mapping[str, Any]) -> None:
         path = folder / "provenance.json"
-        if folder.is_dir():
+        if folder.is_dir() and any(folder.iterdir()):
+            if not path.exists():
+                raise DataError(f"{folder} holds other files; remove it, or name another --out")
             try:
-                differ = changes(json.loads(path.read_text()), provenance)
+                differ = changes(load_document(path), provenance)
                 reason = f"was made with other {', '.join(differ)}" if differ else ""
-            except (OSError, ValueError):
+            except DataError:
                 reason = "cannot be read"
             if reason:
                 self.say(f"{folder} {reason}; computing it again")
                 shutil.rmtree(folder)
-        if not folder.is_dir():
+        if not path.exists():
             write_atomically(path, json.dumps(provenance, indent=1) + "\n")
 
 
@@ -225,14 +234,19 @@ class _Stage:
             return numbers
         for path in self._folder.glob("[0-9]*.npz"):
             try:
-                document(decode(path.read_bytes())[COST])
+                chunk = decode(read_file(path))
+                document(chunk[COST])
+                if document(chunk[PLACE]) != self.place(int(path.stem)):
+                    raise ValueError
                 numbers.add(int(path.stem))
-            except FileNotFoundError:
-                continue
-            except (KeyError, ValueError):
+            except (DataError, KeyError, ValueError):
                 say(f"{path} is damaged; computing it again")
                 path.unlink(missing_ok=True)
         return numbers
+
+    def place(self, number: int) -> list[str | int]:
+        """Pass and number, as its chunk states them."""
+        return [self._folder.name if self._folder is not None else "", number]
 
     def load(self, number: int) -> bytes:
         return self._memory[number] if self._folder is None else self._path(number).read_bytes()

@@ -11,12 +11,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitknap.problems.errors import DataError
+from bitknap.problems.storage import read_text
 
 from .choices import FLOAT, FLOAT_BITS, TERNARY, Choice, by_size, parse_label
 from .table import SensitivityTable
@@ -99,16 +99,11 @@ def latency_ns(
         DataError: with the line or the layer: a malformed line, a layer that the table lacks, a
             line given twice, an item without a line.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from None
+    text = read_text(path)
     try:
         measured = _rows(text, {layer.name for layer in table.layers})
         return _items(table, measured, activation_bits)
-    except DataError as error:
+    except (DataError, csv.Error) as error:
         raise DataError(f"{path}: {error}") from None
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bitknap.problems.errors import BitknapError, DataError
-from bitknap.problems.files import write_atomically
+import numpy as np
+from numpy.typing import NDArray
 
-from .archive import Arrays, decode, document, encode, text
-from .channels import Channels
+from bitknap.problems.archive import Arrays, Member, encode, open_archive
+from bitknap.problems.errors import BitknapError, DataError
+from bitknap.problems.schema import Count, Seconds, brief, convert
+from bitknap.problems.storage import read_file, write_atomically
+
+from .archive import document, text
 from .grids import ActivationGrids
 from .table import LayerInfo, SensitivityTable, Tie
 
@@ -70,18 +74,36 @@ def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
     write_atomically(path, encode(arrays))
 
 
+@dataclass(frozen=True)
+class _Header:
+    """What the header of a table holds."""
+
+    layers: tuple[LayerInfo, ...]
+    labels: tuple[str, ...]
+    resources: tuple[str, ...]
+    metrics: tuple[str, ...]
+    statistics: dict[str, str]
+    errors: tuple[str, ...]
+    interactions: tuple[str, ...]
+    passes: dict[str, float]
+    provenance: dict[str, Any]
+    ties: tuple[Tie, ...] = ()
+    floats: dict[str, Count] = field(default_factory=dict)
+
+
+Kind = type[np.int64] | type[np.float64]
+
+Times = dict[str, dict[str, Seconds] | Seconds]
+"""Of each metric; early tables of the same format have the seconds by the wall clock alone."""
+
+
 def load_table(path: str | os.PathLike[str]) -> SensitivityTable:
     """Read a table.
 
     Raises:
         DataError: the file is missing, damaged, of another format, or inconsistent.
     """
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    data = read_file(path)
     try:
         return _decode(data)
     except BitknapError as error:
@@ -90,55 +112,63 @@ def load_table(path: str | os.PathLike[str]) -> SensitivityTable:
 
 def _decode(data: bytes) -> SensitivityTable:
     try:
-        arrays = decode(data)
-        header, times = document(arrays["header"]), document(arrays["times"])
-        known = header["format"]
-    except (KeyError, TypeError, ValueError):
+        members = open_archive(data)
+        header, times = (document(members[name].read()) for name in ("header", "times"))
+        known = header.pop("format")
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise DataError(f"not a sensitivity table, expected format {FORMAT}") from None
     if known not in READABLE:
-        raise DataError(f"expected format {FORMAT}, got {known!r}; compute the table again")
+        raise DataError(f"expected format {FORMAT}, got {brief(known)}; compute the table again")
     try:
-        return _build(header, times, arrays)
-    except (KeyError, TypeError, ValueError) as error:
+        return _build(convert(_Header, header), convert(Times, times), members, known == PAIRS)
+    except (KeyError, ValueError) as error:
         raise DataError(f"the table is incomplete or damaged ({error}); compute it again") from None
 
 
-def _build(header: dict[str, Any], times: dict[str, Any], arrays: Arrays) -> SensitivityTable:
-    layers = tuple(map(_layer, header["layers"]))
-    passes = header["passes"]
+def _build(
+    header: _Header, times: Times, members: Mapping[str, Member], pairs: bool
+) -> SensitivityTable:
+    def numbers(name: str, kind: Kind) -> NDArray[Any]:
+        if name not in members:
+            raise ValueError(f"it lacks the array {name!r}")
+        if members[name].dtype.kind != np.dtype(kind).kind:
+            raise DataError(f"{name} must hold {kind.__name__}, got {members[name].dtype}")
+        return members[name].read()
+
+    def group(folder: str, names: Iterable[str], kind: Kind) -> dict[str, NDArray[Any]]:
+        return {name: numbers(f"{folder}/{name}", kind) for name in names}
+
+    kinds: dict[str, Kind] = {
+        "bits": np.int64,
+        "scale": np.float64,
+        "low": np.int64,
+        "high": np.int64,
+    }
+    for name in (*header.metrics, *header.resources):
+        if not name or set(name) & set("/\\") or name.startswith("."):
+            raise DataError(f"the name {name!r} of a metric or resource cannot be part of a path")
+    grids = {name: numbers(f"activation/{name}", kind) for name, kind in kinds.items() if pairs}
     return SensitivityTable(
-        layers=layers,
-        offsets=arrays["offsets"],
-        labels=tuple(header["labels"]),
-        bits=arrays["bits"],
-        costs={name: arrays[f"cost/{name}"] for name in header["resources"]},
-        omega={name: arrays[f"omega/{name}"] for name in header["metrics"]},
-        scores={name: arrays[f"scores/{name}"] for name in header["statistics"]},
-        statistics=header["statistics"],
-        errors={name: arrays[f"error/{name}"] for name in header["errors"]},
-        interactions={name: arrays[f"interactions/{name}"] for name in header["interactions"]},
-        metric_cost={name: {**_times(times[name]), "passes": passes[name]} for name in passes},
-        provenance=header["provenance"],
-        ties=tuple(Tie(tuple(tie["layers"]), tie["reason"]) for tie in header.get("ties", [])),
-        floats=header.get("floats", {}),
-        activations=_activations(arrays) if header["format"] == PAIRS else None,
+        layers=header.layers,
+        offsets=numbers("offsets", np.int64),
+        labels=header.labels,
+        bits=numbers("bits", np.int64),
+        costs=group("cost", header.resources, np.int64),
+        omega=group("omega", header.metrics, np.float64),
+        scores=group("scores", header.statistics, np.float64),
+        statistics=header.statistics,
+        errors=group("error", header.errors, np.float64),
+        interactions=group("interactions", header.interactions, np.float64),
+        metric_cost={
+            name: {**_times(times[name]), "passes": passes}
+            for name, passes in header.passes.items()
+        },
+        provenance=header.provenance,
+        ties=header.ties,
+        floats=header.floats,
+        activations=ActivationGrids(**grids) if pairs else None,
     )
 
 
-def _layer(item: dict[str, Any]) -> LayerInfo:
-    dim = item.get("channel_dim", 0)
-    if isinstance(dim, dict):
-        dim = Channels(tuple(dim["dims"]), dim["groups"])
-    tuples = {"shape": tuple(item["shape"]), "shared": tuple(item["shared"])}
-    return LayerInfo(**{**item, **tuples, "channel_dim": dim})
-
-
-def _activations(arrays: Arrays) -> ActivationGrids:
-    return ActivationGrids(
-        **{name: arrays[f"activation/{name}"] for name in ("bits", "scale", "low", "high")}
-    )
-
-
-def _times(stored: Any) -> dict[str, float]:
-    """Seconds a metric took; early tables of the same format have those of the wall clock alone."""
-    return dict(stored) if isinstance(stored, dict) else {"seconds": float(stored)}
+def _times(stored: dict[str, float] | float) -> dict[str, float]:
+    return stored if isinstance(stored, dict) else {"seconds": stored}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bitknap.problems import Instance
 from bitknap.problems.errors import DataError
+from bitknap.problems.schema import Count
 
 from .averages import least_size
 from .channels import ChannelDim
@@ -52,11 +53,11 @@ class LayerInfo:
 
     name: str
     kind: str
-    shape: tuple[int, ...]
-    macs: int
+    shape: tuple[Count, ...]
+    macs: Count
     parameter: str
     channel_dim: ChannelDim = 0
-    uses: int = 1
+    uses: Count = 1
     shared: tuple[str, ...] = ()
 
     @property
@@ -423,10 +424,27 @@ def _check(table: SensitivityTable) -> None:
             raise DataError(f"unknown statistic {table.statistics[metric]!r} of metric {metric}")
         if scores.ndim != 2 or scores.shape[1] != items:
             raise DataError(f"scores of {metric} must be (N, {items}), got {scores.shape}")
+    _check_sizes(table)
     _check_ties(table)
     for metric, array in table.interactions.items():
         if array.shape != (items, items):
             raise DataError(f"interactions of {metric} must be ({items}, {items})")
+
+
+def _check_sizes(table: SensitivityTable) -> None:
+    """Sums of sizes and operations at 32 bits fit 64-bit integers."""
+    for layer in table.layers:
+        if not layer.numel:
+            raise DataError(f"layer {layer.name!r} has no weights")
+    macs = sum(layer.macs for layer in table.layers)
+    if table.weights >= 1 << 56 or macs >= 1 << 50:
+        raise DataError(
+            f"{table.weights:,} weights and {macs:,} multiply-accumulates are too many; fewer than "
+            "2^56 and 2^50 are counted"
+        )
+    for name, array in table.costs.items():
+        if (array < 0).any() or array.sum(dtype=np.float64) >= 1 << 62:
+            raise DataError(f"the costs of {name} must not be negative, nor 2^62 or more in all")
 
 
 def _check_ties(table: SensitivityTable) -> None:

@@ -8,7 +8,9 @@ import numpy as np
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
-from .style import label_map, new_figure, styled, write_cell
+from bitknap.problems.names import cut
+
+from .style import LONGEST, label_map, new_figure, styled, write_cell
 
 _GREYS = ("#22313f", "#34506b", "#4f7396", "#7699ba", "#a3bed6", "#d0dfec", "#eff4f9")
 
@@ -27,7 +29,7 @@ def draw_bits_by_layer(
         choices: all labels that were allowed, ascending; few bits are dark.
         kind: what the titles of the plans name.
     """
-    values = np.array(list(plans.values()))
+    values, layers = np.array(list(plans.values())), cut(layers, LONGEST)
     rank = {label: k for k, label in enumerate(choices)}
     size = 8 if max(map(len, choices)) <= 2 else 5.5
     with styled():

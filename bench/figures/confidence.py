@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from .style import label_map, new_figure, styled, write_cell
+from bitknap.problems.names import cut
+
+from .style import LONGEST, label_map, new_figure, styled, write_cell
 
 _SHOWN = 0.005
 """Shares below are left blank."""
@@ -32,6 +34,7 @@ def draw_stability(
         labels: the choices, one a row, the first at the bottom.
         title: above the axes.
     """
+    layers = cut(layers, LONGEST)
     longest = max(map(len, layers))
     with styled():
         figure = new_figure(

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import COLOURS, new_figure
+from bitknap.problems.names import cut, drawn
+
+from .style import COLOURS, LONGEST, new_figure
 
 _GOLDEN = 0.618034
 """Multiples of it, modulo 1, spread dots evenly."""
@@ -40,6 +42,6 @@ def dot_rows(
             word, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=8.5
         )
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set_yticks(range(len(rows)), [drawn(name) for name in cut(list(rows), LONGEST)])
     axes.tick_params(axis="y", length=0)
     return figure, axes

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import label_map, new_figure, styled, write_cell
+from bitknap.problems.names import cut
+
+from .style import LONGEST, label_map, new_figure, styled, write_cell
 
 
 def draw_kept_choices(
@@ -20,7 +22,7 @@ def draw_kept_choices(
         choices: title of each plan -> label of each layer's choice.
         layers: layer names.
     """
-    values = np.array(list(kept.values()))
+    values, layers = np.array(list(kept.values())), cut(layers, LONGEST)
     with styled():
         figure = new_figure(
             max(6.0, 1.9 + 0.38 * len(layers)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -17,9 +18,11 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bitknap.problems import write_atomically
+from bitknap.problems.names import cut, drawn
 
 COLOURS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"),
@@ -28,6 +31,9 @@ COLOURS = (
 """Okabe and Ito's palette, dark colours first, and three of Tol's muted ones."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1)))
+
+LONGEST = 48
+"""Letters of a layer's name along a map; longer ones are cut."""
 
 PANEL = (4.6, 3.7)
 """Inches of a panel that stands beside others on a page."""
@@ -50,6 +56,13 @@ SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "bitknap",
     "pdf.fonttype": 42,
 }
+
+
+_POWER = r"$\mathdefault{"
+"""How matplotlib begins the powers of ten on an axis, the only formulas in figures."""
+
+_PIXELS = 60_000
+"""Longest side of a picture; matplotlib draws none of 2^16."""
 
 
 @contextmanager
@@ -100,8 +113,8 @@ def line_style(index: int) -> dict[str, Any]:
 
 def label_map(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
     """Name the columns and rows of a map of unit cells, and take ticks, grid and frame away."""
-    axes.set_xticks(np.arange(len(columns)) + 0.5, list(columns), rotation=90)
-    axes.set_yticks(np.arange(len(rows)) + 0.5, list(rows))
+    axes.set_xticks(np.arange(len(columns)) + 0.5, list(map(drawn, columns)), rotation=90)
+    axes.set_yticks(np.arange(len(rows)) + 0.5, list(map(drawn, cut(rows, LONGEST))))
     axes.tick_params(length=0)
     axes.grid(visible=False)
     for side in ("left", "bottom"):
@@ -129,13 +142,18 @@ def svg_text(figure: Figure) -> str:
 
 def _rendered(figure: Figure, kind: str, metadata: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    with styled():
+    for text in figure.findobj(Text):
+        if not text.get_text().startswith(_POWER):
+            text.set_text(drawn(text.get_text()))
+    dpi = min(SETTINGS["savefig.dpi"], _PIXELS / max(figure.get_size_inches()))
+    with styled(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         engine = figure.get_layout_engine()
         if engine is not None:
             # Laid out once for all formats: it takes as long as to draw.
             engine.execute(figure)
             figure.set_layout_engine("none")
-        figure.savefig(buffer, format=kind, metadata=metadata)
+        figure.savefig(buffer, format=kind, metadata=metadata, dpi=dpi)
     return buffer.getvalue()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from bitknap.bench.report.source import CELLS
 from bitknap.bench.workloads.base import Workload
 from bitknap.problems import DataError, write_atomically
+from bitknap.problems.documents import load_as
 
 from .scale import FAST, FULL, IMAGENET_RATES, Scale, imagenet
 from .study import Study, fashion, run_study
@@ -71,13 +72,7 @@ def load_study(folder: Path, say: Callable[[str], None]) -> Study:
     Raises:
         DataError: the study did not end, or its file is damaged.
     """
-    try:
-        document = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        if document.pop("format") != FORMAT:
-            raise ValueError
-        call = Call(**document)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise DataError(f"{folder / FILE} is not a {FORMAT} file") from None
+    call = load_as(Call, folder / FILE, (FORMAT,))
     if not (folder / CELLS).exists():
         raise DataError(
             f"{folder} holds a study that did not end; go on with: {shlex.join(call.arguments)}"

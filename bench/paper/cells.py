@@ -13,7 +13,8 @@ from bitknap.bench.finetuning import FineTuning, fine_tune
 from bitknap.bench.measurement import Evaluator
 from bitknap.bench.tables import QUANTIZER
 from bitknap.bench.workloads.base import Accuracy, Workload
-from bitknap.problems import DataError, write_atomically
+from bitknap.problems import write_atomically
+from bitknap.problems.documents import load_as
 from bitknap.sensitivity import LayerInfo, SensitivityTable
 from bitknap.sensitivity.ranks import Ranks
 
@@ -102,6 +103,17 @@ class Bench:
 
 
 @dataclass(frozen=True)
+class _Tuned:
+    """What a file holds."""
+
+    allocation: dict[str, int | str]
+    seed: int
+    accuracy: Accuracy
+    losses: list[float]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class _Tuner:
     """Fine-tunes plans, one file each, named by what it depends on."""
 
@@ -144,11 +156,5 @@ class _Tuner:
 
     def read(self, plan: Plan) -> Accuracy:
         """The accuracy after fine-tuning."""
-        path = self.path(plan)
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            if document["format"] != FORMAT:
-                raise ValueError
-            return Accuracy(**document["accuracy"])
-        except (ValueError, KeyError, TypeError):
-            raise DataError(f"{path} is not a {FORMAT} file; remove it to tune again") from None
+        remedy = "remove it to tune again"
+        return load_as(_Tuned, self.path(plan), (FORMAT,), remedy=remedy).accuracy

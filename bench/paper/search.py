@@ -16,7 +16,9 @@ import torch
 from bitknap.bench.accuracy import random_choice
 from bitknap.bench.tables import QUANTIZER
 from bitknap.bench.workloads.base import Workload
-from bitknap.problems import DataError, Instance, IntArray, write_atomically
+from bitknap.problems import Instance, IntArray, write_atomically
+from bitknap.problems.documents import load_document
+from bitknap.problems.schema import convert
 from bitknap.sensitivity import SensitivityTable
 from bitknap.sensitivity.batches import per_sample
 from bitknap.solvers.local import repair
@@ -163,9 +165,6 @@ def _child(
 def _stored(path: Path, asked: dict[str, Any]) -> Search | None:
     if not path.exists():
         return None
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        found = Search(**document.pop("found"))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise DataError(f"{path} is not a {FORMAT} file; remove it to search again") from None
-    return found if document == asked else None
+    document = load_document(path, remedy="remove it to search again")
+    found = document.pop("found", None)
+    return convert(Search, found, f"'found' in {path}") if document == asked else None

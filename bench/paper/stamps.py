@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bitknap.bench.environment import machine, versions
-from bitknap.problems import DataError, write_atomically
+from bitknap.problems import write_atomically
+from bitknap.problems.documents import load_as
 
 FORMAT = "bitknap.paper-environment/1"
 FILE = "environment.json"
@@ -24,6 +25,17 @@ class Stamp:
 
     machine: str
     versions: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class _Row:
+    machine: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Stored:
+    stamps: tuple[_Row, ...]
 
 
 def stamp(folder: Path) -> None:
@@ -44,10 +56,5 @@ def read_stamps(folder: Path) -> list[Stamp]:
     path = folder / FILE
     if not path.exists():
         return []
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["format"] != FORMAT:
-            raise ValueError
-        return [Stamp(row["machine"], tuple(row["versions"].items())) for row in document["stamps"]]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise DataError(f"{path} is not a {FORMAT} file; remove it") from None
+    rows = load_as(_Stored, path, (FORMAT,), remedy="remove it").stamps
+    return [Stamp(row.machine, tuple(row.versions.items())) for row in rows]

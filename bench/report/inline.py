@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from bitknap.bench.figures.style import svg_text
+from bitknap.problems.names import shown
 
 from .base import Mark, Panel
 
@@ -64,4 +65,4 @@ def placed(figure: Figure, marks: Sequence[Mark]) -> str:
 
 
 def _attribute(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "'").replace("<", "&lt;")
+    return shown(text).replace("&", "&amp;").replace('"', "'").replace("<", "&lt;")

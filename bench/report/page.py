@@ -9,6 +9,7 @@ from importlib.resources import files
 import jinja2
 
 from bitknap.bench.grids import Grid
+from bitknap.problems.names import shown_lines
 
 from .inline import Drawing
 
@@ -76,7 +77,11 @@ def render(page: Page) -> str:
         for kind in ("html.j2", "css", "js")
     )
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: shown_lines(value) if type(value) is str else value,
     )
     return environment.from_string(source).render(
         **vars(page), style=style, script=script, long=LONG, first=FIRST

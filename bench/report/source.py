@@ -14,6 +14,7 @@ from bitknap.bench.results import FILE as RUN
 from bitknap.bench.results import Results, load_results
 from bitknap.bench.runner.run import PLAN, RECORDS, load_plan
 from bitknap.problems import DataError
+from bitknap.problems.storage import read_text
 from bitknap.sensitivity import SensitivityTable
 
 CELLS = Path("tables") / "cells.csv"
@@ -65,8 +66,12 @@ class Source:
         path = self.path / CELLS
         if not path.exists():
             return []
-        with path.open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream))
+        rows = csv.reader(read_text(path).splitlines())
+        try:
+            head = next(rows, [])
+            return [dict(zip(head, row, strict=True)) for row in rows]
+        except (csv.Error, ValueError) as error:
+            raise DataError(f"{path} is not a table of a study ({error})") from None
 
     @property
     def command(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from bitknap.bench.figures.style import save
 from bitknap.bench.latex import latex
 from bitknap.problems import Catalogue, DataError, write_atomically
+from bitknap.problems.storage import only_writer
 
 from . import COMPARISONS, SECTIONS
 from .base import Content, Panel, Plot, Section
@@ -89,13 +90,14 @@ def write_page(page: Path, title: str, lead: str, contents: Contents, command: s
         command: what draws a figure again, with ``--section NAME`` added.
     """
     parts, absent = [], []
-    for name, section, content in contents:
-        if content is None:
-            absent.append((section.heading, section.needs))
-        else:
-            _save_files(content, page.parent)
-            parts.append(_part(name, section.heading, content, command))
-    write_atomically(page, render(Page(title, lead, parts, absent)))
+    with only_writer(page.parent, ".report.lock"):
+        for name, section, content in contents:
+            if content is None:
+                absent.append((section.heading, section.needs))
+            else:
+                _save_files(content, page.parent)
+                parts.append(_part(name, section.heading, content, command))
+        write_atomically(page, render(Page(title, lead, parts, absent)))
 
 
 def page_path(folder: Path, other: Path | None, out: Path | None) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -13,8 +14,10 @@ from typing import Any
 from bitknap.problems import DataError, Instance
 from bitknap.problems.families import FAMILIES
 from bitknap.problems.library import find_instance, library_instance, library_names
+from bitknap.problems.schema import brief, convert
 
 KINDS = ("family", "library", "files")
+MOST_CASES = 10_000
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,9 @@ class Case:
             BitknapError: the file is malformed or a parameter is wrong.
         """
         if self.kind == "family":
-            given = {k: tuple(v) if isinstance(v, list) else v for k, v in self.parameters.items()}
             try:
-                instance: Instance = FAMILIES.load(self.name)(**given)
-            except TypeError as error:
+                instance: Instance = FAMILIES.load(self.name)(**self.parameters)
+            except DataError as error:
                 raise DataError(f"the family {self.name!r}: {error}") from None
         else:
             find = library_instance if self.kind == "library" else find_instance
@@ -67,16 +69,18 @@ def cases_of(entry: Mapping[str, Any], folder: Path) -> Iterator[Case]:
     """
     kinds = [kind for kind in KINDS if kind in entry]
     if len(kinds) != 1 or not isinstance(entry[kinds[0]], str):
-        raise DataError(f"[[instances]] needs one text of {', '.join(KINDS)}, got {dict(entry)}")
+        raise DataError(
+            f"[[instances]] needs one text of {', '.join(KINDS)}, got {brief(dict(entry))}"
+        )
     kind, name = kinds[0], entry[kinds[0]]
     rest = {key: value for key, value in entry.items() if key not in (kind, "vary", "group")}
-    group = entry.get("group", "")
+    group = convert(str, entry.get("group", ""), "group")
     prefix = f"{group}/" if group else ""
     if kind == "family":
-        vary = entry.get("vary", {})
-        if not isinstance(vary, dict) or not all(isinstance(v, list) for v in vary.values()):
-            raise DataError(f"vary of {name!r} must map parameters to lists, got {vary!r}")
+        vary = convert(dict[str, list[Any]], entry.get("vary", {}), f"vary of {name!r}")
         FAMILIES.require(name)
+        if math.prod(map(len, vary.values())) > MOST_CASES:
+            raise DataError(f"vary of {name!r} asks for more than {MOST_CASES:,} instances")
         for values in itertools.product(*vary.values()):
             parameters = rest | dict(zip(vary, values, strict=True))
             yield Case(kind, name, parameters, group or name, prefix)
@@ -87,12 +91,23 @@ def cases_of(entry: Mapping[str, Any], folder: Path) -> Iterator[Case]:
     if kind == "library":
         found = [known for known in library_names() if fnmatchcase(known, name)]
     else:
-        found = sorted(str(path) for path in folder.resolve().glob(name))
+        found = _files(folder.resolve(), name)
     if not found:
         raise DataError(f"{kind} = {name!r} matches no instance")
     for text in found:
         default = Path(text).parent.name if kind == "library" else "files"
         yield Case(kind, text, {}, group or default, prefix)
+
+
+def _files(folder: Path, pattern: str) -> list[str]:
+    """Paths that match, below the folder."""
+    try:
+        found = [str(path) for path in itertools.islice(folder.glob(pattern), MOST_CASES + 1)]
+    except (ValueError, NotImplementedError, IndexError, OSError) as error:
+        raise DataError(f"files = {pattern!r} is no pattern below the suite ({error})") from None
+    if len(found) > MOST_CASES:
+        raise DataError(f"files = {pattern!r} matches more than {MOST_CASES:,} files")
+    return sorted(found)
 
 
 @dataclass(frozen=True)

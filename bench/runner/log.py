@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 from pathlib import Path
@@ -10,20 +9,22 @@ from types import TracebackType
 
 from bitknap.bench.records import Record, parse_records
 from bitknap.problems import DataError
+from bitknap.problems.storage import read_file
 
 
 class RecordLog:
     """``records.jsonl``, open for appending by one process.
 
     A record is one ``write`` of one line, made durable before the next. A process killed in the
-    middle, or a full disk, can leave part of the last line only: that part is dropped, here and
-    when the file is opened again. Another process that opens the file is refused.
+    middle, or a full disk, can leave part of the last line only; that part is dropped before the
+    next record, so that a file which is none of records stays as it is. The folder is locked by
+    whoever opens the log.
 
     Args:
         path: the file; made when missing.
 
     Raises:
-        DataError: it is no file of records, cannot be written, or another process writes it.
+        DataError: it is no file of records, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,29 +32,13 @@ class RecordLog:
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            content = read_file(path) if path.exists() else b""
+            self._size = content.rfind(b"\n") + 1
+            self.empty = not content
+            self.records = parse_records(content[: self._size], path)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         except OSError as error:
             raise DataError(f"{path}: cannot be written ({error.strerror})") from None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            whole = self._drop_torn_line()
-            self.records = parse_records(whole.decode(), path)
-        except BlockingIOError:
-            self.close()
-            raise DataError(
-                f"{path}: another run is writing it; wait, or name another --out"
-            ) from None
-        except BaseException:
-            self.close()
-            raise
-
-    def _drop_torn_line(self) -> bytes:
-        with os.fdopen(os.dup(self._file), "rb") as stream:
-            content = stream.read()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            os.ftruncate(self._file, len(whole))
-        return whole
 
     def append(self, record: Record) -> None:
         """Add a record; when this returns it is on the disk.
@@ -63,21 +48,40 @@ class RecordLog:
         """
         line = record.to_line().encode()
         with self._lock:
-            size = os.fstat(self._file).st_size
+            self.check()
             try:
+                os.ftruncate(self._file, self._size)
                 if os.write(self._file, line) < len(line):
                     raise OSError(None, "only a part was written; the disk is full")
                 os.fsync(self._file)
             except OSError as error:
-                os.ftruncate(self._file, size)
+                os.ftruncate(self._file, self._size)
                 raise DataError(
                     f"{self.path}: cannot be written ({error.strerror}); finished runs are kept, "
                     "free some space and run the same command again"
                 ) from None
+            self._size += len(line)
             self.records.append(record)
 
+    def drop_torn_line(self) -> None:
+        """Take away what a killed process left of a line."""
+        os.ftruncate(self._file, self._size)
+
+    def check(self) -> None:
+        """Make sure that the file is where it was.
+
+        Raises:
+            DataError: it was removed or replaced, and with it what was recorded.
+        """
+        try:
+            there = os.path.samestat(os.stat(self.path), os.fstat(self._file))
+        except OSError:
+            there = False
+        if not there:
+            raise DataError(f"{self.path}: was removed while it was written; start the run again")
+
     def close(self) -> None:
-        """Close the file, which lets others write it."""
+        """Close the file."""
         os.close(self._file)
 
     def __enter__(self) -> RecordLog:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bitknap.bench.records import Record
+from bitknap.bench.terminal import Terminal
+from bitknap.problems.names import shown
 
 
 class TerminalProgress:
@@ -18,7 +19,7 @@ class TerminalProgress:
     """
 
     def __init__(self, name: str) -> None:
-        console = Console(stderr=True)
+        self._console = console = Terminal(stderr=True)
         self._bar = Progress(
             TextColumn("{task.fields[suite]}", markup=False),
             BarColumn(),
@@ -32,7 +33,7 @@ class TerminalProgress:
 
     def say(self, text: str) -> None:
         """What is being done now."""
-        self._bar.update(self._task, description=text)
+        self._bar.update(self._task, description=shown(text))
 
     def total(self, runs: int) -> None:
         """How many runs there are to do."""
@@ -43,14 +44,11 @@ class TerminalProgress:
         self._bar.update(
             self._task,
             advance=1 + skipped,
-            description=f"{record.solver} on {record.instance}: {record.status}",
+            description=shown(f"{record.solver} on {record.instance}: {record.status}"),
         )
         if record.status in ("killed", "memory", "crashed", "refuted"):
-            self._bar.console.print(
-                f"{record.solver} on {record.instance}: {record.status}, {record.message}",
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
+            self._console.say(
+                f"{record.solver} on {record.instance}: {record.status}, {record.message}"
             )
 
     def __enter__(self) -> TerminalProgress:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from bitknap.bench.records import Record
 from bitknap.problems import DataError, merge_ties, write_atomically
+from bitknap.problems.documents import load_as
+from bitknap.problems.storage import only_writer
 
 from .cases import Case, Facts, facts_of
 from .log import RecordLog
 from .plan import is_final, refusal, remaining
 from .pool import run_locally, run_on_dask
-from .suite import Suite
+from .suite import Allowance, Suite
 
 FORMAT = "bitknap.suite/1"
 
@@ -62,9 +64,10 @@ def run_suite(
             by another process, or the disk is full.
         BitknapError: an instance cannot be built.
     """
-    with RecordLog(out / RECORDS) as log:
+    with only_writer(out), RecordLog(out / RECORDS) as log:
         cases, refusals = _prepare(suite, progress)
         _write_plan(suite, [facts for _, facts in cases], out / PLAN, log, command)
+        log.drop_torn_line()
         tasks = remaining(suite, cases, log.records)
         progress.total(sum(len(task.repeats) for task in tasks))
 
@@ -84,6 +87,7 @@ def run_suite(
             run_locally(possible, workers, sink)
         else:
             run_on_dask(possible, dask, sink)
+        log.check()
         return log.records
 
 
@@ -137,7 +141,7 @@ def _write_plan(suite: Suite, facts: list[Facts], path: Path, log: RecordLog, co
                 )
         if before == document:
             return
-    elif log.records:
+    elif not log.empty:
         raise DataError(f"{path.parent} holds records of another command; name another --out")
     write_atomically(path, json.dumps(document, indent=1) + "\n")
 
@@ -148,13 +152,19 @@ def load_plan(path: Path) -> dict[str, Any]:
     Raises:
         DataError: the file is missing, unreadable or of another format.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["format"] != FORMAT:
-            raise ValueError
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; `bitknap bench SUITE` writes it") from None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(f"{path}: is not a {FORMAT} file") from None
-    assert isinstance(document, dict)
-    return document
+    missing = "no such file; `bitknap bench SUITE` writes it"
+    return {"format": FORMAT} | asdict(load_as(_Plan, path, (FORMAT,), missing))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What ``suite.json`` holds."""
+
+    name: str
+    summary: str
+    seed: int
+    allowance: Allowance
+    instances: list[Facts]
+    solvers: list[str]
+    repeat: int
+    command: str

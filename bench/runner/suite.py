@@ -6,24 +6,24 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from bitknap.problems import DataError, UnsupportedError
+from bitknap.problems.schema import Range, Seconds, convert
+from bitknap.problems.storage import read_text
 from bitknap.solvers import SOLVERS
 
 from .cases import Case, cases_of
 
 FOLDER = Path(__file__).parents[1] / "suites"
 
-_LIMITS = {
-    "time_limit": "time",
-    "memory_limit": "memory",
-    "grace": "grace",
-    "warm_up": "warm_up",
-    "threads": "threads",
-}
-_WHOLE = ("repeat", "seed", "threads")
-_KEYS = ("summary", "solvers", "instances", "repeat", "seed", *_LIMITS)
+MOST_RUNS = 1_000_000
+MOST_MEMORY = 1_000_000_000
+"""MB."""
+
+Repeat = Annotated[int, Range(1, 10_000)]
+Seed = Annotated[int, Range(0, (1 << 31) - 1)]
+TimeLimit = Annotated[float, Range(0.001, 1e9)]
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,8 @@ def find_suite(text: str) -> Suite:
             f"no suite is named {text!r}; choose one of: {known}, or name a .toml file"
         )
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = tomllib.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not a readable TOML file ({error})") from None
     try:
         return _suite(path, document)
@@ -98,35 +96,36 @@ def find_suite(text: str) -> Suite:
         raise DataError(f"{path}: {error}") from None
 
 
+@dataclass(frozen=True)
+class _Document:
+    """What a suite's file may hold."""
+
+    instances: tuple[dict[str, Any], ...]
+    summary: str = ""
+    solvers: tuple[str, ...] = ("all",)
+    repeat: Repeat = Suite.repeat
+    seed: Seed = Suite.seed
+    time_limit: TimeLimit = Allowance.time
+    memory_limit: Annotated[float, Range(1, MOST_MEMORY)] = Allowance.memory / 1e6
+    grace: Seconds = Allowance.grace
+    warm_up: Seconds = Allowance.warm_up
+    threads: Annotated[int, Range(1, 1024)] = Allowance.threads
+
+
 def _suite(path: Path, document: Mapping[str, Any]) -> Suite:
-    strange = sorted(set(document) - set(_KEYS))
-    if strange:
-        raise DataError(f"has the unknown key {strange[0]!r}; known are {', '.join(_KEYS)}")
-    entries = document.get("instances")
-    if not isinstance(entries, list) or not entries:
+    found = convert(_Document, document, "the suite")
+    cases = tuple(case for entry in found.instances for case in cases_of(entry, path.parent))
+    solvers = solver_names(found.solvers)
+    if not cases:
         raise DataError("needs at least one table [[instances]]")
-    given = {field: _number(document, key) for key, field in _LIMITS.items() if key in document}
-    if "memory" in given:
-        given["memory"] = int(given["memory"] * 1_000_000)
-    return Suite(
-        name=path.stem,
-        summary=str(document.get("summary", "")),
-        cases=tuple(case for entry in entries for case in cases_of(entry, path.parent)),
-        solvers=solver_names(document.get("solvers", ["all"])),
-        allowance=Allowance(**given),
-        **{key: _number(document, key) for key in ("repeat", "seed") if key in document},
-    )
-
-
-def _number(document: Mapping[str, Any], key: str) -> Any:
-    value = document[key]
-    whole = key in _WHOLE
-    least = 1 if key in ("repeat", "threads") else 0
-    right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if not right or value < least:
-        kind = "a whole number" if whole else "a number"
-        raise DataError(f"{key} must be {kind} of at least {least}, got {value!r}")
-    return value
+    if len(cases) * len(solvers) * found.repeat > MOST_RUNS:
+        raise DataError(
+            f"asks for {len(cases):,} instances, {len(solvers)} solvers and {found.repeat:,} "
+            f"runs of each; at most {MOST_RUNS:,} runs are made"
+        )
+    memory = int(found.memory_limit * 1_000_000)
+    allowance = Allowance(found.time_limit, found.grace, memory, found.warm_up, found.threads)
+    return Suite(path.stem, found.summary, cases, solvers, allowance, found.repeat, found.seed)
 
 
 def solver_names(words: Iterable[str]) -> tuple[str, ...]:

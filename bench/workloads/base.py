@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Annotated, Any, Protocol, cast
 
 import safetensors.torch
 import torch
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from bitknap.bench.data import FashionMNIST, ImageSet, normalise
 from bitknap.bench.recipe import Epoch, Recipe
 from bitknap.problems.errors import DataError
+from bitknap.problems.schema import Count, Range
 from bitknap.sensitivity.batches import device_of, placed
 
 __all__ = ["Accuracy", "Batches", "Workload", "classification_accuracy", "fashion_classifier"]
@@ -36,8 +37,8 @@ class Accuracy:
         measures: other values taken on the way, by name, e.g. ``{"perplexity": 17.2}``.
     """
 
-    correct: int
-    total: int
+    correct: Count
+    total: Annotated[int, Range(1, 1 << 62)]
     measures: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property

@@ -46,6 +46,10 @@ ActivationWords = Annotated[
 ]
 
 
+MOST_SEED = (1 << 31) - 1
+"""What every generator and back-end takes."""
+
+
 def split(text: str, option: str) -> list[str]:
     """Names or numbers between commas, none of them empty."""
     parts = [part.strip() for part in text.split(",")]

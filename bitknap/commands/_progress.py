@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from bitknap.bench.terminal import Terminal
 
 PAUSE = 10.0
 """Seconds between two lines of a log that differ in what follows a colon alone."""
@@ -19,16 +19,16 @@ def progress(text: str, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     A terminal shows the last text beside a spinner, anything else gets a line for each, of counts
     now and then; nothing is shown when quiet.
     """
-    console = Console(stderr=True, quiet=quiet)
+    console = Terminal(stderr=True, quiet=quiet)
     work, until = "", 0.0
     with console.status(text) as status:
 
         def say(text: str) -> None:
             nonlocal work, until
-            status.update(text)
+            status.update(console.render_str(text))
             now, about = time.monotonic(), text.partition(":")[0]
             if not console.is_terminal and (about != work or now >= until):
                 work, until = about, now + PAUSE
-                console.print(text, highlight=False, markup=False, soft_wrap=True)
+                console.say(text)
 
         yield say

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import math
@@ -15,7 +16,7 @@ import typer
 
 from bitknap.cli import EXIT_FAILED
 
-from ._options import split
+from ._options import MOST_SEED, split
 
 if TYPE_CHECKING:
     from bitknap.bench.grids import Grid
@@ -30,16 +31,19 @@ def command(
         str | None, typer.Option(help="Methods with commas, or all, exact, heuristic.")
     ] = None,
     time_limit: Annotated[
-        float | None, typer.Option(min=0.001, help="Seconds a run; 60 unless the suite says.")
+        float | None,
+        typer.Option(min=0.001, max=1e9, help="Seconds a run; 60 unless the suite says."),
     ] = None,
     memory_limit: Annotated[
-        int | None, typer.Option(min=1, help="MB a run; 4000 unless the suite says.")
+        int | None, typer.Option(min=1, max=10**9, help="MB a run; 4000 unless the suite says.")
     ] = None,
     repeat: Annotated[
-        int | None, typer.Option(min=1, help="Runs a pair; 5 unless the suite says.")
+        int | None, typer.Option(min=1, max=10_000, help="Runs a pair; 5 unless the suite says.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the order and the methods.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes at a time.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MOST_SEED, help="Of the order and the methods.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes at a time.")] = 1,
     dask: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Run on this Dask cluster (tcp://...).")
     ] = None,
@@ -136,7 +140,7 @@ def _run_suite(suite: Suite, out: Path, workers: int, dask: str | None, as_json:
     from bitknap.bench.runner import run_suite
     from bitknap.bench.runner.progress import TerminalProgress
     from bitknap.bench.runner.run import RECORDS
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.terminal import print_grid, say
 
     with TerminalProgress(suite.name) as progress:
         records = run_suite(
@@ -159,7 +163,7 @@ def _run_suite(suite: Suite, out: Path, workers: int, dask: str | None, as_json:
     else:
         for grid in summary_grids(records):
             print_grid(grid)
-        typer.echo(f"records: {out / RECORDS}; `bitknap report {out}` makes a page of them")
+        say(f"records: {out / RECORDS}; `bitknap report {out}` makes a page of them")
     if clashes:
         raise typer.Exit(EXIT_FAILED)
 
@@ -178,15 +182,20 @@ def _run_study(name: str, quick: bool, out: Path | None) -> None:
     from bitknap.bench.studies import STUDIES
     from bitknap.bench.terminal import print_grid
     from bitknap.problems import write_atomically
+    from bitknap.problems.storage import only_writer
 
     from ._progress import progress
 
     run = STUDIES.load(name)
     grids: list[Grid] = []
     try:
-        with progress(f"running {name}") as say:
-            offered = {"folder": Path("runs") / name, "say": say}
+        with contextlib.ExitStack() as held:
+            say = held.enter_context(progress(f"running {name}"))
+            offered: dict[str, Any] = {"folder": Path("runs") / name, "say": say}
             wanted = inspect.signature(run).parameters
+            folders = {offered["folder"].resolve()} if "folder" in wanted else set()
+            for folder in folders | ({out.resolve()} if out else set()):
+                held.enter_context(only_writer(folder))
             for grid in run(quick, **{k: v for k, v in offered.items() if k in wanted}):
                 grids.append(grid)
                 if out is not None:

@@ -24,12 +24,12 @@ def command(
         Path | None, typer.Option(help="CSV of measurements: layer,w_bits,a_bits,ms.")
     ] = None,
     max_ms: Annotated[
-        float | None, typer.Option(min=0, help="Latency in milliseconds, with --latency.")
+        float | None, typer.Option(min=0, max=1e9, help="Latency in milliseconds, with --latency.")
     ] = None,
     activation_bits: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Of a table without activations: bit operations (32), latency file."
+            min=1, max=32, help="Of a table without activations: bit operations (32), latency file."
         ),
     ] = None,
     pin: Pin = None,
@@ -43,6 +43,7 @@ def command(
     no choice meets is refused, with exit code 3.
     """
     from bitknap.bench.budgets import parse_budget
+    from bitknap.bench.terminal import note
     from bitknap.problems import DataError, InfeasibleError, merge_ties, save_instance
     from bitknap.sensitivity import bops, latency_ns, load_table
     from bitknap.solvers.referee import infeasibility
@@ -67,6 +68,6 @@ def command(
         raise InfeasibleError(reason)
     save_instance(instance, out)
     shown = ", ".join(f"{name} <= {value:,}" for name, value in limits.items())
-    typer.echo(f"wrote {out}: {len(instance)} layers, {instance.n_items} items, {shown}", err=True)
+    note(f"wrote {out}: {len(instance)} layers, {instance.n_items} items, {shown}")
     for name, bits in loaded.floats.items():
-        typer.echo(f"left in float, beside the budget: {name}, {bits:,} bits", err=True)
+        note(f"left in float, beside the budget: {name}, {bits:,} bits")

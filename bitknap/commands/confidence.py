@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ._options import split
+from ._options import MOST_SEED, split
 from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 
 
@@ -18,8 +18,10 @@ def command(
         str, typer.Option(help="Average bits a weight, or sizes such as 300kB; with commas.")
     ],
     metric: Annotated[str, typer.Option(help="A metric that keeps scores.")] = "fisher",
-    resamples: Annotated[int, typer.Option(min=1, help="Each is solved exactly.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
+    resamples: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Each is solved exactly.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the resamples.")] = 0,
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     robust: Annotated[
         float | None, typer.Option(help="Also plan with mean + K standard errors.", metavar="K")
@@ -60,8 +62,9 @@ def command(
     )
     from bitknap.bench.plans import load_plan
     from bitknap.bench.rivals import compare, robust_plan
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.terminal import print_grid, say
     from bitknap.problems import DataError, write_atomically
+    from bitknap.problems.storage import only_writer
     from bitknap.sensitivity import load_table
 
     if plan_b is not None and plan_a is None:
@@ -93,9 +96,10 @@ def command(
         if out is not None:
             from bitknap.bench.figures.style import save
 
-            write_atomically(out / "confidence.json", found + "\n")
-            for text, (plan, _) in plans.items():
-                save(stability_figure(plan, metric, text), out / f"stability_{metric}_{text}")
+            with only_writer(out):
+                write_atomically(out / "confidence.json", found + "\n")
+                for text, (plan, _) in plans.items():
+                    save(stability_figure(plan, metric, text), out / f"stability_{metric}_{text}")
     finally:
         if as_json:
             typer.echo(found)
@@ -105,4 +109,4 @@ def command(
                 print_grid(prefix_grid(plan, text))
             print_grid(summary_grid(resampled, plans, level))
             if comparison is not None:
-                typer.echo(comparison_sentence(comparison, level))
+                say(comparison_sentence(comparison, level))

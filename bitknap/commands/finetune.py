@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ._options import MOST_SEED
+
 
 def command(
     workload: Annotated[
@@ -24,7 +26,7 @@ def command(
     input_bits: Annotated[
         int | None, typer.Option(help="Bits of the layers' inputs; default float.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of order and augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of order and augmentation.")] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
 ) -> None:
     """Fine-tune the network of a workload with its weights quantized as a plan says.
@@ -35,7 +37,7 @@ def command(
     from bitknap.bench.finetuning import FineTuning
     from bitknap.bench.loading import load_workload, require_workload
     from bitknap.bench.plans import read_plan
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.terminal import print_grid, say
     from bitknap.bench.tuned_plan import tune_plan, tuning_grid
 
     from ._progress import progress
@@ -43,7 +45,7 @@ def command(
     require_workload(workload)
     tuning = FineTuning(epochs, batches, learning_rate, input_bits=input_bits)
     chosen = read_plan(plan)
-    with progress(f"loading {workload}") as say:
-        record = tune_plan(load_workload(workload, data), chosen, tuning, seed, out, say)
+    with progress(f"loading {workload}") as tell:
+        record = tune_plan(load_workload(workload, data), chosen, tuning, seed, out, tell)
     print_grid(tuning_grid(record))
-    typer.echo(f"network: {out / 'network.safetensors'}")
+    say(f"network: {out / 'network.safetensors'}")

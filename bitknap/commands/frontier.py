@@ -71,35 +71,28 @@ def _allocation(found: Frontier, budget: int) -> dict[str, Any]:
 
 
 def _print(found: Frontier, shown: list[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from bitknap.bench.terminal import Terminal, table
 
-    console = Console()
+    console = Terminal()
     kind = "exact" if found.exact else f"within {found.tolerance:.3g} (too many states for all)"
     console.print(
         f"{found.instance.name}: {len(found):,} undominated points, {kind}; "
-        f"{int(found.supported.sum()):,} on the convex hull; {found.states:,} states",
-        markup=False,
-        highlight=False,
+        f"{int(found.supported.sum()):,} on the convex hull; {found.states:,} states"
     )
-    table = Table("", box=box.SIMPLE)
-    for heading in (found.instance.resources[0], "objective", "shadow price"):
-        table.add_column(heading, justify="right")
+    points = table("", found.instance.resources[0], "objective", "shadow price", right=1)
     rows = [("lightest", 0), *(("knee", i) for i in found.knees(3)), ("cheapest", len(found) - 1)]
     for name, i in rows:
         usage = int(found.usage[i])
-        table.add_row(
+        points.add_row(
             name, f"{usage:,}", f"{found.objective[i]:.6g}", f"{found.shadow_price(usage):.6g}"
         )
-    console.print(table)
+    console.print(points)
     for entry in shown:
         console.print(
             f"within {entry['budget']:,}: usage {entry['usage']:,}, "
-            f"objective {entry['objective']!r}",
-            highlight=False,
+            f"objective {entry['objective']!r}"
         )
-        choice = Table("class", "choice", box=box.SIMPLE)
+        choice = table("class", "choice")
         for name, label in entry["choice"].items():
             choice.add_row(name, label)
         console.print(choice)

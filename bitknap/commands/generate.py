@@ -34,6 +34,7 @@ def command(
     Every family has defaults and takes some of the options; the same options give the same
     bytes. `bitknap generate list` prints the families with their options.
     """
+    from bitknap.bench.terminal import note
     from bitknap.problems import DataError, save_instance
     from bitknap.problems.families import FAMILIES
 
@@ -68,9 +69,7 @@ def command(
         raise DataError("name a file ending in .json or .npz with --out")
     instance = generate(**given)
     save_instance(instance, out)
-    typer.echo(
-        f"wrote {out}: {instance.name}, {len(instance)} classes, {instance.n_items} items", err=True
-    )
+    note(f"wrote {out}: {instance.name}, {len(instance)} classes, {instance.n_items} items")
 
 
 def _option(name: str) -> str:
@@ -93,14 +92,11 @@ def _integers(text: str | None, what: str) -> tuple[int, ...] | None:
 
 
 def _print_families() -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
+    from bitknap.bench.terminal import Terminal, table
     from bitknap.problems.families import FAMILIES
 
-    table = Table("family", "what it is", "options", box=box.SIMPLE)
+    shown = table("family", "what it is", "options")
     for name in FAMILIES.names():
         options = ", ".join(_options(FAMILIES.load(name)))
-        table.add_row(name, FAMILIES.summary(name), options)
-    Console().print(table)
+        shown.add_row(name, FAMILIES.summary(name), options)
+    Terminal().print(shown)

@@ -43,17 +43,11 @@ def command(
     instance = find_instance(name)
     if out is not None:
         save_instance(instance, out)
-        typer.echo(f"wrote {out}", err=True)
+        from bitknap.bench.terminal import note
+
+        note(f"wrote {out}")
         return
     _emit(_facts(instance) | {"preprocessing": _reductions(instance)}, as_json, _print_one)
-
-
-def _console() -> Any:
-    """A console that folds nothing when its output goes to a file or pipe."""
-    from rich.console import Console
-
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
 
 
 def _emit(document: Any, as_json: bool, show: Any) -> None:
@@ -117,52 +111,44 @@ def _bits(instance: Instance, choice: Any) -> str:
 
 
 def _print_list(entries: list[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.table import Table
+    from bitknap.bench.terminal import WIDTH, Terminal, table
 
     sources = list(dict.fromkeys(entry["source"] for entry in entries))
-    table = Table(box=box.SIMPLE)
-    table.add_column("name", overflow="fold")
-    for heading in ("classes", "items", "ties"):
-        table.add_column(heading, justify="right")
-    table.add_column("capacity")
-    table.add_column("optimum")
-    table.add_column("source", justify="right")
+    shown = table("name", "classes", "items", "ties", "capacity", "optimum", "source")
+    for column in (*shown.columns[1:4], shown.columns[6]):
+        column.justify = "right"
     for entry in entries:
         limits = ", ".join(f"{key} {value:,}" for key, value in entry["capacity"].items())
         numbers = [str(entry[key]) for key in ("classes", "items", "ties")]
         optimum = "unknown" if entry["optimum"] is None else f"{entry['optimum']:.9g}"
-        table.add_row(
+        shown.add_row(
             entry["name"], *numbers, limits, optimum, f"[{sources.index(entry['source']) + 1}]"
         )
-    console = _console()
-    console.print(table)
+    console = Terminal(width=WIDTH)
+    console.print(shown)
     for k, source in enumerate(sources):
-        console.print(f"  [{k + 1}] {source}", markup=False)
+        console.print(f"  [{k + 1}] {source}")
 
 
 def _print_one(entry: dict[str, Any]) -> None:
-    from rich.table import Table
+    from bitknap.bench.terminal import WIDTH, Terminal, table
 
-    table = Table(box=None, show_header=False)
+    shown = table("", "", box=None, show_header=False)
     for key, value in (entry | entry["preprocessing"]).items():
         if isinstance(value, dict):
             if key == "capacity":
                 for resource, limit in value.items():
-                    table.add_row(f"capacity of {resource}", f"{limit:,}")
+                    shown.add_row(f"capacity of {resource}", f"{limit:,}")
         elif value is not None:
-            table.add_row(key.replace("_", " "), str(value))
-    _console().print(table)
+            shown.add_row(key.replace("_", " "), str(value))
+    Terminal(width=WIDTH).print(shown)
 
 
 def _print_published(rows: list[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.table import Table
+    from bitknap.bench.terminal import WIDTH, Terminal, table
 
-    table = Table(box=box.SIMPLE)
-    for heading in ("instance", "objective", "published bits", "bits of our optimum", "same"):
-        table.add_column(heading, overflow="fold")
+    shown = table("instance", "objective", "published bits", "bits of our optimum", "same")
     for row in rows:
         same = "yes" if row["same"] else "no"
-        table.add_row(row["name"], f"{row['objective']:.12f}", row["published"], row["bits"], same)
-    _console().print(table)
+        shown.add_row(row["name"], f"{row['objective']:.12f}", row["published"], row["bits"], same)
+    Terminal(width=WIDTH).print(shown)

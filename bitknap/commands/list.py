@@ -27,13 +27,11 @@ def command(
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from bitknap.bench.terminal import Terminal, table
 
-    console = Console()
+    console = Terminal()
     for kind, entries in found.items():
-        table = Table(kind[:-1], "what it is", box=box.SIMPLE)
+        shown = table(kind[:-1], "what it is")
         for name, summary in entries.items():
-            table.add_row(name, summary)
-        console.print(table)
+            shown.add_row(name, summary)
+        console.print(shown)

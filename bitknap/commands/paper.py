@@ -41,8 +41,9 @@ def command(
     from bitknap.bench.paper.call import Call, save_call
     from bitknap.bench.paper.page import write_study
     from bitknap.bench.paper.study import help_study, run_study
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.terminal import print_grid, say
     from bitknap.problems import DataError
+    from bitknap.problems.storage import only_writer
     from bitknap.sensitivity.ranks import joined
 
     from ._progress import progress
@@ -58,22 +59,23 @@ def command(
     call = Call(["bitknap", *sys.argv[1:]], fast, known, root, state, network or Call.network)
     name = "paper" if imagenet is None else f"paper-{call.network}"
     folder = out or Path("runs") / (f"{name}-fast" if fast else name)
-    with joined() as ranks, progress("starting", quiet=ranks.rank > 0) as say:
+    with joined() as ranks, progress("starting", quiet=ranks.rank > 0) as tell:
         scale, load = call.open()
         if ranks.rank:
-            help_study(scale, folder, say, load, ranks)
+            help_study(scale, folder, tell, load, ranks)
             return
         if imagenet is not None:
             _print_needs(call.network, load(call.network), scale, imagenet)
-        save_call(call, folder)
-        study = run_study(scale, folder, call.arguments, say, load, ranks)
-        say("drawing the page")
+        with only_writer(folder):
+            save_call(call, folder)
+            study = run_study(scale, folder, call.arguments, tell, load, ranks)
+        tell("drawing the page")
         contents = write_study(study, folder / "report.html", section or ())
     for _, _, content in contents:
         for name, grid in content.grids.items() if content is not None else ():
             if name != "cells":
                 print_grid(grid)
-    typer.echo(f"report: {folder / 'report.html'}")
+    say(f"report: {folder / 'report.html'}")
 
 
 def _print_needs(network: str, workload: Workload, scale: Scale, root: Path) -> None:

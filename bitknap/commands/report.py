@@ -25,17 +25,18 @@ def command(
     The page is one file that works offline; beside it, figures/ holds every figure as PNG, SVG and
     PDF, and tables/ every table as CSV and LaTeX.
     """
-    from rich.console import Console
-
     from bitknap.bench.report.write import page_path, write_report
+    from bitknap.bench.terminal import say
 
-    with Console(stderr=True).status("drawing the report") as status:
+    from ._progress import progress
+
+    with progress("drawing the report") as tell:
         if other is None and (folder / "paper.json").exists():
             from bitknap.bench.paper.call import load_study
             from bitknap.bench.paper.page import write_study
 
             page = page_path(folder, None, out)
-            write_study(load_study(folder, status.update), page, section or ())
+            write_study(load_study(folder, tell), page, section or ())
         else:
             page = write_report(folder, other, out, section or ())
-    typer.echo(f"report: {page}")
+    say(f"report: {page}")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ._options import (
+    MOST_SEED,
     ActivationBits,
     ActivationWords,
     Bits,
@@ -49,7 +50,7 @@ def command(
         typer.Option(help=f"Methods to compare. Default: {SOLVERS}; for w3a6: {SEVERAL}."),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Calibration samples.")] = 1024,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder; default runs/WORKLOAD.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     device: Device = "cpu",
@@ -100,7 +101,7 @@ def command(
 
     from ._progress import progress
 
-    with progress(f"loading {workload}") as say:
+    with progress(f"loading {workload}") as tell:
         job = Job(
             workload=load_workload(workload, data, device),
             metrics=tuple(dict.fromkeys(names)),
@@ -116,15 +117,15 @@ def command(
             quantizer=how,
             activations=activations,
         )
-        results = run_job(job, say)
-        say("drawing the report")
+        results = run_job(job, tell)
+        tell("drawing the report")
         page = write_report(job.out)
     from bitknap.bench.grids import accuracy_grid, measure_grids, optimum_grid, solver_grid
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.terminal import print_grid, say
 
     print_grid(solver_grid(results))
     print_grid(optimum_grid(results))
     for grid in (accuracy_grid(results), *measure_grids(results).values()):
         print_grid(grid)
-    typer.echo(f"coverage: {results.table.coverage}")
-    typer.echo(f"report: {page}")
+    say(f"coverage: {results.table.coverage}")
+    say(f"report: {page}")

@@ -11,6 +11,7 @@ import typer
 from bitknap.problems import DataError
 
 from ._options import (
+    MOST_SEED,
     ActivationBits,
     ActivationWords,
     Bits,
@@ -43,7 +44,7 @@ def command(
     quantizer: Quantized = None,
     activation_bits: ActivationBits = None,
     activation_words: ActivationWords = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the draws.")] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     device: Device = "cpu",
     chunk: Annotated[
@@ -86,10 +87,10 @@ def command(
 
 def _print(table: SensitivityTable, out: Path) -> None:
     from bitknap.bench.metric_cost import metric_cost_grid
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.terminal import print_grid, say
 
     widths = ", ".join(table.choices)
     notes = [f"{table.weights:,} weights in {len(table.layers)} layers, at {widths} bits."]
     notes.append(f"Coverage: {table.coverage}.")
     print_grid(replace(grid := metric_cost_grid(table), notes=(*grid.notes, *notes)))
-    typer.echo(f"table: {out}")
+    say(f"table: {out}")

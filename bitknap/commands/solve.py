@@ -23,7 +23,7 @@ def command(
         typer.Option(help="`bitknap list` shows all. Default: core; of several resources, multi."),
     ] = None,
     time_limit: Annotated[
-        float | None, typer.Option(min=0.0, help="Seconds; then the best choice so far.")
+        float | None, typer.Option(min=0.0, max=1e9, help="Seconds; then the best choice so far.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the solution to a file.")] = None,
@@ -48,7 +48,9 @@ def command(
         else:
             _print(solution)
     if solution.choice is None:
-        typer.echo(f"bitknap: {solution.message or solution.status.sentence}", err=True)
+        from bitknap.bench.terminal import note
+
+        note(f"bitknap: {solution.message or solution.status.sentence}")
         raise typer.Exit(
             {
                 Status.INFEASIBLE: EXIT_INFEASIBLE,
@@ -58,11 +60,9 @@ def command(
 
 
 def _print(solution: Solution) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from bitknap.bench.terminal import Terminal, table
 
-    facts = Table(box=None, show_header=False)
+    facts = table("", "", box=None, show_header=False)
     for name, value in (
         ("instance", solution.instance.name),
         ("solver", solution.solver),
@@ -75,18 +75,16 @@ def _print(solution: Solution) -> None:
     ):
         if value is not None:
             facts.add_row(name, str(value))
-    console = Console()
+    console = Terminal()
     console.print(facts)
     if solution.usage is None or solution.labels is None:
         return
-    usage = Table("resource", box=box.SIMPLE)
-    for heading in ("used", "capacity", "left"):
-        usage.add_column(heading, justify="right")
+    usage = table("resource", "used", "capacity", "left", right=1)
     for name, used, limit in zip(
         solution.instance.resources, solution.usage, solution.instance.capacity, strict=True
     ):
         usage.add_row(name, f"{used:,}", f"{limit:,}", f"{limit - used:,}")
-    choice = Table("class", "choice", box=box.SIMPLE)
+    choice = table("class", "choice")
     for name, label in solution.labels.items():
         choice.add_row(name, label)
     console.print(usage, choice)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def command(
     instance: InstanceName,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many allocations.")] = 5,
+    k: Annotated[int, typer.Option("-k", min=1, max=1_000_000, help="How many.")] = 5,
     force: Annotated[
         bool, typer.Option("--forced", help="Show instead what forcing each item costs.")
     ] = False,
@@ -90,32 +90,28 @@ def _finite(value: float) -> float | None:
 
 
 def _print_ranking(problem: Instance, ranking: list[Allocation]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from bitknap.bench.terminal import Terminal, table
 
-    table = Table("rank", "objective", *problem.resources, "change from the best", box=box.SIMPLE)
+    shown = table("rank", "objective", *problem.resources, "change from the best")
     best = problem.by_label(ranking[0].choice)
     for rank, entry in enumerate(ranking, 1):
         labels = problem.by_label(entry.choice)
         changes = [f"{name}: {best[name]} -> {s}" for name, s in labels.items() if s != best[name]]
         usage = [f"{used:,}" for used in problem.usage(entry.choice).tolist()]
-        table.add_row(str(rank), f"{entry.objective!r}", *usage, ", ".join(changes))
-    Console().print(table)
+        shown.add_row(str(rank), f"{entry.objective!r}", *usage, ", ".join(changes))
+    Terminal().print(shown)
 
 
 def _print_forced(found: Forced) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from bitknap.bench.terminal import Terminal, table
 
     problem = found.instance
-    table = Table("class", "chosen", "rise elsewhere", "rise of each item", box=box.SIMPLE)
+    shown = table("class", "chosen", "rise elsewhere", "rise of each item")
     labels = problem.by_label(found.choice)
     for i, name in enumerate(problem.class_names):
         span = range(int(problem.offsets[i]), int(problem.offsets[i + 1]))
         rises = ", ".join(f"{problem.labels[j]}: {found.rise[j]:.3g}" for j in span)
-        table.add_row(name, labels[name], f"{found.elsewhere[i]:.6g}", rises)
-    console = Console()
-    console.print(f"optimum {found.optimum!r}", highlight=False)
-    console.print(table)
+        shown.add_row(name, labels[name], f"{found.elsewhere[i]:.6g}", rises)
+    console = Terminal()
+    console.print(f"optimum {found.optimum!r}")
+    console.print(shown)

@@ -48,15 +48,14 @@ def command(
 
 
 def _print(verdict: Verdict) -> None:
-    from rich.console import Console
+    from bitknap.bench.terminal import Terminal
 
-    console = Console(highlight=False)
+    console = Terminal()
     colour = {"proved": "green", "unproved": "yellow", "wrong": "red"}[verdict.finding.value]
-    console.print(
-        f"[bold {colour}]{verdict.finding.value}[/] (the solution claims {verdict.claim})"
-    )
+    console.print(verdict.finding.value, style=f"bold {colour}", end=" ")
+    console.print(f"(the solution claims {verdict.claim})")
     for reason in verdict.reasons:
-        console.print(f"- {reason}", markup=False)
+        console.print(f"- {reason}")
     if verdict.better is not None:
         labels = ", ".join(f"{name}: {label}" for name, label in verdict.better.items())
-        console.print(f"Better choice: {labels}", markup=False)
+        console.print(f"Better choice: {labels}")

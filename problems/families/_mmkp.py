@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from ..instance import FloatArray, Instance, IntArray
-from .base import at_least, regular_instance
+from ..schema import Range
+from .base import regular_instance
+
+Usages = Annotated[int, Range(1, 1_000_000)]
+"""R."""
 
 
 def usages(
     rng: np.random.Generator, classes: int, items: int, resources: int, range_: int
 ) -> IntArray:
     """(K, L, m) integers, uniform in [0, R]."""
-    at_least(classes=(classes, 1), items=(items, 1), resources=(resources, 1), range_=(range_, 1))
     return rng.integers(0, range_ + 1, (resources, classes, items))
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 
 from ..errors import DataError
 from ..instance import Instance, IntArray
+from ..schema import Range
 from ._lrand48 import Lrand48
-from .base import at_least, regular_instance
+from .base import Classes, Items, Seed, checked, regular_instance
 
 Capacity = Literal["program", "paper", "ratio"]
 """The rules, see :func:`pisinger_capacity`."""
@@ -19,33 +20,29 @@ Draw = Callable[[Lrand48, int, int, int], tuple[IntArray, IntArray]]
 """Weights and profits, (L, m) each, from the generator, L, m and R."""
 
 
-def pisinger_family(
-    name: str, draw: Draw, items: int = 10, fewest: int = 1
-) -> Callable[..., Instance]:
+def pisinger_family(name: str, draw: Draw, items: int = 10) -> Callable[..., Instance]:
     """The generator of a family.
 
     Args:
         name: of the family.
         draw: its numbers.
         items: default for the items of each class.
-        fewest: at least so many items.
     """
 
     def generate(
-        classes: int = 100,
-        items: int = items,
-        range_: int = 1000,
-        seed: int = 1,
+        classes: Classes = 100,
+        items: Items = items,
+        range_: Annotated[int, Range(1, 1 << 31)] = 1000,
+        seed: Seed = 1,
         capacity: Capacity = "program",
-        ratio: float = 0.5,
+        ratio: Annotated[float, Range(0, 1)] = 0.5,
     ) -> Instance:
-        at_least(classes=(classes, 1), items=(items, fewest), range_=(range_, 1))
         weight, profit = draw(Lrand48(seed), classes, items, range_)
         parameters = {"classes": classes, "items": items, "range": range_, "seed": seed}
         return _instance(name, weight, profit, parameters, capacity, ratio)
 
     generate.__doc__ = f"{draw.__doc__}\n{_ARGUMENTS}"
-    return generate
+    return checked(generate)
 
 
 _ARGUMENTS = """

@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from ..instance import Instance
-from ._mmkp import mmkp_instance, usages
+from ._mmkp import Usages, mmkp_instance, usages
+from .base import Classes, Items, Resources, Seed, checked
 
 
+@checked
 def generate(
-    classes: int = 30,
-    items: int = 10,
-    resources: int = 5,
-    range_: int = 10,
-    seed: int = 1,
+    classes: Classes = 30,
+    items: Items = 10,
+    resources: Resources = 5,
+    range_: Usages = 10,
+    seed: Seed = 1,
 ) -> Instance:
     """Usages w uniform in [0, R], prices u_k uniform in [1, R], capacities L R / 2, and:
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from ..errors import DataError
 from ..instance import FloatArray, Instance, IntArray
-from .base import at_least, regular_instance
+from ..schema import Range
+from .base import Budget, Classes, Deviation, Largest, Seed, Width, checked, regular_instance
 
 
+@checked
 def generate(
-    classes: int = 54,
-    bits: tuple[int, ...] = (2, 4, 8),
-    budget: float = 4.0,
-    seed: int = 1,
-    spread: float = 3.0,
-    noise: float = 0.3,
-    largest: float = 1.0,
-    resolution: int = 0,
+    classes: Classes = 54,
+    bits: tuple[Width, ...] = (2, 4, 8),
+    budget: Budget = 4.0,
+    seed: Seed = 1,
+    spread: Deviation = 3.0,
+    noise: Deviation = 0.3,
+    largest: Largest = 1.0,
+    resolution: Annotated[int, Range(0, 1 << 53)] = 0,
 ) -> Instance:
     """Layers with n_l weights and sensitivity s_l, quantized to b bits.
 
@@ -39,12 +43,9 @@ def generate(
         resolution: 0 keeps floats; else costs are integers from 0 to ``resolution``.
 
     Raises:
-        DataError: bits repeat or are not 1 to 32, or the budget is below the fewest bits.
+        DataError: bits repeat, or the budget is below the fewest bits.
     """
-    at_least(classes=(classes, 1), resolution=(resolution, 0))
     widths = bit_widths(bits, budget)
-    if not (np.isfinite(largest) and largest > 0.0 and spread >= 0.0 and noise >= 0.0):
-        raise DataError("largest must be positive, spread and noise must not be negative")
     rng = np.random.default_rng(seed)
     sizes = layer_sizes(rng, classes)
     cost = layer_costs(rng, classes, widths, spread, noise)
@@ -67,9 +68,9 @@ def bit_widths(bits: tuple[int, ...], budget: float) -> IntArray:
     """The bit-widths as an array, checked.
 
     Raises:
-        DataError: they repeat, are not 1 to 32, or all exceed the budget.
+        DataError: they repeat, or all exceed the budget.
     """
-    if not bits or len(set(bits)) < len(bits) or not all(1 <= b <= 32 for b in bits):
+    if not bits or len(set(bits)) < len(bits):
         raise DataError(f"bits must be different integers from 1 to 32, got {bits}")
     if not budget >= min(bits):
         raise DataError(

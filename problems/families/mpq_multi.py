@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
-from ..errors import DataError
 from ..instance import Instance, IntArray
-from .base import at_least, regular_instance
+from ..schema import Range
+from .base import Budget, Classes, Deviation, Largest, Seed, Width, checked, regular_instance
 from .mpq import bit_widths, layer_costs, layer_sizes
 
 RESOURCES = ("size_bits", "bops", "latency_ns", "activation_bits")
 
 
+@checked
 def generate(
-    classes: int = 54,
-    bits: tuple[int, ...] = (2, 4, 8),
-    activation_bits: tuple[int, ...] = (),
-    resources: int = 3,
-    budget: float = 4.0,
-    seed: int = 1,
-    spread: float = 3.0,
-    noise: float = 0.3,
-    largest: float = 1.0,
+    classes: Classes = 54,
+    bits: tuple[Width, ...] = (2, 4, 8),
+    activation_bits: tuple[Width, ...] = (),
+    resources: Annotated[int, Range(1, 4)] = 3,
+    budget: Budget = 4.0,
+    seed: Seed = 1,
+    spread: Deviation = 3.0,
+    noise: Deviation = 0.3,
+    largest: Largest = 1.0,
 ) -> Instance:
     """Layers with n_l weights, m_l = n_l r_l multiplications and a_l activations.
 
@@ -51,12 +54,7 @@ def generate(
     Raises:
         DataError: a parameter is out of its range.
     """
-    at_least(classes=(classes, 1))
     widths = bit_widths(bits, budget)
-    if not 1 <= resources <= len(RESOURCES):
-        raise DataError(f"resources must be 1 to {len(RESOURCES)}, got {resources}")
-    if not (np.isfinite(largest) and largest > 0.0 and spread >= 0.0 and noise >= 0.0):
-        raise DataError("largest must be positive, spread and noise must not be negative")
     rng = np.random.default_rng(seed)
     cost = layer_costs(rng, classes, widths, spread, noise)
     b, c, labels = widths, widths, tuple(map(str, bits))

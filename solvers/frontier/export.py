@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
-from bitknap.problems import DataError, write_atomically
+from bitknap.problems import DataError, names, write_atomically
 
 from .frontier import Frontier
 
@@ -40,13 +41,12 @@ def to_json(frontier: Frontier) -> str:
 def to_csv(frontier: Frontier) -> str:
     """One line a point: usage, objective, supported (1 or 0)."""
     rows = zip(
-        frontier.usage.tolist(),
-        frontier.objective.tolist(),
-        frontier.supported.astype(int).tolist(),
+        map(str, frontier.usage.tolist()),
+        map(repr, frontier.objective.tolist()),
+        map(str, frontier.supported.astype(int).tolist()),
         strict=True,
     )
-    head = f"{frontier.instance.resources[0]},objective,supported\n"
-    return head + "".join(f"{usage},{objective!r},{corner}\n" for usage, objective, corner in rows)
+    return names.to_csv((frontier.instance.resources[0], "objective", "supported"), rows)
 
 
 def plot(frontier: Frontier, path: str | Path, knees: int = 3) -> None:
@@ -58,7 +58,11 @@ def plot(frontier: Frontier, path: str | Path, knees: int = 3) -> None:
     from matplotlib.figure import Figure
 
     target = Path(path)
-    with rc_context({"svg.hashsalt": "bitknap", "font.family": "DejaVu Sans"}):
+    with (
+        rc_context({"svg.hashsalt": "bitknap", "font.family": "DejaVu Sans"}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(6.4, 4.0), layout="constrained")
         axes = figure.subplots()
         usage, objective = frontier.usage, frontier.objective
@@ -70,10 +74,10 @@ def plot(frontier: Frontier, path: str | Path, knees: int = 3) -> None:
             axes.plot(usage[at], objective[at], "o", fillstyle="none", label="knees")
         if objective[-1] > 0.0:
             axes.set_yscale("log")
-        axes.set_xlabel(frontier.instance.resources[0])
+        axes.set_xlabel(names.drawn(frontier.instance.resources[0]))
         axes.set_ylabel("objective")
         note = "" if frontier.exact else f" (within {frontier.tolerance:.2g})"
-        axes.set_title(f"{frontier.instance.name}{note}")
+        axes.set_title(names.drawn(f"{frontier.instance.name}{note}"))
         axes.legend(frameon=False)
         buffer = io.BytesIO()
         fixed = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}

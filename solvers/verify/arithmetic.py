@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 from bitknap.problems import Instance
@@ -99,6 +100,14 @@ def _amounts(instance: Instance, model: ExactModel, claim: Claim) -> list[str]:
     return found
 
 
+def _rounded(value: Fraction) -> float:
+    """The nearest float64, infinite where the value is beyond them."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
 def _bound_and_gap(claim: Claim) -> list[str]:
     objective, bound, gap = claim.objective, claim.bound, claim.gap
     if objective is None:
@@ -113,5 +122,5 @@ def _bound_and_gap(claim: Claim) -> list[str]:
     if objective != bound:
         true = (Fraction(objective) - Fraction(bound)) / abs(Fraction(objective))
     if gap is None or abs(Fraction(gap) - true) > _GAP_ROUNDING * true:
-        return [f"The gap is given as {gap}, but it is {float(true)}."]
+        return [f"The gap is given as {gap}, but it is {_rounded(true)}."]
     return []

@@ -42,7 +42,7 @@ def make_suite(out: Path, slower: float = 1.0) -> Path:
             name = f"{group}/classes={classes}"
             instances.append(
                 {"group": group, "instance": name, "classes": classes, "items": 8 * classes,
-                 "resources": 1}
+                 "resources": 1, "instance_hash": ""}
             )  # fmt: skip
             for solver, factor in SPEED.items():
                 failed = solver == "dp" and classes == 1000

@@ -75,8 +75,8 @@ def test_plan_files(tmp_path: Path) -> None:
     path.write_text(json.dumps({"format": "bitknap.solution/1", "choice": plan}))
     assert load_plan(path, table).tolist() == [0, 4, 8, 9, 13, 17]
     for text, words in (
-        ("{", "not JSON"),
-        ("[1]", "holds no plan"),
+        ("{", "not valid JSON"),
+        ("[1]", "must hold one JSON object"),
         (json.dumps({"format": "bitknap.solution/1", "choice": None}), "holds no plan"),
         (json.dumps(plan | {"x": 2}), "has no layer 'x'"),
         (json.dumps({"l0": 2}), "no choice for layer 'l1'"),

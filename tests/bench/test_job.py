@@ -19,7 +19,7 @@ from bitknap.bench.grids import (
     solver_grid,
 )
 from bitknap.bench.job import Job, run_job
-from bitknap.bench.records import load_records
+from bitknap.bench.records import Record, load_records
 from bitknap.bench.remembering import RememberingQuantizer
 from bitknap.bench.report.write import write_report
 from bitknap.bench.results import Results, load_results
@@ -229,6 +229,17 @@ def test_progress_is_told_now_and_then_only(
     said: list[str] = []
     run_job(tiny_job(tmp_path), said.append)
     assert not [text for text in said if " of " in text]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["notes", Record("mine", "i", "core", "optimal", 1.0, 1.0, 0.1).to_line()],
+)
+def test_bug_a_run_replaced_the_records_of_another_command(tmp_path: Path, content: str) -> None:
+    (tmp_path / "records.jsonl").write_text(content)
+    with pytest.raises(DataError, match=r"records\.jsonl"):
+        run_job(tiny_job(tmp_path), quiet)
+    assert (tmp_path / "records.jsonl").read_text() == content
 
 
 def test_a_damaged_accuracy_file_is_named(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def test_bad_folders_are_one_sentence(run_folder: Path, tmp_path: Path) -> None:
         call("report", tmp_path)
     for name, text, words in (
         ("run.json", "{}", "is not a bitknap.run/1 file"),
-        ("run.json", '{"format": "bitknap.run/1"}', "incomplete or damaged"),
+        ("run.json", '{"format": "bitknap.run/1"}', "lacks the key 'asked'"),
         ("table.npz", "PK", "not a sensitivity table"),
         ("solutions/fisher_3_dp.json", "{}", "is no solution of"),
         ("instances/fisher_3.json", "{", "is not valid JSON"),

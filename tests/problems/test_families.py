@@ -171,14 +171,18 @@ def test_mpq_multi_sizes_are_a_bit_budget() -> None:
 @pytest.mark.parametrize(
     ("family", "parameters", "words"),
     [
-        ("uncorrelated", {"classes": 0}, "classes must be at least 1, got 0"),
-        ("zigzag", {"range_": 0}, "range must be at least 1"),
+        ("uncorrelated", {"classes": 0}, "classes must be an integer from 1 to 10,000,000, got 0"),
+        ("zigzag", {"range_": 0}, "range must be an integer from 1"),
         ("strongly_correlated", {"items": 100, "range_": 10}, "range must be at least 50"),
-        ("uncorrelated", {"capacity": "half"}, "rule 'half' is none of program, paper, ratio"),
-        ("uncorrelated", {"capacity": "ratio", "ratio": 2.0}, "between 0 and 1"),
+        (
+            "uncorrelated",
+            {"capacity": "half"},
+            "capacity must be one of program, paper, ratio, got 'half'",
+        ),
+        ("uncorrelated", {"capacity": "ratio", "ratio": 2.0}, "from 0 to 1, got 2.0"),
         ("mpq", {"bits": (2, 2)}, "different integers"),
         ("mpq", {"budget": 1.0}, "below the fewest bits"),
-        ("mpq", {"largest": float("nan")}, "largest must be positive"),
+        ("mpq", {"largest": float("nan")}, "largest must be a finite number"),
         ("mpq_multi", {"resources": 5}, "1 to 4"),
     ],
 )

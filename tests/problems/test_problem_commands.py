@@ -54,7 +54,7 @@ def test_generate_list_names_every_family_and_option(bitknap) -> None:
         (("mpq", "--out", "a.txt"), "ending in .json or .npz"),
         (("mpq", "--bits", "two", "--out", "a.json"), "--bits takes integers with commas"),
         (("mpq", "--budget", "1", "--out", "a.json"), "below the fewest bits"),
-        (("zigzag", "--capacity", "x", "--out", "a.json"), "none of program, paper, ratio"),
+        (("zigzag", "--capacity", "x", "--out", "a.json"), "one of program, paper, ratio"),
     ],
 )
 def test_generate_says_what_is_wrong_in_one_line(bitknap, arguments, words: str) -> None:

@@ -60,5 +60,5 @@ def test_missing_and_binary_files(tmp_path: Path) -> None:
     with pytest.raises(InstanceError, match="no such file"):
         read_mmkp(tmp_path / "none.txt")
     (tmp_path / "b.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InstanceError, match="cannot be read as text"):
+    with pytest.raises(InstanceError, match="is not UTF-8 text"):
         read_mmkp(tmp_path / "b.txt")

@@ -199,6 +199,30 @@ def test_damaged_chunks_are_computed_again(tmp_path: Path, stop_at: Callable[[in
     assert said[-1] == f"{folder} cannot be read; computing it again"
 
 
+def test_bug_a_copy_of_the_neighbour_was_taken_for_a_chunk(
+    tmp_path: Path, stop_at: Callable[[int], None]
+) -> None:
+    folder = tmp_path / "partial"
+    stop_at(2)
+    with pytest.raises(Stop):
+        table(("fisher",), Checkpoint(folder))
+    copy = next(folder.glob("*/000001.npz"))
+    copy.write_bytes(copy.with_name("000000.npz").read_bytes())
+    said: list[str] = []
+    found = table(("fisher",), Checkpoint(folder, say=said.append))
+    assert said[0] == f"{copy} is damaged; computing it again"
+    whole = content(undisturbed(("fisher",)), tmp_path / "a.npz")
+    assert content(found, tmp_path / "b.npz") == whole
+
+
+def test_bug_a_foreign_folder_was_removed_for_chunks(tmp_path: Path) -> None:
+    (tmp_path / "partial").mkdir()
+    (tmp_path / "partial" / "thesis.txt").write_text("mine")
+    with pytest.raises(DataError, match="holds other files"):
+        table(("fisher",), Checkpoint(tmp_path / "partial"))
+    assert (tmp_path / "partial" / "thesis.txt").read_text() == "mine"
+
+
 def test_another_run_may_tidy_up_meanwhile(tmp_path: Path) -> None:
     def chunks() -> Any:
         checkpoint = Checkpoint(tmp_path / "partial")
@@ -261,5 +285,5 @@ def test_batches_cut_along_something_else_are_refused() -> None:
 def test_provenance_is_readable(tmp_path: Path) -> None:
     table(("fisher",), Checkpoint(tmp_path / "partial"))
     facts = json.loads((tmp_path / "partial" / "provenance.json").read_text())
-    assert facts["format"] == "bitknap.chunks/1"
+    assert facts["format"] == "bitknap.chunks/2"
     assert facts["loss"] == "default"

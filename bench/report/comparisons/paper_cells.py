@@ -5,7 +5,8 @@ from __future__ import annotations
 from bitknap.bench.grids import Grid
 from bitknap.bench.paper.summary import signed
 from bitknap.bench.report.base import Content, Section
-from bitknap.bench.report.source import Source
+from bitknap.bench.report.source import CELLS, Source
+from bitknap.problems import DataError
 
 Key = tuple[str, str, str]
 COLUMNS = ("Top-1", "fine-tuned")
@@ -37,12 +38,15 @@ def build(a: Source, b: Source) -> Content | None:
 
 
 def _cells(source: Source) -> dict[tuple[str, str, str, str, str], float]:
-    return {
-        (row["network"], row["method"], row["rate"], row["seed"], column): float(row[column])
-        for row in source.cells
-        for column in COLUMNS
-        if row[column] != "-"
-    }
+    try:
+        return {
+            (row["network"], row["method"], row["rate"], row["seed"], column): float(row[column])
+            for row in source.cells
+            for column in COLUMNS
+            if row[column] != "-"
+        }
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{source.path / CELLS} is not a table of a study ({error})") from None
 
 
 SECTION = Section("The paper's table", 50, "finished studies of `bitknap paper`", build)

@@ -53,12 +53,6 @@ def test_a_line_that_is_no_record_is_kept_and_named(path: Path) -> None:
     assert path.read_text() == "{}\n" + text
 
 
-def test_a_second_writer_is_refused(path: Path) -> None:
-    with RecordLog(path), pytest.raises(DataError, match="another run is writing it"):
-        RecordLog(path)
-    RecordLog(path).close()
-
-
 @pytest.mark.parametrize("room", [0, 1, 100])
 def test_a_full_disk_leaves_the_file_as_it_was(path: Path, room: int) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
