@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .problems import BitknapError, Catalogue, InfeasibleError, SolverError
+from .problems import BitknapError, Catalogue, InfeasibleError, LimitError, SolverError
 from .problems.errors import PeerLost
 
 COMMANDS = Catalogue("bitknap.commands", "command", "command", dashes=True)
@@ -95,6 +95,7 @@ def main() -> None:
             SolverError: EXIT_FAILED,
             PeerLost: EXIT_FAILED,
             InfeasibleError: EXIT_INFEASIBLE,
+            LimitError: EXIT_NO_SOLUTION,
         }
         sys.exit(codes.get(type(error), EXIT_BAD_INPUT))
     except BrokenPipeError:

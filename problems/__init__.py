@@ -6,6 +6,7 @@ from .errors import (
     DataError,
     InfeasibleError,
     InstanceError,
+    LimitError,
     SolverError,
     UnsupportedError,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "Instance",
     "InstanceError",
     "IntArray",
+    "LimitError",
     "Merged",
     "SolverError",
     "UnsupportedError",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -50,6 +51,37 @@ class Limits:
     time: float | None = None
     states: int | None = None
     threads: int = 1
+
+
+class TimeUp(Exception):
+    """A deadline has passed."""
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment of ``time.perf_counter``, or never (inf)."""
+
+    at: float = math.inf
+
+    @staticmethod
+    def after(seconds: float | None) -> Deadline:
+        """So many seconds from now; None for never."""
+        return Deadline() if seconds is None else Deadline(time.perf_counter() + seconds)
+
+    @property
+    def left(self) -> float:
+        """Seconds until then, not below 0."""
+        return max(self.at - time.perf_counter(), 0.0)
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is over."""
+        return time.perf_counter() >= self.at
+
+    def check(self) -> None:
+        """Raise :class:`TimeUp` when it is over."""
+        if self.passed:
+            raise TimeUp
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ def repair(instance: Instance, choice: IntArray) -> IntArray | None:
         helps = np.flatnonzero(removed > 1e-12 * now)
         if not helps.size:
             return None
-        price = (instance.cost[helps] - instance.cost[mine[helps]]) / removed[helps]
+        with np.errstate(over="ignore"):
+            price = (instance.cost[helps] - instance.cost[mine[helps]]) / removed[helps]
         j = int(helps[np.argmin(price)])
         at[instance.class_of[j]] = j
     return None
@@ -75,12 +76,14 @@ def improve(instance: Instance, choice: IntArray) -> IntArray:
         room = instance.capacity - instance.weight[:, at].sum(axis=1)
         mine = at[instance.class_of]
         added = instance.weight - instance.weight[:, mine]
-        fall = instance.cost[mine] - instance.cost
+        with np.errstate(over="ignore"):
+            fall = instance.cost[mine] - instance.cost
         good = np.flatnonzero((added <= room[:, None]).all(axis=0) & (fall > 0.0))
         if not good.size:
             break
         share = scale @ np.maximum(added[:, good], 0)
-        ratio = fall[good] / np.maximum(share, 1e-18)
+        with np.errstate(over="ignore"):
+            ratio = fall[good] / np.maximum(share, 1e-18)
         j = int(good[np.argmax(ratio)])
         at[instance.class_of[j]] = j
     improved: IntArray = at - instance.offsets[:-1]

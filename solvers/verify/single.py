@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from .model import ExactItem, ExactModel
-from .search import Search, StateLimit, trace_back
+from .search import Clock, Search, StateLimit, trace_back
 
 _INFINITE = Fraction(1 << 4096)
 _NOTHING_OPEN = (Fraction(0), _INFINITE)
@@ -18,7 +18,12 @@ _UNEVEN, _NEAR = 8, 48
 
 
 def search_single(
-    model: ExactModel, threshold: int, max_states: int, multiplier: Fraction, bound: Fraction
+    model: ExactModel,
+    threshold: int,
+    max_states: int,
+    clock: Clock,
+    multiplier: Fraction,
+    bound: Fraction,
 ) -> Search:
     """Find the least cost below a threshold, or show that there is none.
 
@@ -39,6 +44,7 @@ def search_single(
         model: one resource.
         threshold: only choices that cost less matter.
         max_states: partial choices to keep, over all classes.
+        clock: when to give up.
         multiplier: the lambda of :func:`find_break`.
         bound: L(lambda).
 
@@ -50,7 +56,7 @@ def search_single(
         key=lambda stage: stage.distance(multiplier),
     )
     try:
-        return _enumerate(model, stages, threshold, max_states, bound, multiplier)
+        return _enumerate(model, stages, threshold, max_states, clock, bound, multiplier)
     except StateLimit:
         return Search(None, None, max_states, False, bound, (multiplier,))
 
@@ -158,6 +164,7 @@ def _enumerate(
     stages: list[_Stage],
     threshold: int,
     max_states: int,
+    clock: Clock,
     bound: Fraction,
     multiplier: Fraction,
 ) -> Search:
@@ -170,7 +177,7 @@ def _enumerate(
     parents: list[tuple[int, array[int], array[int]]] = []
     for t, stage in enumerate(open_stages):
         test = _Test(room, slack, saving[t + 1], charge[t + 1])
-        states, origin, taken = _extend(states, stage.moves, test, max_states)
+        states, origin, taken = _extend(states, stage.moves, test, max_states, clock)
         parents.append((stage.index, origin, taken))
         count += len(states)
         if count > max_states:
@@ -228,7 +235,11 @@ class _Test:
 
 
 def _extend(
-    states: list[tuple[int, int]], moves: tuple[tuple[int, int, int], ...], test: _Test, most: int
+    states: list[tuple[int, int]],
+    moves: tuple[tuple[int, int, int], ...],
+    test: _Test,
+    most: int,
+    clock: Clock,
 ) -> tuple[list[tuple[int, int]], array[int], array[int]]:
     """All states after one more class that pass the test, lightest first, dominated ones gone."""
     offers: list[tuple[int, int, int, int]] = []
@@ -238,6 +249,7 @@ def _extend(
             for s, (w, c) in enumerate(states)
             if test.passes(w + width, c + cost)
         ]
+        clock.check()
         if len(offers) > most:
             raise StateLimit
     offers.sort()
