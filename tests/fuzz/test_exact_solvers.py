@@ -22,7 +22,7 @@ from .oracle import ranking, staircase
 def too_wide_for_core(instance: Instance) -> bool:
     """Whether the costs span so many decades that ``core`` may refuse them."""
     size = np.abs(instance.cost[instance.cost != 0.0])
-    return bool(size.size) and math.log10(size.max()) - math.log10(size.min()) > 500.0
+    return bool(size.size) and math.log10(size.max()) - math.log10(size.min()) > 290.0
 
 
 def exact_cost(instance: Instance, choice: object) -> Fraction:
