@@ -56,6 +56,24 @@ def _undominated_k(instance: Instance) -> NDArray[np.bool_]:
     return keep
 
 
+def fitting(instance: Instance, capacity: IntArray | None = None) -> NDArray[np.bool_]:
+    """(n,) mask of the items that fit beside the lightest of the other classes.
+
+    No feasible choice holds another item. A class without such an item, which proves that nothing
+    is feasible, keeps all of its items.
+
+    Args:
+        instance: without ties.
+        capacity: (K,) in place of the instance's.
+    """
+    least = np.minimum.reduceat(instance.weight, instance.offsets[:-1], axis=1)
+    above = instance.weight - np.repeat(least, instance.sizes, axis=1)
+    room = (instance.capacity if capacity is None else capacity) - instance.min_usage
+    keep: NDArray[np.bool_] = (above <= room[:, None]).all(axis=0)
+    hopeless = ~np.logical_or.reduceat(keep, instance.offsets[:-1])
+    return keep | hopeless[instance.class_of]
+
+
 def lower_hull(cost: NDArray[np.float64], weight: IntArray) -> IntArray:
     """Positions of the lower convex hull of one class, lightest item first.
 

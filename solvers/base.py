@@ -32,7 +32,7 @@ _SENTENCES = {
     Status.OPTIMAL: "The choice is feasible and proven to be the best.",
     Status.FEASIBLE: "The choice is feasible, but not proven to be the best.",
     Status.INFEASIBLE: "No choice fits the capacity.",
-    Status.NO_SOLUTION: "The solver found no feasible choice within its limits.",
+    Status.NO_SOLUTION: "The solver ended without a feasible choice.",
     Status.UNSUPPORTED: "The solver cannot handle this instance.",
     Status.CRASHED: "The solver failed before it answered.",
 }
@@ -96,6 +96,7 @@ class Outcome:
         objective: the cost the solver believes its choice has, or None; checked when given.
         multiplier: (K,) prices of the resources (cost per unit) of a dual bound, or None.
         stats: numbers worth reporting (nodes, states, core size, ...).
+        reason: a sentence on what stopped the proof, or nothing.
     """
 
     status: Status
@@ -104,6 +105,7 @@ class Outcome:
     objective: float | None = None
     multiplier: FloatArray | None = None
     stats: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
 
 
 class Solver(Protocol):

@@ -17,13 +17,14 @@ from bitknap.problems import (
     LimitError,
     Merged,
     UnsupportedError,
+    fitting,
     lower_hull,
     merge_ties,
 )
 
 from ..base import Deadline, TimeUp
 from .convex import Convex, convex_part
-from .lists import Points, fitting, undominated_points
+from .lists import Points, undominated_points
 from .sums import objectives, running_objectives
 
 MAX_STATES = 20_000_000
@@ -224,7 +225,7 @@ def frontier(
     small = merged.instance
     convex = convex_part(small, np.ones(small.n_items, dtype=bool))
     low, high = _range(instance, convex, lowest, highest)
-    useful = fitting(small, high)
+    useful = fitting(small, np.array([high]))
     inner = convex if useful.all() else convex_part(small, useful)
     try:
         points = undominated_points(small, inner, low, high, max_states, tolerance, deadline)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bitknap.problems import FloatArray, Instance, IntArray, undominated
+from bitknap.problems import FloatArray, Instance, IntArray, fitting, undominated
 
 from ..base import Deadline
 from ..excess import BoolArray, Exact, excesses, joined
@@ -115,7 +115,7 @@ def undominated_points(
     known = convex.excess_at(lowest)
     room = highest - convex.smallest
     step = (1.0 + tolerance) ** (1.0 / len(instance)) - 1.0
-    useful = undominated(instance) & fitting(instance, highest)
+    useful = undominated(instance) & fitting(instance, np.array([highest]))
     stages: list[tuple[int, NDArray[np.int32], NDArray[np.int32]]] = []
     states, product = 0, 1.0
     bounded = highest < convex.largest or lowest > convex.smallest
@@ -135,14 +135,6 @@ def undominated_points(
         states += len(kept.weight)
     assert kept is not None
     return Points(kept.weight + convex.smallest, tuple(stages), product - 1.0, states)
-
-
-def fitting(instance: Instance, budget: int) -> BoolArray:
-    """(n,) mask of the items that are within a budget beside the lightest of the other classes."""
-    least = np.minimum.reduceat(instance.weight[0], instance.offsets[:-1])
-    above = instance.weight[0] - np.repeat(least, instance.sizes)
-    mask: BoolArray = above <= budget - instance.min_usage[0]
-    return mask
 
 
 def classes_of(

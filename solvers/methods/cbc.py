@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +12,8 @@ import numpy as np
 from bitknap.problems import Instance
 
 from ..base import Limits, Outcome
-from ..refinement import Answer, as_it_comes, refine, rounded, too_heavy
+from ..program import Program
+from ..refinement import Answer, as_it_comes, refine
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class Cbc:
     requires: ClassVar[tuple[str, ...]] = ("pulp", "cbcbox")
 
     def supports(self, instance: Instance) -> str | None:
-        """Weights must be exact in the back-end's float64 rows."""
-        return too_heavy(instance)
+        """Every instance."""
+        return None
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""
@@ -43,17 +46,21 @@ class Cbc:
         return refine(instance, limits, _pulp, tolerance=1e-5)
 
 
-def _pulp(instance: Instance, seconds: float | None) -> Answer:
+def _pulp(program: Program, seconds: float | None) -> Answer:
     import cbcbox
     import pulp
 
     problem = pulp.LpProblem("mckp", pulp.LpMinimize)
-    x = [problem.add_variable(f"x{j}", cat=pulp.LpBinary) for j in range(instance.n_items)]
-    problem += _row(x, instance.cost)
-    for i in range(len(instance)):
-        problem += pulp.lpSum(x[instance.offsets[i] : instance.offsets[i + 1]]) == 1
-    for row, capacity in zip(instance.weight, instance.capacity.tolist(), strict=True):
-        problem += _row(x, row) <= capacity
+    x = [problem.add_variable(f"x{j}", cat=pulp.LpBinary) for j in range(len(program.cost))]
+    carries = [
+        problem.add_variable(f"z{k}", 0, most, pulp.LpInteger)
+        for k, most in enumerate(program.most.tolist())
+    ]
+    problem += _row(x, program.cost)
+    for start, stop in pairwise(program.offsets.tolist()):
+        problem += pulp.lpSum(x[start:stop]) == 1
+    for row, right in zip(program.columns, program.right.tolist(), strict=True):
+        problem += _row(x + carries, row) <= right
     problem.solve(
         pulp.COIN_CMD(
             path=cbcbox.cbc_bin_path(),
@@ -71,9 +78,10 @@ def _pulp(instance: Instance, seconds: float | None) -> Answer:
     if any(value is None for value in shares):
         return Answer(None)
     proven = problem.sol_status == pulp.LpSolutionOptimal
-    choice = rounded(instance, np.array(shares))
+    choice = program.rounded(np.array(shares))
     # CBC's bound does not come back through PuLP; a proof makes the objective the bound.
-    return Answer(choice, proven, instance.objective(choice) if proven else None)
+    at = program.offsets[:-1] + choice
+    return Answer(choice, proven, math.fsum(program.cost[at].tolist()) if proven else None)
 
 
 def _row(x: list[Any], coefficients: Any) -> Any:

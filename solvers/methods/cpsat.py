@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy as np
 from bitknap.problems import Instance
 
 from ..base import Limits, Outcome
-from ..refinement import Answer, refine, rounded
+from ..program import Program
+from ..refinement import Answer, refine
 
 
 @dataclass(frozen=True)
@@ -41,22 +43,22 @@ class CpSat:
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, round down, solve, refine."""
 
-        def backend(scaled: Instance, seconds: float | None) -> Answer:
-            return _cp_sat(scaled, seconds, limits.threads)
+        def backend(program: Program, seconds: float | None) -> Answer:
+            return _cp_sat(program, seconds, limits.threads)
 
         return refine(instance, limits, backend, tolerance=0.0, largest=self.largest, integers=True)
 
 
-def _cp_sat(instance: Instance, seconds: float | None, threads: int) -> Answer:
+def _cp_sat(program: Program, seconds: float | None, threads: int) -> Answer:
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
-    x = [model.new_bool_var("") for _ in range(instance.n_items)]
-    for i in range(len(instance)):
-        model.add_exactly_one(x[instance.offsets[i] : instance.offsets[i + 1]])
-    for row, capacity in zip(instance.weight.tolist(), instance.capacity.tolist(), strict=True):
-        model.add(cp_model.LinearExpr.weighted_sum(x, row) <= capacity)
-    costs = [int(c) for c in instance.cost.tolist()]
+    x = [model.new_bool_var("") for _ in program.cost]
+    for start, stop in pairwise(program.offsets.tolist()):
+        model.add_exactly_one(x[start:stop])
+    for row, right in zip(program.rows.tolist(), program.right.tolist(), strict=True):
+        model.add(cp_model.LinearExpr.weighted_sum(x, row) <= right)
+    costs = [int(c) for c in program.cost.tolist()]
     model.minimize(cp_model.LinearExpr.weighted_sum(x, costs))
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = threads
@@ -72,9 +74,8 @@ def _cp_sat(instance: Instance, seconds: float | None, threads: int) -> Answer:
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return Answer(None)
     shares = np.array([solver.boolean_value(v) for v in x], dtype=np.float64)
-
     return Answer(
-        rounded(instance, shares),
+        program.rounded(shares),
         status == cp_model.OPTIMAL,
         solver.best_objective_bound,
         stats={"branches": solver.num_branches},

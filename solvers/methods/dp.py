@@ -9,11 +9,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bitknap.problems import Instance, IntArray, restrict, undominated
+from bitknap.problems import Instance, IntArray, fitting, restrict, undominated
 
 from ..base import Deadline, Limits, Outcome, Status, TimeUp
 from ..excess import Exact, excesses
-from ..frontier.lists import States, extended, fitting
+from ..frontier.lists import States, extended
 
 MAX_STATES = 400_000_000
 """States over all classes for which parents are kept (4 or 8 bytes each) without a limit."""
@@ -55,7 +55,7 @@ class DynamicProgramming:
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Recurse forwards over the classes, then read the choice backwards."""
         deadline = Deadline.after(limits.time)
-        fits = fitting(instance, int(instance.capacity[0]))
+        fits = fitting(instance)
         small, old = restrict(instance, fits & undominated(instance))
         problem = _reduced(small)
         run = _dense if problem.capacity <= self.dense_capacity else _lists

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bitknap.problems import FloatArray, Instance, IntArray, restrict
+from bitknap.problems import FloatArray, Instance, IntArray, fitting, restrict
 
 from ..base import Limits, Outcome, Status
 from ..dual import above_lightest, cheapest, dual_bound
@@ -50,7 +50,7 @@ class Lagrangian:
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Maximise the dual, keep the best feasible choice."""
-        small, old = restrict(instance, _may_fit(instance))
+        small, old = restrict(instance, fitting(instance))
         run = _chords if instance.n_resources == 1 else _subgradients
         choice, multiplier, steps = run(small, self.iterations, limits.time)
         bound = dual_bound(small, multiplier)
@@ -60,16 +60,6 @@ class Lagrangian:
         return Outcome(
             Status.FEASIBLE, chosen, bound, multiplier=multiplier, stats={"iterations": steps}
         )
-
-
-def _may_fit(instance: Instance) -> np.ndarray:
-    """Items that fit beside the lightest of the other classes; no choice holds the others."""
-    least = np.minimum.reduceat(instance.weight, instance.offsets[:-1], axis=1)
-    above = instance.weight - np.repeat(least, instance.sizes, axis=1)
-    keep: np.ndarray = (above <= (instance.capacity - instance.min_usage)[:, None]).all(axis=0)
-    # A class without such an item proves infeasibility; that is left to the exact methods.
-    hopeless = ~np.logical_or.reduceat(keep, instance.offsets[:-1])
-    return keep | hopeless[instance.class_of]
 
 
 Found = tuple[IntArray | None, FloatArray, int]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bitknap.problems import Instance, IntArray
+from bitknap.problems import Instance, IntArray, fitting
 
 from ..base import Deadline
 from ..excess import Exact
 from ..frontier.convex import Completions, convex_part
-from ..frontier.lists import States, classes_of, extended, fitting
+from ..frontier.lists import States, classes_of, extended
 from .space import Allocation, Answer, Space
 
 MAX_STATES = 10_000_000
@@ -105,11 +105,10 @@ def _in_order(lists: list[_List], taken: _Taken) -> tuple[int, ...]:
 def _lists(
     instance: Instance, known: float, max_states: int, deadline: Deadline
 ) -> list[_List] | None:
-    capacity = int(instance.capacity[0])
-    useful = fitting(instance, capacity)
+    useful = fitting(instance)
     bound = Completions(convex_part(instance, useful))
     most = known * (1.0 + bound.slack)
-    room = capacity - int(instance.min_usage[0])
+    room = int(instance.capacity[0] - instance.min_usage[0])
     kept: States | None = None
     found: list[_List] = []
     states = 0
@@ -131,7 +130,7 @@ def _lists(
 def _known(instance: Instance, best: Answer, k: int) -> float:
     """Excess of the k-th of the choices that differ from the best in at most two classes."""
     at = instance.positions(best.choice)
-    useful = fitting(instance, int(instance.capacity[0]))
+    useful = fitting(instance)
     cheapest = np.minimum.reduceat(np.where(useful, instance.cost, np.inf), instance.offsets[:-1])
     base = float((instance.cost[at] - cheapest).sum())
     room = int(instance.capacity[0] - instance.weight[0, at].sum())

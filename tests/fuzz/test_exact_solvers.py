@@ -98,8 +98,8 @@ def check(seed: int) -> None:
             check_verify(instance, costs)
 
 
-def test_hundreds_of_extreme_instances() -> None:
-    for seed in range(300):
+def test_a_hundred_extreme_instances() -> None:
+    for seed in range(100):
         check(seed)
 
 
