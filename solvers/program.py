@@ -73,13 +73,13 @@ def plain_program(instance: Instance, cost: FloatArray) -> Program:
     return Program(instance.offsets, cost, instance.weight, none, instance.capacity, none[0])
 
 
-def small_program(instance: Instance, cost: FloatArray, digits: bool) -> Program:
+def small_program(instance: Instance, cost: FloatArray) -> Program:
     """The same choices by small numbers.
 
     Weights count from the lightest of the class, capacities from the lightest usages, both in
-    units of the weights' greatest common divisor. With ``digits``, a capacity whose weights have
-    more than ``DIGIT_BITS`` bits becomes one row a digit. With weights w = sum_d w_d B^d and the
-    capacity c likewise, carries z_d between the rows stand for what lower digits add up to:
+    units of the weights' greatest common divisor. A capacity whose weights have more than
+    ``DIGIT_BITS`` bits becomes one row a digit. With weights w = sum_d w_d B^d and the capacity c
+    likewise, carries z_d between the rows stand for what lower digits add up to:
 
         w_0 x - B z_1 <= c_0,   w_1 x + z_1 - B z_2 <= c_1,   ...,   w_D x + z_D <= c_D
 
@@ -94,8 +94,8 @@ def small_program(instance: Instance, cost: FloatArray, digits: bool) -> Program
     right: list[int] = []
     carried: list[tuple[int, int]] = []
     for w, c in zip(weight, room.tolist(), strict=True):
-        parts = -(-int(w.max()).bit_length() // DIGIT_BITS) if digits else 1
-        for d in range(max(parts, 1)):
+        parts = max(-(-int(w.max()).bit_length() // DIGIT_BITS), 1)
+        for d in range(parts):
             last = d >= parts - 1
             rows.append(w if last else w & ((1 << DIGIT_BITS) - 1))
             right.append(c if last else c & ((1 << DIGIT_BITS) - 1))

@@ -68,8 +68,7 @@ def refine(
         backend: one call of the back-end.
         tolerance: what its dual bound may be above the truth, in scaled cost.
         largest: see above.
-        integers: whether it has exact integers: scaled costs are rounded down, which keeps bounds
-            true, and weights are not divided into digits.
+        integers: round scaled costs down, which keeps bounds true.
 
     Returns:
         OPTIMAL when the last round was proven; else FEASIBLE with a bound true for ``instance``,
@@ -84,10 +83,13 @@ def refine(
         above = problem.cost - np.repeat(lowest, problem.sizes)
         top = float(above.max())
         if before < 10.0 * top or (top == 0.0 and before < math.inf):
+            # Rounding down takes less than one unit a class.
+            if integers and len(problem) * top > 1e-12 * largest * best.total:
+                return best.outcome(Status.FEASIBLE, lowest)
             return best.outcome(Status.OPTIMAL, lowest)
         # Divided first: largest / top may be beyond float64.
         costs = above / (top or 1.0) * largest
-        program = small_program(problem, np.floor(costs) if integers else costs, not integers)
+        program = small_program(problem, np.floor(costs) if integers else costs)
         items = old - instance.offsets[problem.class_of]
         answer = _feasible(problem, program, backend, deadline, best)
         before = top

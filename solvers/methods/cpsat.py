@@ -24,21 +24,20 @@ class CpSat:
     what is left up again (:func:`bitknap.solvers.refinement.refine`).
 
     Args:
-        largest: the largest scaled cost.
+        largest: the largest scaled cost; less where the sum over classes would overflow.
 
     References:
         L. Perron, F. Didier, CP-SAT, https://developers.google.com/optimization.
     """
 
-    largest: float = 1e12
+    largest: float = 1e15
 
     exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("ortools",)
 
     def supports(self, instance: Instance) -> str | None:
-        """The sum of all weights must fit its 64-bit rows."""
-        total = float(instance.weight.sum(axis=1, dtype=np.float64).max())
-        return None if total < 2**60 else "weights add up beyond its 64-bit rows"
+        """Every instance."""
+        return None
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, round down, solve, refine."""
@@ -46,7 +45,8 @@ class CpSat:
         def backend(program: Program, seconds: float | None) -> Answer:
             return _cp_sat(program, seconds, limits.threads)
 
-        return refine(instance, limits, backend, tolerance=0.0, largest=self.largest, integers=True)
+        largest = min(self.largest, 2.0**60 / len(instance))
+        return refine(instance, limits, backend, tolerance=0.0, largest=largest, integers=True)
 
 
 def _cp_sat(program: Program, seconds: float | None, threads: int) -> Answer:
@@ -56,8 +56,9 @@ def _cp_sat(program: Program, seconds: float | None, threads: int) -> Answer:
     x = [model.new_bool_var("") for _ in program.cost]
     for start, stop in pairwise(program.offsets.tolist()):
         model.add_exactly_one(x[start:stop])
-    for row, right in zip(program.rows.tolist(), program.right.tolist(), strict=True):
-        model.add(cp_model.LinearExpr.weighted_sum(x, row) <= right)
+    columns = x + [model.new_int_var(0, most, "") for most in program.most.tolist()]
+    for row, right in zip(program.columns.tolist(), program.right.tolist(), strict=True):
+        model.add(cp_model.LinearExpr.weighted_sum(columns, row) <= right)
     costs = [int(c) for c in program.cost.tolist()]
     model.minimize(cp_model.LinearExpr.weighted_sum(x, costs))
     solver = cp_model.CpSolver()
