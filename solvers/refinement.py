@@ -84,7 +84,7 @@ def refine(
         top = float(above.max())
         if before < 10.0 * top or (top == 0.0 and before < math.inf):
             # Rounding down takes less than one unit a class.
-            if integers and len(problem) * top > 1e-12 * largest * best.total:
+            if integers and top > 0.0 and len(problem) * before > 1e-12 * largest * best.total:
                 return best.outcome(Status.FEASIBLE, lowest)
             return best.outcome(Status.OPTIMAL, lowest)
         # Divided first: largest / top may be beyond float64.
