@@ -66,7 +66,7 @@ class Deadline:
     @staticmethod
     def after(seconds: float | None) -> Deadline:
         """So many seconds from now; None for never."""
-        return Deadline() if seconds is None else Deadline(time.perf_counter() + seconds)
+        return NEVER if seconds is None else Deadline(time.perf_counter() + seconds)
 
     @property
     def left(self) -> float:
@@ -82,6 +82,9 @@ class Deadline:
         """Raise :class:`TimeUp` when it is over."""
         if self.passed:
             raise TimeUp
+
+
+NEVER = Deadline()
 
 
 @dataclass(frozen=True)

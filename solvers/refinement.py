@@ -12,6 +12,7 @@ import numpy as np
 from bitknap.problems import FloatArray, Instance, IntArray, fitting, restrict, undominated
 
 from .base import Deadline, Limits, Outcome, Status
+from .child import within
 from .program import Program, cover, plain_program, small_program
 
 LARGEST = 1e6
@@ -37,8 +38,8 @@ class Answer:
     stats: Mapping[str, Any] = field(default_factory=dict)
 
 
-Backend = Callable[[Program, float | None], Answer]
-"""Solves a program with costs in [0, LARGEST], or integers, within seconds."""
+Backend = Callable[[Program, Deadline | None], Answer]
+"""Solves a program with costs in [0, LARGEST], or integers, until a deadline."""
 
 
 def refine(
@@ -114,7 +115,7 @@ def _feasible(
         left = deadline.left
         if left <= 0.0:
             return Answer(None)
-        answer = backend(program.with_cuts(cuts), None if left == math.inf else left)
+        answer = _called(backend, program.with_cuts(cuts), None if left == math.inf else left)
         best.count(answer)
         cut = None if answer.choice is None else cover(problem, answer.choice)
         if cut is None or answer.choice is None:
@@ -126,12 +127,18 @@ def _feasible(
         cuts.append(cut)
 
 
+def _called(backend: Backend, program: Program, seconds: float | None) -> Answer:
+    """The answer of a back-end, or of one that was ended at the limit."""
+    deadline = None if seconds is None else Deadline.after(seconds)
+    return within(seconds, lambda: backend(program, deadline)) or Answer(None)
+
+
 def as_it_comes(instance: Instance, limits: Limits, backend: Backend) -> Outcome:
     """One call of the back-end on costs and weights as they are, its claim taken at its word.
 
     For studies of what back-ends say; the bound it states is not corrected.
     """
-    answer = backend(plain_program(instance, instance.cost), limits.time)
+    answer = _called(backend, plain_program(instance, instance.cost), limits.time)
     if answer.choice is None:
         status = Status.INFEASIBLE if answer.infeasible else Status.NO_SOLUTION
         return Outcome(status, stats=answer.stats)

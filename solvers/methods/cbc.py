@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Limits, Outcome
+from ..base import Deadline, Limits, Outcome
 from ..program import Program
 from ..refinement import Answer, as_it_comes, refine
 
@@ -41,12 +43,15 @@ class Cbc:
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""
-        if not self.refined:
-            return as_it_comes(instance, limits, _pulp)
-        return refine(instance, limits, _pulp, tolerance=1e-5)
+        # PuLP would leave its files behind where it is ended at the limit.
+        with TemporaryDirectory() as folder:
+            backend = partial(_pulp, folder=folder)
+            if not self.refined:
+                return as_it_comes(instance, limits, backend)
+            return refine(instance, limits, backend, tolerance=1e-5)
 
 
-def _pulp(program: Program, seconds: float | None) -> Answer:
+def _pulp(program: Program, deadline: Deadline | None, folder: str) -> Answer:
     import cbcbox
     import pulp
 
@@ -61,17 +66,17 @@ def _pulp(program: Program, seconds: float | None) -> Answer:
         problem += pulp.lpSum(x[start:stop]) == 1
     for row, right in zip(program.columns, program.right.tolist(), strict=True):
         problem += _row(x + carries, row) <= right
-    problem.solve(
-        pulp.COIN_CMD(
-            path=cbcbox.cbc_bin_path(),
-            msg=False,
-            gapRel=0.0,
-            gapAbs=0.0,
-            threads=1,
-            timeLimit=seconds,
-            options=["increment 1e-9"],
-        )
+    solver = pulp.COIN_CMD(
+        path=cbcbox.cbc_bin_path(),
+        msg=False,
+        gapRel=0.0,
+        gapAbs=0.0,
+        threads=1,
+        timeLimit=None if deadline is None else max(deadline.left, 0.01),
+        options=["increment 1e-9"],
     )
+    solver.tmpDir = folder
+    problem.solve(solver)
     if problem.sol_status == pulp.LpSolutionInfeasible:
         return Answer(None, infeasible=True)
     shares = [v.value() for v in x]

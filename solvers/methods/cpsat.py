@@ -10,7 +10,7 @@ import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Limits, Outcome
+from ..base import Deadline, Limits, Outcome
 from ..program import Program
 from ..refinement import Answer, refine
 
@@ -42,14 +42,14 @@ class CpSat:
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, round down, solve, refine."""
 
-        def backend(program: Program, seconds: float | None) -> Answer:
-            return _cp_sat(program, seconds, limits.threads)
+        def backend(program: Program, deadline: Deadline | None) -> Answer:
+            return _cp_sat(program, deadline, limits.threads)
 
         largest = min(self.largest, 2.0**60 / len(instance))
         return refine(instance, limits, backend, tolerance=0.0, largest=largest, integers=True)
 
 
-def _cp_sat(program: Program, seconds: float | None, threads: int) -> Answer:
+def _cp_sat(program: Program, deadline: Deadline | None, threads: int) -> Answer:
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
@@ -67,8 +67,8 @@ def _cp_sat(program: Program, seconds: float | None, threads: int) -> Answer:
     solver.parameters.catch_sigint_signal = False
     solver.parameters.relative_gap_limit = 0.0
     solver.parameters.absolute_gap_limit = 0.0
-    if seconds is not None:
-        solver.parameters.max_time_in_seconds = seconds
+    if deadline is not None:
+        solver.parameters.max_time_in_seconds = deadline.left
     status = solver.solve(model)
     if status == cp_model.INFEASIBLE:
         return Answer(None, infeasible=True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Limits, Outcome
+from ..base import Deadline, Limits, Outcome
 from ..program import Program
 from ..refinement import Answer, as_it_comes, refine
 
@@ -53,15 +53,15 @@ class Highs:
         return refine(instance, limits, backend, tolerance=1e-5)
 
 
-def _milp(program: Program, seconds: float | None, gap: float) -> Answer:
+def _milp(program: Program, deadline: Deadline | None, gap: float) -> Answer:
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import csr_array
 
     n, count, carries = len(program.cost), len(program.offsets) - 1, len(program.most)
     one_each = csr_array((np.ones(n), np.arange(n), program.offsets), shape=(count, n + carries))
     options: dict[str, object] = {"mip_rel_gap": gap, "disp": False}
-    if seconds is not None:
-        options["time_limit"] = seconds
+    if deadline is not None:
+        options["time_limit"] = deadline.left
     with _quiet_stdout():
         result = milp(
             np.append(program.cost, np.zeros(carries)),

@@ -10,7 +10,7 @@ import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Limits, Outcome
+from ..base import Deadline, Limits, Outcome
 from ..program import Program
 from ..refinement import Answer, as_it_comes, refine
 
@@ -45,7 +45,7 @@ class Scip:
         return refine(instance, limits, _scip, tolerance=1e-5)
 
 
-def _scip(program: Program, seconds: float | None) -> Answer:
+def _scip(program: Program, deadline: Deadline | None) -> Answer:
     from ortools.linear_solver import pywraplp
 
     solver = pywraplp.Solver.CreateSolver("SCIP")
@@ -53,8 +53,6 @@ def _scip(program: Program, seconds: float | None) -> Answer:
     # The wrapper's default gap of 1e-4 overrides the one among SCIP's own parameters.
     parameters = pywraplp.MPSolverParameters()
     parameters.SetDoubleParam(pywraplp.MPSolverParameters.RELATIVE_MIP_GAP, 0.0)
-    if seconds is not None:
-        solver.SetTimeLimit(max(int(1000 * seconds), 1))
     x = [solver.BoolVar("") for _ in program.cost]
     columns = x + [solver.IntVar(0, most, "") for most in program.most.tolist()]
     objective = solver.Objective()
@@ -70,6 +68,8 @@ def _scip(program: Program, seconds: float | None) -> Answer:
         for variable, coefficient in zip(columns, coefficients, strict=True):
             if coefficient:
                 row.SetCoefficient(variable, coefficient)
+    if deadline is not None:
+        solver.SetTimeLimit(max(int(1000 * deadline.left), 1))
     status = solver.Solve(parameters)
     if status == pywraplp.Solver.INFEASIBLE:
         return Answer(None, infeasible=True)
