@@ -122,6 +122,8 @@ class Solver(Protocol):
     requires: ClassVar[tuple[str, ...]]
     """Importable packages it needs."""
 
+    # ``warm_up(instance)``, where a solver has it, loads what a solve would, outside its time.
+
     def supports(self, instance: Instance) -> str | None:
         """Why the solver cannot handle an instance, or None when it can."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from itertools import pairwise
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -40,6 +41,10 @@ class Cbc:
     def supports(self, instance: Instance) -> str | None:
         """Every instance."""
         return None
+
+    def warm_up(self, instance: Instance) -> None:
+        """Import the back-end."""
+        import_module("pulp")
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""

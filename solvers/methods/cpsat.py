@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import pairwise
 from typing import ClassVar
 
@@ -38,6 +39,10 @@ class CpSat:
     def supports(self, instance: Instance) -> str | None:
         """Every instance."""
         return None
+
+    def warm_up(self, instance: Instance) -> None:
+        """Import the back-end."""
+        import_module("ortools.sat.python.cp_model")
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, round down, solve, refine."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import ClassVar
 
 import numpy as np
@@ -44,6 +45,10 @@ class Highs:
     def supports(self, instance: Instance) -> str | None:
         """Every instance."""
         return None
+
+    def warm_up(self, instance: Instance) -> None:
+        """Import the back-end."""
+        import_module("scipy.optimize")
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import pairwise
 from typing import ClassVar
 
@@ -37,6 +38,10 @@ class Scip:
     def supports(self, instance: Instance) -> str | None:
         """Every instance."""
         return None
+
+    def warm_up(self, instance: Instance) -> None:
+        """Import the back-end."""
+        import_module("ortools.linear_solver.pywraplp")
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""
