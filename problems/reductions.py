@@ -9,7 +9,7 @@ from .instance import Instance, IntArray
 
 # Pairs of items compared at once.
 _PAIRS = 1 << 22
-_LARGE, _BLOCK = 2000, 512
+_LARGE, _BLOCK = 1000, 512
 
 
 def undominated(instance: Instance) -> NDArray[np.bool_]:
@@ -18,8 +18,8 @@ def undominated(instance: Instance) -> NDArray[np.bool_]:
     Item b dominates item a when it is no worse in cost and in every weight; among equal items
     the first stays. Some optimum uses undominated items only.
 
-    Complexity: O(n log n) for one resource; for several O(sum n_i^2), or O(sum 2000 n_i) in
-    classes of more than 2,000 items, where some dominated ones may stay.
+    Complexity: O(n log n) for one resource; for several O(sum n_i^2), or O(sum 1000 n_i) in
+    classes of more than 1,000 items, where some dominated ones may stay.
 
     References:
         P. Sinha, A. Zoltners, Operations Research 27 (1979), 503-515.

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
+from bitknap.problems import SolverError
+
 Result = TypeVar("Result")
 
 # What a call may take beyond its time before it is ended, as a share and in seconds.
@@ -26,7 +28,7 @@ def within(seconds: float | None, call: Callable[[], Result]) -> Result | None:
     after the limit; without one, or where processes cannot fork, it runs in this one.
 
     Raises:
-        ChildProcessError: the process died; the sentence says how.
+        SolverError: the process died; the sentence says how.
         Exception: whatever the call raises.
     """
     if seconds is None or "fork" not in multiprocessing.get_all_start_methods():
@@ -46,7 +48,9 @@ def within(seconds: float | None, call: Callable[[], Result]) -> Result | None:
         failed, result = here.recv()
     except EOFError:
         process.join()
-        raise ChildProcessError(f"the back-end ended with exit code {process.exitcode}") from None
+        raise SolverError(
+            f"the back-end's process ended with exit code {process.exitcode} and no answer"
+        ) from None
     finally:
         _end(process.pid)
         process.join()

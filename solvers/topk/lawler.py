@@ -102,10 +102,13 @@ class _Bounds:
         prices = np.zeros(instance.n_resources) if multiplier is None else np.asarray(multiplier)
         if not (np.isfinite(prices) & (prices >= 0.0)).all():
             prices = np.zeros(instance.n_resources)
-        reduced = instance.cost + prices @ instance.weight.astype(np.float64)
         starts = instance.offsets[:-1]
-        paid = float(prices @ instance.capacity.astype(np.float64))
-        size = float(np.maximum.reduceat(np.abs(reduced), starts).sum()) + paid
+        with np.errstate(over="ignore"):
+            reduced = instance.cost + prices @ instance.weight.astype(np.float64)
+            paid = float(prices @ instance.capacity.astype(np.float64))
+            size = float(np.maximum.reduceat(np.abs(reduced), starts).sum()) + paid
+        if not np.isfinite(size):
+            return _Bounds.of(instance, None)
         least = np.minimum.reduceat(reduced, starts)
         rounding = (len(least) + instance.n_resources + 8) * 2.0**-51 * size
         tail = np.append(np.cumsum(least[::-1])[::-1], 0.0) - paid - rounding
