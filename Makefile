@@ -60,6 +60,10 @@ test: kernel data ## the whole test suite but the slow part; the kernel is compi
 test-slow: setup data ## the long runs
 	$(BIN)/python -m pytest -m slow
 
+fuzz: setup ## exact answers, tight capacities and time limits at length: an hour or two, on a quiet machine
+	$(BIN)/python -m pytest -n 2 -m slow tests/fuzz --ignore tests/fuzz/test_limits.py
+	$(BIN)/python -m pytest -m slow tests/fuzz/test_limits.py
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

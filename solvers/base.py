@@ -145,8 +145,8 @@ class Solution:
         objective: correctly rounded cost of ``choice``, or None.
         bound: proven lower bound of the optimum, or None; equals ``objective`` when optimal.
         usage: (K,) exact usage of each resource, or None.
-        seconds: wall time of the solve alone.
-        message: one sentence for a person.
+        seconds: wall time of the method, without imports, merged ties and the referee.
+        message: one sentence for a person; what stopped a proof, where one was stopped.
         multiplier: (K,) prices of the resources, or None.
         stats: what the solver counted.
     """
