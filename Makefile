@@ -12,7 +12,7 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test test-slow lint types check format bench bench-compare bench-smoke smoke tables results paper-results suites suites-results \
+.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test test-slow fuzz lint types check format bench bench-compare bench-smoke smoke tables results paper-results suites suites-results \
   docs docs-examples setup data kernel clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
