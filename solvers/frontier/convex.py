@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bitknap.problems import FloatArray, Instance, IntArray, undominated
 
+from ..base import Deadline
 from ..exact import exact_integers
 
 # Steps looked at in all by bounds, before these are computed more rarely.
@@ -108,12 +109,13 @@ class Completions:
         return rest
 
 
-def convex_part(instance: Instance, useful: NDArray[np.bool_]) -> Convex:
+def convex_part(instance: Instance, useful: NDArray[np.bool_], deadline: Deadline) -> Convex:
     """The break points of an instance with one resource and no ties, compared exactly.
 
     Args:
         instance: see above.
         useful: (n,) mask of the items to look at, among them the lightest of every class.
+        deadline: when to give up.
     """
     at = np.flatnonzero(undominated(instance) & useful)
     at = at[np.lexsort((instance.weight[0, at], instance.class_of[at]))]
@@ -122,6 +124,7 @@ def convex_part(instance: Instance, useful: NDArray[np.bool_]) -> Convex:
     weights = instance.weight[0, at].tolist()
     steps: list[tuple[int, int, int]] = []
     for a, b in pairwise(starts.tolist()):
+        deadline.check()
         hull = _hull(costs, weights, a, b)
         steps += [
             (((costs[i] - costs[j]) << _SLOPE_BITS) // (weights[j] - weights[i]), i, j)

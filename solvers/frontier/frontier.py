@@ -223,11 +223,11 @@ def frontier(
     deadline = Deadline.after(time_limit)
     merged = merge_ties(instance)
     small = merged.instance
-    convex = convex_part(small, np.ones(small.n_items, dtype=bool))
-    low, high = _range(instance, convex, lowest, highest)
-    useful = fitting(small, np.array([high]))
-    inner = convex if useful.all() else convex_part(small, useful)
     try:
+        convex = convex_part(small, np.ones(small.n_items, dtype=bool), deadline)
+        low, high = _range(instance, convex, lowest, highest)
+        useful = fitting(small, np.array([high]))
+        inner = convex if useful.all() else convex_part(small, useful, deadline)
         points = undominated_points(small, inner, low, high, max_states, tolerance, deadline)
         return _assembled(instance, merged, convex, points, (low, high), deadline)
     except TimeUp:

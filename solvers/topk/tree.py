@@ -106,7 +106,7 @@ def _lists(
     instance: Instance, known: float, max_states: int, deadline: Deadline
 ) -> list[_List] | None:
     useful = fitting(instance)
-    bound = Completions(convex_part(instance, useful))
+    bound = Completions(convex_part(instance, useful, deadline))
     most = known * (1.0 + bound.slack)
     room = int(instance.capacity[0] - instance.min_usage[0])
     kept: States | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .clock import Clock
 from .model import ExactModel
-from .search import Clock, Search
+from .search import Search
 from .single import find_break, lagrangian, search_single
 
 _TRIAL = 5_000
@@ -26,8 +27,7 @@ def search_branching(model: ExactModel, threshold: int, max_states: int, clock: 
         max_states: partial choices to keep, over all parts.
         clock: when to give up.
     """
-    clock.check()
-    at = find_break(model)
+    at = find_break(model, clock)
     bound = lagrangian(model, (at.multiplier,))
     if bound >= threshold:
         return Search(None, None, 0, True, bound, (at.multiplier,))

@@ -13,9 +13,10 @@ from bitknap.problems import Instance
 
 from .arithmetic import faults, positions
 from .branching import search_branching
+from .clock import Clock, TimeUp
 from .document import Claim, read_claim
 from .model import ExactItem, ExactModel, exact_model
-from .search import Clock, Search, TimeUp
+from .search import Search
 from .several import search_several
 from .verdict import Finding, Verdict
 
@@ -75,11 +76,11 @@ def verify(
     clock = Clock() if time_limit is None else Clock(time.perf_counter() + time_limit)
     claim = read_claim(document)
     extra = () if claim.bound is None else (claim.bound,)
-    model = exact_model(instance, *extra)
-    wrong = faults(instance, model, claim)
-    if wrong:
-        return Verdict(Finding.WRONG, claim.status, tuple(wrong))
     try:
+        model = exact_model(instance, *extra, clock=clock)
+        wrong = faults(instance, model, claim)
+        if wrong:
+            return Verdict(Finding.WRONG, claim.status, tuple(wrong))
         return _searched(instance, model, claim, max_states, clock)
     except TimeUp:
         return Verdict(

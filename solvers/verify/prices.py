@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from .bounds import Price, Stage
+from .clock import Clock
 from .model import Weights
-from .search import Clock
 
 _PATIENCE = 10
 _DENOMINATOR = 1 << 40

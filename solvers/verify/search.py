@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from array import array
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,22 +30,6 @@ class Search:
 
 class StateLimit(Exception):
     """The search kept more partial choices than allowed."""
-
-
-class TimeUp(Exception):
-    """The time for the proof is over."""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """When to give up, a moment of ``time.perf_counter``."""
-
-    until: float = math.inf
-
-    def check(self) -> None:
-        """Raise :class:`TimeUp` when it is over."""
-        if time.perf_counter() > self.until:
-            raise TimeUp
 
 
 def trace_back(

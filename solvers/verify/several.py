@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from .bounds import Bounds, Price, Stage, bounds_along, distance, leverage, narrowed
+from .clock import Clock
 from .dominance import Recent, Staircase
 from .model import ExactModel, Weights
 from .prices import good_price, prices_around
-from .search import Clock, Search, StateLimit, trace_back
+from .search import Search, StateLimit, trace_back
 
 State = tuple[Weights, int]
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
+from .clock import Clock
 from .model import ExactItem, ExactModel
-from .search import Clock, Search, StateLimit, trace_back
+from .search import Search, StateLimit, trace_back
 
 _INFINITE = Fraction(1 << 4096)
 _NOTHING_OPEN = (Fraction(0), _INFINITE)
@@ -51,10 +52,11 @@ def search_single(
     References:
         D. Pisinger, EJOR 83 (1995) 394-410, section 4 (the bound).
     """
-    stages = sorted(
-        (_Stage.around(i, items, multiplier) for i, items in enumerate(model.classes)),
-        key=lambda stage: stage.distance(multiplier),
-    )
+    stages = []
+    for i, items in enumerate(model.classes):
+        clock.check()
+        stages.append(_Stage.around(i, items, multiplier))
+    stages.sort(key=lambda stage: stage.distance(multiplier))
     try:
         return _enumerate(model, stages, threshold, max_states, clock, bound, multiplier)
     except StateLimit:
@@ -92,11 +94,12 @@ class Break:
     uneven: bool
 
 
-def find_break(model: ExactModel) -> Break:
+def find_break(model: ExactModel, clock: Clock) -> Break:
     """Take the steps along all hulls from the lightest items on, those that save most first."""
     room = model.capacity[0]
     steps: list[tuple[int, int, int, int]] = []
     for i, items in enumerate(model.classes):
+        clock.check()
         hull = _hull(items)
         room -= hull[0].weights[0]
         for a, b in pairwise(hull):
