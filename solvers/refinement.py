@@ -13,6 +13,7 @@ from bitknap.problems import FloatArray, Instance, IntArray, fitting, restrict, 
 
 from .base import Deadline, Limits, Outcome, Status
 from .child import within
+from .local import improve
 from .program import Program, cover, plain_program, small_program
 
 _FEW = 1000
@@ -95,6 +96,7 @@ def refine(
         program = small_program(problem, np.floor(costs) if integers else costs)
         items = old - instance.offsets[problem.class_of]
         answer = _feasible(problem, program, backend, deadline, best)
+        answer = _doubted(problem, answer, deadline, best)
         before = top
         best.take(answer, problem, above, items)
         if answer.bound is not None:
@@ -127,6 +129,19 @@ def _feasible(
             return Answer(None, bound=answer.bound)
         seen.add(answer.choice.tobytes())
         cuts.append(cut)
+
+
+def _doubted(problem: Instance, answer: Answer, deadline: Deadline, best: _Best) -> Answer:
+    """The answer; unproven, without its bound, when the exchange of an item betters it."""
+    if not answer.proven or answer.choice is None:
+        return answer
+    better = improve(problem, answer.choice, deadline)
+    least = problem.objective(better)
+    magnitude = np.abs(problem.cost[problem.positions(answer.choice)]).sum()
+    if least >= problem.objective(answer.choice) - 1e-12 * magnitude:
+        return answer
+    best.stats["claim_refuted"] = True
+    return Answer(better)
 
 
 def _called(backend: Backend, program: Program, seconds: float | None) -> Answer:
@@ -187,6 +202,8 @@ class _Best:
     def _why(self, late: bool) -> str:
         found = "Nothing feasible was found" if self.choice is None else "The choice is feasible"
         why = "the time limit was met" if late else "the back-end ended without a proof"
+        if "claim_refuted" in self.stats:
+            why = "the back-end claimed it of a choice that the exchange of one item betters"
         refuted = self.stats["refuted"]
         more = f"; {refuted} of its choices exceeded a capacity" if refuted else ""
         return f"{found}, but not proven to be the best: {why}{more}."

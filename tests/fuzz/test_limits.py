@@ -61,7 +61,7 @@ def test_commands_keep_their_limit_on_60000_items(
         solution = solve(instance, "lp").to_dict()
         (tmp_path / "s.json").write_text(json.dumps(solution), encoding="utf-8")
         options.append("s.json")
-    call = [sys.executable, "-m", "bitknap", command, "i.npz", *options, "--time-limit", "2"]
+    call = [sys.executable, "-m", "bitknap", command, "i.npz", *options, "--time-limit=2", "--json"]
     began = time.perf_counter()
     done = subprocess.run(call, cwd=tmp_path, capture_output=True, check=False)
     assert time.perf_counter() - began < MOST
