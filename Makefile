@@ -12,7 +12,7 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test fuzz test-slow test-networks fuzz-networks lint types check format bench bench-compare bench-smoke smoke tables results paper-results suites suites-results \
+.PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test fuzz fuzz-solvers test-slow test-networks fuzz-networks lint types check format bench bench-compare bench-smoke smoke tables results paper-results suites suites-results \
   docs docs-examples setup data kernel clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
@@ -59,6 +59,10 @@ test: kernel data ## the whole test suite but the slow part; the kernel is compi
 
 fuzz: kernel ## thousands of mutated files, names and options for all commands; FUZZ of each kind
 	FUZZ=$(or $(FUZZ),2500) $(BIN)/python -m pytest -n 2 -rA tests/fuzz
+
+fuzz-solvers: kernel ## exact answers, tight capacities and time limits at length: an hour or two, on a quiet machine
+	$(BIN)/python -m pytest -n 2 -m slow tests/fuzz --ignore tests/fuzz/test_limits.py
+	$(BIN)/python -m pytest -m slow tests/fuzz/test_limits.py
 
 test-slow: setup data ## the long runs
 	$(BIN)/python -m pytest -m slow

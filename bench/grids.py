@@ -75,13 +75,15 @@ def solver_grid(results: Results) -> Grid:
                 f"{max(millis):.2f}",
             ]
         )
+    seconds = results.asked.time_limit
+    limit = "" if seconds is None else f", limited to {seconds:g} s"
     return Grid(
         f"Solvers over {len(results.instances)} instances",
         ("solver", "kind", "proven", "mean gap", "worst gap", "median ms", "worst ms"),
         rows,
         notes=(
             "Gap: (objective - optimum) / |objective|, both recomputed from the instance. "
-            "One solve each after a warm-up that loads the back-ends.",
+            f"One solve each{limit}; the import of a back-end is not counted.",
             agreement(results),
             f"{results.proved} of {len(results.instances)} optima proved again by the independent "
             "checker, in integers, from instance and solution alone.",

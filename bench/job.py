@@ -15,7 +15,6 @@ from bitknap.problems import (
     DataError,
     InfeasibleError,
     Instance,
-    build_instance,
     save_instance,
     write_atomically,
 )
@@ -39,6 +38,10 @@ Say = Callable[[str], None]
 """Reports what is being done, one short line a step."""
 
 
+TIME_LIMIT = 60.0
+"""Seconds for each solve by default."""
+
+
 @dataclass(frozen=True)
 class Job:
     """What the main job is asked to do.
@@ -57,6 +60,7 @@ class Job:
         activations: candidates for what layers read; None leaves it in float.
         tie_kinds: kinds of ties to find in the traced network, of `sensitivity.ties.KINDS`.
         command: the command line, kept beside the results.
+        time_limit: seconds for each solve, and for each proof of the independent checker.
     """
 
     workload: Workload
@@ -72,6 +76,7 @@ class Job:
     quantizer: Quantizer = QUANTIZER
     activations: ActivationQuantizer | None = None
     command: str = ""
+    time_limit: float = TIME_LIMIT
 
     def asked(self, ties: tuple[Tie, ...]) -> Asked:
         """What is kept of the job beside its results; ``ties`` were found in the network."""
@@ -87,6 +92,7 @@ class Job:
             command=self.command,
             policy=self.policy,
             ties=ties,
+            time_limit=self.time_limit,
         )
 
 
@@ -128,7 +134,7 @@ def _run(job: Job, say: Say) -> Results:
     proved = {
         key: replace(instance, optimum=results.best(*key).objective)
         for key, instance in instances.items()
-        if verify(instance, results.best(*key).to_dict()).proved
+        if verify(instance, results.best(*key).to_dict(), time_limit=job.time_limit).proved
     }
     _save_instances(job, proved)
     results = replace(results, proved=len(proved), measured=_measure(job, results, say))
@@ -167,28 +173,21 @@ def make_instances(job: Job, table: SensitivityTable) -> dict[tuple[str, str], I
 def _solve_all(
     job: Job, instances: Mapping[tuple[str, str], Instance], say: Say
 ) -> dict[tuple[str, str, str], Solution]:
-    _warm_up(job.solvers)
     solutions: dict[tuple[str, str, str], Solution] = {}
     records: list[Record] = []
     for (metric, budget), instance in instances.items():
         say(f"solving {metric} at {budget}")
         for name in job.solvers:
-            solution = solve(instance, name)
+            solution = solve(instance, name, job.time_limit)
             solutions[metric, budget, name] = solution
-            records.append(record_of("run", solution, seed=job.seed, exact=load_solver(name).exact))
+            row = record_of("run", solution, seed=job.seed, exact=load_solver(name).exact)
+            records.append(replace(row, time_limit=job.time_limit))
             write_atomically(
                 solution_path(job.out, metric, budget, name),
                 json.dumps(solution.to_dict(), indent=1) + "\n",
             )
         save_records(records, job.out / RECORDS)
     return solutions
-
-
-def _warm_up(names: tuple[str, ...]) -> None:
-    """Load every back-end on a trifle, so that no import is timed."""
-    trifle = build_instance([[(3, 1), (1, 2)], [(5, 1), (1, 3)]], 4)
-    for name in names:
-        solve(trifle, name)
 
 
 def check_budgets(job: Job, table: SensitivityTable) -> None:

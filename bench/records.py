@@ -35,7 +35,7 @@ class Record:
             a claim that the referee found false).
         objective: recomputed cost, or None.
         bound: proven lower bound, or None.
-        seconds: wall time of the solve alone; of a killed run, until it was killed.
+        seconds: wall time of the method, as in ``Solution``; of a killed run, until it was killed.
         cpu_seconds: processor time of the same call, the referee and the processes that it started
             included, or None where it was not taken.
         seed: of the run.

@@ -39,6 +39,7 @@ class Asked:
         command: the command line that runs it again.
         policy: what was decided about layers beforehand.
         ties: found in the traced network.
+        time_limit: seconds for each solve; None where a run from before limits had none.
     """
 
     workload: str
@@ -52,6 +53,7 @@ class Asked:
     command: str = ""
     policy: LayerPolicy = field(default_factory=LayerPolicy)
     ties: tuple[Tie, ...] = ()
+    time_limit: float | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import typer
 
 from . import __version__
 from .boundary import Command, unforeseen
-from .problems import BitknapError, Catalogue, InfeasibleError, SolverError
+from .problems import BitknapError, Catalogue, InfeasibleError, LimitError, SolverError
 from .problems.errors import PeerLost
 from .problems.names import shown
 
@@ -118,6 +118,7 @@ def _told(error: Exception) -> tuple[str, int]:
             SolverError: EXIT_FAILED,
             PeerLost: EXIT_FAILED,
             InfeasibleError: EXIT_INFEASIBLE,
+            LimitError: EXIT_NO_SOLUTION,
         }
         return shown(str(error)), codes.get(type(error), EXIT_BAD_INPUT)
     if isinstance(error, OSError) and error.strerror:

@@ -7,12 +7,13 @@ from .errors import (
     DataError,
     InfeasibleError,
     InstanceError,
+    LimitError,
     SolverError,
     UnsupportedError,
 )
 from .files import load_instance, save_instance
 from .instance import FloatArray, Instance, IntArray, build_instance
-from .reductions import lower_hull, restrict, undominated
+from .reductions import fitting, lower_hull, restrict, undominated
 from .storage import write_atomically
 from .ties import Merged, merge_ties
 
@@ -26,10 +27,12 @@ __all__ = [
     "Instance",
     "InstanceError",
     "IntArray",
+    "LimitError",
     "Merged",
     "SolverError",
     "UnsupportedError",
     "build_instance",
+    "fitting",
     "load_instance",
     "lower_hull",
     "merge_ties",

@@ -25,6 +25,10 @@ class InfeasibleError(BitknapError):
     """A budget is below the smallest that any choice needs."""
 
 
+class LimitError(BitknapError):
+    """A time limit was met before there was an answer."""
+
+
 class PeerLost(BitknapError):
     """Another process of a distributed run ended early."""
 

@@ -9,6 +9,7 @@ from .instance import Instance, IntArray
 
 # Pairs of items compared at once.
 _PAIRS = 1 << 22
+_LARGE, _BLOCK = 1000, 512
 
 
 def undominated(instance: Instance) -> NDArray[np.bool_]:
@@ -17,7 +18,8 @@ def undominated(instance: Instance) -> NDArray[np.bool_]:
     Item b dominates item a when it is no worse in cost and in every weight; among equal items
     the first stays. Some optimum uses undominated items only.
 
-    Complexity: O(n log n) for one resource, O(sum n_i^2) for several.
+    Complexity: O(n log n) for one resource; for several O(sum n_i^2), or O(sum 1000 n_i) in
+    classes of more than 1,000 items, where some dominated ones may stay.
 
     References:
         P. Sinha, A. Zoltners, Operations Research 27 (1979), 503-515.
@@ -44,6 +46,10 @@ def _undominated_k(instance: Instance) -> NDArray[np.bool_]:
     keep = np.ones(instance.n_items, dtype=bool)
     for size in np.unique(instance.sizes).tolist():
         starts = instance.offsets[:-1][instance.sizes == size]
+        if size > _LARGE:
+            for start in starts.tolist():
+                keep[start : start + size] = _undominated_large(instance, start, start + size)
+            continue
         block = max(1, _PAIRS // size**2)
         for a in range(0, len(starts), block):
             items = starts[a : a + block, None] + np.arange(size)
@@ -54,6 +60,51 @@ def _undominated_k(instance: Instance) -> NDArray[np.bool_]:
             earlier = np.tri(size, k=-1, dtype=bool).T
             keep[items] = ~(no_worse & (~equal | earlier)).any(axis=1)
     return keep
+
+
+def _no_worse(rows: IntArray, some: IntArray, others: IntArray) -> NDArray[np.bool_]:
+    """Whether each of some items is no worse than each of others, in every row."""
+    mask = np.ones((len(some), len(others)), dtype=bool)
+    for row in rows:
+        mask &= row[some][:, None] <= row[others]
+    return mask
+
+
+def _undominated_large(instance: Instance, start: int, stop: int) -> NDArray[np.bool_]:
+    """By rising cost, items are compared in blocks with the first of those that stayed."""
+    span = slice(start, stop)
+    # Dense ranks, so that weights beyond 2^53 stay different.
+    values = (instance.cost[span], *instance.weight[:, span])
+    rows = np.array([np.unique(value, return_inverse=True)[1] for value in values])
+    order = np.lexsort(rows[::-1])
+    stayed = np.empty(0, dtype=np.int64)
+    for a in range(0, len(order), _BLOCK):
+        # In this order only earlier items, equal ones among them, can dominate one.
+        block = order[a : a + _BLOCK]
+        block = block[~_no_worse(rows, stayed[:_LARGE], block).any(axis=0)]
+        block = block[~np.triu(_no_worse(rows, block, block), 1).any(axis=0)]
+        stayed = np.concatenate((stayed, block))
+    keep = np.zeros(stop - start, dtype=bool)
+    keep[stayed] = True
+    return keep
+
+
+def fitting(instance: Instance, capacity: IntArray | None = None) -> NDArray[np.bool_]:
+    """(n,) mask of the items that fit beside the lightest of the other classes.
+
+    No feasible choice holds another item. A class without such an item, which proves that nothing
+    is feasible, keeps all of its items.
+
+    Args:
+        instance: without ties.
+        capacity: (K,) in place of the instance's.
+    """
+    least = np.minimum.reduceat(instance.weight, instance.offsets[:-1], axis=1)
+    above = instance.weight - np.repeat(least, instance.sizes, axis=1)
+    room = (instance.capacity if capacity is None else capacity) - instance.min_usage
+    keep: NDArray[np.bool_] = (above <= room[:, None]).all(axis=0)
+    hopeless = ~np.logical_or.reduceat(keep, instance.offsets[:-1])
+    return keep | hopeless[instance.class_of]
 
 
 def lower_hull(cost: NDArray[np.float64], weight: IntArray) -> IntArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -31,7 +32,7 @@ _SENTENCES = {
     Status.OPTIMAL: "The choice is feasible and proven to be the best.",
     Status.FEASIBLE: "The choice is feasible, but not proven to be the best.",
     Status.INFEASIBLE: "No choice fits the capacity.",
-    Status.NO_SOLUTION: "The solver found no feasible choice within its limits.",
+    Status.NO_SOLUTION: "The solver ended without a feasible choice.",
     Status.UNSUPPORTED: "The solver cannot handle this instance.",
     Status.CRASHED: "The solver failed before it answered.",
 }
@@ -52,6 +53,40 @@ class Limits:
     threads: int = 1
 
 
+class TimeUp(Exception):
+    """A deadline has passed."""
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment of ``time.perf_counter``, or never (inf)."""
+
+    at: float = math.inf
+
+    @staticmethod
+    def after(seconds: float | None) -> Deadline:
+        """So many seconds from now; None for never."""
+        return NEVER if seconds is None else Deadline(time.perf_counter() + seconds)
+
+    @property
+    def left(self) -> float:
+        """Seconds until then, not below 0."""
+        return max(self.at - time.perf_counter(), 0.0)
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is over."""
+        return time.perf_counter() >= self.at
+
+    def check(self) -> None:
+        """Raise :class:`TimeUp` when it is over."""
+        if self.passed:
+            raise TimeUp
+
+
+NEVER = Deadline()
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a solver claims; the referee recomputes it.
@@ -64,6 +99,7 @@ class Outcome:
         objective: the cost the solver believes its choice has, or None; checked when given.
         multiplier: (K,) prices of the resources (cost per unit) of a dual bound, or None.
         stats: numbers worth reporting (nodes, states, core size, ...).
+        reason: a sentence on what stopped the proof, or nothing.
     """
 
     status: Status
@@ -72,6 +108,7 @@ class Outcome:
     objective: float | None = None
     multiplier: FloatArray | None = None
     stats: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
 
 
 class Solver(Protocol):
@@ -84,6 +121,8 @@ class Solver(Protocol):
     """Whether it proves optimality when no limit stops it."""
     requires: ClassVar[tuple[str, ...]]
     """Importable packages it needs."""
+
+    # ``warm_up(instance)``, where a solver has it, loads what a solve would, outside its time.
 
     def supports(self, instance: Instance) -> str | None:
         """Why the solver cannot handle an instance, or None when it can."""
@@ -106,8 +145,8 @@ class Solution:
         objective: correctly rounded cost of ``choice``, or None.
         bound: proven lower bound of the optimum, or None; equals ``objective`` when optimal.
         usage: (K,) exact usage of each resource, or None.
-        seconds: wall time of the solve alone.
-        message: one sentence for a person.
+        seconds: wall time of the method, without imports, merged ties and the referee.
+        message: one sentence for a person; what stopped a proof, where one was stopped.
         multiplier: (K,) prices of the resources, or None.
         stats: what the solver counted.
     """

@@ -24,6 +24,11 @@ def exact_integers(values: FloatArray) -> tuple[list[int], int]:
     return [numerator * (unit // denominator) for numerator, denominator in ratios], unit
 
 
+def exact_sum(values: FloatArray) -> Fraction:
+    """The sum of float64 numbers, not rounded."""
+    return sum(map(Fraction, values.tolist()), Fraction(0))
+
+
 def float_below(value: Fraction) -> float:
     """The largest float64 that does not exceed a rational within float64's range."""
     nearest = float(value)

@@ -6,6 +6,7 @@ import numpy as np
 
 from bitknap.problems import FloatArray, Instance, IntArray
 
+from .base import NEVER, Deadline
 from .dual import cheapest
 
 # Numbers that the moves of one call may touch.
@@ -33,8 +34,8 @@ def _moves(instance: Instance) -> int:
     return max(8, _TOUCHED // instance.weight.size)
 
 
-def repair(instance: Instance, choice: IntArray) -> IntArray | None:
-    """A feasible choice near the given one, or None where single moves do not reach one.
+def repair(instance: Instance, choice: IntArray, deadline: Deadline = NEVER) -> IntArray | None:
+    """A feasible choice near the given one, or None where single moves do not reach one in time.
 
     Each move replaces one item; it lowers the total excess over the capacities, measured in
     rooms above the lightest usages, and costs the least per unit of excess removed.
@@ -48,6 +49,8 @@ def repair(instance: Instance, choice: IntArray) -> IntArray | None:
         if (excess <= 0).all():
             repaired: IntArray = at - instance.offsets[:-1]
             return repaired
+        if deadline.passed:
+            return None
         mine = at[instance.class_of]
         after = excess[:, None] + instance.weight - instance.weight[:, mine]
         now = float((np.maximum(excess, 0)[:, None] * scale).sum())
@@ -55,13 +58,14 @@ def repair(instance: Instance, choice: IntArray) -> IntArray | None:
         helps = np.flatnonzero(removed > 1e-12 * now)
         if not helps.size:
             return None
-        price = (instance.cost[helps] - instance.cost[mine[helps]]) / removed[helps]
+        with np.errstate(over="ignore"):
+            price = (instance.cost[helps] - instance.cost[mine[helps]]) / removed[helps]
         j = int(helps[np.argmin(price)])
         at[instance.class_of[j]] = j
     return None
 
 
-def improve(instance: Instance, choice: IntArray) -> IntArray:
+def improve(instance: Instance, choice: IntArray, deadline: Deadline = NEVER) -> IntArray:
     """Replace single items while that fits and lowers the cost.
 
     First goes the largest fall per share of the room that the exchange takes up; exchanges that
@@ -75,12 +79,14 @@ def improve(instance: Instance, choice: IntArray) -> IntArray:
         room = instance.capacity - instance.weight[:, at].sum(axis=1)
         mine = at[instance.class_of]
         added = instance.weight - instance.weight[:, mine]
-        fall = instance.cost[mine] - instance.cost
+        with np.errstate(over="ignore"):
+            fall = instance.cost[mine] - instance.cost
         good = np.flatnonzero((added <= room[:, None]).all(axis=0) & (fall > 0.0))
-        if not good.size:
+        if not good.size or deadline.passed:
             break
         share = scale @ np.maximum(added[:, good], 0)
-        ratio = fall[good] / np.maximum(share, 1e-18)
+        with np.errstate(over="ignore"):
+            ratio = fall[good] / np.maximum(share, 1e-18)
         j = int(good[np.argmax(ratio)])
         at[instance.class_of[j]] = j
     improved: IntArray = at - instance.offsets[:-1]

@@ -53,7 +53,7 @@ def judge(
             raise SolverError(f"{claim}: claims {status}, but gives no choice")
         if status is Status.INFEASIBLE and original.n_resources == 1:
             raise SolverError(f"{claim}: claims infeasible, but the lightest choice fits")
-        message = not_together(original) if status is Status.INFEASIBLE else ""
+        message = not_together(original) if status is Status.INFEASIBLE else outcome.reason
         return Solution(
             status, solver, original, seconds=seconds, message=message, stats=outcome.stats
         )
@@ -89,6 +89,7 @@ def judge(
         bound=objective if status is Status.OPTIMAL else _at_most(outcome.bound, objective),
         usage=usage,
         seconds=seconds,
+        message=outcome.reason,
         multiplier=outcome.multiplier,
         stats=outcome.stats,
     )

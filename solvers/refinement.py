@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from bitknap.problems import FloatArray, Instance, IntArray, restrict, undominated
+from bitknap.problems import FloatArray, Instance, IntArray, fitting, restrict, undominated
 
-from .base import Limits, Outcome, Status
+from .base import Deadline, Limits, Outcome, Status
+from .child import within
+from .local import improve
+from .program import Program, cover, plain_program, small_program
+
+_FEW = 1000
 
 LARGEST = 1e6
 """What the largest cost is scaled to: MIP tolerances of 1e-6 then are 1e-12 of it."""
@@ -37,8 +41,8 @@ class Answer:
     stats: Mapping[str, Any] = field(default_factory=dict)
 
 
-Backend = Callable[[Instance, float | None], Answer]
-"""Solves an instance with costs in [0, LARGEST], or integers, within seconds."""
+Backend = Callable[[Program, Deadline | None], Answer]
+"""Solves a program with costs in [0, LARGEST], or integers, until a deadline."""
 
 
 def refine(
@@ -52,11 +56,15 @@ def refine(
 ) -> Outcome:
     """Solve by a back-end whose tolerances are absolute, to 1e-12 of the cost above the minima.
 
-    Costs are counted from the smallest of each class, d_ij = p_ij - min_j p_ij >= 0, and scaled
-    so that the largest is ``largest``. An item with d_ij above the total d of a known choice
-    cannot be in a better one, so after each answer such items are peeled off and the rest is
-    scaled up and solved again, until the scale no longer grows tenfold. No item is lost that an
-    optimum needs, and the back-end's tolerance shrinks with the costs that matter.
+    Items that fit beside nothing, and dominated ones, are dropped. Costs are counted from the
+    smallest of each class, d_ij = p_ij - min_j p_ij >= 0, and scaled so that the largest is
+    ``largest``. An item with d_ij above the total d of a known choice cannot be in a better one,
+    so after each answer such items are peeled off and the rest is scaled up and solved again,
+    until the scale no longer grows tenfold. No item is lost that an optimum needs, and the
+    back-end's tolerance shrinks with the costs that matter.
+
+    Weights enter as small integers (:func:`.program.small_program`). A choice that exceeds a
+    capacity all the same is cut off (:func:`.program.cover`), and the rest solved again.
 
     Args:
         instance: without ties.
@@ -67,42 +75,92 @@ def refine(
         integers: round scaled costs down, which keeps bounds true.
 
     Returns:
-        OPTIMAL when the last round was proven; else FEASIBLE with a bound true for ``instance``.
+        OPTIMAL when the last round was proven; else FEASIBLE with a bound true for ``instance``,
+        or NO_SOLUTION, and the reason.
     """
-    deadline = math.inf if limits.time is None else time.perf_counter() + limits.time
-    problem, old = restrict(instance, undominated(instance))
-    lowest = np.minimum.reduceat(instance.cost, instance.offsets[:-1])
+    deadline = Deadline.after(limits.time)
+    problem, old = restrict(instance, undominated(instance) & fitting(instance))
+    lowest = np.minimum.reduceat(problem.cost, problem.offsets[:-1])
     best = _Best()
     before = math.inf
     while True:
         above = problem.cost - np.repeat(lowest, problem.sizes)
         top = float(above.max())
         if before < 10.0 * top or (top == 0.0 and before < math.inf):
+            # Rounding down takes less than one unit a class.
+            if integers and top > 0.0 and len(problem) * before > 1e-12 * largest * best.total:
+                return best.outcome(Status.FEASIBLE, lowest)
             return best.outcome(Status.OPTIMAL, lowest)
-        before, left = top, deadline - time.perf_counter()
-        if left <= 0.0:
-            return best.outcome(Status.FEASIBLE, lowest)
         # Divided first: largest / top may be beyond float64.
         costs = above / (top or 1.0) * largest
-        costs = np.floor(costs) if integers else costs
-        answer = backend(_lean(problem, costs), None if left == math.inf else left)
-        best.take(answer, problem, above, old - instance.offsets[problem.class_of])
+        program = small_program(problem, np.floor(costs) if integers else costs)
+        items = old - instance.offsets[problem.class_of]
+        answer = _feasible(problem, program, backend, deadline, best)
+        answer = _doubted(problem, answer, deadline, best)
+        before = top
+        best.take(answer, problem, above, items)
         if answer.bound is not None:
             best.bound = max(best.bound, (answer.bound - tolerance) / largest * top - 5e-324)
-        if answer.infeasible and best.choice is None:
+        if answer.infeasible and best.choice is None and instance.n_resources > 1:
             return Outcome(Status.INFEASIBLE, stats=best.stats)
         if not answer.proven or best.choice is None:
-            return best.outcome(Status.FEASIBLE, lowest)
+            return best.outcome(Status.FEASIBLE, lowest, deadline.passed)
         problem, kept = restrict(problem, above <= best.total)
         old = old[kept]
 
 
+def _feasible(
+    problem: Instance, program: Program, backend: Backend, deadline: Deadline, best: _Best
+) -> Answer:
+    """The back-end's answer once every choice that exceeds a capacity has been cut off."""
+    cuts: list[tuple[IntArray, int]] = []
+    seen: set[bytes] = set()
+    while True:
+        left = deadline.left
+        if left <= 0.0:
+            return Answer(None)
+        answer = _called(backend, program.with_cuts(cuts), None if left == math.inf else left)
+        best.count(answer)
+        cut = None if answer.choice is None else cover(problem, answer.choice)
+        if cut is None or answer.choice is None:
+            return answer
+        best.stats["refuted"] += 1
+        if answer.choice.tobytes() in seen:
+            return Answer(None, bound=answer.bound)
+        seen.add(answer.choice.tobytes())
+        cuts.append(cut)
+
+
+def _doubted(problem: Instance, answer: Answer, deadline: Deadline, best: _Best) -> Answer:
+    """The answer; unproven, without its bound, when the exchange of an item betters it."""
+    if not answer.proven or answer.choice is None:
+        return answer
+    better = improve(problem, answer.choice, deadline)
+    least = problem.objective(better)
+    magnitude = np.abs(problem.cost[problem.positions(answer.choice)]).sum()
+    if least >= problem.objective(answer.choice) - 1e-12 * magnitude:
+        return answer
+    best.stats["claim_refuted"] = True
+    return Answer(better)
+
+
+def _called(backend: Backend, program: Program, seconds: float | None) -> Answer:
+    """The answer of a back-end, or of one that was ended at the limit.
+
+    With few items they keep their limits by themselves, and a process takes longer to start.
+    """
+    deadline = None if seconds is None else Deadline.after(seconds)
+    if len(program.cost) <= _FEW:
+        return backend(program, deadline)
+    return within(seconds, lambda: backend(program, deadline)) or Answer(None)
+
+
 def as_it_comes(instance: Instance, limits: Limits, backend: Backend) -> Outcome:
-    """One call of the back-end on the costs as they are, its claim taken at its word.
+    """One call of the back-end on costs and weights as they are, its claim taken at its word.
 
     For studies of what back-ends say; the bound it states is not corrected.
     """
-    answer = backend(instance, limits.time)
+    answer = _called(backend, plain_program(instance, instance.cost), limits.time)
     if answer.choice is None:
         status = Status.INFEASIBLE if answer.infeasible else Status.NO_SOLUTION
         return Outcome(status, stats=answer.stats)
@@ -117,55 +175,35 @@ class _Best:
     choice: IntArray | None = None
     total: float = math.inf
     bound: float = 0.0
-    stats: dict[str, Any] = field(default_factory=lambda: {"rounds": 0})
+    stats: dict[str, Any] = field(default_factory=lambda: {"rounds": 0, "refuted": 0})
+
+    def count(self, answer: Answer) -> None:
+        self.stats |= dict(answer.stats)
 
     def take(self, answer: Answer, problem: Instance, above: FloatArray, items: IntArray) -> None:
-        self.stats = self.stats | dict(answer.stats) | {"rounds": self.stats["rounds"] + 1}
+        self.stats["rounds"] += 1
         if answer.choice is None:
-            return
-        if not problem.is_feasible(answer.choice):
-            self.stats["rounding_broke_capacity"] = True
             return
         at = problem.positions(answer.choice)
         total = math.fsum(above[at].tolist())
         if self.choice is None or total < self.total:
             self.choice, self.total = items[at], total
 
-    def outcome(self, status: Status, lowest: FloatArray) -> Outcome:
+    def outcome(self, status: Status, lowest: FloatArray, late: bool = False) -> Outcome:
+        reason = "" if status is Status.OPTIMAL else self._why(late)
         if self.choice is None:
-            return Outcome(Status.NO_SOLUTION, stats=self.stats)
+            return Outcome(Status.NO_SOLUTION, stats=self.stats, reason=reason)
         base = lowest.tolist()
         # The sum below is rounded twice; the allowance covers both.
         allowance = 1e-15 * (math.fsum(map(abs, base)) + self.bound)
         bound = math.fsum([*base, min(self.bound, self.total), -allowance])
-        return Outcome(status, self.choice, bound, stats=self.stats)
+        return Outcome(status, self.choice, bound, stats=self.stats, reason=reason)
 
-
-def _lean(problem: Instance, cost: FloatArray) -> Instance:
-    """The problem with other costs, and weights above the minima in units of their gcd."""
-    lightest = np.minimum.reduceat(problem.weight, problem.offsets[:-1], axis=1)
-    weight = problem.weight - np.repeat(lightest, problem.sizes, axis=1)
-    unit = np.maximum(np.gcd.reduce(weight, axis=1), 1)
-    return Instance(
-        problem.name,
-        problem.offsets,
-        cost,
-        weight // unit[:, None],
-        (problem.capacity - lightest.sum(axis=1)) // unit,
-        problem.class_names,
-        problem.labels,
-        problem.resources,
-    )
-
-
-def rounded(instance: Instance, shares: FloatArray) -> IntArray:
-    """The item with the largest share of each class of a nearly integral solution."""
-    position = np.lexsort((-np.asarray(shares), instance.class_of))[instance.offsets[:-1]]
-    choice: IntArray = position - instance.offsets[:-1]
-    return choice
-
-
-def too_heavy(instance: Instance) -> str | None:
-    """Why weights cannot enter a back-end of float64 rows, or None when they are below 2^40."""
-    heaviest = int(instance.weight.max())
-    return None if heaviest < 1 << 40 else f"weights of {heaviest} are beyond its rows' accuracy"
+    def _why(self, late: bool) -> str:
+        found = "Nothing feasible was found" if self.choice is None else "The choice is feasible"
+        why = "the time limit was met" if late else "the back-end ended without a proof"
+        if "claim_refuted" in self.stats:
+            why = "the back-end claimed it of a choice that the exchange of one item betters"
+        refuted = self.stats["refuted"]
+        more = f"; {refuted} of its choices exceeded a capacity" if refuted else ""
+        return f"{found}, but not proven to be the best: {why}{more}."

@@ -43,7 +43,8 @@ def solve(
 ) -> Solution:
     """Solve an instance and have the referee recompute the answer.
 
-    Tied classes are merged before the method sees the instance, and only the method is timed.
+    Tied classes are merged before the method sees the instance, and only the method is timed:
+    not the import of what it needs (its ``warm_up``, where it has one).
     Infeasible and limits reached are statuses, not exceptions.
 
     Args:
@@ -78,6 +79,7 @@ def solve(
     if reason is not None:
         message = f"{name}: {reason}; {_other(merged.instance, name)}"
         return Solution(Status.UNSUPPORTED, name, instance, message=message)
+    getattr(method, "warm_up", lambda _: None)(merged.instance)
     start = time.perf_counter()
     outcome = method.solve(merged.instance, limits)
     seconds = time.perf_counter() - start

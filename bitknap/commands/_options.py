@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 InstanceName = Annotated[
     str, typer.Argument(help="Instance file (.json, .npz, .txt), or a name of `bitknap instances`.")
 ]
+TimeLimit = Annotated[float | None, typer.Option(min=0.0, help="Seconds; then it gives up.")]
 Bits = Annotated[
     str, typer.Option(help="Candidates of every layer: 2 to 16, ternary, float; with commas.")
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._options import InstanceName
+from ._options import InstanceName, TimeLimit
 
 if TYPE_CHECKING:
     from bitknap.solvers.frontier import Frontier
@@ -27,6 +27,7 @@ def command(
     tolerance: Annotated[
         float, typer.Option(min=0.0, help="Relative tolerance; 0 asks for the exact frontier.")
     ] = 0.0,
+    time_limit: TimeLimit = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Also write to a .json, .csv, .png, .svg or .pdf file.")
@@ -35,7 +36,7 @@ def command(
     """Compute the best objective at every budget, from one solve.
 
     Exit code 0 with a frontier, 2 for bad input, 3 when no choice fits the largest budget or one
-    of those shown.
+    of those shown, 4 when the time limit ended the work.
     """
     from bitknap.problems.library import find_instance
     from bitknap.solvers.frontier import MAX_STATES, frontier, to_dict, write
@@ -46,6 +47,7 @@ def command(
         highest=highest,
         max_states=max_states or MAX_STATES,
         tolerance=tolerance,
+        time_limit=time_limit,
     )
     shown = [_allocation(found, budget) for budget in at or []]
     try:

@@ -49,6 +49,9 @@ def command(
         str | None,
         typer.Option(help=f"Methods to compare. Default: {SOLVERS}; for w3a6: {SEVERAL}."),
     ] = None,
+    time_limit: Annotated[
+        float, typer.Option(min=0.0, help="Seconds for each solve; then the best choice so far.")
+    ] = 60.0,
     samples: Annotated[int, typer.Option(min=1, help="Calibration samples.")] = 1024,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder; default runs/WORKLOAD.")] = None,
@@ -116,6 +119,7 @@ def command(
             command=shlex.join(["bitknap", *sys.argv[1:]]),
             quantizer=how,
             activations=activations,
+            time_limit=time_limit,
         )
         results = run_job(job, tell)
         tell("drawing the report")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._options import InstanceName
+from ._options import InstanceName, TimeLimit
 
 if TYPE_CHECKING:
     from bitknap.problems import Instance
@@ -24,24 +24,26 @@ def command(
     solver: Annotated[
         str | None, typer.Option(help="Exact method to use throughout. Default: ours.")
     ] = None,
+    time_limit: TimeLimit = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Rank the best allocations, or force every choice in turn.
 
-    Exit code 0 with an answer, 2 for bad input, 3 when no choice fits the capacity.
+    Exit code 0 with an answer, 2 for bad input, 3 when no choice fits the capacity, 4 when the
+    time limit ended the work.
     """
     from bitknap.problems.library import find_instance
     from bitknap.solvers.topk import forced, top_k
 
     problem = find_instance(instance)
     if force:
-        found = forced(problem, solver)
+        found = forced(problem, solver, time_limit)
         if as_json:
             typer.echo(json.dumps(_forced_document(found), indent=1))
         else:
             _print_forced(found)
         return
-    ranking = top_k(problem, k, solver)
+    ranking = top_k(problem, k, solver, time_limit)
     if as_json:
         typer.echo(json.dumps(_ranking_document(problem, ranking), indent=1))
     else:

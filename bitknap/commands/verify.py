@@ -10,7 +10,7 @@ import typer
 
 from bitknap.cli import EXIT_FAILED
 
-from ._options import InstanceName
+from ._options import InstanceName, TimeLimit
 
 if TYPE_CHECKING:
     from bitknap.solvers.verify import Verdict
@@ -22,6 +22,7 @@ def command(
     max_states: Annotated[
         int | None, typer.Option(min=1, help="Partial choices to keep before giving up.")
     ] = None,
+    time_limit: TimeLimit = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Prove a solution optimal, independently of all solvers.
@@ -36,7 +37,9 @@ def command(
     problem = find_instance(instance)
     document = load_solution(solution)
     try:
-        verdict = verify(problem, document, max_states=max_states or MAX_STATES)
+        verdict = verify(
+            problem, document, max_states=max_states or MAX_STATES, time_limit=time_limit
+        )
     except DataError as error:
         raise DataError(f"{solution}: {error}") from None
     if as_json:

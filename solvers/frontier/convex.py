@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitknap.problems import FloatArray, Instance, IntArray, lower_hull
+from bitknap.problems import FloatArray, Instance, IntArray, undominated
+
+from ..base import Deadline
+from ..exact import exact_integers
+
+# Steps looked at in all by bounds, before these are computed more rarely.
+_STEPS = 50_000_000
+_SLOPE_BITS = 128
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,6 @@ class Convex:
         width: (S,) int64 weight of each step.
         saving: (S,) cost it saves.
         smallest: usage before the first step.
-        total: excess before the first step, over the sum of the cheapest items.
 
     References:
         P. Sinha, A. Zoltners, Operations Research 27 (1979), 503-515.
@@ -37,7 +43,6 @@ class Convex:
     width: IntArray
     saving: FloatArray
     smallest: int
-    total: float
 
     @property
     def largest(self) -> int:
@@ -62,7 +67,8 @@ class Convex:
 
     def excess_at(self, budget: int) -> float:
         """Excess of the last break point within a budget."""
-        rest: float = self.saving[self.steps_within(budget) :].sum()
+        with np.errstate(over="ignore"):
+            rest: float = self.saving[self.steps_within(budget) :].sum()
         return rest
 
     def price_at(self, budget: int) -> float:
@@ -70,59 +76,85 @@ class Convex:
         steps = self.steps_within(budget)
         return float(self.saving[steps] / self.width[steps]) if steps < len(self.width) else 0.0
 
-    def bound(self, budget: IntArray) -> FloatArray:
-        """The relaxation's excess at budgets, none below the smallest."""
-        everything = np.ones(len(self.first), dtype=bool)
-        return self.completion(everything)(budget - self.smallest)
 
-    def completion(self, classes: NDArray[np.bool_]) -> Callable[[IntArray], FloatArray]:
-        """Least excess of some classes as a function of the room above their lightest items.
+class Completions:
+    """Least excess of the classes left, by the linear relaxation.
 
-        Args:
-            classes: (L,) mask.
-        """
-        own = np.flatnonzero(classes[self.class_index])
-        saving, width = self.saving[own], self.width[own]
-        ends = np.cumsum(width)
-        slope = np.append(saving / width, 0.0)
-        after = np.append(np.cumsum(saving[::-1])[::-1], (0.0, 0.0))[1:]
+    Terms are not negative and each is rounded a few times, so a bound is within ``slack`` of the
+    relaxation's value. Where there are very many steps, it is computed now and then only.
+    """
 
-        def least(room: IntArray) -> FloatArray:
-            # Counted back from the step's end, so that small values keep their relative accuracy.
-            k = np.searchsorted(ends, room, side="left")
-            end = np.append(ends, 0)[k]
-            excess: FloatArray = after[k] + slope[k] * np.where(k < len(ends), end - room, 0)
-            return excess
+    def __init__(self, convex: Convex) -> None:
+        self.convex = convex
+        self.left = np.ones(len(convex.first), dtype=bool)
+        count = len(convex.width)
+        self.every = 1 + count * len(self.left) // _STEPS
+        self.slack = max(1e-9, 8.0 * count * 2.0**-52)
 
-        return least
+    def without(self, i: int, room: IntArray) -> FloatArray:
+        """(m,) bounds once class i is decided, by the room above the others' lightest items."""
+        self.left[i] = False
+        if int(self.left.sum()) % self.every:
+            return np.zeros(len(room))
+        own = np.flatnonzero(self.left[self.convex.class_index])
+        saving = np.append(self.convex.saving[own], 0.0)
+        width = np.append(self.convex.width[own], 1)
+        ends = np.cumsum(width[:-1])
+        k = np.searchsorted(ends, room, side="left")
+        # Counted back from the step's end, so that small values keep their relative accuracy.
+        share = np.maximum(np.append(ends, 0)[k] - room, 0) / width[k]
+        with np.errstate(over="ignore", invalid="ignore"):
+            after = np.append(np.cumsum(saving[::-1])[::-1], 0.0)[1:]
+            rest: FloatArray = after[k] + np.where(share > 0.0, saving[k] * share, 0.0)
+        return rest
 
 
-def convex_part(instance: Instance) -> Convex:
-    """The break points of an instance with one resource and no ties."""
-    first: list[int] = []
-    index: list[int] = []
-    item: list[int] = []
-    width: list[int] = []
-    saving: list[float] = []
-    slope: list[float] = []
-    for i, start in enumerate(instance.offsets[:-1].tolist()):
-        span = slice(start, int(instance.offsets[i + 1]))
-        cost, weight = instance.cost[span], instance.weight[0, span]
-        hull = lower_hull(cost, weight)
-        first.append(int(hull[0]))
-        index += [i] * (len(hull) - 1)
-        item += hull[1:].tolist()
-        widths, savings = np.diff(weight[hull]), -np.diff(cost[hull])
-        width += widths.tolist()
-        saving += savings.tolist()
-        slope += np.minimum.accumulate(savings / widths).tolist()
-    order = np.argsort(-np.array(slope), kind="stable")
+def convex_part(instance: Instance, useful: NDArray[np.bool_], deadline: Deadline) -> Convex:
+    """The break points of an instance with one resource and no ties, compared exactly.
+
+    Args:
+        instance: see above.
+        useful: (n,) mask of the items to look at, among them the lightest of every class.
+        deadline: when to give up.
+    """
+    at = np.flatnonzero(undominated(instance) & useful)
+    at = at[np.lexsort((instance.weight[0, at], instance.class_of[at]))]
+    starts = np.searchsorted(instance.class_of[at], np.arange(len(instance) + 1))
+    costs, _ = exact_integers(instance.cost[at])
+    weights = instance.weight[0, at].tolist()
+    steps: list[tuple[int, int, int]] = []
+    for a, b in pairwise(starts.tolist()):
+        deadline.check()
+        hull = _hull(costs, weights, a, b)
+        steps += [
+            (((costs[i] - costs[j]) << _SLOPE_BITS) // (weights[j] - weights[i]), i, j)
+            for i, j in pairwise(hull)
+        ]
+    steps.sort(key=lambda step: -step[0])
+    left = np.array([i for _, i, _ in steps], dtype=np.int64)
+    right = np.array([j for _, _, j in steps], dtype=np.int64)
+    index = instance.class_of[at[right]]
+    with np.errstate(over="ignore"):
+        saving = instance.cost[at[left]] - instance.cost[at[right]]
     return Convex(
-        np.array(first, dtype=np.int64),
-        np.array(index, dtype=np.int64)[order],
-        np.array(item, dtype=np.int64)[order],
-        np.array(width, dtype=np.int64)[order],
-        np.array(saving, dtype=np.float64)[order],
+        at[starts[:-1]] - instance.offsets[:-1],
+        index,
+        at[right] - instance.offsets[index],
+        instance.weight[0, at[right]] - instance.weight[0, at[left]],
+        saving,
         int(instance.min_usage[0]),
-        float(sum(saving)),
     )
+
+
+def _hull(costs: list[int], weights: list[int], start: int, stop: int) -> list[int]:
+    """The lower hull of undominated items, lightest first."""
+    hull: list[int] = []
+    for c in range(start, stop):
+        while len(hull) > 1:
+            a, b = hull[-2:]
+            rise = (costs[a] - costs[b]) * (weights[c] - weights[b])
+            if rise > (costs[b] - costs[c]) * (weights[b] - weights[a]):
+                break
+            hull.pop()
+        hull.append(c)
+    return hull

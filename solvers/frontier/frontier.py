@@ -14,12 +14,15 @@ from bitknap.problems import (
     InfeasibleError,
     Instance,
     IntArray,
+    LimitError,
     Merged,
     UnsupportedError,
+    fitting,
     lower_hull,
     merge_ties,
 )
 
+from ..base import Deadline, TimeUp
 from .convex import Convex, convex_part
 from .lists import Points, undominated_points
 from .sums import objectives, running_objectives
@@ -35,7 +38,8 @@ class Frontier:
     """The undominated (usage, objective) points of an instance with one resource.
 
     No choice has at most the usage and less than the objective of a point, or less usage and at
-    most its objective. Between two points the best choice is that of the lower usage.
+    most its objective, in correctly rounded float64. Between two points the best choice is that
+    of the lower usage.
 
     Args:
         instance: what was solved.
@@ -175,11 +179,13 @@ def frontier(
     highest: int | None = None,
     max_states: int = MAX_STATES,
     tolerance: float = 0.0,
+    time_limit: float | None = None,
 ) -> Frontier:
     """All undominated (usage, objective) points of an instance with one resource.
 
-    Dynamic programming over lists of undominated partial choices, exact up to the rounding of
-    float64 sums; the objectives are recomputed from the choices. When the lists outgrow
+    Dynamic programming over lists of undominated partial choices, whose costs are exact integers.
+    The objectives are correctly rounded; of points that are equal in float64 one stays.
+    When the lists outgrow
     ``max_states`` they are trimmed, and the result says so: ``exact`` is False and ``tolerance``
     is a proven guarantee. All break points of the linear relaxation are added then, so that the
     convex part stays exact.
@@ -190,6 +196,7 @@ def frontier(
         highest: largest budget of interest; None for the largest useful one.
         max_states: states to keep, over all classes.
         tolerance: 0 for the exact frontier, else trim from the start to this guarantee.
+        time_limit: seconds, or None.
 
     Returns:
         The frontier; its first point is the best within ``lowest``.
@@ -197,6 +204,7 @@ def frontier(
     Raises:
         UnsupportedError: more than one resource, or the range is empty.
         InfeasibleError: ``highest`` is below the smallest usage.
+        LimitError: the time limit was met before the frontier was there.
         InstanceError: tied classes have no label in common.
 
     Example:
@@ -212,11 +220,21 @@ def frontier(
         )
     if not tolerance >= 0.0:
         raise UnsupportedError(f"the tolerance must not be negative, got {tolerance}")
+    deadline = Deadline.after(time_limit)
     merged = merge_ties(instance)
-    convex = convex_part(merged.instance)
-    low, high = _range(instance, convex, lowest, highest)
-    points = undominated_points(merged.instance, convex, low, high, max_states, tolerance)
-    return _assembled(instance, merged, convex, points, (low, high))
+    small = merged.instance
+    try:
+        convex = convex_part(small, np.ones(small.n_items, dtype=bool), deadline)
+        low, high = _range(instance, convex, lowest, highest)
+        useful = fitting(small, np.array([high]))
+        inner = convex if useful.all() else convex_part(small, useful, deadline)
+        points = undominated_points(small, inner, low, high, max_states, tolerance, deadline)
+        return _assembled(instance, merged, convex, points, (low, high), deadline)
+    except TimeUp:
+        raise LimitError(
+            f"the frontier of {instance.name!r} was not finished within {time_limit:g} s; allow "
+            "more time, a tolerance, fewer states, or ask for a narrower range of budgets"
+        ) from None
 
 
 def _range(
@@ -240,11 +258,12 @@ def _assembled(
     convex: Convex,
     points: Points,
     span: tuple[int, int],
+    deadline: Deadline,
 ) -> Frontier:
     """The points of the range, and when the lists were trimmed the break points of the hull."""
     source = np.arange(len(points.weight))
     usage = points.weight
-    objective = objectives(instance, merged, points)
+    objective = objectives(instance, merged, points, deadline)
     if points.tolerance > 0.0:
         steps = np.flatnonzero(convex.usage <= span[1])
         source = np.concatenate((source, -1 - steps))

@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bitknap.problems import FloatArray, Instance, IntArray
+from bitknap.problems import FloatArray, Instance, IntArray, fitting, undominated
 
-from .convex import Convex
+from ..base import Deadline
+from ..excess import BoolArray, Exact, excesses, joined
+from .convex import Completions, Convex
 
-_SLACK = 1e-9
 _HALVINGS = 5
+_BLOCK = 1 << 18
+
+
+class States(NamedTuple):
+    """A list of partial choices: weights rise, excesses fall.
+
+    Args:
+        weight: (m,) int64.
+        excess: (m,) exact cost above the sum of the cheapest items.
+        code: (m,) (state before) * (items of the class) + (item taken).
+    """
+
+    weight: IntArray
+    excess: Exact
+    code: IntArray
+
+    @staticmethod
+    def start(excess: Exact) -> States:
+        """The list before the first class, which chooses nothing."""
+        none = np.zeros(1, dtype=np.int64)
+        return States(none, excess.zeros(1), none)
+
+    def take(self, index: IntArray) -> States:
+        """Some of the states."""
+        return States(self.weight[index], self.excess[index], self.code[index])
 
 
 @dataclass(frozen=True)
@@ -21,7 +50,6 @@ class Points:
 
     Args:
         weight: (m,) int64, strictly increasing.
-        excess: (m,) cost above the sum of the cheapest items, strictly decreasing.
         stages: per class in the order of the recursion: its index, and for each of its states the
             state before it and the item taken.
         tolerance: every undominated pair (w, e) has a kept one (w', e') with w' <= w and
@@ -30,15 +58,14 @@ class Points:
     """
 
     weight: IntArray
-    excess: FloatArray
-    stages: tuple[tuple[int, IntArray, IntArray], ...]
+    stages: tuple[tuple[int, NDArray[np.int32], NDArray[np.int32]], ...]
     tolerance: float
     states: int
 
     def choices(self, points: IntArray) -> IntArray:
         """(len(points), L) item positions of some of the points."""
         found = np.empty((len(points), len(self.stages)), dtype=np.int64)
-        state = np.asarray(points)
+        state: NDArray[np.integer[Any]] = np.asarray(points)
         for index, parent, item in reversed(self.stages):
             found[:, index] = item[state]
             state = parent[state]
@@ -52,6 +79,7 @@ def undominated_points(
     highest: int,
     max_states: int,
     tolerance: float,
+    deadline: Deadline,
 ) -> Points:
     """All undominated points that matter for budgets from ``lowest`` to ``highest``.
 
@@ -60,9 +88,9 @@ def undominated_points(
 
         { (w + w_ij, e + e_ij) : (w, e) in the list before, j in class i }
 
-    Classes of narrow weight range come first, which keeps the early lists short. A state whose
-    linear completion at the highest budget costs more than a known choice at the lowest, or that
-    cannot end within the highest, is dropped.
+    Excesses are exact integers. Classes of narrow weight range come first, which keeps the early
+    lists short. A state whose linear completion at the highest budget costs more than a known
+    choice at the lowest, or that cannot end within the highest, is dropped.
 
     Where a list would outgrow its share of ``max_states`` it is trimmed: states are put in bins
     of excess of width (1 + delta) and the lightest of each bin stays. After trimming at classes
@@ -72,10 +100,11 @@ def undominated_points(
 
     Args:
         instance: one resource, no ties.
-        convex: its convex part.
+        convex: the convex part of the items that fit the highest.
         lowest, highest: range of budgets; the lowest is feasible.
         max_states: states to keep, over all classes.
         tolerance: 0, or trim at every class so that the product is at most 1 + tolerance.
+        deadline: when to give up.
 
     Complexity: O(n m log n_i), m the longest list.
 
@@ -83,102 +112,115 @@ def undominated_points(
         G. Nemhauser, Z. Ullmann, Management Science 15 (1969) 494-505 (the lists).
         C. Papadimitriou, M. Yannakakis, FOCS 2000, 86-92 (the trimming).
     """
-    order = narrow_first(instance)
     known = convex.excess_at(lowest)
-    least = np.minimum.reduceat(instance.weight[0], instance.offsets[:-1])
-    room = highest - int(least.sum())
-    step = (1.0 + tolerance) ** (1.0 / len(order)) - 1.0
-    weight, excess = np.zeros(1, dtype=np.int64), np.zeros(1)
-    stages: list[tuple[int, IntArray, IntArray]] = []
-    states, product, left = 0, 1.0, np.ones(len(order), dtype=bool)
-    for t, i in enumerate(order):
-        span = slice(int(instance.offsets[i]), int(instance.offsets[i + 1]))
-        own_weight = instance.weight[0, span] - least[i]
-        own_excess = instance.cost[span] - instance.cost[span].min()
-        weight, excess, code = extended(weight, excess, own_weight, own_excess, room)
-        left[i] = False
-        if highest < convex.largest or lowest > convex.smallest:
-            completion = convex.completion(left)(room - weight)
-            keep = np.flatnonzero(excess + completion <= known * product * (1.0 + _SLACK))
-            weight, excess, code = weight[keep], excess[keep], code[keep]
-        share = max((max_states - states) // (len(order) - t), 4)
-        weight, excess, code, factor = _trimmed(weight, excess, code, share, step)
+    room = highest - convex.smallest
+    step = (1.0 + tolerance) ** (1.0 / len(instance)) - 1.0
+    useful = undominated(instance) & fitting(instance, np.array([highest]))
+    stages: list[tuple[int, NDArray[np.int32], NDArray[np.int32]]] = []
+    states, product = 0, 1.0
+    bounded = highest < convex.largest or lowest > convex.smallest
+    bound = Completions(convex) if bounded else None
+    kept: States | None = None
+    for t, (i, items, own_weight, own_excess) in enumerate(classes_of(instance, useful)):
+        kept = extended(kept or States.start(own_excess), own_weight, own_excess, room, deadline)
+        if bound is not None:
+            completion = bound.without(i, room - kept.weight)
+            most = known * product * (1.0 + bound.slack)
+            kept = kept.take(np.flatnonzero(kept.excess.floats() + completion <= most))
+        share = max((max_states - states) // (len(instance) - t), 4)
+        kept, factor = _trimmed(kept, share, step)
         product *= factor
-        stages.append(
-            (int(i), (code // len(own_weight)).astype(np.int32), _items(code, own_weight))
-        )
-        states += len(weight)
-    total = weight + int(least.sum())
-    return Points(total, excess, tuple(stages), product - 1.0, states)
+        parent, item = np.divmod(kept.code, len(items))
+        stages.append((i, parent.astype(np.int32), items[item]))
+        states += len(kept.weight)
+    assert kept is not None
+    return Points(kept.weight + convex.smallest, tuple(stages), product - 1.0, states)
 
 
-def _items(code: IntArray, own: IntArray) -> IntArray:
-    small = code % len(own)
-    return small.astype(np.int16 if len(own) < 1 << 15 else np.int32)
+def classes_of(
+    instance: Instance, useful: BoolArray
+) -> Iterator[tuple[int, NDArray[np.int32], IntArray, Exact]]:
+    """Index, item positions, weights above the lightest and excesses of each class.
 
-
-def narrow_first(instance: Instance) -> IntArray:
-    """(L,) classes by the width of their range of weights: keeps the early lists short."""
-    starts = instance.offsets[:-1]
-    largest = np.maximum.reduceat(instance.weight[0], starts)
-    return np.argsort(largest - np.minimum.reduceat(instance.weight[0], starts), kind="stable")
+    Classes come by the width of their range of weights, which keeps the early lists short; items
+    by weight, then excess. Excesses are counted from the cheapest useful item.
+    """
+    at = np.flatnonzero(useful)
+    sizes = np.bincount(instance.class_of[at], minlength=len(instance))
+    weight = instance.weight[0, at]
+    order = np.lexsort((instance.cost[at], weight, instance.class_of[at]))
+    at, weight = at[order], weight[order]
+    starts = np.concatenate(([0], np.cumsum(sizes)))
+    weight = weight - np.repeat(weight[starts[:-1]], sizes)
+    excess = excesses(instance.cost[at], starts)
+    items = (at - np.repeat(instance.offsets[:-1], sizes)).astype(np.int32)
+    for i in np.argsort(weight[starts[1:] - 1], kind="stable").tolist():
+        span = slice(int(starts[i]), int(starts[i + 1]))
+        yield i, items[span], weight[span], excess[span]
 
 
 def extended(
-    weight: IntArray, excess: FloatArray, own_weight: IntArray, own_excess: FloatArray, room: int
-) -> tuple[IntArray, FloatArray, IntArray]:
+    before: States, weight: IntArray, excess: Exact, room: int, deadline: Deadline
+) -> States:
     """The list after one more class, undominated and within the room, lightest first.
 
     Args:
-        weight, excess: (m,) the list before, both monotone.
-        own_weight, own_excess: the items of the class, the least of each 0.
+        before: the list before.
+        weight, excess: the items of the class; the least of each is 0.
         room: largest weight.
+        deadline: when to give up.
 
-    Returns:
-        Weights, excesses, and (state before) * (items) + (item) for each state.
+    Complexity: O(m n log n) for m states and n items.
     """
-    n = len(own_weight)
-    merged: tuple[IntArray, FloatArray, IntArray] | None = None
-    source = np.arange(len(weight)) * n
-    for j in np.lexsort((own_excess, own_weight)).tolist():
-        fits = int(np.searchsorted(weight, room - own_weight[j], side="right"))
-        if not fits:
+    n, m = len(weight), len(before.weight)
+    block = max(1, _BLOCK // m)
+    runs: list[States] = []
+    for a in range(0, n, block):
+        deadline.check()
+        items = np.arange(a, min(a + block, n))
+        if weight[items].min() + before.weight[0] > room:
             continue
-        offer = weight[:fits] + own_weight[j], excess[:fits] + own_excess[j], source[:fits] + j
-        merged = offer if merged is None else _merged(merged, offer)
-    assert merged is not None
-    return merged
+        total = np.add.outer(weight[items], before.weight).ravel()
+        code = np.add.outer(items, np.arange(m) * n).ravel()
+        fits = np.flatnonzero(total <= room)
+        sums = excess[items].outer(before.excess)[fits]
+        runs.append(_undominated(States(total[fits], sums, code[fits])))
+        while len(runs) > 1 and len(runs[-2].weight) < 2 * len(runs[-1].weight):
+            runs[-2:] = [_merged(*runs[-2:])]
+    while len(runs) > 1:
+        runs[-2:] = [_merged(*runs[-2:])]
+    return runs[0]
 
 
-def _merged(
-    a: tuple[IntArray, FloatArray, IntArray], b: tuple[IntArray, FloatArray, IntArray]
-) -> tuple[IntArray, FloatArray, IntArray]:
-    """The undominated part of two lists; of equal points the one of the first list."""
-    weight = np.concatenate((a[0], b[0]))
-    order = np.argsort(weight, kind="stable")
-    excess = np.concatenate((a[1], b[1]))[order]
-    falls = np.flatnonzero(
-        np.concatenate(([True], excess[1:] < np.minimum.accumulate(excess)[:-1]))
+def _merged(a: States, b: States) -> States:
+    return _undominated(
+        States(
+            np.concatenate((a.weight, b.weight)),
+            joined((a.excess, b.excess)),
+            np.concatenate((a.code, b.code)),
+        )
     )
-    weight = weight[order[falls]]
-    last = np.flatnonzero(np.concatenate((weight[1:] != weight[:-1], [True])))
-    falls = falls[last]
-    return weight[last], excess[falls], np.concatenate((a[2], b[2]))[order[falls]]
 
 
-def _trimmed(
-    weight: IntArray, excess: FloatArray, code: IntArray, most: int, step: float
-) -> tuple[IntArray, FloatArray, IntArray, float]:
+def _undominated(states: States) -> States:
+    """The undominated ones, lightest first; of equal ones the first."""
+    states = states.take(np.argsort(states.weight, kind="stable"))
+    states = states.take(np.flatnonzero(states.excess.falls()))
+    last = np.concatenate((states.weight[1:] != states.weight[:-1], [True]))
+    return states.take(np.flatnonzero(last))
+
+
+def _trimmed(states: States, most: int, step: float) -> tuple[States, float]:
     """The list with the lightest state of each bin of excess, and 1 + the width of the bins."""
-    if step == 0.0 and len(excess) <= most:
-        return weight, excess, code, 1.0
+    count = len(states.weight)
+    if step == 0.0 and count <= most:
+        return states, 1.0
     with np.errstate(divide="ignore"):
-        logarithm = np.log(excess)
+        logarithm = np.log(states.excess.floats())
     keep = _lightest_of_bins(logarithm, step)
     if len(keep) > most:
         step, keep = _narrowest_bins(logarithm, most)
-    factor = 1.0 if len(keep) == len(excess) else 1.0 + step
-    return weight[keep], excess[keep], code[keep], factor
+    return states.take(keep), 1.0 if len(keep) == count else 1.0 + step
 
 
 def _narrowest_bins(logarithm: FloatArray, most: int) -> tuple[float, IntArray]:

@@ -8,17 +8,23 @@ import numpy as np
 
 from bitknap.problems import FloatArray, Instance, IntArray, Merged
 
+from ..base import Deadline
 from .convex import Convex
 from .lists import Points
 
-_BATCH = 4096
+# Costs that are added up at once.
+_BATCH = 1 << 20
 
 
-def objectives(instance: Instance, merged: Merged, points: Points) -> FloatArray:
+def objectives(
+    instance: Instance, merged: Merged, points: Points, deadline: Deadline
+) -> FloatArray:
     """(m,) ``math.fsum`` of the costs of the original items of every point."""
     found = np.empty(len(points.weight))
-    for start in range(0, len(found), _BATCH):
-        batch = np.arange(start, min(start + _BATCH, len(found)))
+    size = max(1, _BATCH // len(instance))
+    for start in range(0, len(found), size):
+        deadline.check()
+        batch = np.arange(start, min(start + size, len(found)))
         costs = instance.cost[_positions(instance, merged, points.choices(batch))]
         found[batch] = [math.fsum(row) for row in costs.tolist()]
     return found

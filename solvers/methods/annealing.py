@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from bitknap.problems import Instance, IntArray
 
-from ..base import Limits, Outcome, Status
+from ..base import Deadline, Limits, Outcome, Status
 from ..local import improve, lightest, repair
 
 
@@ -46,17 +45,19 @@ class Annealing:
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Anneal from the lightest choice, repaired where it does not fit and improved."""
-        start = repair(instance, lightest(instance))
+        deadline = Deadline.after(limits.time)
+        start = repair(instance, lightest(instance), deadline)
         if start is None:
             return Outcome(Status.NO_SOLUTION, stats={"moves": 0})
-        best, moves = self._anneal(instance, improve(instance, start), limits)
-        return Outcome(Status.FEASIBLE, improve(instance, best), stats={"moves": moves})
-
-    def _anneal(self, instance: Instance, start: IntArray, limits: Limits) -> tuple[IntArray, int]:
-        deadline = math.inf if limits.time is None else time.perf_counter() + limits.time
         total = self.sweeps * len(instance)
         if limits.states is not None:
             total = min(total, limits.states)
+        best, moves = self._anneal(instance, improve(instance, start, deadline), total, deadline)
+        return Outcome(Status.FEASIBLE, improve(instance, best, deadline), stats={"moves": moves})
+
+    def _anneal(
+        self, instance: Instance, start: IntArray, total: int, deadline: Deadline
+    ) -> tuple[IntArray, int]:
         moving = np.flatnonzero(instance.sizes > 1)
         if not moving.size or not total:
             return start, 0
@@ -69,7 +70,7 @@ class Annealing:
         temperature = _spread(instance)
         factor = self.cooling ** (1.0 / total)
         for done in range(0, total, 1024):
-            if time.perf_counter() > deadline:
+            if deadline.passed:
                 return np.array(best) - instance.offsets[:-1], done
             block = min(1024, total - done)
             owners = moving[rng.integers(0, moving.size, (block, 2))].tolist()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,7 +14,7 @@ import numpy as np
 
 from bitknap.problems import Instance, IntArray, restrict, undominated
 
-from ..base import Limits, Outcome, Status
+from ..base import Deadline, Limits, Outcome, Status
 from ..exact import exact_integers, float_below
 
 
@@ -44,8 +43,9 @@ class BranchAndBound:
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Search depth first from the relaxation's integer part."""
+        deadline = Deadline.after(limits.time)
         small, old = restrict(instance, undominated(instance))
-        search = _Search(small, limits)
+        search = _Search(small, limits, deadline)
         done = search.run()
         choice = old[small.offsets[:-1] + search.best] - instance.offsets[:-1]
         # Branching within the open subtrees cannot go below the root's relaxation.
@@ -84,6 +84,7 @@ class _Relaxed:
 class _Search:
     instance: Instance
     limits: Limits
+    deadline: Deadline
     nodes: int = 0
     fixed: dict[int, int] = field(default_factory=dict)
 
@@ -108,7 +109,6 @@ class _Search:
 
     def run(self) -> bool:
         """Whether the whole tree was searched within the limits."""
-        clock = math.inf if self.limits.time is None else time.perf_counter() + self.limits.time
         most = math.inf if self.limits.states is None else self.limits.states
         stack: list[tuple[int, Iterator[int]]] = []
         self._open(stack)
@@ -119,7 +119,7 @@ class _Search:
                 stack.pop()
                 self.fixed.pop(owner, None)
                 continue
-            if self.nodes >= most or (self.nodes % 64 == 0 and time.perf_counter() > clock):
+            if self.nodes >= most or self.deadline.passed:
                 return False
             self.fixed[owner] = item
             self._open(stack)

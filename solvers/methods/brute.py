@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +11,7 @@ import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Limits, Outcome, Status
+from ..base import Deadline, Limits, Outcome, Status
 from ..exact import exact_integers
 
 
@@ -40,14 +39,14 @@ class BruteForce:
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Try all choices, or as many as the limits allow."""
-        deadline = math.inf if limits.time is None else time.perf_counter() + limits.time
+        deadline = Deadline.after(limits.time)
         most = math.inf if limits.states is None else limits.states
         costs, _ = exact_integers(instance.cost)
         capacity = tuple(instance.capacity.tolist())
         best: tuple[int, tuple[int, ...]] | None = None
         tried, done = 0, True
         for cost, usage, items in _choices(instance, costs):
-            if tried >= most or (tried % 1024 == 0 and time.perf_counter() > deadline):
+            if tried >= most or (tried % 1024 == 0 and deadline.passed):
                 done = False
                 break
             tried += 1

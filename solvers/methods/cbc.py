@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from itertools import pairwise
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Limits, Outcome
-from ..refinement import Answer, as_it_comes, refine, rounded, too_heavy
+from ..base import Deadline, Limits, Outcome
+from ..program import Program
+from ..refinement import Answer, as_it_comes, refine
 
 
 @dataclass(frozen=True)
@@ -33,47 +39,59 @@ class Cbc:
     requires: ClassVar[tuple[str, ...]] = ("pulp", "cbcbox")
 
     def supports(self, instance: Instance) -> str | None:
-        """Weights must be exact in the back-end's float64 rows."""
-        return too_heavy(instance)
+        """Every instance."""
+        return None
+
+    def warm_up(self, instance: Instance) -> None:
+        """Import the back-end."""
+        import_module("pulp")
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""
-        if not self.refined:
-            return as_it_comes(instance, limits, _pulp)
-        return refine(instance, limits, _pulp, tolerance=1e-5)
+        # PuLP would leave its files behind where it is ended at the limit.
+        with TemporaryDirectory() as folder:
+            backend = partial(_pulp, folder=folder)
+            if not self.refined:
+                return as_it_comes(instance, limits, backend)
+            return refine(instance, limits, backend, tolerance=1e-5)
 
 
-def _pulp(instance: Instance, seconds: float | None) -> Answer:
+def _pulp(program: Program, deadline: Deadline | None, folder: str) -> Answer:
     import cbcbox
     import pulp
 
     problem = pulp.LpProblem("mckp", pulp.LpMinimize)
-    x = [problem.add_variable(f"x{j}", cat=pulp.LpBinary) for j in range(instance.n_items)]
-    problem += _row(x, instance.cost)
-    for i in range(len(instance)):
-        problem += pulp.lpSum(x[instance.offsets[i] : instance.offsets[i + 1]]) == 1
-    for row, capacity in zip(instance.weight, instance.capacity.tolist(), strict=True):
-        problem += _row(x, row) <= capacity
-    problem.solve(
-        pulp.COIN_CMD(
-            path=cbcbox.cbc_bin_path(),
-            msg=False,
-            gapRel=0.0,
-            gapAbs=0.0,
-            threads=1,
-            timeLimit=seconds,
-            options=["increment 1e-9"],
-        )
+    x = [problem.add_variable(f"x{j}", cat=pulp.LpBinary) for j in range(len(program.cost))]
+    carries = [
+        problem.add_variable(f"z{k}", 0, most, pulp.LpInteger)
+        for k, most in enumerate(program.most.tolist())
+    ]
+    problem += _row(x, program.cost)
+    for start, stop in pairwise(program.offsets.tolist()):
+        problem += pulp.lpSum(x[start:stop]) == 1
+    for row, right in zip(program.columns, program.right.tolist(), strict=True):
+        problem += _row(x + carries, row) <= right
+    solver = pulp.COIN_CMD(
+        path=cbcbox.cbc_bin_path(),
+        msg=False,
+        gapRel=0.0,
+        gapAbs=0.0,
+        threads=1,
+        timeLimit=None if deadline is None else max(deadline.left, 0.01),
+        options=["increment 1e-9"],
     )
+    solver.tmpDir = folder
+    problem.solve(solver)
     if problem.sol_status == pulp.LpSolutionInfeasible:
         return Answer(None, infeasible=True)
     shares = [v.value() for v in x]
     if any(value is None for value in shares):
         return Answer(None)
     proven = problem.sol_status == pulp.LpSolutionOptimal
-    choice = rounded(instance, np.array(shares))
+    choice = program.rounded(np.array(shares))
     # CBC's bound does not come back through PuLP; a proof makes the objective the bound.
-    return Answer(choice, proven, instance.objective(choice) if proven else None)
+    at = program.offsets[:-1] + choice
+    return Answer(choice, proven, math.fsum(program.cost[at].tolist()) if proven else None)
 
 
 def _row(x: list[Any], coefficients: Any) -> Any:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Limits, Outcome
-from ..refinement import Answer, refine, rounded
+from ..base import Deadline, Limits, Outcome
+from ..program import Program
+from ..refinement import Answer, refine
 
 
 @dataclass(frozen=True)
@@ -22,41 +25,46 @@ class CpSat:
     what is left up again (:func:`bitknap.solvers.refinement.refine`).
 
     Args:
-        largest: the largest scaled cost.
+        largest: the largest scaled cost; less where the sum over classes would overflow.
 
     References:
         L. Perron, F. Didier, CP-SAT, https://developers.google.com/optimization.
     """
 
-    largest: float = 1e12
+    largest: float = 1e15
 
     exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("ortools",)
 
     def supports(self, instance: Instance) -> str | None:
-        """The sum of all weights must fit its 64-bit rows."""
-        total = float(instance.weight.sum(axis=1, dtype=np.float64).max())
-        return None if total < 2**60 else "weights add up beyond its 64-bit rows"
+        """Every instance."""
+        return None
+
+    def warm_up(self, instance: Instance) -> None:
+        """Import the back-end."""
+        import_module("ortools.sat.python.cp_model")
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, round down, solve, refine."""
 
-        def backend(scaled: Instance, seconds: float | None) -> Answer:
-            return _cp_sat(scaled, seconds, limits.threads)
+        def backend(program: Program, deadline: Deadline | None) -> Answer:
+            return _cp_sat(program, deadline, limits.threads)
 
-        return refine(instance, limits, backend, tolerance=0.0, largest=self.largest, integers=True)
+        largest = min(self.largest, 2.0**60 / len(instance))
+        return refine(instance, limits, backend, tolerance=0.0, largest=largest, integers=True)
 
 
-def _cp_sat(instance: Instance, seconds: float | None, threads: int) -> Answer:
+def _cp_sat(program: Program, deadline: Deadline | None, threads: int) -> Answer:
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
-    x = [model.new_bool_var("") for _ in range(instance.n_items)]
-    for i in range(len(instance)):
-        model.add_exactly_one(x[instance.offsets[i] : instance.offsets[i + 1]])
-    for row, capacity in zip(instance.weight.tolist(), instance.capacity.tolist(), strict=True):
-        model.add(cp_model.LinearExpr.weighted_sum(x, row) <= capacity)
-    costs = [int(c) for c in instance.cost.tolist()]
+    x = [model.new_bool_var("") for _ in program.cost]
+    for start, stop in pairwise(program.offsets.tolist()):
+        model.add_exactly_one(x[start:stop])
+    columns = x + [model.new_int_var(0, most, "") for most in program.most.tolist()]
+    for row, right in zip(program.columns.tolist(), program.right.tolist(), strict=True):
+        model.add(cp_model.LinearExpr.weighted_sum(columns, row) <= right)
+    costs = [int(c) for c in program.cost.tolist()]
     model.minimize(cp_model.LinearExpr.weighted_sum(x, costs))
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = threads
@@ -64,17 +72,16 @@ def _cp_sat(instance: Instance, seconds: float | None, threads: int) -> Answer:
     solver.parameters.catch_sigint_signal = False
     solver.parameters.relative_gap_limit = 0.0
     solver.parameters.absolute_gap_limit = 0.0
-    if seconds is not None:
-        solver.parameters.max_time_in_seconds = seconds
+    if deadline is not None:
+        solver.parameters.max_time_in_seconds = deadline.left
     status = solver.solve(model)
     if status == cp_model.INFEASIBLE:
         return Answer(None, infeasible=True)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return Answer(None)
     shares = np.array([solver.boolean_value(v) for v in x], dtype=np.float64)
-
     return Answer(
-        rounded(instance, shares),
+        program.rounded(shares),
         status == cp_model.OPTIMAL,
         solver.best_objective_bound,
         stats={"branches": solver.num_branches},

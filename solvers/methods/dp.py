@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from typing import ClassVar
+from itertools import pairwise
+from typing import ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bitknap.problems import FloatArray, Instance, IntArray, restrict, undominated
+from bitknap.problems import Instance, IntArray, fitting, restrict, undominated
 
-from ..base import Limits, Outcome, Status
+from ..base import Deadline, Limits, Outcome, Status, TimeUp
+from ..excess import Exact, excesses
+from ..frontier.lists import States, extended
 
 MAX_STATES = 400_000_000
-"""States over all classes for which parents are kept (5 bytes each) when no limit is given."""
+"""States over all classes for which parents are kept (4 or 8 bytes each) without a limit."""
 
 
 @dataclass(frozen=True)
 class DynamicProgramming:
-    """The textbook recursion, exact for float64 costs up to rounding of the sums.
+    """The textbook recursion; costs are added and compared as exact integers.
 
-    With costs and weights counted from the smallest of each class, and weights and capacity
-    divided by their greatest common divisor, f_i(c) is the least cost of classes 1..i within
+    Items that fit beside nothing and dominated ones are dropped. With costs and weights counted
+    from the smallest of each class, and weights and capacity divided by their greatest common
+    divisor, f_i(c) is the least cost of classes 1..i within
     weight c:
 
         f_i(c) = min_j  f_{i-1}(c - w_ij) + p_ij
@@ -50,93 +54,109 @@ class DynamicProgramming:
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Recurse forwards over the classes, then read the choice backwards."""
-        small, old = restrict(instance, undominated(instance))
-        stages, capacity = _reduced(small)
-        run = _dense if capacity <= self.dense_capacity else _lists
-        deadline = None if limits.time is None else time.perf_counter() + limits.time
-        positions, states = run(stages, capacity, limits.states or MAX_STATES, deadline)
-        stats = {"states": states, "reduced_capacity": capacity, "kept_items": len(old)}
+        deadline = Deadline.after(limits.time)
+        fits = fitting(instance)
+        small, old = restrict(instance, fits & undominated(instance))
+        problem = _reduced(small)
+        run = _dense if problem.capacity <= self.dense_capacity else _lists
+        budget = _Budget(deadline, limits.states or MAX_STATES)
+        try:
+            positions = run(problem, budget)
+        except TimeUp:
+            positions = None
+        stats = {
+            "states": budget.states,
+            "reduced_capacity": problem.capacity,
+            "kept_items": len(old),
+        }
         if positions is None:
             return Outcome(Status.NO_SOLUTION, stats=stats)
         choice = old[small.offsets[:-1] + positions] - instance.offsets[:-1]
         return Outcome(Status.OPTIMAL, choice, stats=stats)
 
 
-Stages = list[tuple[IntArray, FloatArray]]
+@dataclass
+class _Budget:
+    deadline: Deadline
+    most: int
+    states: int = 0
+
+    def spend(self, states: int) -> None:
+        """Raise :class:`TimeUp` when that is beyond the limits."""
+        self.states += states
+        self.deadline.check()
+        if self.states > self.most:
+            raise TimeUp
 
 
-def _reduced(instance: Instance) -> tuple[Stages, int]:
-    """(weights, costs) of each class above its minima, in units of the gcd, and the capacity."""
+class _Problem(NamedTuple):
+    """(n,) weights above the lightest of the class in units of their gcd, and exact excesses."""
+
+    offsets: list[int]
+    weight: IntArray
+    excess: Exact
+    capacity: int
+
+    def classes(self) -> list[slice]:
+        return [slice(a, b) for a, b in pairwise(self.offsets)]
+
+
+def _reduced(instance: Instance) -> _Problem:
     starts, sizes = instance.offsets[:-1], instance.sizes
     weight = instance.weight[0] - np.repeat(np.minimum.reduceat(instance.weight[0], starts), sizes)
-    cost = instance.cost - np.repeat(np.minimum.reduceat(instance.cost, starts), sizes)
     room = int(instance.capacity[0] - instance.min_usage[0])
     unit = max(int(np.gcd.reduce(weight)), 1)
     weight //= unit
     capacity = min(room // unit, int(np.maximum.reduceat(weight, starts).sum()))
-    spans = zip(starts, instance.offsets[1:], strict=True)
-    return [(weight[a:b], cost[a:b]) for a, b in spans], capacity
+    excess = excesses(instance.cost, instance.offsets)
+    return _Problem(instance.offsets.tolist(), weight, excess, capacity)
 
 
-def _dense(
-    stages: Stages, capacity: int, max_states: int, deadline: float | None
-) -> tuple[IntArray | None, int]:
-    best = np.zeros(capacity + 1)
-    taken: list[IntArray] = []
-    states = 0
-    for weight, cost in stages:
-        states += capacity + 1
-        if _stopped(states, max_states, deadline):
-            return None, states
-        value = np.full(capacity + 1, np.inf)
-        item = np.zeros(capacity + 1, dtype=np.int64)
-        for j, (w, p) in enumerate(zip(weight.tolist(), cost.tolist(), strict=True)):
-            if w > capacity:
+def _dense(problem: _Problem, budget: _Budget) -> IntArray:
+    capacity, weights = problem.capacity, problem.weight.tolist()
+    best = problem.excess.zeros(capacity + 1)
+    taken: list[NDArray[np.int32]] = []
+    for span in problem.classes():
+        # The lightest item always fits; it is the first value of every sum.
+        lightest = span.start + weights[span].index(0)
+        value = best + problem.excess[lightest : lightest + 1]
+        item = np.full(capacity + 1, lightest - span.start, dtype=np.int32)
+        for j in range(span.start, span.stop):
+            if j == lightest:
                 continue
-            offer = best[: capacity + 1 - w] + p
-            better = offer < value[w:]
-            value[w:][better] = offer[better]
-            item[w:][better] = j
+            budget.deadline.check()
+            w = weights[j]
+            offer = best[: capacity + 1 - w] + problem.excess[j : j + 1]
+            better = np.flatnonzero(offer.below(value[w:]))
+            value.put(better + w, offer[better])
+            item[better + w] = j - span.start
         best = value
         taken.append(item)
-    choice = np.empty(len(stages), dtype=np.int64)
-    for i in range(len(stages) - 1, -1, -1):
-        choice[i] = taken[i][capacity]
-        capacity -= int(stages[i][0][choice[i]])
-    return choice, states
+        budget.spend(capacity + 1)
+    choice = np.empty(len(taken), dtype=np.int64)
+    left = capacity
+    for i in range(len(taken) - 1, -1, -1):
+        choice[i] = taken[i][left]
+        left -= weights[problem.offsets[i] + int(choice[i])]
+    return choice
 
 
-def _lists(
-    stages: Stages, capacity: int, max_states: int, deadline: float | None
-) -> tuple[IntArray | None, int]:
-    weight, cost = np.zeros(1, dtype=np.int64), np.zeros(1)
-    parents: list[tuple[IntArray, IntArray]] = []
-    states = 0
-    for stage_weight, stage_cost in stages:
-        total = np.add.outer(stage_weight, weight).ravel()
-        value = np.add.outer(stage_cost, cost).ravel()
-        fits = np.flatnonzero(total <= capacity)
-        order = fits[np.lexsort((value[fits], total[fits]))]
-        lowest = np.minimum.accumulate(value[order])
-        keep = order[np.concatenate(([True], value[order][1:] < lowest[:-1]))]
-        parents.append(
-            ((keep % len(weight)).astype(np.int32), (keep // len(weight)).astype(np.int16))
-        )
-        weight, cost = total[keep], value[keep]
-        states += len(weight)
-        if _stopped(states, max_states, deadline):
-            return None, states
-    choice = np.empty(len(stages), dtype=np.int64)
-    state = len(weight) - 1
-    for i in range(len(stages) - 1, -1, -1):
+def _lists(problem: _Problem, budget: _Budget) -> IntArray:
+    states = States.start(problem.excess)
+    parents: list[tuple[NDArray[np.int32], NDArray[np.int32]]] = []
+    for span in problem.classes():
+        weight, excess = problem.weight[span], problem.excess[span]
+        states = extended(states, weight, excess, problem.capacity, budget.deadline)
+        parent, item = np.divmod(states.code, len(weight))
+        parents.append((parent.astype(np.int32), item.astype(np.int32)))
+        budget.spend(len(states.weight))
+    choice = np.empty(len(parents), dtype=np.int64)
+    state = -1
+    for i in range(len(parents) - 1, -1, -1):
         parent, item = parents[i]
         choice[i] = item[state]
         state = int(parent[state])
-    return choice, states
-
-
-def _stopped(states: int, max_states: int, deadline: float | None) -> bool:
-    return states > max_states or (deadline is not None and time.perf_counter() > deadline)
+    return choice
 
 
 SOLVER = DynamicProgramming()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +9,7 @@ import numpy as np
 
 from bitknap.problems import FloatArray, Instance, IntArray
 
-from ..base import Limits, Outcome, Status
+from ..base import Deadline, Limits, Outcome, Status
 from ..local import improve, lightest, repair
 
 Population = IntArray
@@ -50,13 +48,13 @@ class Evolutionary:
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Evolve, then repair and improve the best choice."""
-        deadline = math.inf if limits.time is None else time.perf_counter() + limits.time
+        deadline = Deadline.after(limits.time)
         most = self.generations if limits.states is None else min(self.generations, limits.states)
         rng = np.random.default_rng(self.seed)
-        people = self._first(instance, rng)
+        people = self._first(instance, rng, deadline)
         excess, cost = _fitness(instance, people)
         done = 0
-        while done < most and time.perf_counter() < deadline:
+        while done < most and not deadline.passed:
             children = self._children(instance, people, excess, cost, rng)
             child_excess, child_cost = _fitness(instance, children)
             people = np.concatenate((people, children))
@@ -66,15 +64,19 @@ class Evolutionary:
             people, excess, cost = people[best], excess[best], cost[best]
             done += 1
         winner = people[np.lexsort((cost, excess))[0]] - instance.offsets[:-1]
-        choice = repair(instance, winner)
+        choice = repair(instance, winner, deadline)
         if choice is None:
             return Outcome(Status.NO_SOLUTION, stats={"generations": done})
-        return Outcome(Status.FEASIBLE, improve(instance, choice), stats={"generations": done})
+        return Outcome(
+            Status.FEASIBLE, improve(instance, choice, deadline), stats={"generations": done}
+        )
 
-    def _first(self, instance: Instance, rng: np.random.Generator) -> Population:
+    def _first(
+        self, instance: Instance, rng: np.random.Generator, deadline: Deadline
+    ) -> Population:
         light = lightest(instance)
-        start = repair(instance, light)
-        base = instance.positions(light if start is None else improve(instance, start))
+        start = repair(instance, light, deadline)
+        base = instance.positions(light if start is None else improve(instance, start, deadline))
         people = _random(instance, rng, self.population)
         mixed = rng.random(people.shape) < rng.random((self.population, 1))
         mixed[0] = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -12,7 +11,7 @@ import numpy as np
 from bitknap.problems import FloatArray, Instance, IntArray
 from bitknap.problems.instance import MAX_TOTAL
 
-from ..base import Limits, Outcome, Status
+from ..base import Deadline, Limits, Outcome, Status
 from ..core.relaxation import relax
 from ..dual import dual_bound
 
@@ -69,7 +68,7 @@ class Fptas:
         plan = _plan(instance, self.eps)
         if plan.optimal:
             return Outcome(Status.OPTIMAL, plan.choice, stats={"states": 0})
-        deadline = math.inf if limits.time is None else time.perf_counter() + limits.time
+        deadline = Deadline.after(limits.time)
         units, choice = _recurse(instance, plan, deadline)
         stats = {"states": len(instance) * (plan.top + 1), "eps": self.eps}
         if choice is None:
@@ -149,7 +148,7 @@ def _lightest(instance: Instance, allowed: np.ndarray) -> tuple[IntArray, int]:
     return first - instance.offsets[:-1], int(least.sum())
 
 
-def _recurse(instance: Instance, plan: _Plan, deadline: float) -> tuple[int, IntArray | None]:
+def _recurse(instance: Instance, plan: _Plan, deadline: Deadline) -> tuple[int, IntArray | None]:
     far = MAX_TOTAL
     with np.errstate(over="ignore"):
         units = np.minimum(np.floor(plan.deviation / plan.unit), plan.top + 1).astype(np.int64)
@@ -159,10 +158,10 @@ def _recurse(instance: Instance, plan: _Plan, deadline: float) -> tuple[int, Int
     for i, (start, stop) in enumerate(
         zip(instance.offsets[:-1], instance.offsets[1:], strict=True)
     ):
-        if time.perf_counter() > deadline:
-            return 0, None
         after = np.full(plan.top + 1, far)
         for j in range(start, stop):
+            if deadline.passed:
+                return 0, None
             q = int(units[j])
             if q > plan.top:
                 continue

@@ -10,7 +10,7 @@ import numpy as np
 
 from bitknap.problems import Instance, IntArray, lower_hull, undominated
 
-from ..base import Limits, Outcome, Status
+from ..base import Deadline, Limits, Outcome, Status
 
 Order = Literal["smallest", "largest", "random"]
 
@@ -55,11 +55,12 @@ class Greedy:
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Descend to the first feasible choice."""
+        deadline = Deadline.after(limits.time)
         ladders = [_ladder(instance, i, items) for i, items in enumerate(self._items(instance))]
         level = [len(ladder) - 1 for ladder in ladders]
         steps = self._descend(instance, ladders, level)
         if self.refill:
-            steps += _refill(instance, ladders, level)
+            steps += _refill(instance, ladders, level, deadline)
         choice = [ladder[at] for ladder, at in zip(ladders, level, strict=True)]
         return Outcome(Status.FEASIBLE, np.array(choice, dtype=np.int64), stats={"steps": steps})
 
@@ -108,7 +109,9 @@ def _ladder(instance: Instance, i: int, items: IntArray) -> list[int]:
     return [int(j) for j in items[np.argsort(weights, kind="stable")]]
 
 
-def _refill(instance: Instance, ladders: list[list[int]], level: list[int]) -> int:
+def _refill(
+    instance: Instance, ladders: list[list[int]], level: list[int], deadline: Deadline
+) -> int:
     cost, weight, offsets = instance.cost, instance.weight[0], instance.offsets
     room = int(instance.capacity[0]) - sum(
         int(weight[offsets[i] + ladder[level[i]]]) for i, ladder in enumerate(ladders)
@@ -123,7 +126,7 @@ def _refill(instance: Instance, ladders: list[list[int]], level: list[int]) -> i
     ]
     heapq.heapify(heap)
     steps = 0
-    while heap:
+    while heap and not deadline.passed:
         _, i, to = heapq.heappop(heap)
         if to <= level[i]:
             continue

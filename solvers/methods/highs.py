@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import ClassVar
 
 import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Limits, Outcome
-from ..refinement import Answer, as_it_comes, refine, rounded, too_heavy
+from ..base import Deadline, Limits, Outcome
+from ..program import Program
+from ..refinement import Answer, as_it_comes, refine
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,12 @@ class Highs:
     requires: ClassVar[tuple[str, ...]] = ("scipy",)
 
     def supports(self, instance: Instance) -> str | None:
-        """Weights must be exact in the back-end's float64 rows."""
-        return too_heavy(instance)
+        """Every instance."""
+        return None
+
+    def warm_up(self, instance: Instance) -> None:
+        """Import the back-end."""
+        import_module("scipy.optimize")
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""
@@ -52,23 +58,23 @@ class Highs:
         return refine(instance, limits, backend, tolerance=1e-5)
 
 
-def _milp(instance: Instance, seconds: float | None, gap: float) -> Answer:
+def _milp(program: Program, deadline: Deadline | None, gap: float) -> Answer:
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import csr_array
 
-    n, count = instance.n_items, len(instance)
-    one_each = csr_array((np.ones(n), np.arange(n), instance.offsets), shape=(count, n))
+    n, count, carries = len(program.cost), len(program.offsets) - 1, len(program.most)
+    one_each = csr_array((np.ones(n), np.arange(n), program.offsets), shape=(count, n + carries))
     options: dict[str, object] = {"mip_rel_gap": gap, "disp": False}
-    if seconds is not None:
-        options["time_limit"] = seconds
+    if deadline is not None:
+        options["time_limit"] = deadline.left
     with _quiet_stdout():
         result = milp(
-            instance.cost,
-            integrality=np.ones(n),
-            bounds=Bounds(0, 1),
+            np.append(program.cost, np.zeros(carries)),
+            integrality=np.ones(n + carries),
+            bounds=Bounds(0, np.append(np.ones(n), program.most)),
             constraints=[
                 LinearConstraint(one_each, 1, 1),
-                LinearConstraint(instance.weight.astype(float), -np.inf, instance.capacity),
+                LinearConstraint(csr_array(program.columns.astype(float)), -np.inf, program.right),
             ],
             options=options,
         )
@@ -76,7 +82,7 @@ def _milp(instance: Instance, seconds: float | None, gap: float) -> Answer:
     bound = result.get("mip_dual_bound")
     if result.status == 2:
         return Answer(None, infeasible=True, stats=stats)
-    choice = None if result.x is None else rounded(instance, result.x)
+    choice = None if result.x is None else program.rounded(result.x)
     return Answer(choice, result.status == 0, bound, stats=stats)
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from bitknap.problems import FloatArray, Instance, IntArray, restrict
+from bitknap.problems import FloatArray, Instance, IntArray, fitting, restrict
 
-from ..base import Limits, Outcome, Status
+from ..base import Deadline, Limits, Outcome, Status
 from ..dual import above_lightest, cheapest, dual_bound
 from ..local import improve, lightest, repair
 
@@ -50,9 +49,10 @@ class Lagrangian:
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Maximise the dual, keep the best feasible choice."""
-        small, old = restrict(instance, _may_fit(instance))
+        small, old = restrict(instance, fitting(instance))
         run = _chords if instance.n_resources == 1 else _subgradients
-        choice, multiplier, steps = run(small, self.iterations, limits.time)
+        deadline = Deadline.after(limits.time)
+        choice, multiplier, steps = run(small, self.iterations, deadline)
         bound = dual_bound(small, multiplier)
         if choice is None:
             return Outcome(Status.NO_SOLUTION, bound=bound, stats={"iterations": steps})
@@ -62,22 +62,11 @@ class Lagrangian:
         )
 
 
-def _may_fit(instance: Instance) -> np.ndarray:
-    """Items that fit beside the lightest of the other classes; no choice holds the others."""
-    least = np.minimum.reduceat(instance.weight, instance.offsets[:-1], axis=1)
-    above = instance.weight - np.repeat(least, instance.sizes, axis=1)
-    keep: np.ndarray = (above <= (instance.capacity - instance.min_usage)[:, None]).all(axis=0)
-    # A class without such an item proves infeasibility; that is left to the exact methods.
-    hopeless = ~np.logical_or.reduceat(keep, instance.offsets[:-1])
-    return keep | hopeless[instance.class_of]
-
-
 Found = tuple[IntArray | None, FloatArray, int]
 
 
-def _chords(instance: Instance, iterations: int, seconds: float | None) -> Found:
+def _chords(instance: Instance, iterations: int, deadline: Deadline) -> Found:
     """Maximise the dual of one resource: intersect the chords of a heavy and a light choice."""
-    deadline = math.inf if seconds is None else time.perf_counter() + seconds
     weight = above_lightest(instance)[0]
     room = float(instance.capacity[0] - instance.min_usage[0])
     heavy = cheapest(instance, instance.cost)
@@ -85,7 +74,7 @@ def _chords(instance: Instance, iterations: int, seconds: float | None) -> Found
         return heavy, np.zeros(1), 0
     light = lightest(instance)
     multiplier, steps = 0.0, 0
-    while steps < iterations and time.perf_counter() < deadline:
+    while steps < iterations and not deadline.passed:
         up, down = instance.positions(heavy), instance.positions(light)
         gap = math.fsum(weight[up].tolist()) - math.fsum(weight[down].tolist())
         rise = math.fsum([*instance.cost[down].tolist(), *(-instance.cost[up]).tolist()])
@@ -98,20 +87,19 @@ def _chords(instance: Instance, iterations: int, seconds: float | None) -> Found
         if np.array_equal(middle, heavy) or np.array_equal(middle, light):
             break
         heavy, light = (middle, light) if used > room else (heavy, middle)
-    return improve(instance, light), np.array([multiplier]), steps
+    return improve(instance, light, deadline), np.array([multiplier]), steps
 
 
-def _subgradients(instance: Instance, iterations: int, seconds: float | None) -> Found:
+def _subgradients(instance: Instance, iterations: int, deadline: Deadline) -> Found:
     """Polyak steps on prices a share of the room; repair the first choices and every tenth."""
-    deadline = math.inf if seconds is None else time.perf_counter() + seconds
     room = np.maximum(instance.capacity - instance.min_usage, 1).astype(np.float64)
     shares = above_lightest(instance) / room[:, None]
     price, best_price, ascent = np.zeros((3, len(room)))
     best_value, best_cost, best = -math.inf, math.inf, None
     factor, stalled, steps = 1.5, 0, 0
-    start = repair(instance, lightest(instance))
+    start = repair(instance, lightest(instance), deadline)
     if start is not None:
-        best = improve(instance, start)
+        best = improve(instance, start, deadline)
         best_cost = instance.objective(best)
     limit = best_cost if best is not None else float(_dearest(instance))
     for steps in range(1, iterations + 1):
@@ -125,15 +113,15 @@ def _subgradients(instance: Instance, iterations: int, seconds: float | None) ->
         if stalled >= 10:
             factor, stalled = factor / 2, 0
         if steps <= 10 or steps % 10 == 0:
-            found = repair(instance, choice)
-            found = None if found is None else improve(instance, found)
+            found = repair(instance, choice, deadline)
+            found = None if found is None else improve(instance, found, deadline)
             if found is not None and (best is None or instance.objective(found) < best_cost):
                 best, best_cost = found, instance.objective(found)
                 limit = best_cost
         ascent = excess + 0.5 * ascent
         ascent = np.where((price > 0.0) | (ascent > 0.0), ascent, 0.0)
         length = float(ascent @ ascent)
-        if length <= 1e-18 or limit <= value or time.perf_counter() > deadline:
+        if length <= 1e-18 or limit <= value or deadline.passed:
             break
         price = np.maximum(price + factor * (limit - value) / length * ascent, 0.0)
     return best, best_price / room, steps

@@ -12,6 +12,7 @@ import numpy as np
 
 from bitknap.problems import Instance, IntArray
 
+from ..base import Deadline
 from ..core.fixed_point import Exact, fixed
 from ..exact import float_below
 from ..local import improve, lightest, repair
@@ -105,11 +106,12 @@ class _Rounds:
         self.budget.counts["iterations"] += steps
         price = price if np.isfinite(price).all() else start
         cheapest = model.item[dual.cheapest(price)] - self.instance.offsets[:-1]
-        repaired = repair(self.instance, cheapest)
+        deadline = Deadline(self.budget.deadline)
+        repaired = repair(self.instance, cheapest, deadline)
         if repaired is None:
-            repaired = repair(self.instance, lightest(self.instance))
+            repaired = repair(self.instance, lightest(self.instance), deadline)
         if repaired is not None:
-            self.choice = improve(self.instance, repaired)
+            self.choice = improve(self.instance, repaired, deadline)
             self.best = self._value(self.choice)
         return prices_around(price)
 

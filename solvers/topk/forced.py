@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bitknap.problems import FloatArray, Instance, IntArray
+from bitknap.problems import FloatArray, Instance, IntArray, LimitError
 
-from ..base import Solver
+from ..base import Solver, TimeUp
 from .space import Space
 
 
@@ -36,32 +36,46 @@ class Forced:
     elsewhere: FloatArray
 
 
-def forced(instance: Instance, solver: str | Solver | None = None) -> Forced:
+def forced(
+    instance: Instance, solver: str | Solver | None = None, time_limit: float | None = None
+) -> Forced:
     """The exact optimum with every item of every class forced in turn: one solve each.
 
     Args:
         instance: ties are kept.
         solver: an exact method that supports the instance; by default ours.
+        time_limit: seconds, or None.
 
     Raises:
-        InfeasibleError, UnsupportedError, SolverError: as ``top_k``.
+        InfeasibleError, UnsupportedError, SolverError, LimitError: as ``top_k``.
     """
-    space = Space(instance, solver)
+    space = Space(instance, solver, time_limit)
+    try:
+        return _forced(instance, space)
+    except TimeUp:
+        raise LimitError(
+            f"not every item of {instance.name!r} was forced within {time_limit:g} s; allow more"
+        ) from None
+
+
+def _forced(instance: Instance, space: Space) -> Forced:
     best = space.best()
     merged, small = space.merged, space.merged.instance
     costs = instance.cost[instance.positions(space.expanded(best.choice))].tolist()
+    optimum = math.fsum(costs)
     objective = np.full(small.n_items, math.inf)
     rise = np.full(small.n_items, math.inf)
     for j, i in enumerate(small.class_of.tolist()):
+        space.deadline.check()
         if j - small.offsets[i] == best.choice[i]:
-            objective[j], rise[j] = best.objective, 0.0
+            objective[j], rise[j] = optimum, 0.0
             continue
         allowed = small.class_of != i
         allowed[j] = True
         answer = space.solve(allowed)
         if answer is not None:
             own = instance.cost[instance.positions(space.expanded(answer.choice))].tolist()
-            objective[j] = answer.objective
+            objective[j] = math.fsum(own)
             rise[j] = math.fsum(own + [-cost for cost in costs])
     position = np.full(instance.n_items, -1)
     for i, c in enumerate(merged.class_index.tolist()):
@@ -75,4 +89,4 @@ def forced(instance: Instance, solver: str | Solver | None = None) -> Forced:
     others = full_rise.copy()
     others[instance.positions(choice)] = math.inf
     elsewhere = np.minimum.reduceat(others, instance.offsets[:-1])
-    return Forced(instance, choice, best.objective, full_objective, full_rise, elsewhere)
+    return Forced(instance, choice, optimum, full_objective, full_rise, elsewhere)

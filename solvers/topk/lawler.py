@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -13,8 +14,6 @@ from numpy.typing import NDArray
 from bitknap.problems import FloatArray, Instance
 
 from .space import Allocation, Space
-
-_ROUNDING = 1e-12
 
 
 def lawler(space: Space, k: int) -> list[Allocation]:
@@ -40,17 +39,19 @@ def lawler(space: Space, k: int) -> list[Allocation]:
     """
     best = space.best()
     bounds = _Bounds.of(space.merged.instance, best.multiplier)
-    heap = [_Entry(best.objective, True, best.choice, _Part((), frozenset()))]
+    heap = [_Entry(best.cost, True, best.choice, _Part((), frozenset()))]
     found: list[Allocation] = []
     while heap and len(found) < k:
+        space.deadline.check()
         entry = heapq.heappop(heap)
         if not entry.solved:
             answer = space.solve(entry.part.allowed(space.merged.instance))
             if answer is not None:
-                entry = _Entry(answer.objective, True, answer.choice, entry.part)
+                entry = _Entry(answer.cost, True, answer.choice, entry.part)
                 heapq.heappush(heap, entry)
             continue
-        found.append(Allocation(space.expanded(entry.choice), entry.key))
+        choice = space.expanded(entry.choice)
+        found.append(Allocation(choice, space.instance.objective(choice)))
         for piece, bound in bounds.pieces(entry.part, entry.choice):
             heapq.heappush(heap, _Entry(bound, False, piece.prefix, piece))
     return found
@@ -77,7 +78,7 @@ class _Part:
 class _Entry:
     """A part with its best choice, or waiting with a bound: then it comes first among equals."""
 
-    key: float
+    key: Fraction | float
     solved: bool
     choice: tuple[int, ...]
     part: _Part = field(compare=False)
@@ -101,12 +102,16 @@ class _Bounds:
         prices = np.zeros(instance.n_resources) if multiplier is None else np.asarray(multiplier)
         if not (np.isfinite(prices) & (prices >= 0.0)).all():
             prices = np.zeros(instance.n_resources)
-        reduced = instance.cost + prices @ instance.weight.astype(np.float64)
         starts = instance.offsets[:-1]
-        paid = float(prices @ instance.capacity.astype(np.float64))
-        size = float(np.maximum.reduceat(np.abs(reduced), starts).sum()) + paid
+        with np.errstate(over="ignore"):
+            reduced = instance.cost + prices @ instance.weight.astype(np.float64)
+            paid = float(prices @ instance.capacity.astype(np.float64))
+            size = float(np.maximum.reduceat(np.abs(reduced), starts).sum()) + paid
+        if not np.isfinite(size):
+            return _Bounds.of(instance, None)
         least = np.minimum.reduceat(reduced, starts)
-        tail = np.append(np.cumsum(least[::-1])[::-1], 0.0) - paid - _ROUNDING * size
+        rounding = (len(least) + instance.n_resources + 8) * 2.0**-51 * size
+        tail = np.append(np.cumsum(least[::-1])[::-1], 0.0) - paid - rounding
         spans = pairwise(instance.offsets.tolist())
         return _Bounds([reduced[a:b].tolist() for a, b in spans], tail.tolist())
 

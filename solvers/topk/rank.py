@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from bitknap.problems import Instance, UnsupportedError
+from bitknap.problems import Instance, LimitError, UnsupportedError
 
-from ..base import Solver
+from ..base import Solver, TimeUp
 from .lawler import lawler
 from .space import Allocation, Space
 from .tree import ranked_by_tree
 
 
-def top_k(instance: Instance, k: int, solver: str | Solver | None = None) -> list[Allocation]:
+def top_k(
+    instance: Instance,
+    k: int,
+    solver: str | Solver | None = None,
+    time_limit: float | None = None,
+) -> list[Allocation]:
     """The k feasible choices of least cost, best first; fewer when there are no more.
 
     With one resource, dynamic programming gives the exact best completion of every partial
     choice, and the partial choices are extended in the order of it (``ranked_by_tree``). With
     several, or when that needs too many states, or when a solver is named, Lawler's partition
-    solves one instance a piece (``lawler``). Costs count as equal where what they exceed the sum
-    of the class minima by differs by less than 3e-13 of it, the rounding of long sums.
+    solves one instance a piece (``lawler``). Both compare costs exactly.
 
     Args:
         instance: ties are kept: tied classes change together.
         k: how many.
         solver: an exact method that supports the instance, to be used throughout; None lets the
             number of resources and states decide.
+        time_limit: seconds, or None.
 
     Returns:
         Distinct choices; those of equal cost come in the same order on every run.
@@ -32,6 +37,7 @@ def top_k(instance: Instance, k: int, solver: str | Solver | None = None) -> lis
         InfeasibleError: no choice fits the capacity.
         UnsupportedError: k is below 1, or the solver cannot handle the instance.
         SolverError: the solver ended without a proven optimum.
+        LimitError: the time limit was met before the ranking was there.
 
     Example:
         >>> from bitknap.problems import build_instance
@@ -41,9 +47,15 @@ def top_k(instance: Instance, k: int, solver: str | Solver | None = None) -> lis
     """
     if k < 1:
         raise UnsupportedError(f"k must be at least 1, got {k}")
-    space = Space(instance, solver)
-    if solver is None and instance.n_resources == 1:
-        found = ranked_by_tree(space, k)
-        if found is not None:
-            return found
-    return lawler(space, k)
+    space = Space(instance, solver, time_limit)
+    try:
+        if solver is None and instance.n_resources == 1:
+            found = ranked_by_tree(space, k)
+            if found is not None:
+                return found
+        return lawler(space, k)
+    except TimeUp:
+        raise LimitError(
+            f"the {k} best choices of {instance.name!r} were not found within {time_limit:g} s; "
+            "allow more or ask for fewer"
+        ) from None

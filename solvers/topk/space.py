@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +21,8 @@ from bitknap.problems import (
     restrict,
 )
 
-from ..base import Solver, Status
+from ..base import Deadline, Solver, Status
+from ..exact import exact_sum
 from ..referee import infeasibility, not_together
 from ..registry import solve
 
@@ -32,18 +35,21 @@ class Allocation(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A choice for the merged instance, its objective, and the prices of its dual bound."""
+    """A choice for the merged instance, its exact cost, and the prices of its dual bound."""
 
     choice: tuple[int, ...]
-    objective: float
+    cost: Fraction
     multiplier: FloatArray | None
 
 
 class Space:
     """The choices of an instance without ties, and the best of any part of them."""
 
-    def __init__(self, instance: Instance, solver: str | Solver | None) -> None:
+    def __init__(
+        self, instance: Instance, solver: str | Solver | None, time_limit: float | None = None
+    ) -> None:
         self.instance, self.solver = instance, solver
+        self.deadline = Deadline.after(time_limit)
         self.merged: Merged = merge_ties(instance)
 
     def expanded(self, choice: tuple[int, ...]) -> IntArray:
@@ -63,18 +69,24 @@ class Space:
         return answer
 
     def solve(self, allowed: NDArray[np.bool_]) -> Answer | None:
-        """The best choice of allowed items, None when no such choice fits."""
+        """The best choice of allowed items, None when no such choice fits.
+
+        Raises:
+            TimeUp: the deadline is met.
+        """
         whole = self.merged.instance
         small, old = restrict(whole, allowed)
-        solution = solve(small, self.solver)
+        left = None if self.deadline.at == math.inf else self.deadline.left
+        solution = solve(small, self.solver, left)
         if solution.status is Status.INFEASIBLE:
             return None
         if solution.status is Status.UNSUPPORTED:
             raise UnsupportedError(solution.message)
         if solution.status is not Status.OPTIMAL or solution.choice is None:
+            self.deadline.check()
             raise SolverError(
                 f"{solution.solver} ended with status {solution.status} on a part of "
                 f"{self.instance.name!r}; a ranking needs proven optima, choose an exact solver"
             )
         choice = tuple((old[small.positions(solution.choice)] - whole.offsets[:-1]).tolist())
-        return Answer(choice, self.instance.objective(self.expanded(choice)), solution.multiplier)
+        return Answer(choice, exact_sum(whole.cost[whole.positions(choice)]), solution.multiplier)

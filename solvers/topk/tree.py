@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import heapq
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from bitknap.problems import FloatArray, Instance, IntArray
+from bitknap.problems import Instance, IntArray, fitting
 
-from ..frontier.convex import convex_part
-from ..frontier.lists import extended, narrow_first
+from ..base import Deadline
+from ..excess import Exact
+from ..frontier.convex import Completions, convex_part
+from ..frontier.lists import States, classes_of, extended
 from .space import Allocation, Answer, Space
 
 MAX_STATES = 10_000_000
-_SLACK = 1e-9
 _SWAPS = 400
-_BITS = 42
 
 _Taken = tuple[()] | tuple["_Taken", int]
 """The items taken so far, the last one outermost."""
@@ -32,9 +31,10 @@ def ranked_by_tree(space: Space, k: int, max_states: int = MAX_STATES) -> list[A
 
         excess so far + f_t(room left)
 
-    first, and of equal ones that with the fewest classes left. As f_t is exact, each extension that
-    is taken up leads to a choice that is output. Lists leave out what no choice among the k best
-    can use: states whose linear completion costs more than the k-th of some known choices.
+    first, and of equal ones that with the fewest classes left. Costs are exact integers, so each
+    extension that is taken up leads to a choice that is output. Lists leave out what no choice
+    among the k best can use: states whose linear completion costs more than the k-th of some
+    known choices.
 
     Args:
         space: one resource.
@@ -48,54 +48,49 @@ def ranked_by_tree(space: Space, k: int, max_states: int = MAX_STATES) -> list[A
         order).
     """
     best = space.best()
-    lists = _lists(space.merged.instance, _known(space.merged.instance, best, k), max_states)
+    instance = space.merged.instance
+    known = _known(instance, best, k)
+    lists = _lists(instance, known, max_states, space.deadline)
     if lists is None:
         return None
-    instance = space.merged.instance
     room = int(instance.capacity[0] - instance.min_usage[0])
-    heap: list[tuple[float, int, float, int, int, float, _Taken]] = []
-    heapq.heappush(heap, (0.0, len(lists) - 1, 0.0, 0, room, 0.0, ()))
+    # Keys are exact, so that equal costs are equal; the count makes entries differ.
+    heap: list[tuple[int, int, int, int, int, _Taken]] = [(0, len(lists) - 1, 0, room, 0, ())]
     count = 0
-    found: list[tuple[float, tuple[int, ...], IntArray]] = []
+    found: list[tuple[int, tuple[int, ...]]] = []
     while heap and len(found) < k:
-        _, t, _, _, left, excess, taken = heapq.heappop(heap)
+        if count % 64 == 0:
+            space.deadline.check()
+        key, t, _, left, excess, taken = heapq.heappop(heap)
         if t == 0:
-            choice = _in_order(lists, taken)
-            full = space.expanded(choice)
-            found.append((space.instance.objective(full), choice, full))
+            found.append((key, _in_order(lists, taken)))
             continue
-        for j, (w, e) in enumerate(zip(lists[t].weight, lists[t].excess, strict=True)):
+        for j, w, e in zip(lists[t].items, lists[t].weight, lists[t].excess, strict=True):
             rest = lists[t - 1].least(left - w) if w <= left else None
             if rest is not None:
                 count += 1
-                key = excess + e + rest
-                entry = _rounded(key), t - 1, key, count, left - w, excess + e, (taken, j)
+                entry = excess + e + rest, t - 1, count, left - w, excess + e, (taken, j)
                 heapq.heappush(heap, entry)
         if len(heap) > max_states:
             return None
-    found.sort(key=lambda entry: entry[:2])
-    return [Allocation(full, objective) for objective, _, full in found]
+    choices = [space.expanded(choice) for _, choice in sorted(found)]
+    return [Allocation(choice, space.instance.objective(choice)) for choice in choices]
 
 
 @dataclass(frozen=True)
 class _List:
-    """A class, its items' weights and excesses above the least, and the states after it."""
+    """A class, its items with weights and excesses above the least, and the states after it."""
 
     index: int
+    items: list[int]
     weight: list[int]
-    excess: list[float]
+    excess: list[int]
     states: IntArray
-    values: FloatArray
+    values: Exact
 
-    def least(self, room: int) -> float | None:
+    def least(self, room: int) -> int | None:
         at = int(self.states.searchsorted(room, side="right")) - 1
-        return float(self.values[at]) if at >= 0 else None
-
-
-def _rounded(value: float) -> float:
-    """A sum without the bits that its rounding may change, so that equal sums are equal."""
-    mantissa, exponent = math.frexp(value)
-    return math.ldexp(round(math.ldexp(mantissa, _BITS)), exponent - _BITS)
+        return self.values.integer(at) if at >= 0 else None
 
 
 def _in_order(lists: list[_List], taken: _Taken) -> tuple[int, ...]:
@@ -107,33 +102,37 @@ def _in_order(lists: list[_List], taken: _Taken) -> tuple[int, ...]:
     return tuple(choice)
 
 
-def _lists(instance: Instance, known: float, max_states: int) -> list[_List] | None:
-    convex = convex_part(instance)
-    least = np.minimum.reduceat(instance.weight[0], instance.offsets[:-1])
-    room = int(instance.capacity[0] - least.sum())
-    weight, excess = np.zeros(1, dtype=np.int64), np.zeros(1)
-    found = [_List(-1, [], [], weight, excess)]
-    left, states = np.ones(len(instance), dtype=bool), 0
-    for i in narrow_first(instance).tolist():
-        span = slice(int(instance.offsets[i]), int(instance.offsets[i + 1]))
-        own_weight = instance.weight[0, span] - least[i]
-        own_excess = instance.cost[span] - instance.cost[span].min()
-        weight, excess, _ = extended(weight, excess, own_weight, own_excess, room)
-        left[i] = False
-        keep = excess + convex.completion(left)(room - weight) <= known * (1.0 + _SLACK)
-        weight, excess = weight[keep], excess[keep]
-        states += len(weight)
+def _lists(
+    instance: Instance, known: float, max_states: int, deadline: Deadline
+) -> list[_List] | None:
+    useful = fitting(instance)
+    bound = Completions(convex_part(instance, useful, deadline))
+    most = known * (1.0 + bound.slack)
+    room = int(instance.capacity[0] - instance.min_usage[0])
+    kept: States | None = None
+    found: list[_List] = []
+    states = 0
+    for i, items, weight, excess in classes_of(instance, useful):
+        if kept is None:
+            kept = States.start(excess)
+            found.append(_List(-1, [], [], [], kept.weight, kept.excess))
+        kept = extended(kept, weight, excess, room, deadline)
+        completion = bound.without(i, room - kept.weight)
+        kept = kept.take(np.flatnonzero(kept.excess.floats() + completion <= most))
+        states += len(kept.weight)
         if states > max_states:
             return None
-        found.append(_List(i, own_weight.tolist(), own_excess.tolist(), weight, excess))
+        items_, weights = items.tolist(), weight.tolist()
+        found.append(_List(i, items_, weights, excess.integers(), kept.weight, kept.excess))
     return found
 
 
 def _known(instance: Instance, best: Answer, k: int) -> float:
     """Excess of the k-th of the choices that differ from the best in at most two classes."""
     at = instance.positions(best.choice)
-    starts = instance.offsets[:-1]
-    base = float((instance.cost[at] - np.minimum.reduceat(instance.cost, starts)).sum())
+    useful = fitting(instance)
+    cheapest = np.minimum.reduceat(np.where(useful, instance.cost, np.inf), instance.offsets[:-1])
+    base = float((instance.cost[at] - cheapest).sum())
     room = int(instance.capacity[0] - instance.weight[0, at].sum())
     owner = instance.class_of
     cost = instance.cost - instance.cost[at][owner]
@@ -141,7 +140,9 @@ def _known(instance: Instance, best: Answer, k: int) -> float:
     other = np.ones(instance.n_items, dtype=bool)
     other[at] = False
     price = 0.0 if best.multiplier is None else float(best.multiplier[0])
-    near = np.flatnonzero(other)[np.argsort((cost + price * weight)[other], kind="stable")][:_SWAPS]
+    with np.errstate(over="ignore"):
+        order = np.argsort((cost + price * weight)[other], kind="stable")
+    near = np.flatnonzero(other)[order][:_SWAPS]
     cost, weight, owner = cost[near], weight[near], owner[near]
     pair = np.triu(owner[:, None] != owner, 1) & (np.add.outer(weight, weight) <= room)
     costs = np.concatenate(([0.0], cost[weight <= room], np.add.outer(cost, cost)[pair]))

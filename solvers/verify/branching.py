@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .clock import Clock
 from .model import ExactModel
 from .search import Search
 from .single import find_break, lagrangian, search_single
@@ -11,7 +12,7 @@ from .single import find_break, lagrangian, search_single
 _TRIAL = 5_000
 
 
-def search_branching(model: ExactModel, threshold: int, max_states: int) -> Search:
+def search_branching(model: ExactModel, threshold: int, max_states: int, clock: Clock) -> Search:
     """Find the least cost below a threshold as :func:`.single.search_single` does, or in parts.
 
     Where the step at the break is far heavier than those next to it, the room that it leaves or
@@ -24,14 +25,15 @@ def search_branching(model: ExactModel, threshold: int, max_states: int) -> Sear
         model: one resource.
         threshold: only choices that cost less matter.
         max_states: partial choices to keep, over all parts.
+        clock: when to give up.
     """
-    at = find_break(model)
+    at = find_break(model, clock)
     bound = lagrangian(model, (at.multiplier,))
     if bound >= threshold:
         return Search(None, None, 0, True, bound, (at.multiplier,))
     divide = at.index is not None and at.uneven
     most = min(_TRIAL, max_states) if divide else max_states
-    found = search_single(model, threshold, most, at.multiplier, bound)
+    found = search_single(model, threshold, most, clock, at.multiplier, bound)
     if at.index is None or found.complete or found.states >= max_states:
         return found
     found = replace(found, best=None, choice=None, complete=True)
@@ -40,7 +42,7 @@ def search_branching(model: ExactModel, threshold: int, max_states: int) -> Sear
         part = replace(model, classes=classes)
         if sum(min(item.weights[0] for item in items) for items in classes) > part.capacity[0]:
             continue
-        inside = search_branching(part, threshold, max_states - found.states)
+        inside = search_branching(part, threshold, max_states - found.states, clock)
         found = replace(found, states=found.states + inside.states, complete=inside.complete)
         if not inside.complete:
             return found

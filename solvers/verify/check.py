@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -12,6 +13,7 @@ from bitknap.problems import Instance
 
 from .arithmetic import faults, positions
 from .branching import search_branching
+from .clock import Clock, TimeUp
 from .document import Claim, read_claim
 from .model import ExactItem, ExactModel, exact_model
 from .search import Search
@@ -22,11 +24,15 @@ MAX_STATES = 1_000_000
 """Partial choices a proof may keep by default: about a minute."""
 
 ALLOWANCE = Fraction(1, 10**12)
-"""Rounding allowance, relative to the sum of the absolute costs of the chosen items."""
+"""What rounding may explain, relative to the sum of the absolute costs of the chosen items."""
 
 
 def verify(
-    instance: Instance, document: Mapping[str, Any], *, max_states: int = MAX_STATES
+    instance: Instance,
+    document: Mapping[str, Any],
+    *,
+    max_states: int = MAX_STATES,
+    time_limit: float | None = None,
 ) -> Verdict:
     """Recompute everything a solution claims, and prove it.
 
@@ -41,15 +47,17 @@ def verify(
     rest, in parts where one class outweighs the others: no choice costs less than an ``optimal``
     one, or than the bound of a ``feasible`` one, and none fits an ``infeasible`` instance.
 
-    "Optimal" means that no feasible choice has a smaller exact cost. A solver that adds float64
-    numbers cannot tell costs apart that differ by rounding, so a choice (or bound) that is off
-    by at most 1e-12 of the sum of the absolute costs of the chosen items is accepted too, and
-    said to be proven to float64 accuracy: ``exact`` is then False.
+    "Optimal" means that no feasible choice has a smaller exact cost. Where a cheaper one exists
+    whose cost rounds to the same float64, the claimed objective (or bound) is proven to the last
+    bit nevertheless, and ``exact`` is False. A claim that is off by at most 1e-12 of the sum of
+    the absolute costs of the chosen items, as a solver's that adds float64 numbers may be, is
+    UNPROVED, and beyond that WRONG; the cheaper choice is shown in both cases.
 
     Args:
         instance: any number of resources, ties included.
         document: a parsed ``bitknap.solution/1`` document (``Solution.to_dict``).
         max_states: partial choices to keep before giving up; the finding is then UNPROVED.
+        time_limit: seconds before giving up likewise, or None.
 
     Returns:
         The verdict.
@@ -65,22 +73,36 @@ def verify(
         >>> verify(instance, solve(instance).to_dict()).proved
         True
     """
+    clock = Clock() if time_limit is None else Clock(time.perf_counter() + time_limit)
     claim = read_claim(document)
     extra = () if claim.bound is None else (claim.bound,)
-    model = exact_model(instance, *extra)
-    wrong = faults(instance, model, claim)
-    if wrong:
-        return Verdict(Finding.WRONG, claim.status, tuple(wrong))
+    try:
+        model = exact_model(instance, *extra, clock=clock)
+        wrong = faults(instance, model, claim)
+        if wrong:
+            return Verdict(Finding.WRONG, claim.status, tuple(wrong))
+        return _searched(instance, model, claim, max_states, clock)
+    except TimeUp:
+        return Verdict(
+            Finding.UNPROVED, claim.status, (f"Could not prove it within {time_limit:g} s.",)
+        )
+
+
+def _searched(
+    instance: Instance, model: ExactModel, claim: Claim, max_states: int, clock: Clock
+) -> Verdict:
     if claim.status == "infeasible":
-        return _infeasible(model, claim, max_states)
+        return _infeasible(model, claim, max_states, clock)
     if claim.choice is None:
         return Verdict(
             Finding.UNPROVED, claim.status, (f"A {claim.status} solution claims nothing.",)
         )
-    return _bounded(instance, model, claim, max_states)
+    return _bounded(instance, model, claim, max_states, clock)
 
 
-def _bounded(instance: Instance, model: ExactModel, claim: Claim, max_states: int) -> Verdict:
+def _bounded(
+    instance: Instance, model: ExactModel, claim: Claim, max_states: int, clock: Clock
+) -> Verdict:
     assert claim.choice is not None
     at = positions(model, claim.choice)
     chosen = [items[j] for items, j in zip(model.classes, at, strict=True)]
@@ -95,7 +117,7 @@ def _bounded(instance: Instance, model: ExactModel, claim: Claim, max_states: in
         return _add(base, "It claims no bound, so there is nothing to prove about the optimum.")
     optimal = claim.status == "optimal"
     threshold = cost if optimal else model.to_units(claim.bound)
-    search = _search(instance, model, claim, threshold, max_states)
+    search = _search(instance, model, claim, threshold, max_states, clock)
     dual = _rounded_down(model, search.bound)
     base = replace(
         base,
@@ -127,30 +149,42 @@ def _conclude(
     assert search.choice is not None
     base = replace(base, bound=_rounded_down(model, Fraction(search.best)))
     excess = threshold - search.best
-    if excess <= ALLOWANCE * sum(abs(item.cost) for item in chosen):
+    least = model.to_float(search.best)
+    if least == model.to_float(threshold):
         base = replace(base, finding=Finding.PROVED)
         return _add(
             base,
-            f"No choice costs less than {what} by more than {model.to_float(excess):.3g}, "
-            f"within the rounding allowance of 1e-12: proven to float64 accuracy, {done}.",
+            f"A choice costs less than {what} by {model.to_float(excess):.3g}, which float64 does "
+            f"not show; none costs less than {least}: proven to the last bit, {done}.",
         )
-    better = model.labels(search.choice)
-    base = replace(base, finding=Finding.WRONG, better=better)
-    least = model.to_float(search.best)
+    base = replace(base, better=model.labels(search.choice))
+    if excess <= ALLOWANCE * sum(abs(item.cost) for item in chosen):
+        return _add(
+            base,
+            f"A feasible choice costs {least}, less than {what} by {model.to_float(excess):.3g}, "
+            "within the rounding of a solver that adds float64 numbers: not proven; see the "
+            "better choice.",
+        )
+    base = replace(base, finding=Finding.WRONG)
     return _add(base, f"A feasible choice costs {least}, less than {what}; see the better choice.")
 
 
 def _search(
-    instance: Instance, model: ExactModel, claim: Claim, threshold: int, max_states: int
+    instance: Instance,
+    model: ExactModel,
+    claim: Claim,
+    threshold: int,
+    max_states: int,
+    clock: Clock,
 ) -> Search:
     if len(model.capacity) == 1:
-        return search_branching(model, threshold, max_states)
+        return search_branching(model, threshold, max_states, clock)
     prices = claim.multiplier or {}
     start = [prices.get(name, 0.0) for name in instance.resources]
-    return search_several(model, threshold, max_states, start)
+    return search_several(model, threshold, max_states, clock, start)
 
 
-def _infeasible(model: ExactModel, claim: Claim, max_states: int) -> Verdict:
+def _infeasible(model: ExactModel, claim: Claim, max_states: int, clock: Clock) -> Verdict:
     """Every choice breaks a limit: with all costs zero, none costs less than 1."""
     base = Verdict(Finding.UNPROVED, claim.status, ())
     for k, limit in enumerate(model.capacity):
@@ -165,9 +199,9 @@ def _infeasible(model: ExactModel, claim: Claim, max_states: int) -> Verdict:
         classes=tuple(tuple(replace(item, cost=0) for item in items) for items in model.classes),
     )
     search = (
-        search_several(free, 1, max_states, None)
+        search_several(free, 1, max_states, clock, None)
         if len(model.capacity) > 1
-        else search_branching(free, 1, max_states)
+        else search_branching(free, 1, max_states, clock)
     )
     base = replace(base, states=search.states)
     if not search.complete:

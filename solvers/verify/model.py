@@ -10,6 +10,8 @@ from itertools import pairwise
 
 from bitknap.problems import Instance, InstanceError
 
+from .clock import NEVER, Clock
+
 Weights = tuple[int, ...]
 
 
@@ -61,10 +63,11 @@ class ExactModel:
         return {name: items[j].label for names, items, j in chosen for name in names}
 
 
-def exact_model(instance: Instance, *also: float) -> ExactModel:
+def exact_model(instance: Instance, *also: float, clock: Clock = NEVER) -> ExactModel:
     """The exact model of an instance, in units that hold the numbers ``also`` too.
 
     Raises:
+        TimeUp: the clock has run out.
         InstanceError: tied classes have no label in common.
     """
     costs: list[float] = instance.cost.tolist()
@@ -73,6 +76,7 @@ def exact_model(instance: Instance, *also: float) -> ExactModel:
     rows = list(zip(*instance.weight.tolist(), strict=True))
     plain: list[dict[str, ExactItem]] = []
     for start, stop in pairwise(ends):
+        clock.check()
         items: dict[str, ExactItem] = {}
         for j in range(start, stop):
             numerator, denominator = costs[j].as_integer_ratio()

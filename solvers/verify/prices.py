@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from .bounds import Price, Stage
+from .clock import Clock
 from .model import Weights
 
 _PATIENCE = 10
@@ -15,7 +16,12 @@ _FACTORS = (0.5, 0.9, 1.1, 2.0)
 
 
 def good_price(
-    stages: Sequence[Stage], capacity: Weights, target: int, start: Price, steps: int
+    stages: Sequence[Stage],
+    capacity: Weights,
+    target: int,
+    start: Price,
+    steps: int,
+    clock: Clock,
 ) -> Price:
     """Multipliers lambda >= 0 whose bound L(lambda) is near its largest.
 
@@ -52,7 +58,7 @@ def good_price(
     ]
     if _dual(table, room, first)[0] < _dual(table, room, [0.0] * len(p))[0]:
         first = [0.0] * len(p)
-    best = _subgradient(table, room, goal, first, steps)
+    best = _subgradient(table, room, goal, first, steps, clock)
     scale = _DENOMINATOR << max(max(limits).bit_length() - unit.bit_length(), 0)
     return scale, tuple(
         int(Fraction(price) * unit * scale / m) for price, m in zip(best, limits, strict=True)
@@ -63,10 +69,16 @@ _Table = list[list[tuple[float, list[float]]]]
 
 
 def _subgradient(
-    table: _Table, room: list[float], goal: float, prices: list[float], steps: int
+    table: _Table,
+    room: list[float],
+    goal: float,
+    prices: list[float],
+    steps: int,
+    clock: Clock,
 ) -> list[float]:
     best, best_value, theta, stale = prices, -float("inf"), 1.0, 0
     for _ in range(steps):
+        clock.check()
         value, slope = _dual(table, room, prices)
         if value > best_value:
             best, best_value, stale = prices, value, 0

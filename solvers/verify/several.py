@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from .bounds import Bounds, Price, Stage, bounds_along, distance, leverage, narrowed
+from .clock import Clock
 from .dominance import Recent, Staircase
 from .model import ExactModel, Weights
 from .prices import good_price, prices_around
@@ -20,7 +21,11 @@ _LATER_STEPS = 60
 
 
 def search_several(
-    model: ExactModel, threshold: int, max_states: int, start: Sequence[float] | None
+    model: ExactModel,
+    threshold: int,
+    max_states: int,
+    clock: Clock,
+    start: Sequence[float] | None,
 ) -> Search:
     """Find the least cost below a threshold, or show that there is none.
 
@@ -38,6 +43,7 @@ def search_several(
         model: any number of resources.
         threshold: only choices that cost less matter.
         max_states: partial choices to keep, over all classes and parts.
+        clock: when to give up.
         start: (K,) multipliers to begin with, or None.
     """
     stages = [
@@ -49,11 +55,11 @@ def search_several(
     ]
     q = max(ratio.denominator for ratio in ratios)
     first = q, tuple(max(int(ratio * q), 0) for ratio in ratios)
-    price = good_price(stages, model.capacity, threshold, first, _FIRST_STEPS)
+    price = good_price(stages, model.capacity, threshold, first, _FIRST_STEPS, clock)
     root = bounds_along(stages, [price], model.capacity, 0)[0]
     bound = Fraction(-root.reach[0], price[0])
     multiplier = tuple(Fraction(p, price[0]) for p in price[1])
-    search = _Splitting(model.capacity, threshold, max_states)
+    search = _Splitting(model.capacity, threshold, max_states, clock)
     try:
         search.part(stages, price)
     except StateLimit:
@@ -64,8 +70,9 @@ def search_several(
 class _Splitting:
     """Depth first over the parts; the threshold falls to the best cost found."""
 
-    def __init__(self, capacity: Weights, threshold: int, max_states: int) -> None:
+    def __init__(self, capacity: Weights, threshold: int, max_states: int, clock: Clock) -> None:
         self.capacity, self.threshold, self.max_states = capacity, threshold, max_states
+        self.clock = clock
         self.states = 0
         self.best: int | None = None
         self.choice: list[int] | None = None
@@ -85,7 +92,9 @@ class _Splitting:
         at = max(range(len(stages)), key=lambda t: leverage(stages[t], price))
         for move in stages[at].moves:
             piece = [*stages[:at], Stage(stages[at].index, (move,)), *stages[at + 1 :]]
-            better = good_price(piece, self.capacity, self.threshold, price, _LATER_STEPS)
+            better = good_price(
+                piece, self.capacity, self.threshold, price, _LATER_STEPS, self.clock
+            )
             self.part(piece, better)
 
     def enumerate(self, stages: list[Stage], price: Price) -> None:
@@ -95,7 +104,7 @@ class _Splitting:
         parents: list[tuple[int, array[int], array[int]]] = []
         first = self.states
         for stage, test in zip(stages, tests[1:], strict=True):
-            states, origin, taken = _extend(states, stage, test)
+            states, origin, taken = _extend(states, stage, test, self.clock)
             parents.append((stage.index, origin, taken))
             self.states += len(states) if len(stage.moves) > 1 else 0
             if self.states > min(self.max_states, first + _FEW):
@@ -107,11 +116,12 @@ class _Splitting:
 
 
 def _extend(
-    states: list[State], stage: Stage, test: Bounds
+    states: list[State], stage: Stage, test: Bounds, clock: Clock
 ) -> tuple[list[State], array[int], array[int]]:
     """All states after one more class that pass the test, dominated ones gone."""
     offers = []
     for shift, extra, j in stage.moves:
+        clock.check()
         for s, (weights, cost) in enumerate(states):
             total = tuple(map(int.__add__, weights, shift))
             if test.passes(total, cost + extra):

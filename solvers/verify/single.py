@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
+from .clock import Clock
 from .model import ExactItem, ExactModel
 from .search import Search, StateLimit, trace_back
 
@@ -18,7 +19,12 @@ _UNEVEN, _NEAR = 8, 48
 
 
 def search_single(
-    model: ExactModel, threshold: int, max_states: int, multiplier: Fraction, bound: Fraction
+    model: ExactModel,
+    threshold: int,
+    max_states: int,
+    clock: Clock,
+    multiplier: Fraction,
+    bound: Fraction,
 ) -> Search:
     """Find the least cost below a threshold, or show that there is none.
 
@@ -39,18 +45,20 @@ def search_single(
         model: one resource.
         threshold: only choices that cost less matter.
         max_states: partial choices to keep, over all classes.
+        clock: when to give up.
         multiplier: the lambda of :func:`find_break`.
         bound: L(lambda).
 
     References:
         D. Pisinger, EJOR 83 (1995) 394-410, section 4 (the bound).
     """
-    stages = sorted(
-        (_Stage.around(i, items, multiplier) for i, items in enumerate(model.classes)),
-        key=lambda stage: stage.distance(multiplier),
-    )
+    stages = []
+    for i, items in enumerate(model.classes):
+        clock.check()
+        stages.append(_Stage.around(i, items, multiplier))
+    stages.sort(key=lambda stage: stage.distance(multiplier))
     try:
-        return _enumerate(model, stages, threshold, max_states, bound, multiplier)
+        return _enumerate(model, stages, threshold, max_states, clock, bound, multiplier)
     except StateLimit:
         return Search(None, None, max_states, False, bound, (multiplier,))
 
@@ -86,11 +94,12 @@ class Break:
     uneven: bool
 
 
-def find_break(model: ExactModel) -> Break:
+def find_break(model: ExactModel, clock: Clock) -> Break:
     """Take the steps along all hulls from the lightest items on, those that save most first."""
     room = model.capacity[0]
     steps: list[tuple[int, int, int, int]] = []
     for i, items in enumerate(model.classes):
+        clock.check()
         hull = _hull(items)
         room -= hull[0].weights[0]
         for a, b in pairwise(hull):
@@ -158,6 +167,7 @@ def _enumerate(
     stages: list[_Stage],
     threshold: int,
     max_states: int,
+    clock: Clock,
     bound: Fraction,
     multiplier: Fraction,
 ) -> Search:
@@ -170,7 +180,7 @@ def _enumerate(
     parents: list[tuple[int, array[int], array[int]]] = []
     for t, stage in enumerate(open_stages):
         test = _Test(room, slack, saving[t + 1], charge[t + 1])
-        states, origin, taken = _extend(states, stage.moves, test, max_states)
+        states, origin, taken = _extend(states, stage.moves, test, max_states, clock)
         parents.append((stage.index, origin, taken))
         count += len(states)
         if count > max_states:
@@ -228,7 +238,11 @@ class _Test:
 
 
 def _extend(
-    states: list[tuple[int, int]], moves: tuple[tuple[int, int, int], ...], test: _Test, most: int
+    states: list[tuple[int, int]],
+    moves: tuple[tuple[int, int, int], ...],
+    test: _Test,
+    most: int,
+    clock: Clock,
 ) -> tuple[list[tuple[int, int]], array[int], array[int]]:
     """All states after one more class that pass the test, lightest first, dominated ones gone."""
     offers: list[tuple[int, int, int, int]] = []
@@ -238,6 +252,7 @@ def _extend(
             for s, (w, c) in enumerate(states)
             if test.passes(w + width, c + cost)
         ]
+        clock.check()
         if len(offers) > most:
             raise StateLimit
     offers.sort()

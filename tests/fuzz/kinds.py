@@ -22,8 +22,8 @@ from bitknap.solvers import SOLVERS, solve
 
 from ..bench.tables import random_table
 from . import hostile
+from .claims import wrong_answer
 from .harness import Done
-from .oracle import wrong_answer
 
 Check = Callable[[Done], str | None]
 

@@ -1,58 +1,53 @@
-"""What is true of a small instance and of a claim, from the raw documents, in fractions."""
+"""Optimum, frontier and ranking in Python's integers: lists of sums, and no code of the solvers."""
 
 from __future__ import annotations
 
-import itertools
-import json
-import math
-from collections.abc import Iterator
+import heapq
 from fractions import Fraction
-from typing import Any
+from itertools import pairwise
 
-MOST = 20_000
-"""Choices that are tried."""
+from bitknap.problems import Instance
 
-ROUNDING = Fraction(1, 10**12)
-
-Item = dict[str, Any]
+Usage = tuple[int, ...]
 
 
-def choices(instance: dict[str, Any]) -> Iterator[tuple[Fraction, Fraction, dict[str, str]]]:
-    """(cost, sum of its absolute costs, labels) of every feasible choice."""
-    names = [entry["name"] for entry in instance["classes"]]
-    for items in itertools.product(*[entry["items"] for entry in instance["classes"]]):
-        labels = {name: item["label"] for name, item in zip(names, items, strict=True)}
-        tied = all(len({labels[n] for n in group}) == 1 for group in instance.get("ties", []))
-        used = [sum(column) for column in zip(*[item["weight"] for item in items], strict=True)]
-        if tied and all(u <= c for u, c in zip(used, instance["capacity"], strict=True)):
-            costs = [Fraction(item["cost"]) for item in items]
-            yield sum(costs, Fraction(0)), sum(map(abs, costs), Fraction(0)), labels
+def least_costs(instance: Instance, count: int) -> dict[Usage, list[Fraction]]:
+    """For every usage that a choice has, capacities aside, the least exact costs; no ties.
+
+    Class by class, the sums of every usage so far with every item; of one usage the ``count``
+    least costs are kept, a cost as often as choices have it.
+    """
+    ratios = [cost.as_integer_ratio() for cost in instance.cost.tolist()]
+    unit = max(denominator for _, denominator in ratios)
+    costs = [numerator * (unit // denominator) for numerator, denominator in ratios]
+    weights = list(zip(*instance.weight.tolist(), strict=True))
+    sums: dict[Usage, list[int]] = {(0,) * len(instance.capacity): [0]}
+    for start, stop in pairwise(instance.offsets.tolist()):
+        after: dict[Usage, list[int]] = {}
+        for usage, known in sums.items():
+            for j in range(start, stop):
+                total = tuple(u + w for u, w in zip(usage, weights[j], strict=True))
+                after.setdefault(total, []).extend([cost + costs[j] for cost in known])
+        sums = {usage: heapq.nsmallest(count, found) for usage, found in after.items()}
+    return {usage: [Fraction(cost, unit) for cost in found] for usage, found in sums.items()}
 
 
-def small(instance: dict[str, Any]) -> bool:
-    """Whether every choice can be tried."""
-    return math.prod(len(entry["items"]) for entry in instance["classes"]) <= MOST
+def ranking(instance: Instance, count: int) -> list[Fraction]:
+    """The least exact costs of feasible choices, fewer when there are fewer."""
+    limits = instance.capacity.tolist()
+    found = [
+        cost
+        for usage, known in least_costs(instance, count).items()
+        if all(u <= limit for u, limit in zip(usage, limits, strict=True))
+        for cost in known
+    ]
+    return heapq.nsmallest(count, found)
 
 
-def wrong_answer(instance_text: bytes, answer: dict[str, Any]) -> str | None:
-    """What is false in the answer of a solver to an instance file, or None."""
-    instance = json.loads(instance_text)
-    if not small(instance):
-        return None
-    found = list(choices(instance))
-    status = answer["status"]
-    if status == "infeasible":
-        return "called infeasible, but a choice fits" if found else None
-    if status not in ("optimal", "feasible"):
-        return None
-    own = next((entry for entry in found if entry[2] == answer["choice"]), None)
-    if own is None:
-        return "the choice does not fit"
-    cost, size, _ = own
-    if float(cost) != answer["objective"]:
-        return f"the objective {answer['objective']} of a choice of {float(cost)}"
-    best = min(entry[0] for entry in found)
-    bound = cost if status == "optimal" else answer["bound"]
-    if bound is not None and Fraction(bound) - best > ROUNDING * size:
-        return f"{status} with the bound {float(bound)}, the optimum is {float(best)}"
-    return None
+def staircase(instance: Instance) -> list[tuple[int, Fraction]]:
+    """All (usage, exact cost) of one resource that no other choice is no worse in."""
+    found: list[tuple[int, Fraction]] = []
+    for (usage,), (cost,) in sorted(least_costs(instance, 1).items()):
+        if not found or cost < found[-1][1]:
+            found.append((usage, cost))
+    return found

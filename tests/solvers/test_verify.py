@@ -236,14 +236,37 @@ def test_wrong_optimum_that_adds_up_is_refuted_with_a_better_choice() -> None:
     assert verdict.bound == 4.0
 
 
-def test_rounding_allowance_is_1e_12_and_is_said() -> None:
+def test_what_rounding_may_explain_is_not_called_proven() -> None:
     near = build_instance([[(1.0, 5), (1.0 + 5e-13, 4)], [(1e-20, 0)]], 5)
     verdict = verify(near, optimal(near, (1, 0)))
-    assert verdict.proved
-    assert not verdict.exact
-    assert "float64 accuracy" in verdict.reasons[-1]
+    assert verdict.finding is Finding.UNPROVED
+    assert verdict.better == {"c0": "0", "c1": "0"}
+    assert "the rounding of a solver that adds float64 numbers" in verdict.reasons[-1]
     far = build_instance([[(1.0, 5), (1.0 + 2e-12, 4)], [(1e-20, 0)]], 5)
     assert verify(far, optimal(far, (1, 0))).finding is Finding.WRONG
+
+
+def test_bug_a_cost_of_9000_among_1e16_was_proven_where_the_optimum_is_0() -> None:
+    instance = build_instance([[(1e16, 0)], [(-1e16, 1), (9000.0 - 1e16, 0)]], 1)
+    verdict = verify(instance, optimal(instance, (0, 1)))
+    assert verdict.objective == 9000.0
+    assert verdict.finding is Finding.UNPROVED
+    assert "A feasible choice costs 0.0" in verdict.reasons[-1]
+
+
+def test_a_cheaper_choice_that_float64_does_not_show_is_told() -> None:
+    same = build_instance([[(1.0, 0)], [(0.0, 1), (1e-20, 0)]], 1)
+    verdict = verify(same, optimal(same, (0, 1)))
+    assert verdict.proved
+    assert not verdict.exact
+    assert "proven to the last bit" in verdict.reasons[-1]
+
+
+def test_a_time_limit_ends_in_unproved() -> None:
+    instance = mpq.generate(54, seed=3)
+    verdict = verify(instance, solve(instance, "dp").to_dict(), time_limit=0.0)
+    assert verdict.finding is Finding.UNPROVED
+    assert "within 0 s" in verdict.reasons[-1]
 
 
 def test_a_bound_one_ulp_too_high_is_only_within_the_allowance() -> None:
