@@ -1,8 +1,8 @@
 """How bitknap is built: setuptools, and a C++ compiler for the kernel of the exact method.
 
 The kernel needs no headers of Python's and no C++ library, so any compiler will do, and the wheel
-serves every Python 3. Where there is no compiler, that of the PyPI package ``ziglang`` is asked for.
-A kernel that cannot be built is left out: bitknap then solves with other methods, and says so.
+serves every Python 3. Where there is no compiler, that of the PyPI package ``ziglang`` is asked
+for. A kernel that cannot be built is left out: bitknap then solves with other methods, and says so.
 """
 
 from __future__ import annotations

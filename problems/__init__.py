@@ -11,7 +11,7 @@ from .errors import (
 )
 from .files import load_instance, save_instance, write_atomically
 from .instance import FloatArray, Instance, IntArray, build_instance
-from .reductions import lower_hull, restrict, undominated
+from .reductions import lower_hull, lower_hulls, restrict, undominated
 from .ties import Merged, merge_ties
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "build_instance",
     "load_instance",
     "lower_hull",
+    "lower_hulls",
     "merge_ties",
     "restrict",
     "save_instance",

@@ -16,7 +16,7 @@ SOLVERS = Catalogue("bitknap.solvers.methods", "SOLVER", "solver")
 
 
 def default_solver(instance: Instance) -> str:
-    """Our exact method: ``multi`` for several resources, else ``core``, or ``dp`` without its kernel."""
+    """Ours: ``multi`` for several resources, else ``core``, or ``dp`` without its kernel."""
     if instance.n_resources > 1:
         return "multi"
     return "dp" if missing() else "core"

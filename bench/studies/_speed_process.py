@@ -76,8 +76,8 @@ def cold_starts(repeats: int) -> Grid:
         ("layers", "bitknap solve", "its processor time", "first solve, core", "highs"),
         rows,
         notes=(
-            f"Medians of {repeats} processes. `bitknap solve` with Python's start; the first solve "
-            "by `bitknap.solve` after `bitknap.load_instance`, with what it imports and the referee.",
+            f"Medians of {repeats} processes. `bitknap solve`: with Python's start. First: by "
+            "`bitknap.solve` after `bitknap.load_instance`, with what it imports and the referee.",
         ),
         text_columns=1,
     )

@@ -99,7 +99,8 @@ def function() -> Callable[..., int]:
         *(integer, integer, pointer, pointer, pointer, pointer, integer),
         *(pointer, real, integer, pointer, ctypes.c_int, pointer, pointer, pointer, pointer),
     )
-    return solve  # type: ignore[no-any-return]
+    kernel: Callable[..., int] = solve
+    return kernel
 
 
 def run(p: Problem, given: Ints | None, seconds: float, states: int, *, may_branch: bool) -> Node:
