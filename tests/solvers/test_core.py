@@ -20,6 +20,7 @@ from .conftest import instance_with_ties, plateaus, uneven_layers
 
 Arrays = tuple[IntArray, FloatArray, IntArray, int]
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
+PISINGER = ("strongly_correlated", "weakly_correlated", "subset_sum", "uncorrelated", "zigzag")
 
 
 def arrays(instance: Instance) -> Arrays:
