@@ -17,6 +17,9 @@ from bitknap.problems import UnsupportedError
 Ints = NDArray[np.int64]
 
 FOLDER = Path(__file__).with_name("native")
+MOMENT = 0.2
+"""Seconds that a call may take before it is one that can be interrupted."""
+
 OPTIMAL, LIMIT, BRANCH, INFEASIBLE, WIDE, SCALE, MEMORY, MALFORMED = range(8)
 
 
@@ -104,7 +107,7 @@ def function() -> Callable[..., int]:
 
 
 def run(p: Problem, given: Ints | None, seconds: float, states: int, *, may_branch: bool) -> Node:
-    """Solve one node.
+    """Solve one node; what takes longer than a moment can be interrupted.
 
     Args:
         p: the problem.
@@ -118,9 +121,27 @@ def run(p: Problem, given: Ints | None, seconds: float, states: int, *, may_bran
         MemoryError: the states do not fit into memory.
         UnsupportedError: there is no kernel.
     """
+    stop = ctypes.c_int32(0)
+    node = _call(p, given, min(seconds, MOMENT), states, may_branch, stop)
+    if node.code != LIMIT or seconds <= MOMENT or node.answer.total >= states:
+        return node
+    # Signals reach Python only outside the kernel: begin again, in a thread.
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            return pool.submit(_call, p, given, seconds - MOMENT, states, may_branch, stop).result()
+        except BaseException:
+            stop.value = 1
+            raise
+
+
+def _call(
+    p: Problem, given: Ints | None, seconds: float, states: int, may_branch: bool, stop: Any
+) -> Node:
     count = p.begin.size
     base, choice = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
-    kept, answer, stop = np.zeros(count, dtype=np.bool_), Answer(), ctypes.c_int32(0)
+    kept, answer = np.zeros(count, dtype=np.bool_), Answer()
     code = function()(
         *(count, p.cost.size, _at(p.begin), _at(p.end), _at(p.cost), _at(p.weight), p.capacity),
         *(None if given is None else _at(given), seconds, states, ctypes.addressof(stop)),

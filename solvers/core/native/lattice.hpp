@@ -66,7 +66,7 @@ struct Lattice {
             if (top - free <= best) return best;
             const i64 residue = h * (((room / g - k) % G + G) % G) % G;
             const i64 value = most - ((most - residue) % G + G) % G;
-            best = std::max(best, value * step - free);
+            best = std::max(best, times<Cost>(step, value) - free);
         }
         return std::max(best, top - times<Cost>(slope, 64 * g));
     }

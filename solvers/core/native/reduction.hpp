@@ -40,7 +40,7 @@ template <class Cost> Cost integer(double x, int unit) {
     int e;
     const i64 m = Bits::mantissa(x, e);
     if (!m) return 0;
-    return e >= unit ? static_cast<Cost>(m) << (e - unit) : static_cast<Cost>(m >> (unit - e));
+    return e >= unit ? m * (static_cast<Cost>(1) << (e - unit)) : static_cast<Cost>(m >> (unit - e));
 }
 
 struct Reduction {

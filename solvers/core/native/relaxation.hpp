@@ -44,7 +44,8 @@ constexpr i64 FEW = 48; // classes up to which all steps are found
 
 inline Ends survey(const Problem &p, Memory &memory) {
     Ends e{Array<i64>(memory, p.classes).at, Array<i64>(memory, p.classes).at};
-    double total = 0.0, broken = 0.0;
+    double total = 0.0;
+    bool finite = true;
     for (i64 i = 0; i < p.classes; ++i) {
         const i64 a = p.begin[i], b = p.end[i];
         if (a < 0 || b <= a || b > p.items) {
@@ -62,7 +63,8 @@ inline Ends survey(const Problem &p, Memory &memory) {
             y = d < c ? j : y;
             c = d < c ? d : c;
             largest = size > largest ? size : largest;
-            broken += fabs(d - rounded);
+            e.whole &= d == rounded;
+            finite &= size < HUGE_VAL;
         }
         e.light[i] = x, e.cheap[i] = y;
         e.least += w, e.most += p.weight[y];
@@ -72,8 +74,8 @@ inline Ends survey(const Problem &p, Memory &memory) {
         if (total >= 0x1p62) e.fault = HEAVY;
         if (e.fault) return e;
     }
-    e.whole = broken == 0.0 && e.largest < 0x1p50;
-    if (!(broken < HUGE_VAL)) e.fault = NOT_FINITE;
+    e.whole &= e.largest < 0x1p50;
+    if (!finite) e.fault = NOT_FINITE;
     return e;
 }
 

@@ -132,7 +132,7 @@ template <class Cost> struct Search {
     }
     // Let classes enter until no state is left, or until a limit: then return false.
     bool run(const Limits &limits) {
-        const double deadline = clock() + limits.seconds;
+        const double began = clock();
         i64 work = 0, doubled = 8;
         while (states->size) {
             if (next == classes.size) {
@@ -140,7 +140,11 @@ template <class Cost> struct Search {
                 work = 0;
                 continue;
             }
-            if (*limits.stop || count.total >= limits.states || clock() >= deadline) return false;
+            if (*limits.stop || count.total >= limits.states) return false;
+            // As long as those before, so the next class ends in time.
+            const double spent = clock() - began, to_make = static_cast<double>(states->size * size(classes[next]));
+            const double share = count.total < 1000000 ? 0.0 : to_make / static_cast<double>(count.total);
+            if (spent * (1.0 + share) >= limits.seconds) return false;
             const Cost before = best;
             work += enter(classes[next++]);
             if (states->size >= doubled) doubled = 2 * states->size, complete();
@@ -150,6 +154,7 @@ template <class Cost> struct Search {
         }
         return true;
     }
+    static i64 size(const Class &c) { return c.end - c.begin; }
     static double clock() {
         timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
