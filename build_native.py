@@ -33,7 +33,7 @@ def compilers() -> list[list[str]]:
     names = [os.environ.get("CXX", ""), "g++", "clang++", "c++"]
     found = [[name] for name in names if name and shutil.which(name)]
     if importlib.util.find_spec("ziglang"):
-        found.append([sys.executable, "-m", "ziglang", "c++", "-nostdlib++"])
+        found.append([sys.executable, "-m", "ziglang", "c++"])
     return found
 
 

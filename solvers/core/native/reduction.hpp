@@ -99,9 +99,9 @@ struct Reduction {
             const i64 dw = p.weight[j] - w;
             const double dc = p.cost[j] - c, turn = slope * static_cast<double>(dw);
             const double g = dc + turn, safe = g - SLACK * (fabs(dc) + fabs(turn));
-            least = (j != base) & (safe < least) ? safe : least;
-            better = (g < raw) & (dw <= 0) ? j : better;
-            raw = (g < raw) & (dw <= 0) ? g : raw;
+            least = ((j != base) & (safe < least)) ? safe : least;
+            better = ((g < raw) & (dw <= 0)) ? j : better;
+            raw = ((g < raw) & (dw <= 0)) ? g : raw;
             if ((dc < move) & (dw <= r.room)) move = dc, move_cls = i, move_item = j;
         }
         if (better != base) {
