@@ -47,7 +47,9 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_stops_the_kernel_of_core() -> None:
-    with subprocess.Popen([sys.executable, "-c", HARD], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", HARD], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         time.sleep(1.5)

@@ -1,8 +1,5 @@
 // The C interface: one call solves one node.
 #include "search.hpp"
-#ifdef DEBUG
-#include <stdio.h>
-#endif
 
 enum Code { OPTIMAL, LIMIT, BRANCH, INFEASIBLE, WIDE, SCALE, MEMORY, MALFORMED };
 
@@ -48,9 +45,6 @@ static Code search(Reduction &red, const i64 *given, int unit, Cost step, Limits
     Search<Cost> s(red, given, unit, step, memory);
     const i64 most = limits.states;
     limits.states = std::min(most, tries);
-#ifdef DEBUG
-    printf("g %ld h %ld G %ld step %g bits %d room %ld best %g bound %g mult %.17g far %ld\n", s.lattice.g, s.lattice.h, s.lattice.G, (double)step, red.bits.span(), s.room, ldexp((double)s.best/(double)step, unit), red.bound, red.r.multiplier, s.far.size);
-#endif
     const bool done = s.run(limits);
     s.finish();
     answer.core = s.count.core, answer.total = s.count.total, answer.peak = s.count.peak;

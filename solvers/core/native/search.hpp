@@ -5,6 +5,7 @@
 // than the incumbent. When no state is left the incumbent is optimal.
 #pragma once
 #include "lattice.hpp"
+#include "states.hpp"
 #include <time.h>
 
 struct Limits {
@@ -17,45 +18,6 @@ struct Counts {
     i64 total = 0, peak = 0, core = 0;
 };
 
-template <class Cost> struct States {
-    Array<i64> w;
-    Array<Cost> v;
-    Array<i64> node; // of the last move; of a candidate also, above bit 40, the item it takes
-    i64 size = 0;
-
-    explicit States(Memory &m) : w(m), v(m), node(m) {}
-    void reserve(i64 count) { w.reserve(count), v.reserve(count), node.reserve(count); }
-};
-
-// What a list of states is shifted by, and from where to where it is merged.
-template <class Cost> struct Run {
-    const States<Cost> *list;
-    i64 at, end, dw, tag;
-    Cost dc;
-};
-
-// Append the undominated of two runs; of equals the first stays.
-template <class Cost> i64 merge(Run<Cost> a, Run<Cost> b, States<Cost> &out, i64 n) {
-    Cost last = 2 * BEYOND<Cost>;
-    i64 *w = out.w.at, *node = out.node.at;
-    Cost *v = out.v.at;
-    auto copy = [&](Run<Cost> &r) {
-        v[n] = r.list->v.at[r.at] + r.dc, w[n] = r.list->w.at[r.at] + r.dw;
-        node[n] = r.list->node.at[r.at++] + r.tag;
-        const bool better = v[n] < last;
-        last = better ? v[n] : last;
-        n += better;
-    };
-    while (a.at < a.end && b.at < b.end) {
-        const i64 x = a.list->w.at[a.at] + a.dw, y = b.list->w.at[b.at] + b.dw;
-        const bool later = y < x || (y == x && b.list->v.at[b.at] + b.dc < a.list->v.at[a.at] + a.dc);
-        copy(later ? b : a);
-    }
-    while (a.at < a.end) copy(a);
-    while (b.at < b.end) copy(b);
-    return n;
-}
-
 template <class Cost> struct Search {
     struct Far { // a class whose turn has not come
         i64 begin, end, span;
@@ -64,10 +26,7 @@ template <class Cost> struct Search {
     struct Class {
         i64 begin, base, end; // in `near`
     };
-    struct Node {
-        i32 parent, item;
-    };
-    static constexpr i64 MASK = (i64(1) << 40) - 1, TURNS = 24, POOL = 1 << 16;
+    static constexpr i64 MASK = (i64(1) << 40) - 1, TURNS = 24;
     static constexpr Cost NEVER = 2 * BEYOND<Cost>;
 
     Reduction &red;
@@ -83,11 +42,10 @@ template <class Cost> struct Search {
     Envelope<Cost> root, outside;
     States<Cost> list[3];
     States<Cost> *states = &list[0];
-    Array<Node> nodes;
+    Pool nodes;
     Array<i64> ends;
     Cost best;         // cost of the incumbent
     i32 best_node = 0; // 0: the choice of the reduction
-    i64 many = POOL;   // nodes at which to look for dead ones
     Counts count;
     Cost lowest = 0, up = 0, down = 0, limit = 0; // what an item must pass
 
@@ -101,7 +59,6 @@ template <class Cost> struct Search {
         best = exact(red.chosen.at);
         const Cost other = given ? exact(given) : NEVER;
         if (other <= best) best = other, memcpy(red.chosen.at, given, static_cast<size_t>(red.p.classes) * sizeof(i64));
-        nodes.push({0, -1});
         states->reserve(1);
         states->w[0] = 0, states->v[0] = 0, states->node[0] = 0, states->size = 1;
         rebuild();
@@ -150,7 +107,7 @@ template <class Cost> struct Search {
             if (states->size >= doubled) doubled = 2 * states->size, complete();
             const i64 waiting = next < classes.size ? near.size - classes[next].begin : 0;
             if (work > (best < before ? waiting : 512 + 2 * waiting)) renew(), work = 0;
-            if (nodes.size > many) forget();
+            if (nodes.node.size > nodes.many) nodes.forget(*states, best_node);
         }
         return true;
     }
@@ -185,19 +142,14 @@ template <class Cost> struct Search {
         const i64 fits = std::upper_bound(states->w.at, states->w.at + states->size, room) - states->w.at - 1;
         if (fits >= 0 && states->v[fits] < best) {
             best = states->v[fits];
-            best_node = add(states->node[fits] & MASK, near[c.begin + (states->node[fits] >> 40)].item);
+            best_node = nodes.add(states->node[fits] & MASK, near[c.begin + (states->node[fits] >> 40)].item);
         }
         prune();
         for (i64 s = 0; s < states->size; ++s) {
             const i64 k = c.begin + (states->node[s] >> 40), parent = states->node[s] & MASK;
-            states->node[s] = k == c.base ? parent : add(parent, near[k].item);
+            states->node[s] = k == c.base ? parent : nodes.add(parent, near[k].item);
         }
         return made;
-    }
-    i32 add(i64 parent, i32 taken) {
-        if (nodes.size >= i64(1) << 31) longjmp(memory.failed, 1);
-        nodes.push({static_cast<i32>(parent), taken});
-        return static_cast<i32>(nodes.size - 1);
     }
     Cost threshold(Cost slope) const { return lattice.threshold<Cost>(best - step, room, slope, step); }
 
@@ -226,7 +178,7 @@ template <class Cost> struct Search {
             if (s < 0 || states->v[s] + near[k].dc >= best) continue;
             best = states->v[s] + near[k].dc, found = k, with = s;
         }
-        if (found >= 0) best_node = add(states->node[with], near[found].item);
+        if (found >= 0) best_node = nodes.add(states->node[with], near[found].item);
     }
     // What an item outside must pass to be of use to a state.
     void sieve() {
@@ -326,32 +278,13 @@ template <class Cost> struct Search {
         near.size = size - begin > 1 ? size : begin;
         if (near.size > begin) classes.push({begin, base, size});
     }
-    // Throw away the nodes from which neither a state nor the incumbent descends.
-    void forget() {
-        Array<i32> name(memory, nodes.size);
-        std::fill(name.begin(), name.end(), -1);
-        name[0] = name[best_node] = 0;
-        for (i64 s = 0; s < states->size; ++s) name[states->node[s]] = 0;
-        for (i64 a = nodes.size - 1; a > 0; --a)
-            if (!name[a]) name[nodes[a].parent] = 0;
-        i32 size = 0;
-        for (i64 a = 0; a < nodes.size; ++a) {
-            if (name[a]) continue;
-            nodes[size] = {name[nodes[a].parent], nodes[a].item};
-            name[a] = size++;
-        }
-        best_node = name[best_node];
-        for (i64 s = 0; s < states->size; ++s) states->node[s] = name[states->node[s]];
-        nodes.size = size, many = std::max<i64>(POOL, 2 * size);
-        Memory::give(name.at);
-    }
     // Write the incumbent to the choice of the reduction.
     void finish() {
         if (!best_node) return;
         memcpy(red.chosen.at, red.r.base.at, static_cast<size_t>(red.p.classes) * sizeof(i64));
-        for (i64 a = best_node; a; a = nodes[a].parent) {
+        for (i64 a = best_node; a; a = nodes.node[a].parent) {
             const i64 *begin = red.p.begin;
-            red.chosen[std::upper_bound(begin, begin + red.p.classes, nodes[a].item) - begin - 1] = nodes[a].item;
+            red.chosen[std::upper_bound(begin, begin + red.p.classes, nodes.node[a].item) - begin - 1] = nodes.node[a].item;
         }
     }
 };
