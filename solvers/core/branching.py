@@ -46,32 +46,39 @@ class Tree:
         moved[root.answer.branch] = True
         self.classes = np.flatnonzero(moved)
         self.solve, self.root = solve, root
-        self.reference, self.best = root.base[self.classes], root.choice[self.classes]
+        reduced = root._replace(base=root.base[self.classes], choice=root.choice[self.classes])
+        self.reference, self.best = reduced.base, reduced.choice
         self.cost = problem.cost
         rest = int(problem.weight[root.base[~moved]].sum())
-        self.top = problem._replace(
+        top = problem._replace(
             begin=problem.begin[self.classes],
             end=problem.end[self.classes],
             capacity=problem.capacity - rest,
         )
         self.open = math.inf
         self.branches = self.core = self.total = self.peak = 0
-        self.nodes: list[tuple[float, int, Problem]] = []
+        self.nodes: list[tuple[float, int, Problem, bool]] = []
         self.pushed = 0
-        self._divide(self.top, int(np.searchsorted(self.classes, root.answer.branch)))
+        self._divide(top, reduced, int(np.searchsorted(self.classes, root.answer.branch)))
 
     def explore(self) -> None:
         """Solve the most promising node until none can be better, or a limit is reached."""
         while self.nodes:
-            bound, _, problem = heapq.heappop(self.nodes)
+            bound, _, problem, relaxed = heapq.heappop(self.nodes)
             if bound > self._worth():
                 return
+            if not relaxed:
+                node = self._node(problem, states=0, may_branch=False)
+                if node.code == LIMIT:
+                    bound = max(bound, self._from_root(node, node.answer.open))
+                    self._push(bound, _narrowed(problem, node), True)
+                continue
             self.branches += 1
             node = self._node(problem, may_branch=self.branches <= NODES)
             if node.code == BRANCH:
-                self._divide(problem, node.answer.branch)
+                self._divide(_narrowed(problem, node), node, node.answer.branch)
             elif node.code == LIMIT:
-                self.open = min(bound, *(at for at, _, _ in self.nodes)) if self.nodes else bound
+                self.open = min((bound, *(at for at, *_ in self.nodes)))
                 return
 
     @property
@@ -81,16 +88,20 @@ class Tree:
         choice[self.classes] = self.best
         return choice
 
-    def _divide(self, problem: Problem, branch: int) -> None:
-        """Relax a node for each item of a class, and open those that may be better."""
+    def _divide(self, problem: Problem, node: Node, branch: int) -> None:
+        """Open a node for each item of a class, at what its reduced cost adds to the bound."""
+        base, answer = node.base[branch], node.answer
         for item in range(int(problem.begin[branch]), int(problem.end[branch])):
             begin, end = problem.begin.copy(), problem.end.copy()
             begin[branch], end[branch] = item, item + 1
-            child = problem._replace(begin=begin, end=end)
-            node = self._node(child, states=0, may_branch=False)
-            if node.code == LIMIT:
-                self.pushed += 1
-                heapq.heappush(self.nodes, (self._from_root(node), self.pushed, child))
+            more = float(problem.cost[item] - problem.cost[base])
+            turn = answer.multiplier * float(problem.weight[item] - problem.weight[base])
+            least = answer.bound + more + turn - 2.0**-49 * (abs(more) + abs(turn))
+            self._push(self._from_root(node, least), problem._replace(begin=begin, end=end), False)
+
+    def _push(self, bound: float, problem: Problem, relaxed: bool) -> None:
+        self.pushed += 1
+        heapq.heappush(self.nodes, (bound, self.pushed, problem, relaxed))
 
     def _node(self, problem: Problem, **how: int) -> Node:
         node = self.solve(problem, self.best, **how)
@@ -101,15 +112,22 @@ class Tree:
         self.peak = max(self.peak, node.answer.peak)
         return node
 
-    def _from_root(self, node: Node) -> float:
+    def _from_root(self, node: Node, bound: float) -> float:
+        """A bound counted from a node's break solution as one counted from the root's."""
         value, size = change(self.cost, self.reference, node.base)
-        bound: float = node.answer.open
         return value + bound - 2.0**-50 * (size + abs(value) + abs(bound))
 
     def _worth(self) -> float:
         """The cost of the best choice, rounded up."""
         value, size = change(self.cost, self.reference, self.best)
         return value + 2.0**-50 * size
+
+
+def _narrowed(problem: Problem, node: Node) -> Problem:
+    """Leave the classes that no better choice moves nothing but their break items."""
+    begin = np.where(node.kept, problem.begin, node.base)
+    end = np.where(node.kept, problem.end, node.base + 1)
+    return problem._replace(begin=begin, end=end)
 
 
 def change(cost: NDArray[np.float64], start: Ints, end: Ints) -> tuple[float, float]:
