@@ -66,12 +66,16 @@ static Code solve(const Problem &p, const i64 *given, const Limits &limits, bool
     Reduction red(p, relaxation, given, ends.whole, memory);
     Code code = OPTIMAL;
     answer.bound = answer.open = red.bound, answer.multiplier = relaxation.multiplier;
-    if (!red.settled() || given) {
+    const i64 tries = may_branch && !red.settled() ? trial(red, memory) : INT64_MAX;
+    if (tries == 0 && limits.states > 0) {
+        code = BRANCH, answer.branch = relaxation.steps[relaxation.brk].cls;
+        if (given) memcpy(red.chosen.at, given, static_cast<size_t>(p.classes) * sizeof(i64));
+        for (i64 i = 0; i < p.classes; ++i) answer.classes += kept[i] = red.gap[i] <= red.spare;
+    } else if (!red.settled() || given) {
         red.keep();
         red.meet(red.chosen.at);
         if (given) red.meet(given);
         answer.classes = red.cls.size, answer.items = red.item.size;
-        const i64 tries = may_branch ? trial(red, memory) : INT64_MAX;
         if (tries < limits.states) answer.branch = relaxation.steps[relaxation.brk].cls;
         const int sums = length(static_cast<double>(p.classes)) + 2, bits = red.bits.span() + sums;
         const int moves = length(red.reach) + 3, unit = red.bits.span() ? red.bits.low : 0;
