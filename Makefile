@@ -13,7 +13,7 @@ DATA := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo paper paper-fast demo-imagenet demo-text demo-llm test fuzz fuzz-solvers test-slow test-networks fuzz-networks lint types check format bench bench-compare bench-smoke smoke tables results paper-results suites suites-results \
-  docs docs-examples setup data kernel clean
+  docs docs-examples setup data clean
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
 	$(BIN)/bitknap run --out $(OUT)
@@ -51,16 +51,13 @@ paper: setup data ## the paper's tables and figures, whole: about an hour
 paper-fast: setup data ## the same with fewer cells and shorter fine-tuning
 	$(PAPER) --fast --out runs/paper-fast
 
-kernel: setup ## compile the numba kernel, once
-	$(BIN)/python -c 'from bitknap.solvers.core import jit; jit.kernel()'
-
-test: kernel data ## the whole test suite but the slow part; the kernel is compiled once, beforehand
+test: setup data ## the whole test suite but the slow part
 	$(BIN)/python -m pytest -n 2
 
-fuzz: kernel ## thousands of mutated files, names and options for all commands; FUZZ of each kind
+fuzz: setup ## thousands of mutated files, names and options for all commands; FUZZ of each kind
 	FUZZ=$(or $(FUZZ),2500) $(BIN)/python -m pytest -n 2 -rA tests/fuzz
 
-fuzz-solvers: kernel ## exact answers, tight capacities and time limits at length: an hour or two, on a quiet machine
+fuzz-solvers: setup ## exact answers, tight capacities and time limits at length: an hour or two, on a quiet machine
 	$(BIN)/python -m pytest -n 2 -m slow tests/fuzz --ignore tests/fuzz/test_limits.py
 	$(BIN)/python -m pytest -m slow tests/fuzz/test_limits.py
 
@@ -119,7 +116,7 @@ paper-results: ## keep the results of `make paper`, and fill the documents with 
 
 SUITES = mpq multi-resource pisinger scaling
 
-suites: kernel ## the suites of docs/suites.md one after another, on a quiet machine: half an hour
+suites: setup ## the suites of docs/suites.md one after another, on a quiet machine: half an hour
 	$(BIN)/bitknap bench mpq --time-limit 3 --repeat 1 --workers 1
 	$(BIN)/bitknap bench multi-resource --time-limit 3 --repeat 1 --workers 1
 	$(BIN)/bitknap bench pisinger --solvers core,multi,highs,cbc,scip,greedy --time-limit 2 --repeat 1 --workers 1
@@ -143,7 +140,7 @@ docs-examples: setup ## run the commands that the documents show, and write what
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt build_native.py $(wildcard solvers/core/native/*.[ch]pp)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "bitknap needs Python 3.11 or newer; set PYTHON=..." >&2; exit 2; }
 	@$(PYTHON) -m venv $(VENV) \

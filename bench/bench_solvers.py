@@ -9,7 +9,6 @@ import pytest
 
 from bitknap.problems.families.mpq import generate
 from bitknap.solvers import SOLVERS, Limits, Status, load_solver
-from bitknap.solvers.methods.core import Core
 
 LAYERS = (20, 54, 200, 1000)
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
@@ -19,14 +18,12 @@ LIMITS = Limits(time=2.0)
 @pytest.mark.parametrize("layers", LAYERS)
 @pytest.mark.parametrize("name", SOLVERS.names())
 def test_solver(benchmark: Any, name: str, layers: int) -> None:
-    """Time the solve alone, after one untimed solve that loads and compiles what it needs."""
+    """Time the solve alone, after one untimed solve that loads what it needs."""
     instance = generate(classes=layers, bits=BITS, seed=1)
-    # The kernel "auto" depends on what this process did before.
-    solver = Core("numba") if name == "core" else load_solver(name)
+    solver = load_solver(name)
     reason = solver.supports(instance)
     if reason is not None:
         pytest.skip(reason)
-    getattr(solver, "warm_up", lambda _: None)(instance)
     start = time.perf_counter()
     first = solver.solve(instance, LIMITS)
     seconds = time.perf_counter() - start

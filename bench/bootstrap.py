@@ -14,9 +14,7 @@ import numpy as np
 
 from bitknap.problems import DataError, FloatArray, InfeasibleError, Instance, IntArray, merge_ties
 from bitknap.sensitivity import SensitivityTable
-from bitknap.solvers import Status, solve
-from bitknap.solvers.core import solve_core
-from bitknap.solvers.multi import solve_multi
+from bitknap.solvers import Limits, Status, default_solver, load_solver, solve
 
 _BLOCK = 1 << 22
 """Counts drawn at once (32 MB), so that memory does not grow with the resamples."""
@@ -106,7 +104,7 @@ def optimum(instance: Instance) -> tuple[IntArray, float]:
     Raises:
         InfeasibleError: there is none.
     """
-    solution = solve(instance, "core" if instance.n_resources == 1 else "multi")
+    solution = solve(instance)
     if solution.status is not Status.OPTIMAL:
         raise InfeasibleError(solution.message or solution.status.sentence)
     assert solution.choice is not None
@@ -137,10 +135,7 @@ class Resolve:
         small = self._merged.instance
         summed = np.zeros(small.n_items)
         np.add.at(summed, self._target, cost[self._source])
-        if small.n_resources > 1:
-            choice = solve_multi(replace(small, cost=summed, optimum=None)).choice
-        else:
-            capacity = int(small.capacity[0])
-            choice = solve_core(small.offsets, summed, small.weight[0], capacity).choice
+        method = load_solver(default_solver(small))
+        choice = method.solve(replace(small, cost=summed, optimum=None), Limits()).choice
         assert choice is not None
         return self._merged.expand(choice)

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("bitknap", "numpy", "scipy", "numba", "pulp", "ortools", "torch")
+PACKAGES = ("bitknap", "numpy", "scipy", "pulp", "ortools", "torch")
 
 
 @cache

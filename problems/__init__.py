@@ -13,7 +13,7 @@ from .errors import (
 )
 from .files import load_instance, save_instance
 from .instance import FloatArray, Instance, IntArray, build_instance
-from .reductions import fitting, lower_hull, restrict, undominated
+from .reductions import fitting, lower_hull, lower_hulls, restrict, undominated
 from .storage import write_atomically
 from .ties import Merged, merge_ties
 
@@ -35,6 +35,7 @@ __all__ = [
     "fitting",
     "load_instance",
     "lower_hull",
+    "lower_hulls",
     "merge_ties",
     "restrict",
     "save_instance",

@@ -28,17 +28,21 @@ def undominated(instance: Instance) -> NDArray[np.bool_]:
 
 
 def _undominated_1(instance: Instance) -> NDArray[np.bool_]:
-    """In order of (class, weight, cost) an item stays when its cost is below all costs before it.
-
-    Costs enter as dense ranks, each class shifted below the one before, so that one running
-    minimum over all items restarts at each class.
-    """
-    rank = np.unique(instance.cost, return_inverse=True)[1]
-    order = np.lexsort((rank, instance.weight[0], instance.class_of))
-    shifted = (rank - instance.class_of * instance.n_items)[order]
+    """In order of class, weight and cost an item stays when its cost is below all before it."""
+    order = np.lexsort((instance.cost, instance.weight[0], instance.class_of))
     keep = np.empty(instance.n_items, dtype=bool)
-    keep[order] = np.concatenate(([True], shifted[1:] < np.minimum.accumulate(shifted)[:-1]))
+    keep[order] = _falls(instance.class_of[order], instance.cost[order])
     return keep
+
+
+def _falls(class_of: IntArray, cost: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which costs are below all before them in their class.
+
+    They enter as dense ranks, each class shifted below the one before, so that one running
+    minimum over all restarts at each class.
+    """
+    rank = np.unique(cost, return_inverse=True)[1] - class_of * cost.size
+    return np.concatenate(([True], rank[1:] < np.minimum.accumulate(rank)[:-1]))
 
 
 def _undominated_k(instance: Instance) -> NDArray[np.bool_]:
@@ -108,29 +112,33 @@ def fitting(instance: Instance, capacity: IntArray | None = None) -> NDArray[np.
 
 
 def lower_hull(cost: NDArray[np.float64], weight: IntArray) -> IntArray:
-    """Positions of the lower convex hull of one class, lightest item first.
+    """Positions of the lower convex hull of one class: see :func:`lower_hulls`."""
+    return lower_hulls(np.zeros(len(cost), dtype=np.int64), cost, weight)
 
-    Along the result weights rise, costs fall, and the slopes (cost fall per unit of weight)
-    strictly fall: exactly the items that the linear relaxation can use.
 
-    Complexity: O(m log m).
+def lower_hulls(class_of: IntArray, cost: NDArray[np.float64], weight: IntArray) -> IntArray:
+    """Positions of the lower convex hulls of all classes, class by class, lightest item first.
+
+    Within a class weights rise, costs fall, and the slopes (cost fall per unit of weight)
+    strictly fall: exactly the items that the linear relaxation can use. Every point on or above
+    the segment of its two neighbours is dropped, all at once, until there is none.
+
+    Complexity: O(n log n), and O(n) for each of the few rounds.
 
     References:
         P. Sinha, A. Zoltners, Operations Research 27 (1979), 503-515 (LP dominance).
     """
-    hull: list[int] = []
-    for j in np.lexsort((cost, weight)).tolist():
-        if hull and cost[j] >= cost[hull[-1]]:
-            continue
-        while len(hull) > 1 and _not_convex(cost, weight, hull[-2], hull[-1], j):
-            hull.pop()
-        hull.append(j)
-    return np.array(hull, dtype=np.int64)
-
-
-def _not_convex(cost: NDArray[np.float64], weight: IntArray, a: int, b: int, c: int) -> bool:
-    left = (cost[a] - cost[b]) * float(weight[c] - weight[b])
-    return bool(left <= (cost[b] - cost[c]) * float(weight[b] - weight[a]))
+    order = np.lexsort((cost, weight, class_of))
+    kept = order[_falls(class_of[order], cost[order])]
+    while True:
+        cls = class_of[kept]
+        inner = cls[1:] == cls[:-1]
+        width = np.where(inner, np.diff(weight[kept]), 1)
+        slope = -np.diff(cost[kept]) / width
+        bad = inner[:-1] & inner[1:] & (slope[:-1] <= slope[1:])
+        if not bad.any():
+            return kept
+        kept = np.delete(kept, np.flatnonzero(bad) + 1)
 
 
 def restrict(instance: Instance, keep: NDArray[np.bool_]) -> tuple[Instance, IntArray]:

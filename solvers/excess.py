@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bitknap.problems import FloatArray, IntArray
 
-from .core.fixed_point import LIMB, Unit, choose_unit, fixed, minus, plus, to_real
+from .multi.fixed_point import LIMB, Unit, choose_unit, fixed, minus, plus, to_real
 
 BoolArray = NDArray[np.bool_]
 
@@ -24,7 +24,7 @@ class Exact:
     """An array of exact costs: integers in units of ``2**unit.exponent``, none of them negative.
 
     Sums and comparisons have no tolerance. The integers are int64 where no sum can overflow,
-    else two int64 limbs, else Python's (:mod:`bitknap.solvers.core.fixed_point`).
+    else two int64 limbs, else Python's (:mod:`bitknap.solvers.multi.fixed_point`).
 
     Args:
         high, low: (m,) limbs; ``low`` is None where there is one.

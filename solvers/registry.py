@@ -8,6 +8,7 @@ import time
 from bitknap.problems import Catalogue, Instance, UnsupportedError, merge_ties
 
 from .base import Limits, Solution, Solver, Status
+from .core import missing
 from .referee import infeasibility, judge
 
 SOLVERS = Catalogue("bitknap.solvers.methods", "SOLVER", "solver")
@@ -15,8 +16,10 @@ SOLVERS = Catalogue("bitknap.solvers.methods", "SOLVER", "solver")
 
 
 def default_solver(instance: Instance) -> str:
-    """Our exact method for the instance: ``core`` for one resource, ``multi`` for several."""
-    return "core" if instance.n_resources == 1 else "multi"
+    """Ours: ``multi`` for several resources, else ``core``, or ``dp`` without its kernel."""
+    if instance.n_resources > 1:
+        return "multi"
+    return "dp" if missing() else "core"
 
 
 def load_solver(name: str) -> Solver:

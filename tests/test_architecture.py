@@ -63,14 +63,14 @@ def test_links_lead_to_the_rooms() -> None:
 @pytest.mark.parametrize(
     ("code", "banned"),
     [
-        ("import bitknap.problems", {"torch", "ortools", "pulp", "scipy", "numba"}),
-        ("import bitknap.solvers", {"torch", "ortools", "pulp", "scipy", "numba"}),
+        ("import bitknap.problems", {"torch", "ortools", "pulp", "scipy"}),
+        ("import bitknap.solvers", {"torch", "ortools", "pulp", "scipy"}),
         ("import bitknap.sensitivity", {"torch", "ortools", "pulp"}),
-        ("from bitknap.cli import build_app; build_app(None)", {"torch", "ortools", "numba"}),
+        ("from bitknap.cli import build_app; build_app(None)", {"torch", "ortools"}),
         (
             "import bitknap; from bitknap.solvers import solve\n"
             "solve(bitknap.build_instance([[(3, 1), (1, 2)]], 1), 'core')",
-            {"torch", "ortools", "pulp", "scipy", "numba", "matplotlib"},
+            {"torch", "ortools", "pulp", "scipy", "matplotlib"},
         ),
     ],
 )

@@ -34,7 +34,7 @@ class Allowance:
         time: seconds, as the solver is told.
         grace: seconds beyond that after which it is killed.
         memory: bytes of resident memory of its process and the processes that it starts.
-        warm_up: seconds for imports, compilation and a trifle, before anything is timed.
+        warm_up: seconds for imports and a trifle, before anything is timed.
         threads: threads it may use.
     """
 

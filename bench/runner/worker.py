@@ -63,12 +63,11 @@ def _serve(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _warm_up(solver: Solver, instance: Instance, limits: Limits) -> None:
-    """Import and compile what the timed solve would; a failure here is left for it to show."""
+    """Import what the timed solve would; a failure here is left for it to show."""
     count = instance.n_resources
     items = [[(3, [1] * count), (1, [2] * count)], [(5, [1] * count), (1, [3] * count)]]
     try:
         solve(build_instance(items, [4] * count, name="warm-up"), solver, limits=limits)
-        getattr(solver, "warm_up", lambda _: None)(instance)
     except Exception as error:
         print(f"the warm-up failed: {type(error).__name__}: {error}", file=sys.stderr)
 

@@ -52,7 +52,7 @@ def _seconds(instance: Instance) -> float:
 
     Between two solves it would empty the caches, and the published program has none.
     """
-    core, limits = Core("numba"), Limits()
+    core, limits = Core(), Limits()
     assert solve(instance, core).status is Status.OPTIMAL
     times = []
     for _ in range(5):
@@ -101,7 +101,7 @@ def pisinger(quick: bool) -> Grid:
         ("family", "classes", "items", "range", "core", "largest", "published", "core / published"),
         rows,
         notes=(
-            f"Core with numba, seeds {seeds.start} to {seeds.stop - 1}, the program's capacity; a "
+            f"Core, seeds {seeds.start} to {seeds.stop - 1}, the program's capacity; a "
             f"seed's time is the least of {len(rounds)} rounds' medians of five solves.",
             "Published: medians of ten instances of Pisinger's C program for minimal cores "
             "(EJOR 83, 1995) on two shared cores of an AMD EPYC; not measured in this run.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import statistics
 import subprocess
@@ -15,7 +14,6 @@ from bitknap.bench.grids import Grid
 from bitknap.problems import save_instance
 from bitknap.problems.families import mpq
 from bitknap.solvers import solve
-from bitknap.solvers.methods.core import Core
 
 from ._speed_scale import BITS
 
@@ -26,53 +24,68 @@ REPEATS = 500
 def overhead() -> Grid:
     """Seconds of ``solve`` beyond those of the method."""
     rows = []
-    for kernel in ("numpy", "numba"):
-        for items, bits in BITS.items():
-            instance, solver = mpq.generate(classes=LAYERS, bits=bits), Core(kernel)
-            method, rest = [], []
-            for _ in range(REPEATS):
-                start = time.perf_counter()
-                inside = solve(instance, solver).seconds
-                method.append(inside)
-                rest.append(time.perf_counter() - start - inside)
-            medians = (statistics.median(method), statistics.median(rest))
-            rows.append([kernel, f"{LAYERS}", f"{items}", *(f"{1e3 * s:.3f}" for s in medians)])
+    for items, bits in BITS.items():
+        instance = mpq.generate(classes=LAYERS, bits=bits)
+        method, rest = [], []
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            inside = solve(instance, "core").seconds
+            method.append(inside)
+            rest.append(time.perf_counter() - start - inside)
+        medians = (statistics.median(method), statistics.median(rest))
+        rows.append([f"{LAYERS}", f"{items}", *(f"{1e3 * s:.3f}" for s in medians)])
     return Grid(
         "The referee and Python around the method, milliseconds",
-        ("kernel", "layers", "items", "method", "around it"),
+        ("layers", "items", "method", "around it"),
         rows,
-        notes=(f"Medians of {REPEATS} solves, warm.",),
+        notes=(f"Medians of {REPEATS} solves.",),
         text_columns=1,
     )
+
+
+SCRIPT = """import sys, time, bitknap
+instance = bitknap.load_instance(sys.argv[1])
+start = time.perf_counter()
+bitknap.solve(instance, sys.argv[2])
+print(time.perf_counter() - start)"""
 
 
 def cold_starts(repeats: int) -> Grid:
-    """``bitknap solve`` of a file in a fresh process, with and without a compiled kernel."""
+    """Fresh processes: ``bitknap solve`` of a file, and the first solve of five lines of Python."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "instance.json"
-        save_instance(mpq.generate(classes=LAYERS), path)
-        never = {**os.environ, "NUMBA_CACHE_DIR": str(Path(folder) / "cache")}
-        for name, environment in (("compiled", dict(os.environ)), ("never compiled", never)):
+        for layers in (LAYERS, 1000):
+            save_instance(mpq.generate(classes=layers), path)
             wall, cpu = [], []
             for _ in range(repeats):
                 before, start = _children(), time.perf_counter()
-                subprocess.run(
-                    [sys.executable, "-m", "bitknap", "solve", str(path)],
-                    env=environment,
-                    check=True,
-                    capture_output=True,
-                )
+                _run("-m", "bitknap", "solve", str(path))
                 wall.append(time.perf_counter() - start)
                 cpu.append(_children() - before)
-            rows.append([name, *(f"{1e3 * statistics.median(s):.0f}" for s in (wall, cpu))])
+            first = [
+                statistics.median(
+                    float(_run("-c", SCRIPT, str(path), solver)) for _ in range(repeats)
+                )
+                for solver in ("core", "highs")
+            ]
+            medians = (statistics.median(wall), statistics.median(cpu), *first)
+            rows.append([f"{layers}", *(f"{1e3 * s:.3g}" for s in medians)])
     return Grid(
-        f"A cold `bitknap solve` of {LAYERS} layers, milliseconds",
-        ("numba kernel", "wall", "processor"),
+        "Fresh processes, milliseconds",
+        ("layers", "bitknap solve", "its processor time", "first solve, core", "highs"),
         rows,
-        notes=(f"Medians of {repeats} fresh processes, Python's start included.",),
+        notes=(
+            f"Medians of {repeats} processes. `bitknap solve`: with Python's start. First: by "
+            "`bitknap.solve` after `bitknap.load_instance`, with what it imports and the referee.",
+        ),
         text_columns=1,
     )
+
+
+def _run(*words: str) -> str:
+    done = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 def _children() -> float:

@@ -53,8 +53,8 @@ def at_scale(sizes: Mapping[int, range]) -> Grid:
         ),
         rows,
         notes=(
-            "A seed's time is the median of five solves with numba, its CPU time the least.",
-            "Memory of a fresh process: once libraries and kernel are loaded, the arrays of one "
+            "A seed's time is the median of five solves, its CPU time the least.",
+            "Memory of a fresh process: once libraries are loaded, the arrays of one "
             "instance, and the highest after all solves.",
         ),
         text_columns=1,
@@ -73,14 +73,14 @@ def arrays(layers: int, seed: int) -> tuple[Any, Any, Any, int]:
 
 def measure(layers: int, seeds: range) -> None:
     """Solve and print what it took as JSON."""
-    solve_core(*arrays(100, 1), kernel="numba")
+    solve_core(*arrays(100, 1))
     libraries, runs = _peak(), []
     for seed in seeds:
         instance = arrays(layers, seed)
         seconds, processor = [], []
         for _ in range(5):
             start, used = time.perf_counter(), time.process_time()
-            result = solve_core(*instance, kernel="numba")
+            result = solve_core(*instance)
             seconds.append(time.perf_counter() - start)
             processor.append(time.process_time() - used)
         assert result.optimal

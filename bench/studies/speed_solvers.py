@@ -25,7 +25,6 @@ LONG = 10.0
 
 def study(quick: bool, say: Callable[[str], None]) -> Iterator[Grid]:
     """Against the peers by layers; at scale; around the method; classical families."""
-    solve(mpq.generate(), Core("numba"))
     yield overhead()
     yield cold_starts(3 if quick else 9)
     yield at_scale({100_000: range(1, 6)} if quick else {100_000: range(8), 1_000_000: range(1, 6)})
@@ -41,30 +40,27 @@ def _against_peers(layers: Sequence[int], quick: bool, say: Callable[[str], None
         for items, bits in BITS.items():
             say(f"proof of the optimum, {count} layers of {items} items")
             instances = [mpq.generate(classes=count, bits=bits, seed=s) for s in seeds]
-            numpy = median_seconds(instances, Core("numpy"), min(30, max(3, 20_000 // count)))
-            numba, peers = _in_turn(instances, seconds)
+            core, peers = _in_turn(instances, seconds)
             best = min(peers, key=peers.__getitem__)
             proven = peers[best] < math.inf
             rows.append(
                 [
                     f"{count}",
                     f"{items}",
-                    digits(1e3 * numpy),
-                    digits(1e3 * numba),
+                    digits(1e3 * core),
                     *(digits(1e3 * t) if t < math.inf else "-" for t in peers.values()),
-                    f"{best} {peers[best] / numba:.0f}x" if proven else f"> {seconds / numba:.0f}x",
+                    f"{best} {peers[best] / core:.0f}x" if proven else f"> {seconds / core:.0f}x",
                 ]
             )
     return Grid(
         "Proof of the optimum, milliseconds",
-        ("layers", "items", "core numpy", "core numba", *PEERS, "fastest other / core"),
+        ("layers", "items", "core", *PEERS, "fastest other / core"),
         rows,
         notes=(
             "Median over seeds of the mpq family (1 to 3; seed 1 at 10,000 layers and in a quick "
-            "run), warm, one thread, the method's own clock; core: the median of 100 solves, "
-            "numpy: of 3 to 30.",
-            f"All but core with numpy: the least of {TURNS} turns, taken one after another; of one "
-            f"where a turn takes over {LONG:g} s.",
+            "run), one thread, the method's own clock; core: the median of 100 solves.",
+            f"The least of {TURNS} turns, taken one after another; of one where a turn takes over "
+            f"{LONG:g} s.",
             f"-: not all proven within {seconds:g} s; the ratio is then above that limit's.",
         ),
         text_columns=1,
@@ -72,11 +68,11 @@ def _against_peers(layers: Sequence[int], quick: bool, say: Callable[[str], None
 
 
 def _in_turn(instances: Sequence[Instance], seconds: float) -> tuple[float, dict[str, float]]:
-    """Least median seconds of core with numba and of the peers, infinite where not all proven."""
+    """Least median seconds of core and of the peers, infinite where not all proven."""
     core, peers = math.inf, dict.fromkeys(PEERS, math.inf)
     short = list(PEERS)
     for _ in range(TURNS):
-        core = min(core, median_seconds(instances, Core("numba"), 100))
+        core = min(core, median_seconds(instances, Core(), 100))
         for name in tuple(short):
             times = _peer(instances, name, seconds)
             peers[name] = min(peers[name], statistics.median(times))

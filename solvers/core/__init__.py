@@ -1,6 +1,6 @@
-"""The core solver: exact, on arrays, NumPy and numba kernels with the same answers."""
+"""The core solver: exact, one native kernel behind Python."""
 
-from .result import CoreResult
-from .solve import solve_core
+from .library import missing
+from .solve import CoreResult, solve_core
 
-__all__ = ["CoreResult", "solve_core"]
+__all__ = ["CoreResult", "missing", "solve_core"]

@@ -10,153 +10,128 @@ from __future__ import annotations
 
 import heapq
 import math
-import time
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .result import Found, change
-from .task import NONE, Infeasible, Task
+from .library import BRANCH, INFEASIBLE, LIMIT, Node, Problem
 
-__all__ = ["NODES", "solve_branching"]
+__all__ = ["NODES", "Tree"]
 
-Floats = NDArray[np.float64]
-Kernel = Callable[[Task], Found | None]
+Ints = NDArray[np.int64]
+Solve = Callable[..., Node]
 
 # Nodes after which all are searched instead of divided.
 NODES = 32
 
 
-def solve_branching(kernel: Kernel, task: Task) -> Found | None:
-    """Solve by a kernel, branching where it says so.
-
-    Returns:
-        The best choice with counts of the whole tree; None when the kernel gave up.
-
-    Raises:
-        Infeasible: the lightest items do not fit.
-    """
-    root = kernel(task)
-    if root is None or root.branch is None:
-        return root
-    tree = _Tree(kernel, task, root)
-    return tree.result() if tree.explore() else None
-
-
-class _Tree:
+class Tree:
     """Open nodes by lowest bound, the incumbent, and counts over all nodes.
 
     A node is searched only when its relaxation is the lowest of all, so that the best incumbent
-    comes early and rules most of the others out unsearched. All bounds are relative to the break
-    solution of the root.
+    comes early and rules most of the others out unsearched. Classes that no better choice moves
+    are left out. Bounds are counted from the break solution of the root, and rounded down; nodes
+    that they do not tell apart from the incumbent are left to the kernel, which is exact.
+
+    Args:
+        solve: solves a node, from a problem and a known choice; ``states`` and ``may_branch`` say
+            how far.
+        problem: the instance.
+        root: its node, to be branched on.
     """
 
-    def __init__(self, kernel: Kernel, task: Task, root: Found) -> None:
-        self.kernel, self.task, self.root = kernel, task, root
-        self.best, self.objective = root.item, root.objective
-        self.value, self.size = root.change or change(task.cost, root.base, root.item)
-        self.open: float | None = None
-        self.stats = {**root.stats, "branches": 0}
-        self.nodes: list[tuple[float, int, NDArray[np.int64], bool]] = []
+    def __init__(self, solve: Solve, problem: Problem, root: Node) -> None:
+        moved = root.kept | (root.choice != root.base)
+        moved[root.answer.branch] = True
+        self.classes = np.flatnonzero(moved)
+        self.solve, self.root = solve, root
+        reduced = root._replace(base=root.base[self.classes], choice=root.choice[self.classes])
+        self.reference, self.best = reduced.base, reduced.choice
+        self.cost = problem.cost
+        rest = int(problem.weight[root.base[~moved]].sum())
+        top = problem._replace(
+            begin=problem.begin[self.classes],
+            end=problem.end[self.classes],
+            capacity=problem.capacity - rest,
+        )
+        self.open = math.inf
+        self.branches = self.core = self.total = self.peak = 0
+        self.nodes: list[tuple[float, int, Problem, bool]] = []
         self.pushed = 0
-        self._divide(root, NONE, -math.inf)
+        self._divide(top, reduced, int(np.searchsorted(self.classes, root.answer.branch)))
 
-    def explore(self) -> bool:
-        """Solve the most promising node until none can be better; False if the kernel gives up."""
+    def explore(self) -> None:
+        """Solve the most promising node until none can be better, or a limit is reached."""
         while self.nodes:
-            bound, _, fixed, was_held = heapq.heappop(self.nodes)
-            if bound >= self._limit():
-                break
-            if self._spent():
-                self.open = bound if self.open is None else min(self.open, bound)
-                break
-            ahead = self.nodes[0][0] - self.value if self.nodes and not was_held else math.inf
-            try:
-                child = self._solve(fixed, ahead)
-            except Infeasible:
+            bound, _, problem, relaxed = heapq.heappop(self.nodes)
+            if bound > self._worth():
+                return
+            if not relaxed:
+                node = self._node(problem, states=0, may_branch=False)
+                if node.code == LIMIT:
+                    bound = max(bound, self._from_root(node, node.answer.open))
+                    self._push(bound, _narrowed(problem, node), True)
                 continue
-            if child is None:
-                return False
-            self._take(child, fixed, bound)
-        return True
+            self.branches += 1
+            node = self._node(problem, may_branch=self.branches <= NODES)
+            if node.code == BRANCH:
+                self._divide(_narrowed(problem, node), node, node.answer.branch)
+            elif node.code == LIMIT:
+                self.open = min((bound, *(at for at, *_ in self.nodes)))
+                return
 
-    def _solve(self, fixed: NDArray[np.int64], hold: float) -> Found | None:
-        limit = self.task.state_limit
-        if limit is not None:
-            limit -= int(self.stats["states_total"])
-        return self.kernel(
-            self.task._replace(
-                rival=self.best,
-                fixed=fixed,
-                hold=hold,
-                may_branch=int(self.stats["branches"]) < NODES,
-                state_limit=limit,
-            )
-        )
+    @property
+    def choice(self) -> Ints:
+        """The best choice of all classes."""
+        choice = self.root.base.copy()
+        choice[self.classes] = self.best
+        return choice
 
-    def _take(self, child: Found, fixed: NDArray[np.int64], bound: float) -> None:
-        """Count a node, take its choice, and put back what it left open."""
-        if not np.array_equal(child.item, self.best):
-            self.best, self.objective = child.item, child.objective
-            self.value, self.size = change(self.task.cost, self.root.base, self.best)
-        self._count(child)
-        if child.branch is not None:
-            self._divide(child, fixed, bound)
-        elif child.open_bound is not None:
-            left = max(bound, float(self._from_root(child.base, np.array(child.open_bound))))
-            if child.held:
-                self._push(left, fixed, held=True)
-            else:
-                self.open = left if self.open is None else min(self.open, left)
+    def _divide(self, problem: Problem, node: Node, branch: int) -> None:
+        """Open a node for each item of a class, at what its reduced cost adds to the bound."""
+        base, answer = node.base[branch], node.answer
+        for item in range(int(problem.begin[branch]), int(problem.end[branch])):
+            begin, end = problem.begin.copy(), problem.end.copy()
+            begin[branch], end[branch] = item, item + 1
+            more = float(problem.cost[item] - problem.cost[base])
+            turn = answer.multiplier * float(problem.weight[item] - problem.weight[base])
+            least = answer.bound + more + turn - 2.0**-49 * (abs(more) + abs(turn))
+            self._push(self._from_root(node, least), problem._replace(begin=begin, end=end), False)
 
-    def _divide(self, found: Found, fixed: NDArray[np.int64], bound: float) -> None:
-        """Open a node for each item of the class to branch on."""
-        assert found.branch is not None
-        first = int(self.task.offsets[found.branch.cls])
-        floor = np.maximum(found.branch.floor, found.relaxed)
-        limit = self._limit()
-        for j, at in enumerate(self._from_root(found.base, floor).tolist()):
-            if max(bound, at) < limit:
-                self._push(max(bound, at), np.append(fixed, first + j), held=False)
-
-    def _push(self, bound: float, fixed: NDArray[np.int64], *, held: bool) -> None:
+    def _push(self, bound: float, problem: Problem, relaxed: bool) -> None:
         self.pushed += 1
-        heapq.heappush(self.nodes, (bound, self.pushed, fixed, held))
+        heapq.heappush(self.nodes, (bound, self.pushed, problem, relaxed))
 
-    def _limit(self) -> float:
-        """Cost of the best choice with the rounding it may carry: from there on none is better."""
-        return self.value + 2.0**-50 * self.size
+    def _node(self, problem: Problem, **how: int) -> Node:
+        node = self.solve(problem, self.best, **how)
+        if node.code != INFEASIBLE:
+            self.best = node.choice
+        self.core += node.answer.core
+        self.total += node.answer.total
+        self.peak = max(self.peak, node.answer.peak)
+        return node
 
-    def _from_root(self, base: NDArray[np.int64], bound: Floats) -> Floats:
-        """Bounds relative to ``base`` as bounds relative to the root, rounded down."""
-        if base is self.root.base:
-            return bound
-        value, size = change(self.task.cost, self.root.base, base)
-        lowered: Floats = value + bound - 2.0**-50 * (size + abs(value) + np.abs(bound))
-        return lowered
+    def _from_root(self, node: Node, bound: float) -> float:
+        """A bound counted from a node's break solution as one counted from the root's."""
+        value, size = change(self.cost, self.reference, node.base)
+        return value + bound - 2.0**-50 * (size + abs(value) + abs(bound))
 
-    def _spent(self) -> bool:
-        t = self.task
-        if t.deadline is not None and time.perf_counter() >= t.deadline:
-            return True
-        return t.state_limit is not None and int(self.stats["states_total"]) >= t.state_limit
+    def _worth(self) -> float:
+        """The cost of the best choice, rounded up."""
+        value, size = change(self.cost, self.reference, self.best)
+        return value + 2.0**-50 * size
 
-    def _count(self, child: Found) -> None:
-        self.stats["branches"] = int(self.stats["branches"]) + 1
-        for name in ("core_size", "reduced", "states_total"):
-            self.stats[name] = int(self.stats[name]) + int(child.stats[name])
-        for name, pick in (("states_peak", max), ("classes_fixed", min), ("items_left", max)):
-            self.stats[name] = pick(int(self.stats[name]), int(child.stats[name]))
 
-    def result(self) -> Found:
-        """Return what the tree found, relative to its root."""
-        return self.root._replace(
-            item=self.best,
-            choice=None,
-            objective=self.objective,
-            change=(self.value, self.size),
-            open_bound=self.open,
-            stats=self.stats,
-            branch=None,
-        )
+def _narrowed(problem: Problem, node: Node) -> Problem:
+    """Leave the classes that no better choice moves nothing but their break items."""
+    begin = np.where(node.kept, problem.begin, node.base)
+    end = np.where(node.kept, problem.end, node.base + 1)
+    return problem._replace(begin=begin, end=end)
+
+
+def change(cost: NDArray[np.float64], start: Ints, end: Ints) -> tuple[float, float]:
+    """Cost of one choice less that of another, and the sum of the differences' absolute values."""
+    at = np.flatnonzero(start != end)
+    terms = cost[end[at]] - cost[start[at]]
+    return math.fsum(terms.tolist()), float(np.abs(terms).sum())

@@ -2,52 +2,75 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitknap.problems import UnsupportedError
+from bitknap.problems import InstanceError, build_instance
 
-from . import jit, numpy_run
-from .arrays import check, check_shapes
-from .branching import solve_branching
-from .result import CoreResult, Found, change
-from .task import Infeasible, Task
+from ..base import Limits, Status
+from .branching import Tree, change
+from .library import BRANCH, INFEASIBLE, LIMIT, MALFORMED, SCALE, WIDE, Node, Problem, run
 
-__all__ = ["prefers_numba", "solve_core"]
+__all__ = ["CoreResult", "solve_core"]
 
-# From how many items on, and after how many seconds spent with NumPy in this process, the numba
-# kernel is worth loading (half a second), and compiling (half a minute).
-_LOAD = 100_000, 2.0
-_COMPILE = 2_000_000, 60.0
-_spent = 0.0
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
-
-def prefers_numba(items: int) -> bool:
-    """Whether ``kernel="auto"`` solves an instance of that many items with numba."""
-    if jit.loaded():
-        return True
-    if items < _LOAD[0] and _spent < _LOAD[1]:
-        return False
-    size, seconds = _LOAD if jit.compiled() else _COMPILE
-    return items >= size or _spent >= seconds
+_NEVER = 1 << 62
+_FAULTS = (
+    "",
+    "every class needs at least one item",
+    "weights must not be negative",
+    "costs must be finite, got an infinity or NaN",
+    "the weights add up to 2^62 or more, beyond 64-bit integers; use a coarser unit",
+)
 
 
-def spent(seconds: float) -> None:
-    """Note time spent with the NumPy kernel."""
-    global _spent
-    _spent += seconds
+class CoreResult(NamedTuple):
+    """Answer of :func:`bitknap.solvers.core.solve_core`.
+
+    Attributes
+    ----------
+    status
+        ``"optimal"`` (proven), ``"feasible"`` (a limit stopped the proof) or ``"infeasible"``
+        (even the lightest items do not fit).
+    choice
+        Position of the chosen item within each class, shape (L,); ``None`` when infeasible.
+    objective
+        Cost of ``choice``, ``math.fsum`` of its items; ``inf`` when infeasible.
+    bound
+        A true lower bound on the optimum; equals ``objective`` when optimal.
+    multiplier
+        Lagrange multiplier of the capacity at the break item of the linear relaxation, in cost
+        per unit of weight, >= 0; 0 when the capacity does not bind.
+    stats
+        What the search did: see :func:`bitknap.solvers.core.solve_core`.
+    """
+
+    status: str
+    choice: Ints | None
+    objective: float
+    bound: float
+    multiplier: float
+    stats: dict[str, float | int | str]
+
+    @property
+    def optimal(self) -> bool:
+        """Whether the choice is proven optimal."""
+        return self.status == "optimal"
 
 
 def solve_core(
-    offsets: NDArray[np.int64],
-    cost: NDArray[np.float64],
-    weight: NDArray[np.int64],
+    offsets: Ints,
+    cost: Floats,
+    weight: Ints,
     capacity: int,
     *,
-    kernel: str = "auto",
     time_limit: float | None = None,
     state_limit: int | None = None,
 ) -> CoreResult:
@@ -59,32 +82,33 @@ def solve_core(
     and dynamic programming by reaching enumerates, undominated and fathomed by linear bounds, how
     they may deviate from it (Pisinger 1995).
 
-    What is guaranteed: the costs are taken as the rational numbers that the floats are. Sums and
-    comparisons of costs are exact (:mod:`.fixed_point`); floats occur in bounds only, rounded to
-    the side that keeps a state. So an ``"optimal"`` choice is an exact optimum of the instance,
-    for any finite costs, and ties are broken the same way on every run and by both kernels (which
-    rounding might prevent, and never has in tests). The objective is the correctly rounded sum of
-    the chosen costs.
+    What is guaranteed: the costs are taken as the rational numbers that the floats are, and an
+    ``"optimal"`` choice is an exact optimum of the instance, for any finite costs. Those that may
+    be part of a better choice than the first one found are integers in one unit; where these have
+    more than about 120 bits, branch and bound in Python's integers solves the instance instead.
+    Ties are broken the same way on every run. The objective is the correctly rounded sum of the
+    chosen costs.
 
     Args:
         offsets: class ``i`` owns items ``offsets[i]:offsets[i + 1]``, shape (L + 1,).
         cost: cost of each item, finite, any sign, shape (n,).
-        weight: weight of each item, >= 0, shape (n,).
+        weight: weight of each item, >= 0, shape (n,); the heaviest items of all classes together
+            weigh less than 2**62.
         capacity: largest total weight.
-        kernel: ``"numpy"``, ``"numba"``, or ``"auto"``.
         time_limit: seconds after which to stop with the best choice and bound found.
         state_limit: number of states made after which to stop likewise.
 
     Returns:
-        The choice with its proof or bound. Its ``stats``: ``kernel``; ``classes_fixed``, classes
-        that the bounds leave at their break item from the start; ``items_left``, items of the
-        others; ``core_size``, classes that entered the core; ``reduced``, items dropped during the
-        search; ``states_total`` and ``states_peak``; ``lp_bound``; ``branches``, relaxations solved
-        with a class fixed, where one was too large for the core; and from the NumPy kernel
-        ``dominated`` and ``off_hull`` items (no better than another; above the line through two).
+        The choice with its proof or bound. Its ``stats``: ``classes_fixed``, classes that the
+        bounds leave at their break item from the start; ``items_left``, items of the others;
+        ``core_size``, classes that entered the core; ``states_total`` and ``states_peak``;
+        ``lp_bound``; ``branches``, nodes searched with a class fixed, where one was too large for
+        the core. ``method`` and ``reason`` where another method solved the instance.
 
     Raises:
         InstanceError: the arrays are not an instance, or weights overflow.
+        UnsupportedError: the native kernel was not built.
+        MemoryError: the states do not fit into memory.
 
     References:
         D. Pisinger, EJOR 83 (1995) 394-410, doi:10.1016/0377-2217(95)00015-I.
@@ -97,55 +121,123 @@ def solve_core(
         >>> r.status, r.objective, r.choice.tolist()
         ('optimal', 4.0, [0, 1])
     """
-    if kernel not in ("auto", "numpy", "numba"):
-        raise UnsupportedError(f"the core kernels are auto, numpy and numba, got {kernel!r}")
-    began = time.perf_counter()
-    deadline = None if time_limit is None else began + time_limit
     offsets = np.ascontiguousarray(offsets, dtype=np.int64)
     cost = np.ascontiguousarray(cost, dtype=np.float64)
     weight = np.ascontiguousarray(weight, dtype=np.int64)
-    check_shapes(offsets, cost, weight)
-    task = Task(offsets, cost, weight, int(capacity), deadline, state_limit, may_branch=True)
+    _check_shapes(offsets, cost, weight)
+    capacity = max(-1, min(int(capacity), _NEVER))
+    problem = Problem(offsets[:-1], offsets[1:], cost, weight, capacity)
+    solve = _Solver(Limits(time_limit, state_limit))
     try:
-        if kernel == "numba" or (kernel == "auto" and prefers_numba(cost.size)):
-            found = solve_branching(jit.kernel().run, task)
-            if found is not None:
-                return _report(offsets, cost, task, found)
-        arrays = check(offsets, cost, weight, capacity)
-        task = task._replace(cost=arrays.cost, capacity=arrays.capacity, scale=arrays.scale)
-        found = solve_branching(numpy_run.run, task)
-    except Infeasible:
-        return CoreResult("infeasible", None, math.inf, math.inf, 0.0, {})
-    spent(time.perf_counter() - began)
-    assert found is not None
-    return _report(offsets, cost, task, found)
+        scale, root = 0, solve(problem, None)
+        if root.code == SCALE:
+            scale, problem = _rescaled(problem)
+            root = solve(problem, None)
+        if root.code == INFEASIBLE:
+            return CoreResult("infeasible", None, math.inf, math.inf, 0.0, {})
+        tree = Tree(solve, problem, root) if root.code == BRANCH else None
+        if tree is not None:
+            tree.explore()
+    except _TooWide as reason:
+        return _in_integers(offsets, problem, Limits(time_limit, state_limit), str(reason))
+    return _report(cost, problem, scale, root, tree)
+
+
+class _TooWide(Exception):
+    """The costs are not for the kernel; says why."""
+
+
+class _Solver:
+    """Solves nodes within the limits of a whole tree."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.end = math.inf if limits.time is None else time.perf_counter() + limits.time
+        self.states = _NEVER if limits.states is None else limits.states
+
+    def __call__(
+        self, problem: Problem, given: Ints | None, states: int = _NEVER, may_branch: bool = True
+    ) -> Node:
+        seconds = self.end - time.perf_counter()
+        node = run(problem, given, seconds, min(states, self.states), may_branch=may_branch)
+        if node.code == MALFORMED:
+            raise InstanceError(_FAULTS[node.answer.fault])
+        if node.code == WIDE:
+            raise _TooWide("the costs that matter span more than 120 bits")
+        self.states -= node.answer.total
+        return node
+
+
+def _check_shapes(offsets: Ints, cost: Floats, weight: Ints) -> None:
+    n = cost.size
+    if cost.ndim != 1 or weight.shape != cost.shape:
+        raise InstanceError(
+            f"costs and weights must be two vectors of one length, got {cost.shape}, {weight.shape}"
+        )
+    if offsets.ndim != 1 or offsets.size < 2 or offsets[0] != 0 or offsets[-1] != n:
+        raise InstanceError(f"offsets must run from 0 to the number of items {n}, with a class")
+
+
+def _rescaled(problem: Problem) -> tuple[int, Problem]:
+    """The costs divided by a power of two that brings the largest near 1, and its exponent."""
+    scale = math.frexp(float(np.abs(problem.cost).max()))[1]
+    scaled = np.ldexp(problem.cost, -scale)
+    if not np.array_equal(np.ldexp(scaled, scale), problem.cost):
+        raise _TooWide("the costs span more than 570 orders of magnitude")
+    return scale, problem._replace(cost=scaled)
+
+
+def _in_integers(offsets: Ints, problem: Problem, limits: Limits, reason: str) -> CoreResult:
+    """Solve by branch and bound on Python's integers, which have no width."""
+    from ..methods.branch_bound import BranchAndBound
+
+    pairs = list(zip(problem.cost.tolist(), problem.weight.tolist(), strict=True))
+    classes = [pairs[a:b] for a, b in itertools.pairwise(offsets.tolist())]
+    instance = build_instance(classes, problem.capacity)
+    outcome = BranchAndBound().solve(instance, limits)
+    assert outcome.choice is not None
+    objective = instance.objective(outcome.choice)
+    optimal = outcome.status is Status.OPTIMAL
+    bound = objective if optimal or outcome.bound is None else min(objective, outcome.bound)
+    stats = {**outcome.stats, "method": "branch_bound", "reason": reason, "lp_bound": bound}
+    return CoreResult(str(outcome.status), outcome.choice, objective, bound, 0.0, stats)
 
 
 def _report(
-    offsets: NDArray[np.int64], cost: NDArray[np.float64], task: Task, found: Found
+    cost: Floats, problem: Problem, scale: int, root: Node, tree: Tree | None
 ) -> CoreResult:
-    """Turn what a kernel found into objective and bound of the given costs."""
-    item, base = found.item, found.base
-    objective = found.objective
-    if objective is None:
-        objective = math.fsum(cost[item].tolist())
-    # Bounds are relative to the break solution: so many more than the answer it costs.
-    more, noise = found.change or change(task.cost, base, item)
+    """Turn what the kernel found into objective and bound of the given costs."""
+    answer = root.answer
+    choice = root.choice if tree is None else tree.choice
+    left = answer.open if root.code == LIMIT else math.inf if tree is None else tree.open
+    objective = math.fsum(cost[choice].tolist())
+    # Bounds are counted from the break solution: so much more than the answer it costs.
+    more, noise = change(problem.cost, root.base, choice)
 
     def bound_of(relative: float) -> float:
         noisy = noise + abs(relative)
-        by = math.ldexp(relative - more - 2.0**-50 * noisy, -task.scale)
+        by = math.ldexp(relative - more - 2.0**-50 * noisy, scale)
         return objective + by - 2.0**-50 * (abs(objective) + abs(by)) - 5e-324
 
-    lp_bound = min(objective, bound_of(found.relaxed))
-    bound = objective
-    if found.open_bound is not None:
-        bound = min(objective, max(lp_bound, bound_of(found.open_bound)))
+    lp_bound = min(objective, bound_of(answer.bound))
+    optimal = left == math.inf
+    stats: dict[str, float | int | str] = {
+        "classes_fixed": root.base.size - answer.classes,
+        "items_left": answer.items,
+        "core_size": answer.core,
+        "states_total": answer.total,
+        "states_peak": answer.peak,
+        "lp_bound": lp_bound,
+    }
+    if tree is not None:
+        stats["branches"] = tree.branches
+        stats["core_size"] = answer.core + tree.core
+        stats["states_total"] = answer.total + tree.total
+        stats["states_peak"] = max(answer.peak, tree.peak)
     return CoreResult(
-        status="optimal" if found.open_bound is None else "feasible",
-        choice=item - offsets[:-1] if found.choice is None else found.choice,
+        status="optimal" if optimal else "feasible",
+        choice=choice - problem.begin,
         objective=objective,
-        bound=bound,
-        multiplier=math.ldexp(found.multiplier, -task.scale),
-        stats={**found.stats, "lp_bound": lp_bound},
+        bound=objective if optimal else min(objective, max(lp_bound, bound_of(left))),
+        multiplier=math.ldexp(answer.multiplier, scale),
+        stats=stats,
     )

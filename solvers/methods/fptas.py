@@ -12,8 +12,8 @@ from bitknap.problems import FloatArray, Instance, IntArray
 from bitknap.problems.instance import MAX_TOTAL
 
 from ..base import Deadline, Limits, Outcome, Status
-from ..core.relaxation import relax
 from ..dual import dual_bound
+from ..relaxation import relax
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ def _plan(instance: Instance, eps: float) -> _Plan:
     deviation = _deviation(instance)
     capacity = int(instance.capacity[0])
     level, bottleneck = _bottleneck(instance, deviation, capacity)
-    relaxed = relax(instance.offsets, instance.cost, instance.weight[0], capacity)
-    rounded = relaxed.item[relaxed.base] - instance.offsets[:-1]
+    relaxed = relax(instance)
+    rounded = relaxed.item - instance.offsets[:-1]
     bound = dual_bound(instance, np.array([relaxed.multiplier]))
     choice = min((bottleneck, rounded), key=instance.objective)
     if level == 0.0:

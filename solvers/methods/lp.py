@@ -10,8 +10,8 @@ import numpy as np
 from bitknap.problems import Instance
 
 from ..base import Limits, Outcome, Status
-from ..core.relaxation import relax
 from ..dual import dual_bound
+from ..relaxation import relax
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,11 @@ class LinearRelaxation:
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Relax, round down, evaluate the dual at the break slope."""
-        relaxed = relax(
-            instance.offsets, instance.cost, instance.weight[0], int(instance.capacity[0])
-        )
-        at = relaxed.base.copy()
-        if self.complete:
-            for i, position in relaxed.completion:
-                at[i] = position
-        choice = relaxed.item[at] - instance.offsets[:-1]
+        relaxed = relax(instance)
+        item = relaxed.completed if self.complete else relaxed.item
+        choice = item - instance.offsets[:-1]
         multiplier = np.array([relaxed.multiplier])
-        stats = {"hull_items": relaxed.hull_size, "undominated_items": len(relaxed.item)}
+        stats = {"hull_items": relaxed.hull_items}
         bound = dual_bound(instance, multiplier)
         return Outcome(Status.FEASIBLE, choice, bound, multiplier=multiplier, stats=stats)
 

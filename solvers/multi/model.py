@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bitknap.problems import Instance, undominated
 
-from ..core.fixed_point import Exact, Unit, choose_unit, fixed, minus, to_real
+from .fixed_point import Exact, Unit, choose_unit, fixed, minus, to_real
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..core.core_problem import as_int
-from ..core.fixed_point import Exact, Unit, plus, to_real
 from .bounds import build_bundle
 from .dual import Dual
+from .fixed_point import Exact, Unit, as_int, plus, to_real
 from .model import Floats, Ints, Model
 from .states import Batch, undominated_states
 

@@ -13,11 +13,11 @@ import numpy as np
 from bitknap.problems import Instance, IntArray
 
 from ..base import Deadline
-from ..core.fixed_point import Exact, fixed
 from ..exact import float_below
 from ..local import improve, lightest, repair
 from .bounds import prices_around, useful_items
 from .dual import Dual
+from .fixed_point import Exact, fixed
 from .model import Floats, Ints, Model, build_model
 from .search import Budget, Search, at, below
 

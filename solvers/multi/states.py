@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.fixed_point import Exact
 from .bounds import Bundle
+from .fixed_point import Exact
 from .model import Floats, Ints, Mask
 
 _SHIFTS = (*range(1, 17), 20, 24, 28, 32)

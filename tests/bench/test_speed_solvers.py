@@ -38,12 +38,7 @@ def test_families_stand_beside_the_published_figures(monkeypatch: pytest.MonkeyP
 
 def test_overhead_and_cold_starts_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_speed_process, "REPEATS", 5)
-    assert [row[0] for row in _speed_process.overhead().rows] == [
-        "numpy",
-        "numpy",
-        "numba",
-        "numba",
-    ]
+    assert [row[:2] for row in _speed_process.overhead().rows] == [["54", "3"], ["54", "8"]]
     cold = _speed_process.cold_starts(1)
-    assert [row[0] for row in cold.rows] == ["compiled", "never compiled"]
+    assert [row[0] for row in cold.rows] == ["54", "1000"]
     assert all(float(cell) > 0 for row in cold.rows for cell in row[1:])

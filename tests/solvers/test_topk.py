@@ -23,7 +23,6 @@ from bitknap.problems import (
 )
 from bitknap.problems.families import mpq
 from bitknap.solvers import solve
-from bitknap.solvers.methods.core import Core
 from bitknap.solvers.topk import forced, top_k
 from bitknap.solvers.topk.lawler import lawler
 from bitknap.solvers.topk.space import Space
@@ -32,8 +31,7 @@ from bitknap.solvers.topk.tree import ranked_by_tree
 from ..reference import feasible_choices
 from .conftest import random_instance
 
-CORE = Core(kernel="numpy")
-SOLVERS = [None, CORE, "dp"]
+SOLVERS = [None, "core", "dp"]
 
 
 def random_tied(seed: int) -> Instance:
@@ -47,7 +45,7 @@ def some(seed: int) -> Instance:
     return random_tied(seed) if seed % 5 == 0 else random_instance(seed)
 
 
-def check_ranking(instance: Instance, k: int, solver: str | Core | None) -> None:
+def check_ranking(instance: Instance, k: int, solver: str | None) -> None:
     truth = feasible_choices(instance)
     if not truth:
         with pytest.raises(InfeasibleError):
@@ -67,14 +65,14 @@ def check_ranking(instance: Instance, k: int, solver: str | Core | None) -> None
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_rankings_equal_sorted_brute_force(solver: str | Core | None) -> None:
+def test_rankings_equal_sorted_brute_force(solver: str | None) -> None:
     for seed in range(50):
         check_ranking(some(seed), 1 + seed % 9, solver)
     for seed in (1, 5, 8):
         check_ranking(some(seed), 10_000, solver)
 
 
-def check_forced(instance: Instance, solver: str | Core | None) -> None:
+def check_forced(instance: Instance, solver: str | None) -> None:
     truth = feasible_choices(instance)
     if not truth:
         with pytest.raises(InfeasibleError):
@@ -100,8 +98,8 @@ def check_forced(instance: Instance, solver: str | Core | None) -> None:
             assert found.elsewhere[i] == math.inf
 
 
-@pytest.mark.parametrize("solver", [CORE, "dp"])
-def test_forced_optima_equal_brute_force(solver: str | Core) -> None:
+@pytest.mark.parametrize("solver", ["core", "dp"])
+def test_forced_optima_equal_brute_force(solver: str) -> None:
     for seed in range(40):
         check_forced(some(seed), solver)
 
@@ -111,8 +109,8 @@ def test_forced_optima_equal_brute_force(solver: str | Core) -> None:
 def test_thousands_equal_brute_force(block: int) -> None:
     for seed in range(300_000 + 200 * block, 300_200 + 200 * block):
         check_ranking(some(seed), 1 + seed % 20, None)
-        check_ranking(some(seed), 1 + seed % 20, CORE)
-        check_forced(some(seed), CORE)
+        check_ranking(some(seed), 1 + seed % 20, "core")
+        check_forced(some(seed), "core")
 
 
 def test_several_resources_with_a_solver_that_knows_them() -> None:
@@ -137,7 +135,7 @@ def test_what_fits_nothing_is_said_with_the_smallest_that_would() -> None:
 def test_54_layers() -> None:
     instance = mpq.generate(54, (2, 3, 4, 5, 6, 8), seed=1)
     found = top_k(instance, 10)
-    pieces = top_k(instance, 10, CORE)
+    pieces = top_k(instance, 10, "core")
     assert [a.objective for a in pieces] == [a.objective for a in found]
     assert found[0].objective == solve(instance).objective
     assert len({tuple(a.choice.tolist()) for a in found}) == 10
@@ -146,7 +144,7 @@ def test_54_layers() -> None:
 
 
 def test_too_many_states_are_left_to_the_partition() -> None:
-    space = Space(mpq.generate(54, seed=1), CORE)
+    space = Space(mpq.generate(54, seed=1), "core")
     assert ranked_by_tree(space, 3, max_states=100) is None
     found = ranked_by_tree(space, 3)
     assert found is not None
@@ -163,7 +161,7 @@ def test_bug_layers_that_are_alike_were_ranked_in_exponential_time(unit: float) 
 
 def test_ranking_stops_at_too_many_extensions() -> None:
     instance = build_instance([[(1.0, 0), (0.0, 1)]] * 12, 6)
-    space = Space(instance, CORE)
+    space = Space(instance, "core")
     assert len(ranked_by_tree(space, 900) or []) == 900
     assert ranked_by_tree(space, 900, max_states=300) is None
 
