@@ -126,7 +126,7 @@ def solve_core(
     weight = np.ascontiguousarray(weight, dtype=np.int64)
     _check_shapes(offsets, cost, weight)
     capacity = max(-1, min(int(capacity), _NEVER))
-    problem = Problem(offsets[:-1], offsets[1:], cost, weight, capacity)
+    given = problem = Problem(offsets[:-1], offsets[1:], cost, weight, capacity)
     solve = _Solver(Limits(time_limit, state_limit))
     try:
         scale, root = 0, solve(problem, None)
@@ -139,7 +139,7 @@ def solve_core(
         if tree is not None:
             tree.explore()
     except _TooWide as reason:
-        return _in_integers(offsets, problem, Limits(time_limit, state_limit), str(reason))
+        return _in_integers(offsets, given, Limits(time_limit, state_limit), str(reason))
     return _report(cost, problem, scale, root, tree)
 
 

@@ -386,3 +386,12 @@ def test_bad_arrays_are_refused(change: dict[str, np.ndarray], sentence: str) ->
     }
     with pytest.raises(InstanceError, match=sentence):
         solve_core(**(good | change), capacity=4)
+
+
+def test_bug_costs_rescaled_for_the_kernel_were_reported_so() -> None:
+    """Costs too wide for the kernel went on to branch and bound in the kernel's unit."""
+    classes = [[(1e16, 1), (1.5e-284, 2), (3e-300, 5)], [(2e16, 1), (1e-290, 2), (7e-310, 9)]]
+    for capacity in (2, 3, 4, 7, 14):
+        instance = build_instance(classes, capacity)
+        solution = solve(instance, "core")
+        assert solution.objective == solve(instance, "brute").objective
