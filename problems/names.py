@@ -12,7 +12,9 @@ _HIDDEN = re.compile(
 )
 """Control characters, what turns or joins text unseen, halves of surrogate pairs."""
 
-_NUMBER = re.compile(r"[-+]?(\d[\d,]*\.?\d*|\.\d+)(e[-+]?\d+)?( ?%| [A-Za-z/]+)?", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"[-+]?(\d[\d,]*\.?\d*|\.\d+)(e[-+]?\d+)?( ?%| [A-Za-z/]+| ± \d+\.?\d*)?", re.IGNORECASE
+)
 
 
 def shown(text: str) -> str:

@@ -16,7 +16,7 @@ import torch
 from bitknap.bench.accuracy import random_choice
 from bitknap.bench.tables import QUANTIZER
 from bitknap.bench.workloads.base import Workload
-from bitknap.problems import Instance, IntArray, write_atomically
+from bitknap.problems import DataError, Instance, IntArray, write_atomically
 from bitknap.problems.documents import load_document
 from bitknap.problems.schema import convert
 from bitknap.sensitivity import SensitivityTable
@@ -167,4 +167,9 @@ def _stored(path: Path, asked: dict[str, Any]) -> Search | None:
         return None
     document = load_document(path, remedy="remove it to search again")
     found = document.pop("found", None)
-    return convert(Search, found, f"'found' in {path}") if document == asked else None
+    if document != asked:
+        return None
+    try:
+        return convert(Search, found, f"'found' in {path}")
+    except DataError as error:
+        raise DataError(f"{error}; remove it to search again") from None
