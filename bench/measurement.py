@@ -99,7 +99,7 @@ class Evaluator:
             model = self.workload.model
             if allocation:
                 model = apply_plan(model, self.table, allocation, self.quantizer)
-            found = self.known[name] = self.workload.evaluate(model)
+            found = self.known[name] = self.workload.accuracy(model)
             self._save()
         average = 32.0
         if allocation:

@@ -59,16 +59,16 @@ def _tune(
     table = traced(workload, workload.calibration(64, seed), choices, seed).table()
     table.positions(weights)
     say("evaluating the float network")
-    accuracy = {"float": workload.evaluate(workload.model)}
+    accuracy = {"float": workload.accuracy(workload.model)}
     say("evaluating the plan")
     start = untrained(workload, table.layers, allocation, tuning, seed)
-    accuracy["before"] = workload.evaluate(start.finished())
+    accuracy["before"] = workload.accuracy(start.finished())
     partial = out / "partial.safetensors"
     tuned = fine_tune(
         workload, table.layers, allocation, tuning, seed=seed, partial=partial, say=say
     )
     say("evaluating the fine-tuned network")
-    accuracy["after"] = workload.evaluate(tuned.network)
+    accuracy["after"] = workload.accuracy(tuned.network)
     content = safetensors.torch.save(
         {name: value.clone().contiguous() for name, value in tuned.network.state_dict().items()}
     )

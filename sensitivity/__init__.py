@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from .apply import apply_plan, quantized_copy
     from .build import sensitivity_table
     from .checkpoint import Checkpoint
+    from .facts import table_provenance
     from .graph import Graph, trace
-    from .prepare import table_provenance
     from .quantizers import Quantizer
 
 _LAZY = {
@@ -29,7 +29,7 @@ _LAZY = {
     "apply_plan": "apply",
     "quantized_copy": "apply",
     "sensitivity_table": "build",
-    "table_provenance": "prepare",
+    "table_provenance": "facts",
     "trace": "graph",
 }
 

@@ -29,24 +29,23 @@ from .capture import frozen
 from .checkpoint import Checkpoint
 from .checks import refuse_unready, refuse_unsteady
 from .choices import FLOAT_BITS, Choice, label_of, operand_bits, require_choices
-from .context import Context, Forward, Layer, LossFn, Metric, MetricResult, Progress
+from .context import Context, Forward, LossFn, Metric, MetricResult, Progress
+from .discovery import find_hidden, in_order, layers_of
+from .facts import behaviour, table_provenance
 from .folding import folded
-from .gradients import differentiable, gradients, refuse_other_values
+from .gradients import differentiable, refuse_other_values
 from .grids import ActivationGrids, Grid
 from .losses import confidence_loss, cross_entropy, module_loss
 from .meter import Meter
 from .metrics import require_activations
 from .proof import provable
-from .provenance import describe_function, hash_architecture, hash_data, hash_model, versions
+from .provenance import describe_function, hash_architecture
 from .quantizers import Quantizer
-from .table import LayerInfo, SensitivityTable
-from .tracing import BatchTrace, Objective, Seen, Tracer, execution_order
+from .table import SensitivityTable
+from .tracing import BatchTrace, Objective, Tracer
 
 PERTURBATIONS = "perturbations"
 """The row of a table's costs that is no metric: finding the quantized weights."""
-
-PROBED = 8
-"""Values of each output that a table's provenance keeps."""
 
 
 @dataclass(eq=False)
@@ -203,18 +202,18 @@ def prepare(
             _refuse_original(model, objective, pieces[0])
         if len(pieces) > len(data):
             _refuse_wrong_cut(objective, data, chunk, traces)
-        _find_hidden(tracer, pieces, traces)
-        layers, ignored = _layers(tracer, traces)
+        find_hidden(tracer, pieces, traces)
+        layers, ignored = layers_of(tracer, traces)
         quantizer = quantizer or Quantizer()
         context = Context(network, layers, pieces, run, loss, widths, quantizer, seed)
         context.traces, context.progress = traces, say
-        context.reuse = _in_order(layers, traces)
+        context.reuse = in_order(layers, traces)
         with differentiable([layer.weight for layer in layers]):
             context.loss_reads_weights = loss(outputs, pieces[0]).requires_grad
         facts = {
             **table_provenance(model, data, widths, quantizer, seed, activations),
             "architecture": hash_architecture(model),
-            "behaviour": _behaviour(outputs, traces[0].samples),
+            "behaviour": behaviour(outputs, traces[0].samples),
             "loss": "default" if loss_fn is None else describe_function(loss_fn),
             "forward": "default" if forward is None else describe_function(forward),
             **({"chunk": chunk} if len(pieces) > len(data) else {}),
@@ -227,34 +226,6 @@ def prepare(
                 [layer.weight for layer in layers], context.forwards
             )
     return Prepared(network, context, facts, activations)
-
-
-def table_provenance(
-    model: nn.Module,
-    batches: Sequence[Batch],
-    bits: Sequence[Choice],
-    quantizer: Quantizer,
-    seed: int,
-    activations: ActivationQuantizer | None = None,
-) -> dict[str, Any]:
-    """What a table depends on, for recording it and for telling whether a stored one is stale."""
-    pairs: dict[str, Any] = {"activation_bits": FLOAT_BITS}
-    if activations is not None:
-        pairs = {
-            "activation_bits": list(activations.bits),
-            "activation_quantizer": activations.describe(),
-        }
-    place = device_of(model).type
-    return {
-        **({} if place == "cpu" else {"device": place}),
-        "model": hash_model(model),
-        "data": hash_data(batches),
-        "bits": list(bits),
-        "quantizer": quantizer.describe(),
-        **pairs,
-        "seed": seed,
-        "versions": versions(),
-    }
 
 
 def _data(batches: Iterable[Batch], place: torch.device) -> list[Batch]:
@@ -318,102 +289,6 @@ def _refuse_wrong_cut(
                 refuse_other_values(found, trace.losses[:1], [0], trace.rough)
             return
         number += count
-
-
-def _find_hidden(tracer: Tracer, pieces: Sequence[Batch], traces: Sequence[BatchTrace]) -> None:
-    """Add weights that no visible call reads, but on which the losses depend."""
-    seen = {key for trace in traces for key in trace.uses}
-    hidden = [weight for key, weight in tracer.weights.items() if key not in seen]
-    for piece, trace in zip(pieces, traces, strict=True):
-        if not hidden:
-            return
-        with differentiable(hidden):
-            _, losses = tracer.objective(piece)
-            found = gradients(losses.sum(), hidden)
-        for weight, slope in zip(hidden, found, strict=True):
-            if slope is not None:
-                trace.uses[id(weight)] = [Seen("other", None, 0)]
-        hidden = [w for w, slope in zip(hidden, found, strict=True) if slope is None]
-
-
-def _layers(
-    tracer: Tracer, traces: Sequence[BatchTrace]
-) -> tuple[tuple[Layer, ...], dict[str, str]]:
-    """The layers, and the parameters of two or more dimensions left in float, with reasons."""
-    names: dict[int, list[str]] = {}
-    for name, parameter in tracer.model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(name)
-    order = execution_order([*tracer.weights], traces)
-    samples = sum(trace.samples for trace in traces)
-    layers = []
-    for key in order:
-        weight = tracer.weights[key]
-        uses = [seen for trace in traces for seen in trace.uses.get(key, ())]
-        first, *others = names[key]
-        known = [seen for seen in uses if seen.channel_dim is not None] or uses
-        info = LayerInfo(
-            name=_layer_name(first),
-            kind=next((seen.kind for seen in uses if seen.kind != "other"), "other"),
-            shape=tuple(weight.shape),
-            macs=round(sum(seen.macs for seen in uses) / samples),
-            parameter=first,
-            channel_dim=_default_dim(weight) if (dim := known[0].channel_dim) is None else dim,
-            uses=max(len(trace.uses.get(key, ())) for trace in traces),
-            shared=tuple(_layer_name(name) for name in others),
-        )
-        layers.append(Layer(info, weight))
-    used = set(order)
-    ignored = {
-        names[id(p)][0]: "not used by the forward pass on any batch"
-        if p.is_floating_point()
-        else f"its type is {p.dtype}"
-        for p in tracer.model.parameters()
-        if p.dim() > 1 and id(p) not in used
-    }
-    if not layers:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in ignored.items())
-        raise UnsupportedError(
-            "the forward pass used no weight of two or more dimensions"
-            + (f" ({reasons})" if reasons else "")
-        )
-    return tuple(layers), ignored
-
-
-def _default_dim(weight: Tensor) -> int:
-    """Of a table such as (1, positions, width) the positions, else the first dimension."""
-    wide = [dim for dim, size in enumerate(weight.shape) if size > 1]
-    if weight.dim() > 2 and wide and weight.shape[wide[0]] < weight.numel():
-        return wide[0]
-    return 0
-
-
-def _layer_name(parameter: str) -> str:
-    """Path of the owning module; the parameter's own name when it is not called weight."""
-    return parameter.removesuffix(".weight")
-
-
-def _in_order(layers: Sequence[Layer], traces: Sequence[BatchTrace]) -> bool:
-    """Whether every batch first uses the layers in their order, and all uses are visible."""
-    place = {id(layer.weight): number for number, layer in enumerate(layers)}
-    return all(
-        [place[key] for key in trace.uses] == sorted(place[key] for key in trace.uses)
-        for trace in traces
-    )
-
-
-def _behaviour(output: Any, samples: int) -> list[list[float]]:
-    """Mean, root mean square and some values of each output, to tell networks apart by.
-
-    Of an output with a row for each sample the first row alone, however the batches are cut.
-    """
-    found = []
-    for tensor in tensors(output):
-        if tensor.is_floating_point() and tensor.numel():
-            first = tensor[0] if tensor.dim() and len(tensor) == samples else tensor
-            flat = first.detach().double().flatten().cpu()
-            some = flat[:: max(1, len(flat) // PROBED)][:PROBED]
-            found.append([float(flat.mean()), float(flat.square().mean().sqrt()), *some.tolist()])
-    return found
 
 
 def _items(context: Context, activations: ActivationQuantizer | None) -> dict[str, Any]:

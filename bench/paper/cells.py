@@ -147,7 +147,7 @@ class _Tuner:
             "format": FORMAT,
             "allocation": dict(plan.allocation),
             "seed": plan.seed,
-            "accuracy": asdict(self.workload.evaluate(found.network)),
+            "accuracy": asdict(self.workload.accuracy(found.network)),
             "losses": found.losses,
             "seconds": round(found.seconds, 2),
         }

@@ -97,6 +97,20 @@ class Workload:
     notes: tuple[str, ...] = ()
     training: Callable[[int], Batches] | None = None
 
+    def accuracy(self, network: nn.Module) -> Accuracy:
+        """What ``evaluate`` says of a network.
+
+        Raises:
+            DataError: it returns something else than an `Accuracy`.
+        """
+        found: Any = self.evaluate(network)
+        if not isinstance(found, Accuracy):
+            raise DataError(
+                f"evaluate of the workload {self.name} must return bitknap.bench.Accuracy(correct, "
+                f"total), got {type(found).__name__}"
+            )
+        return found
+
     def on(self, device: torch.device) -> Workload:
         """The same with network and calibration data on a device.
 

@@ -19,6 +19,8 @@ from bitknap.sensitivity import load_table
 from bitknap.sensitivity.batches import device_of, tensors
 from bitknap.sensitivity.provenance import describe_function
 
+from .tiny import tiny_workload
+
 MODULE = """
 import torch
 from torch import nn
@@ -218,3 +220,9 @@ def test_the_command_ends_in_one_sentence(
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert not (folder / "t.npz").exists()
+
+
+def test_bug_an_accuracy_that_is_a_number_ended_in_a_traceback() -> None:
+    workload = replace(tiny_workload(), evaluate=lambda network: 0.9)  # type: ignore[arg-type, return-value]
+    with pytest.raises(DataError, match=r"must return bitknap\.bench\.Accuracy.*got float"):
+        workload.accuracy(workload.model)
