@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from bitknap.problems.errors import UnsupportedError
 
-from .batches import Batch, default_forward
+from .batches import Batch, default_forward, tensors
 from .capture import frozen
 from .choices import FLOAT_BITS
 from .context import Forward
@@ -208,7 +208,8 @@ class _Run(nn.Module):
         self.model, self._forward = model, forward
 
     def forward(self, batch: Any) -> Any:
-        return self._forward(self.model, batch)
+        # Caches and the like, which torch.export does not know, are no part of the graph.
+        return tuple(tensors(self._forward(self.model, batch)))
 
 
 def _exported(
