@@ -104,8 +104,15 @@ class Tracer:
         # A copy of the weights for the first batch, and only then, to undo what a network does.
         kept = {} if self._traced else {n: p.detach().clone() for n, p in self._parameters()}
         self._traced = True
-        with torch.no_grad(), observer:
-            output, losses = self.objective(batch)
+        try:
+            with torch.no_grad(), observer:
+                output, losses = self.objective(batch)
+        except BaseException:
+            with torch.no_grad():
+                for name, value in self.model.named_buffers():
+                    if name in self._buffers and value.shape == self._buffers[name].shape:
+                        value.copy_(self._buffers[name])
+            raise
         changed = [n for n, p in self._parameters() if n in kept and not same(p, kept[n])]
         if changed:
             with torch.no_grad():
