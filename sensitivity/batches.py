@@ -74,22 +74,28 @@ def labels(batch: Batch) -> Tensor:
     Raises:
         UnsupportedError: there are none, or it is not clear which they are.
     """
-    if isinstance(batch, Mapping):
-        found = next((batch[key] for key in LABELS if key in batch), None)
-    else:
-        found = batch[1] if isinstance(batch, tuple | list) and len(batch) == 2 else None
     if isinstance(batch, tuple | list) and len(batch) > 2:
         raise UnsupportedError(
             f"a batch is a {type(batch).__name__} of {len(batch)}, expected (inputs, labels); say "
             "which are the labels, e.g. loss_fn=lambda output, batch: "
             "torch.nn.functional.cross_entropy(output, batch[-1], reduction='none')"
         )
-    if not isinstance(found, Tensor):
+    found = labels_if_any(batch)
+    if found is None:
         raise UnsupportedError(
             "the batch holds no labels at batch[1], batch['labels'] or batch['label']; "
             "pass loss_fn=, or use a metric without labels"
         )
     return found
+
+
+def labels_if_any(batch: Batch) -> Tensor | None:
+    """The labels where a batch holds some where `labels` looks for them."""
+    if isinstance(batch, Mapping):
+        found = next((batch[key] for key in LABELS if key in batch), None)
+    else:
+        found = batch[1] if isinstance(batch, tuple | list) and len(batch) == 2 else None
+    return found if isinstance(found, Tensor) else None
 
 
 def layout(value: Any) -> Any:

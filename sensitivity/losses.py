@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from bitknap.problems.errors import UnsupportedError
 
-from .batches import LABELS, Batch, labels
+from .batches import Batch, labels, labels_if_any
 
 IGNORED = -100
 """The label of a position without a label, as PyTorch has it."""
@@ -111,7 +111,7 @@ def class_scores(output: Any, batch: Batch) -> Tensor:
         return _of_classes(scores)
     if scores.dim() > 2 and not isinstance(output, Tensor | tuple | list):
         return _of_classes(scores.movedim(-1, 1) if scores.dim() == 3 else scores)
-    target = _present(batch)
+    target = labels_if_any(batch)
     if target is not None and not target.is_floating_point() and scores.dim() > 2:
         return _reading(output, scores, target.long(), batch, IGNORED)[0]
     raise UnsupportedError(
@@ -218,14 +218,6 @@ def _of_classes(scores: Tensor) -> Tensor:
             "0; pass loss_fn=, e.g. torch.nn.BCEWithLogitsLoss(reduction='none') or MSELoss"
         )
     return scores
-
-
-def _present(batch: Batch) -> Tensor | None:
-    if isinstance(batch, Mapping):
-        found = next((batch[key] for key in LABELS if key in batch), None)
-    else:
-        found = batch[1] if isinstance(batch, tuple | list) and len(batch) == 2 else None
-    return found if isinstance(found, Tensor) else None
 
 
 def _repeats_inputs(batch: Batch, target: Tensor, ignored: int) -> bool:
