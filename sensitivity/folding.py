@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -39,12 +39,14 @@ def plain_copy(model: nn.Module) -> nn.Module:
     """A copy in which every weight is a parameter of its own.
 
     Values that hooks left in modules are computed again; they are no leaves, which cannot be
-    copied.
+    copied. What else cannot be copied (a lock, an open file) is shared.
     """
     held = [tensors(list(vars(module).values())) for module in model.modules()]
     memo: dict[int, Any] = {
         id(t): t.detach().clone() for found in held for t in found if not t.is_leaf
     }
+    for module in model.modules():
+        memo |= {id(value): value for value in _uncopyable(module, memo)}
     try:
         result = copy.deepcopy(model, memo)
     except Exception as error:
@@ -79,6 +81,16 @@ def _fold_parametrized(module: nn.Module) -> None:
             setattr(module, name, nn.Parameter(value))
         else:
             module.register_buffer(name, value)
+
+
+def _uncopyable(module: nn.Module, memo: Mapping[int, Any]) -> Iterator[Any]:
+    """What a module holds beside parameters, buffers and modules that `copy.deepcopy` refuses."""
+    for name, value in vars(module).items():
+        if not name.startswith("_") and not isinstance(value, torch.Tensor | nn.Module):
+            try:
+                copy.deepcopy(value, dict(memo))
+            except Exception:
+                yield value
 
 
 def _hooked(model: nn.Module) -> Iterator[tuple[nn.Module, Any, str]]:

@@ -159,7 +159,8 @@ def refuse_other_values(found: Tensor, expected: Tensor, names: Sequence[int], r
         raise UnsupportedError(
             f"the loss of one sample depends on another one: sample {names[place]} has "
             f"{float(expected[place]):.5g} in its batch and {got} without it; use batches of one "
-            "sample, or a network that treats samples alone"
+            "sample, or a network that treats samples alone (a tensor of the batch that holds no "
+            "samples may not be as long as the batch)"
         )
 
 

@@ -89,7 +89,7 @@ def provable(weights: Sequence[Tensor], network: Tested) -> set[int]:
             test = _Test(network, batch, trace.rough, generator)
             found = test.by_autograd(weights)
         refuse_other_values(found, trace.losses[rows], rows, trace.rough)
-        fast = {
+        fast &= {
             key
             for key, rows_read in test.passing([w for w in weights if id(w) in fast])
             if _in_proportion(rows_read, len(rows), trace.uses.get(key, ()), trace.samples)

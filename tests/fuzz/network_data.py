@@ -65,6 +65,9 @@ LAYOUTS = {
 }
 """Of inputs of any kind."""
 
+CONSTANT, CONSTANT_LENGTH = "dict with a constant", 4
+"""A tensor that is cut with the samples of a batch as long as it."""
+
 FLOAT_LAYOUTS = {
     "sequence first": Layout(
         lambda x, y: (x.transpose(0, 1).contiguous(), y),
@@ -81,8 +84,11 @@ FLOAT_LAYOUTS = {
     "dict with a number": Layout(
         lambda x, y: {**mapping(x, y), "scale": 0.5}, lambda batch: (batch["x"] * batch["scale"],)
     ),
-    "dict with a constant": Layout(
-        lambda x, y: {**mapping(x, y), "constant": torch.linspace(0, 1, 4, dtype=x.dtype)},
+    CONSTANT: Layout(
+        lambda x, y: {
+            **mapping(x, y),
+            "constant": torch.linspace(0, 1, CONSTANT_LENGTH, dtype=x.dtype),
+        },
         lambda batch: (batch["x"] + batch["constant"].sin().sum(),),
         whole=False,
     ),

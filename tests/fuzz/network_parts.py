@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .network_blocks import BLOCKS, D, T
-from .network_data import FLOAT_LAYOUTS, LAYOUTS, RAGGED, Layout, inputs
+from .network_data import CONSTANT, CONSTANT_LENGTH, FLOAT_LAYOUTS, LAYOUTS, RAGGED, Layout, inputs
 from .network_heads import HEADS, WORDS, Size
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -79,7 +79,13 @@ class Plan:
     def unfit(self) -> bool:
         """Whether a part may be refused."""
         blocks = any(BLOCKS[step.block].unfit for step in self.blocks)
-        return blocks or HEADS[self.head].unfit or bool(UNFIT & set(self.traits))
+        as_long = any(size.samples == CONSTANT_LENGTH for size in self.sizes)
+        return (
+            blocks
+            or HEADS[self.head].unfit
+            or bool(UNFIT & set(self.traits))
+            or (self.layout == CONSTANT and as_long)
+        )
 
     @property
     def mixes(self) -> bool:

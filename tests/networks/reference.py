@@ -30,7 +30,12 @@ class Fault:
 
 
 def fold(model: nn.Module) -> nn.Module:
-    """The network with every parametrized weight made a plain parameter of the same value."""
+    """The network with every parametrized weight made a plain parameter of the same value.
+
+    PyTorch makes a buffer of a computed weight whose parts are frozen.
+    """
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.is_floating_point() or parameter.is_complex())
     for module in list(model.modules()):
         if parametrize.is_parametrized(module):
             for name in list(module.parametrizations):
@@ -196,7 +201,7 @@ def _squares(moves: Tensor, rows: Sequence[Tensor | None]) -> Tensor:
 
 
 def _left_out(table: SensitivityTable, name: str) -> Fault:
-    missing = getattr(getattr(table, "coverage", None), "missing", {})
+    missing = table.coverage.missing
     if name in missing:
         return Fault("left out", f"{name}: {missing[name]}")
     return Fault("left out in silence", name)

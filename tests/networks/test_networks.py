@@ -45,12 +45,10 @@ def test_table_equals_autograd_and_covers_the_network(case: Case) -> None:
         raise
     assert not [str(fault) for fault in truth.faults(table)]
     total = sum(weight.numel() for weight in matrices(model).values())
-    coverage = getattr(table, "coverage", None)
-    if coverage is not None:
-        assert coverage.share == pytest.approx(table.weights / total)
-        assert total - table.weights == sum(
-            model.get_parameter(name).numel() for name in coverage.missing
-        )
+    assert table.coverage.share == pytest.approx(table.weights / total)
+    assert total - table.weights == sum(
+        model.get_parameter(name).numel() for name in table.coverage.missing
+    )
 
 
 def test_case_names_differ() -> None:
