@@ -10,6 +10,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from bitknap.problems.errors import DataError, UnsupportedError
 
+from .gradients import equal_within_rounding
 from .tracing import BatchTrace
 
 
@@ -67,9 +68,9 @@ def refuse_unsteady(traces: Sequence[BatchTrace], again: Tensor) -> None:
             value = float(trace.losses[worst])
             raise DataError(f"the loss of sample {worst} of {where} is {value}")
     first = traces[0].losses
-    rtol, atol = (5e-2, 1e-3) if traces[0].rough else (1e-3, 1e-6)
-    if first.shape != again.shape or not torch.allclose(first, again, rtol=rtol, atol=atol):
-        gap = float((first - again).abs().max()) if first.shape == again.shape else float("nan")
+    same = first.shape == again.shape
+    if not same or not bool(equal_within_rounding(again, first, first, traces[0].eps).all()):
+        gap = float((first - again).abs().max()) if same else float("nan")
         raise UnsupportedError(
             f"two runs on the same batch give losses up to {gap:.2g} apart; switch off dropout and "
             "other randomness"

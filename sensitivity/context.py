@@ -342,7 +342,7 @@ class Context:
             weights,
             tapped=bool(self.grids),
             expected=trace.losses if value == self.value_of_loss else None,
-            rough=trace.rough,
+            eps=trace.eps,
         )
         done = sum(other.samples for other in self.traces[:number])
         total = sum(other.samples for other in self.traces)

@@ -6,9 +6,9 @@ differentiated once for each of them. Nothing is known of the calls, so nothing 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,7 +34,7 @@ def sample_gradients(
     *,
     tapped: bool = False,
     expected: Tensor | None = None,
-    rough: bool = False,
+    eps: float = 0.0,
 ) -> Iterator[tuple[list[Tensor | None], Reads]]:
     """The gradient of each sample's value by every weight, sample by sample.
 
@@ -48,7 +48,7 @@ def sample_gradients(
         weights: those whose gradients are wanted.
         tapped: give the activations that the weights' uses read, and their gradients, too.
         expected: (N,) values that the samples have in the whole batch, where known.
-        rough: they were computed in less than float32.
+        eps: the machine epsilon that they were computed with.
 
     Raises:
         UnsupportedError: a sample's value depends on the other samples, or has no derivative.
@@ -64,13 +64,14 @@ def sample_gradients(
             try:
                 with watch or nullcontext():
                     values = value(take(batch, rows) if alone else batch, rows)
+                one_each(values, rows.stop - rows.start)
             except BitknapError:
                 if not alone:
                     raise
                 alone = False
                 continue
             if expected is not None:
-                refuse_other_values(values.detach(), expected[rows], range(samples)[rows], rough)
+                refuse_other_values(values.detach(), expected, range(samples)[rows], eps)
             wanted = [*weights, *(tapped for _, _, tapped in reads)]
             for place in range(0 if alone else done, len(values)):
                 last = place == len(values) - 1
@@ -81,8 +82,8 @@ def sample_gradients(
             done = rows.stop
 
 
-def cuts(batch: Batch, samples: int, run: Callable[[Batch], Any]) -> bool:
-    """Whether a batch's every tensor runs over samples, and its first sample runs alone.
+def cuts(batch: Batch, samples: int, losses: Callable[[Batch], Tensor]) -> bool:
+    """Whether a batch's every tensor runs over samples, and its first one alone is one sample.
 
     Lengths can be equal by chance: a piece of such a batch means nothing, so it fails.
     """
@@ -90,10 +91,24 @@ def cuts(batch: Batch, samples: int, run: Callable[[Batch], Any]) -> bool:
         return False
     try:
         with torch.no_grad():
-            run(take(batch, [0]))
+            one_each(losses(take(batch, [0])), 1)
     except BitknapError:
         return False
     return True
+
+
+def one_each(losses: Tensor, samples: int) -> Tensor:
+    """The losses of a piece of a batch, one for each sample.
+
+    Raises:
+        UnsupportedError: there are more or fewer.
+    """
+    if len(losses) != samples:
+        raise UnsupportedError(
+            f"{samples} of a batch's samples alone have {len(losses)} losses: the batch does not "
+            "run over samples first, so it cannot be cut; leave chunk out"
+        )
+    return losses
 
 
 @contextmanager
@@ -136,31 +151,33 @@ def gradients(
     return [None if g is None else (g.to_dense() if g.is_sparse else g).detach() for g in found]
 
 
-def refuse_other_values(found: Tensor, expected: Tensor, names: Sequence[int], rough: bool) -> None:
-    """Refuse samples whose values without the rest of their batch are others.
+def equal_within_rounding(found: Tensor, wanted: Tensor, losses: Tensor, eps: float) -> Tensor:
+    """(n,) whether losses are equal up to sqrt(eps) of their own size or of the mean of all."""
+    size = wanted.abs().clamp(min=losses.abs().mean()).double()
+    return (found.double() - wanted.double()).abs() <= math.sqrt(eps) * size + 10 * eps
+
+
+def refuse_other_values(found: Tensor, losses: Tensor, rows: Sequence[int], eps: float) -> None:
+    """Refuse samples whose losses without the rest of their batch are others.
 
     Args:
-        found: (n,) values of some samples without the others.
-        expected: (n,) their values in the whole batch.
-        names: (n,) their places in the batch.
-        rough: computed in less than float32.
+        found: (n,) losses of some samples without the others.
+        losses: (N,) losses in the whole batch.
+        rows: (n,) places of the samples in it.
+        eps: the machine epsilon of the coarsest type that anything was computed in.
 
     Raises:
         UnsupportedError: naming the first one.
     """
-    rtol, atol = (5e-2, 1e-2) if rough else (1e-3, 1e-6)
-    same = found.shape == expected.shape
-    close = torch.zeros_like(expected, dtype=torch.bool)
-    if same:
-        close = torch.isclose(found.double(), expected.double(), rtol=rtol, atol=atol)
+    wanted = losses[list(rows)]
+    close = equal_within_rounding(found, wanted, losses, eps)
     if not bool(close.all()):
         place = int((~close).nonzero()[0])
-        got = f"{float(found[place]):.5g}" if same else f"{len(found)} values"
         raise UnsupportedError(
-            f"the loss of one sample depends on another one: sample {names[place]} has "
-            f"{float(expected[place]):.5g} in its batch and {got} without it; use batches of one "
-            "sample, or a network that treats samples alone (a tensor of the batch that holds no "
-            "samples may not be as long as the batch)"
+            f"the loss of one sample depends on another one: sample {rows[place]} has "
+            f"{float(wanted[place]):.5g} in its batch and {float(found[place]):.5g} without it; "
+            "use batches of one sample, or a network that treats samples alone (a tensor of the "
+            "batch that holds no samples may not be as long as the batch)"
         )
 
 

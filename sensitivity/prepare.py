@@ -33,7 +33,7 @@ from .context import Context, Forward, LossFn, Metric, MetricResult, Progress
 from .discovery import find_hidden, in_order, layers_of
 from .facts import behaviour, table_provenance
 from .folding import folded
-from .gradients import differentiable, refuse_other_values
+from .gradients import differentiable, one_each, refuse_other_values
 from .grids import ActivationGrids, Grid
 from .losses import confidence_loss, cross_entropy, module_loss
 from .meter import Meter
@@ -285,8 +285,8 @@ def _refuse_wrong_cut(
             for rows in ([0, last], [0]):
                 with torch.no_grad():
                     _, losses = objective(take(batch, rows))
-                found = losses if len(rows) == 1 else losses[:1]
-                refuse_other_values(found, trace.losses[:1], [0], trace.rough)
+                found = one_each(losses, len(rows))[:1]
+                refuse_other_values(found, trace.losses, [0], trace.eps)
             return
         number += count
 

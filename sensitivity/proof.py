@@ -24,17 +24,17 @@ from bitknap.problems.errors import BitknapError
 
 from .batches import Batch, take
 from .capture import backward_through
-from .gradients import cuts, differentiable, gradients, refuse_other_values
+from .gradients import cuts, differentiable, gradients, one_each, refuse_other_values
 from .kinds.base import Use
 from .tracing import BatchTrace, Seen
 
-TESTED = 8
+TESTED = 4
 """Most samples that are tested of a batch that can be cut."""
 
 SPOT = 2
 """Samples that are tested of a batch laid out like one that was tested."""
 
-SPOTS = 8
+SPOTS = 4
 """Most batches that are tested so."""
 
 
@@ -78,17 +78,17 @@ def provable(weights: Sequence[Tensor], network: Tested) -> set[int]:
                 piece = take(batch, rows)
             else:
                 _refuse_mixed(network, batch, trace)
-        test = _Test(network, piece, trace.rough, generator)
+        test = _Test(network, piece, trace.eps, generator)
         try:
-            found = test.by_autograd(weights)
+            found = one_each(test.by_autograd(weights), len(rows))
         except BitknapError:
             if piece is batch:
                 raise
             # A piece that fails alone belongs to a batch that only seems to be cut.
             rows = list(range(trace.samples))
-            test = _Test(network, batch, trace.rough, generator)
+            test = _Test(network, batch, trace.eps, generator)
             found = test.by_autograd(weights)
-        refuse_other_values(found, trace.losses[rows], rows, trace.rough)
+        refuse_other_values(found, trace.losses, rows, trace.eps)
         fast &= {
             key
             for key, rows_read in test.passing([w for w in weights if id(w) in fast])
@@ -102,10 +102,10 @@ def _refuse_mixed(network: Tested, batch: Batch, trace: BatchTrace) -> None:
     last = [trace.samples - 1]
     try:
         with torch.no_grad():
-            alone = network.losses(take(batch, last))
+            alone = one_each(network.losses(take(batch, last)), 1)
     except BitknapError:
         return
-    refuse_other_values(alone, trace.losses[last], last, trace.rough)
+    refuse_other_values(alone, trace.losses, last, trace.eps)
 
 
 def provable_alone(weights: Sequence[Tensor], network: Tested) -> set[int]:
@@ -116,7 +116,7 @@ def provable_alone(weights: Sequence[Tensor], network: Tested) -> set[int]:
             return set()
         piece = take(batch, [0]) if trace.samples > 1 else batch
         generator = torch.Generator().manual_seed(network.seed)
-        test = _Test(network, piece, trace.rough, generator)
+        test = _Test(network, piece, trace.eps, generator)
         test.by_autograd(left)
         passing = dict(test.passing(left))
         left = [w for w in left if id(w) in passing]
@@ -158,14 +158,14 @@ class _Test:
     Args:
         network: what is run.
         piece: some samples.
-        rough: anything is computed in less than float32.
+        eps: the machine epsilon of the coarsest type that anything is computed in.
         generator: of the random numbers.
     """
 
     def __init__(
-        self, network: Tested, piece: Batch, rough: bool, generator: torch.Generator
+        self, network: Tested, piece: Batch, eps: float, generator: torch.Generator
     ) -> None:
-        self._network, self._piece, self._rough = network, piece, rough
+        self._network, self._piece, self._eps = network, piece, eps
         self._generator = generator
         self._slopes: dict[int, Tensor | None] = {}
         self._factors = torch.ones(1)
@@ -226,8 +226,7 @@ class _Test:
     def _is_close(self, weight: Tensor, move: Tensor, total: float) -> bool:
         slope = self._slopes[id(weight)]
         wanted = 0.0 if slope is None else float((move * slope.to(move.dtype)).double().sum())
-        exact = weight.dtype == torch.float64 and not self._rough
-        relative = 1e-8 if exact else 5e-2 if self._rough else 1e-3
+        relative = 2 * math.sqrt(max(self._eps, torch.finfo(weight.dtype).eps))
         # What the type of the gradient cannot hold is lost in it.
         held = torch.finfo(weight.dtype if slope is None else slope.dtype)
         slack = 4 * held.smallest_normal * held.eps * float(move.abs().double().sum())

@@ -50,14 +50,14 @@ class BatchTrace:
         losses: (N,) of the float network.
         uses: of each weight by id, in the order of first use.
         layout: nesting, shapes and types of the batch.
-        rough: whether anything was computed in less than float32.
+        eps: the machine epsilon of the coarsest type that anything was computed in.
     """
 
     samples: int
     losses: Tensor
     uses: dict[int, list[Seen]]
     layout: Any
-    rough: bool
+    eps: float
 
     def signature(self, keys: Sequence[int]) -> Any:
         """Layout and uses of some weights: equal where they are used in the same way."""
@@ -125,12 +125,8 @@ class Tracer:
                 raise UnsupportedError(
                     f"a forward pass changes the buffer {name}; normalise with stored statistics"
                 )
-        rough = any(t.dtype in (torch.float16, torch.bfloat16) for t in tensors(losses))
-        losses = losses.detach()
-        return (
-            BatchTrace(len(losses), losses, observer.seen, layout(batch), rough or observer.rough),
-            output,
-        )
+        losses, eps = losses.detach(), max(observer.eps, coarsest(losses))
+        return BatchTrace(len(losses), losses, observer.seen, layout(batch), eps), output
 
     def _parameters(self) -> list[tuple[str, nn.Parameter]]:
         return list(self.model.named_parameters())
@@ -141,13 +137,19 @@ def same(one: Tensor, other: Tensor) -> bool:
     return torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
 
 
+def coarsest(output: Any) -> float:
+    """The largest machine epsilon of the floating tensors in a value."""
+    kinds = {t.dtype for t in tensors(output) if t.is_floating_point()}
+    return max((torch.finfo(kind).eps for kind in kinds), default=0.0)
+
+
 class _Observer(Watch):
     """Notes every call that reads a watched weight or a view of it."""
 
     def __init__(self, weights: dict[int, nn.Parameter], names: dict[int, str]) -> None:
         super().__init__(weights, self._note_use)
         self.seen: dict[int, list[Seen]] = {}
-        self.rough = False
+        self.eps = 0.0
         self._names = names
         self._noted = 0
         self._owners: dict[int, list[tuple[int, Tensor]]] = {}
@@ -178,7 +180,7 @@ class _Observer(Watch):
     def _note(self, key: int, seen: Seen, output: Any) -> None:
         self._noted += 1
         self.seen.setdefault(key, []).append(seen)
-        self.rough |= any(t.dtype in (torch.float16, torch.bfloat16) for t in tensors(output))
+        self.eps = max(self.eps, coarsest(output))
 
     def _note_call(self, func: Any, args: Any, kwargs: Any, output: Any) -> None:
         """Note uses that no kind of layer covers; a view of a weight is none yet."""

@@ -21,8 +21,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bitknap.bench.grids import Grid
 from bitknap.sensitivity import Quantizer
+from bitknap.sensitivity.metrics.fisher import METRIC as FISHER
+from bitknap.sensitivity.prepare import PERTURBATIONS, prepare
 
-from ._score_ways import FORMATS, NETWORKS, TIMED_LAYERS, TIMED_LOSSES, Case
+from ._score_ways import BITS, FORMATS, NETWORKS, TIMED_LAYERS, TIMED_LOSSES, Case
 
 _PERTURBED = {
     "least squares": Quantizer(),
@@ -107,6 +109,13 @@ def study(quick: bool, say: Callable[[str], None]) -> Iterator[Grid]:
         ("network", "weights", *_PERTURBED),
         [_perturbations(network) for network in NETWORKS],
         notes=("One thread; more share the search of scales.",),
+    )
+    images = 32 if quick else 256
+    yield Grid(
+        f"A whole table with default settings, {images} images in batches of 16, processor seconds",
+        ("network", "tracing", "perturbations", "checks and scores", "all", "perturbations, %"),
+        [_whole(network, images) for network in NETWORKS],
+        notes=("One thread; the default quantizer searches scales by least squares.",),
     )
 
 
@@ -203,6 +212,23 @@ def _perturbations(network: str) -> list[str]:
             seconds.append(_clock(case.perturb).cpu)
     weights = sum(layer.weight.numel() for layer in case.context.layers)
     return [network, f"{weights:,}", *(f"{value:.2f}" for value in seconds)]
+
+
+def _whole(network: str, images: int) -> list[str]:
+    model, (x, y) = NETWORKS[network](images)
+    batches = list(zip(x.split(16), y.split(16), strict=True))
+    with _threads(1):
+        start = time.process_time()
+        prepared = prepare(model, batches, metrics=(FISHER,), bits=BITS)
+        traced = time.process_time() - start
+        table = prepared.table((FISHER,))
+        whole = time.process_time() - start
+    perturbed = table.metric_cost[PERTURBATIONS]["cpu_seconds"]
+    return [
+        network,
+        *(f"{s:.2f}" for s in (traced, perturbed, whole - traced - perturbed, whole)),
+        f"{100 * perturbed / whole:.0f}",
+    ]
 
 
 def _operations(network: str) -> list[str]:

@@ -71,10 +71,10 @@ class Faulty(nn.Module):
     [
         ("dropout", "two runs on the same batch"),
         ("buffer", "changes the buffer calls"),
-        ("batch", "depends on another one: sample 5"),
-        ("time", "depends on another one: sample 5"),
+        ("batch", r"depends on another one: sample \d"),
+        ("time", r"depends on another one: sample \d"),
         ("in place", "in place after"),
-        ("mixing loss", "depends on another one: sample 5"),
+        ("mixing loss", r"depends on another one: sample \d"),
     ],
 )
 def test_faulty_networks_are_refused(fault, words):
@@ -96,7 +96,12 @@ def test_faulty_networks_are_refused(fault, words):
 def test_batches_and_outputs_of_other_forms(form):
     torch.manual_seed(0)
     plain = Faulty(None).double().eval()
-    x, y = torch.randn(6, 4, dtype=torch.float64), torch.randint(3, (6,))
+    x = torch.randn(6, 4, dtype=torch.float64)
+
+    def classes(x):
+        return (x[:, :2] > 0).sum(dim=1)
+
+    y = classes(x)
 
     class Wrapped(nn.Module):
         def __init__(self):
@@ -110,7 +115,7 @@ def test_batches_and_outputs_of_other_forms(form):
     batch = {"dict": {"x": x, "labels": y}, "list": [x, y], "tensor": x}[form]
 
     def loss(output, batch):
-        return F.cross_entropy(output[0], y[: len(batch)], reduction="none")
+        return F.cross_entropy(output[0], classes(batch), reduction="none")
 
     if form == "tensor":
         with pytest.raises(UnsupportedError, match="the batch holds no labels"):
