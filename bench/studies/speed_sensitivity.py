@@ -110,11 +110,11 @@ def study(quick: bool, say: Callable[[str], None]) -> Iterator[Grid]:
         [_perturbations(network) for network in NETWORKS],
         notes=("One thread; more share the search of scales.",),
     )
-    images = 32 if quick else 256
+    whole = 32 if quick else 256
     yield Grid(
-        f"A whole table with default settings, {images} images in batches of 16, processor seconds",
+        f"A whole table with default settings, {whole} images in batches of 16, processor seconds",
         ("network", "tracing", "perturbations", "checks and scores", "all", "perturbations, %"),
-        [_whole(network, images) for network in NETWORKS],
+        [_whole(network, whole) for network in NETWORKS],
         notes=("One thread; the default quantizer searches scales by least squares.",),
     )
 
@@ -216,7 +216,7 @@ def _perturbations(network: str) -> list[str]:
 
 def _whole(network: str, images: int) -> list[str]:
     model, (x, y) = NETWORKS[network](images)
-    batches = list(zip(x.split(16), y.split(16), strict=True))
+    batches = [(x[i : i + 16], y[i : i + 16]) for i in range(0, len(y), 16)]
     with _threads(1):
         start = time.process_time()
         prepared = prepare(model, batches, metrics=(FISHER,), bits=BITS)
