@@ -88,7 +88,7 @@ bench: setup ## pytest-benchmark files, saved for `pytest-benchmark compare`
 	$(BIN)/python -m pytest bench -o python_files='bench_*.py' --benchmark-only --benchmark-autosave
 
 bench-compare: setup ## the last two `make bench` against each other; fails when one is 1.5 times slower
-	$(BIN)/python -m bitknap.bench.regression
+	$(BIN)/python -m bitknap.bench.runner.regression
 
 bench-smoke: setup ## every solver on a few small instances, each in its own process, and their page; goes on if stopped
 	$(BIN)/bitknap bench smoke --workers 2
@@ -98,7 +98,7 @@ smoke: setup data ## a small main job from end to end
 	$(BIN)/bitknap run --samples 64 --metric fisher --metric weight_mse --budget 3 --out runs/smoke
 
 tables: setup ## fill the tables of README and docs from the results kept under docs/results
-	$(BIN)/python -m bitknap.bench.fill README.md docs/*.md
+	$(BIN)/python -m bitknap.bench.documents.results README.md docs/*.md
 
 results: demo ## run what the README shows, on a quiet machine, and keep its results
 	$(BIN)/bitknap bench published
@@ -136,7 +136,7 @@ docs: setup ## the documentation as a site, in site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 docs-examples: setup ## run the commands that the documents show, and write what they print now
-	$(BIN)/python -m bitknap.bench.documented --write README.md docs/*.md
+	$(BIN)/python -m bitknap.bench.documents.consoles --write README.md docs/*.md
 
 setup: $(STAMP)
 
@@ -156,7 +156,7 @@ $(STAMP): pyproject.toml constraints.txt build_native.py $(wildcard solvers/core
 data: setup
 	@test -n "$(BITKNAP_DATA)" -o -e $(DATA) || { command -v apt-get >/dev/null && test "$$(id -u)" = 0 \
 	  && apt-get update -qq && apt-get install -y -qq dataset-fashion-mnist >/dev/null; } || true
-	@$(BIN)/python -c 'from bitknap.bench.data import load_fashion_mnist as load; load()'
+	@$(BIN)/python -c 'from bitknap.bench.datasets.fashion_mnist import load_fashion_mnist as load; load()'
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bitknap.problems import Catalogue
+from .workloads import WORKLOADS
 
 if TYPE_CHECKING:
     from .workloads.base import Accuracy, Workload
-
-WORKLOADS = Catalogue("bitknap.bench.workloads", "build", "workload", dashes=True)
-"""All workloads: one file each in ``bench/workloads``."""
 
 __all__ = ["WORKLOADS", "Accuracy", "Workload"]
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .problems import (
+    from bitknap.problems import (
         BitknapError,
         CoverageWarning,
         DataError,
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
         load_instance,
         save_instance,
     )
-    from .sensitivity import Quantizer, SensitivityTable, apply_plan, sensitivity_table
-    from .solvers import Solution, Status, solve
+    from bitknap.sensitivity import Quantizer, SensitivityTable, apply_plan, sensitivity_table
+    from bitknap.solvers import Solution, Status, solve
 
 __version__ = "0.1.0"
 

@@ -1,5 +1,5 @@
 """``python -m bitknap``."""
 
-from .cli import main
+from bitknap.cli import main
 
 main()

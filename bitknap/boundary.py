@@ -15,9 +15,9 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from .problems import DataError
-from .problems.names import shown
-from .problems.schema import brief
+from bitknap.problems import DataError
+from bitknap.problems.names import shown
+from bitknap.problems.schema import brief
 
 MOST_INTEGER = 1 << 62
 """Integers are smaller, so that 64 bits hold them and their sums."""

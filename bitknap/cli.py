@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
+from bitknap.boundary import Command, unforeseen
+from bitknap.problems import BitknapError, Catalogue, InfeasibleError, LimitError, SolverError
+from bitknap.problems.errors import PeerLost
+from bitknap.problems.names import shown
+
 from . import __version__
-from .boundary import Command, unforeseen
-from .problems import BitknapError, Catalogue, InfeasibleError, LimitError, SolverError
-from .problems.errors import PeerLost
-from .problems.names import shown
 
 COMMANDS = Catalogue("bitknap.commands", "command", "command", dashes=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from .errors import UnsupportedError
 class Catalogue:
     """The plug-ins of one package, found without importing them.
 
-    A plug-in is a module of the package whose name does not start with an underscore and is not
-    ``base``. Its summary is the first line of its docstring; the object is one module attribute.
+    A plug-in is a module of the package that defines one attribute, the object. Its summary is the
+    first line of its docstring.
 
     Args:
         package: dotted name of the package, e.g. ``bitknap.solvers.methods``.
@@ -32,11 +33,12 @@ class Catalogue:
         spec = importlib.util.find_spec(self.package)
         assert spec is not None
         assert spec.submodule_search_locations is not None
+        defines = re.compile(rf"^(?:def )?{self.attribute}\b", re.MULTILINE)
         found = {
             path.stem: path
             for folder in spec.submodule_search_locations
             for path in Path(folder).glob("*.py")
-            if not path.stem.startswith("_") and path.stem != "base"
+            if defines.search(path.read_text(encoding="utf-8"))
         }
         return {
             stem.replace("_", "-") if self.dashes else stem: found[stem] for stem in sorted(found)

@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InstanceError
+from .validation import validate
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-
-MAX_TOTAL = 1 << 62
-"""Largest total weight; every sum of weights then fits a signed 64-bit integer."""
 
 MOST_ITEMS = 10_000_000
 """Items that an archive or a family may declare: about 1 GB in memory."""
@@ -71,8 +69,6 @@ class Instance:
     optimum: float | None = None
 
     def __post_init__(self) -> None:
-        from .validation import validate
-
         for field, dtype in (("offsets", np.int64), ("cost", np.float64)):
             object.__setattr__(self, field, np.array(getattr(self, field), dtype=dtype))
         object.__setattr__(self, "weight", np.array(self.weight, dtype=np.int64, ndmin=2))

@@ -12,6 +12,9 @@ from .errors import InstanceError
 if TYPE_CHECKING:
     from .instance import Instance
 
+MAX_TOTAL = 1 << 62
+"""Largest total weight; every sum of weights then fits a signed 64-bit integer."""
+
 
 def validate(instance: Instance) -> None:
     """Check shapes, names, numbers and ties of an instance.
@@ -102,8 +105,6 @@ def _labels_differ(instance: Instance) -> bool:
 
 
 def _numbers(instance: Instance) -> None:
-    from .instance import MAX_TOTAL
-
     bad = np.flatnonzero(~np.isfinite(instance.cost))
     if bad.size:
         j = int(bad[0])

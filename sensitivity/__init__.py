@@ -5,32 +5,32 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .costs import ActivationPeak, bops, latency_ns
-from .files import load_table, save_table
 from .metrics import METRICS
-from .policy import LayerPolicy
-from .table import LayerInfo, SensitivityTable, Tie
-from .ties import ties_from_graph, ties_from_patterns
+from .policy.layer_policy import LayerPolicy
+from .policy.ties import ties_from_graph, ties_from_patterns
+from .table.costs import ActivationPeak, bops, latency_ns
+from .table.files import load_table, save_table
+from .table.table import LayerInfo, SensitivityTable, Tie
 
 if TYPE_CHECKING:
-    from .activations import ActivationQuantizer
     from .apply import apply_plan, quantized_copy
     from .build import sensitivity_table
-    from .checkpoint import Checkpoint
     from .facts import table_provenance
-    from .graph import Graph, trace
-    from .quantizers import Quantizer
+    from .quantization.activations import ActivationQuantizer
+    from .quantization.quantizers import Quantizer
+    from .resume.checkpoint import Checkpoint
+    from .tracing.graph import Graph, trace
 
 _LAZY = {
-    "ActivationQuantizer": "activations",
-    "Checkpoint": "checkpoint",
-    "Graph": "graph",
-    "Quantizer": "quantizers",
+    "ActivationQuantizer": "quantization.activations",
+    "Checkpoint": "resume.checkpoint",
+    "Graph": "tracing.graph",
+    "Quantizer": "quantization.quantizers",
     "apply_plan": "apply",
     "quantized_copy": "apply",
     "sensitivity_table": "build",
     "table_provenance": "facts",
-    "trace": "graph",
+    "trace": "tracing.graph",
 }
 
 __all__ = [

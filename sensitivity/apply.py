@@ -10,13 +10,13 @@ from torch import nn
 
 from bitknap.problems.errors import DataError
 
-from .activations import QuantizeInputs
-from .capture import without_fused_attention
-from .choices import parse_label
-from .folding import plain_copy
-from .provenance import hash_model
-from .quantizers import Quantizer
-from .table import LayerInfo, SensitivityTable
+from .quantization.choices import parse_label
+from .quantization.quantizers import Quantizer
+from .table.provenance import hash_model
+from .table.table import LayerInfo, SensitivityTable
+from .tracing.capture import without_fused_attention
+from .tracing.folding import plain_copy
+from .tracing.inputs import QuantizeInputs
 
 if TYPE_CHECKING:
     from typing import Protocol

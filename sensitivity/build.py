@@ -11,17 +11,17 @@ from torch import nn
 
 from bitknap.problems.errors import CoverageWarning
 
-from .activations import ActivationQuantizer
-from .batches import Batch
-from .checkpoint import Checkpoint
-from .choices import Choice
-from .context import Forward, LossFn, Metric, Progress
 from .metrics import METRICS
-from .patterns import matching
-from .policy import LayerPolicy
+from .metrics.context import Metric, Progress
+from .policy.layer_policy import LayerPolicy
+from .policy.patterns import matching
 from .prepare import prepare
-from .quantizers import Quantizer
-from .table import SensitivityTable
+from .quantization.activations import ActivationQuantizer
+from .quantization.choices import Choice
+from .quantization.quantizers import Quantizer
+from .resume.checkpoint import Checkpoint
+from .table.table import SensitivityTable
+from .tracing.batches import Batch, Forward, LossFn
 
 COVERED = 0.99
 """Share of the weights from which on a table is taken to be whole."""

@@ -10,8 +10,8 @@ from torch.nn.parameter import UninitializedParameter
 
 from bitknap.problems.errors import DataError, UnsupportedError
 
-from .gradients import equal_within_rounding
-from .tracing import BatchTrace
+from .tracing.gradients import equal_within_rounding
+from .tracing.tracer import BatchTrace
 
 
 def refuse_unready(model: nn.Module) -> None:

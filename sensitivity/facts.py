@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import nn
 
-from .activations import ActivationQuantizer
-from .batches import Batch, device_of, tensors
-from .choices import FLOAT_BITS, Choice
-from .provenance import hash_data, hash_model, versions
-from .quantizers import Quantizer
+from .quantization.activations import ActivationQuantizer
+from .quantization.choices import FLOAT_BITS, Choice
+from .quantization.quantizers import Quantizer
+from .table.provenance import hash_data, hash_model, versions
+from .tracing.batches import Batch, device_of, tensors
 
 PROBED = 8
 """Values of each output that a table's provenance keeps."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,22 @@ from torch import Tensor, nn
 
 from bitknap.problems.errors import DataError, UnsupportedError
 
-from .activations import ActivationQuantizer
-from .batches import (
+from .checks import refuse_unready, refuse_unsteady
+from .facts import behaviour, table_provenance
+from .metrics import require_activations
+from .metrics.context import Context, Metric, MetricResult, Progress
+from .quantization.activations import ActivationQuantizer
+from .quantization.choices import FLOAT_BITS, Choice, label_of, operand_bits, require_choices
+from .quantization.grids import ActivationGrids, Grid
+from .quantization.quantizers import Quantizer
+from .resume.checkpoint import Checkpoint
+from .resume.meter import Meter
+from .table.provenance import describe_function, hash_architecture
+from .table.table import SensitivityTable
+from .tracing.batches import (
     Batch,
+    Forward,
+    LossFn,
     as_tensors,
     default_forward,
     device_of,
@@ -24,25 +38,15 @@ from .batches import (
     take,
     tensors,
 )
-from .calls import guarded
-from .capture import frozen
-from .checkpoint import Checkpoint
-from .checks import refuse_unready, refuse_unsteady
-from .choices import FLOAT_BITS, Choice, label_of, operand_bits, require_choices
-from .context import Context, Forward, LossFn, Metric, MetricResult, Progress
-from .discovery import find_hidden, in_order, layers_of
-from .facts import behaviour, table_provenance
-from .folding import folded
-from .gradients import differentiable, one_each, refuse_other_values
-from .grids import ActivationGrids, Grid
-from .losses import confidence_loss, cross_entropy, module_loss
-from .meter import Meter
-from .metrics import require_activations
-from .proof import provable
-from .provenance import describe_function, hash_architecture
-from .quantizers import Quantizer
-from .table import SensitivityTable
-from .tracing import BatchTrace, Objective, Tracer
+from .tracing.calls import guarded
+from .tracing.capture import frozen
+from .tracing.discovery import find_hidden, in_order, layers_of
+from .tracing.folding import folded
+from .tracing.gradients import differentiable, one_each, refuse_other_values
+from .tracing.inputs import tapped_run
+from .tracing.losses import confidence_loss, cross_entropy, module_loss
+from .tracing.proof import provable
+from .tracing.tracer import BatchTrace, Objective, Tracer
 
 PERTURBATIONS = "perturbations"
 """The row of a table's costs that is no metric: finding the quantized weights."""
@@ -222,9 +226,9 @@ def prepare(
             **(provenance or {}),
         }
         if activations is not None:
-            context.grids = activations.calibrate(
-                [layer.weight for layer in layers], context.forwards
-            )
+            weights = [layer.weight for layer in layers]
+            run = partial(tapped_run, weights, context.forwards)
+            context.grids = activations.calibrate(weights, run)
     return Prepared(network, context, facts, activations)
 
 

@@ -80,3 +80,58 @@ def test_import_stays_light(code: str, banned: set[str]) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert not banned & set(run.stdout.split())
+
+
+def imports(path: Path) -> set[tuple[str, ...]]:
+    """Modules that a file imports from the package when it runs, late imports included."""
+    package = path.relative_to(ROOT).parts[:-1]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        names = tuple((node.module or "").split(".")) if node.module else ()
+        if node.level:
+            names = package[: len(package) - node.level + 1] + names
+        elif names[0] == "bitknap":
+            names = names[1:]
+        else:
+            continue
+        found |= {names} | {(*names, alias.name) for alias in node.names}
+    return found
+
+
+def cycle(arrows: dict[str, set[str]]) -> list[str]:
+    """Nodes from which every arrow leads on: empty where there is no cycle."""
+    left = {node: {to for to in ends if to != node} for node, ends in arrows.items()}
+    while ends := {node for node, found in left.items() if not found & left.keys()}:
+        left = {node: found for node, found in left.items() if node not in ends}
+    return sorted(left)
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    arrows = {}
+    for room in ALLOWED:
+        for path in (ROOT / room).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            name = parts[:-1] if parts[-1] == "__init__" else parts
+            arrows[".".join(name)] = {".".join(found) for found in imports(path)}
+    assert not cycle(arrows)
+
+
+@pytest.mark.parametrize("room", ["bench", "sensitivity"])
+def test_arrows_between_the_parts_of_a_room_run_one_way(room: str) -> None:
+    parts = [path.name for path in (ROOT / room).iterdir() if (path / "__init__.py").exists()]
+    arrows = {
+        part: {
+            found[1]
+            for path in (ROOT / room / part).rglob("*.py")
+            for found in imports(path)
+            if found[0] == room and len(found) > 1
+        }
+        for part in parts
+    }
+    assert not cycle(arrows)

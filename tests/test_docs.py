@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bitknap.bench.documented import BLOCK, update
-from bitknap.bench.fill import filled
+from bitknap.bench.documents.consoles import BLOCK, update
+from bitknap.bench.documents.results import filled
 from bitknap.problems.families.mpq import generate
 from bitknap.solvers import SOLVERS, Status, solve
 

@@ -1,4 +1,4 @@
-"""Measured accuracy against size: metrics, uniform bit-widths, random plans, float."""
+"""Evaluation accuracy against size: metrics, uniform bit-widths, random plans, float."""
 
 from __future__ import annotations
 

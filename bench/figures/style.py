@@ -112,7 +112,7 @@ def line_style(index: int) -> dict[str, Any]:
 
 
 def label_map(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
-    """Name the columns and rows of a map of unit cells, and take ticks, grid and frame away."""
+    """Name the columns and rows of a map of unit cells, and take ticks, table and frame away."""
     axes.set_xticks(np.arange(len(columns)) + 0.5, list(map(drawn, columns)), rotation=90)
     axes.set_yticks(np.arange(len(rows)) + 0.5, list(map(drawn, cut(rows, LONGEST))))
     axes.tick_params(length=0)

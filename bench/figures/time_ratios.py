@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from bitknap.bench.grids import digits
-
+from ..tables.table import digits
 from .dot_rows import dot_rows
 from .style import label_log, styled
 

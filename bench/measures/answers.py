@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from bitknap.bench.records import Record
 from bitknap.solvers import Status
+
+from ..records.record import Record
 
 TOLERANCE = 1e-12
 """Relative; two recomputed objectives that differ by more are different."""
@@ -30,7 +31,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SolverRuns:
     """The runs of one solver on one instance.
 
     Args:
@@ -119,7 +120,7 @@ def reference_of(records: Iterable[Record]) -> Reference:
     return Reference(best, False, max(bounds, default=None))
 
 
-def answers_of(records: Sequence[Record]) -> list[Answer]:
+def answers_of(records: Sequence[Record]) -> list[SolverRuns]:
     """The answers in records, by group, size, instance and solver."""
     by_instance: dict[str, list[Record]] = {}
     for record in records:
@@ -129,20 +130,20 @@ def answers_of(records: Sequence[Record]) -> list[Answer]:
     for record in records:
         pairs.setdefault((key_of(record), record.solver), []).append(record)
     answers = [
-        Answer(tuple(sorted(runs, key=lambda run: run.repeat)), references[key])
+        SolverRuns(tuple(sorted(runs, key=lambda run: run.repeat)), references[key])
         for (key, _), runs in pairs.items()
     ]
     return sorted(answers, key=_order)
 
 
-def _order(answer: Answer) -> tuple[str, int, int, str, str]:
+def _order(answer: SolverRuns) -> tuple[str, int, int, str, str]:
     run = answer.first
     return run.group, run.classes, run.items, run.instance, run.solver
 
 
-def by_solver(answers: Iterable[Answer]) -> dict[str, list[Answer]]:
+def by_solver(answers: Iterable[SolverRuns]) -> dict[str, list[SolverRuns]]:
     """Solver -> its answers, solvers sorted by name."""
-    found: dict[str, list[Answer]] = {}
+    found: dict[str, list[SolverRuns]] = {}
     for answer in answers:
         found.setdefault(answer.first.solver, []).append(answer)
     return dict(sorted(found.items()))

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .answers import Answer, key_of
+from .answers import SolverRuns, key_of
 from .gap import gap
 
 
@@ -31,7 +31,9 @@ class Certainty:
     worst_gap: float
 
 
-def cost_of_certainty(answers: Sequence[Answer], exact: str, heuristic: str) -> Certainty | None:
+def cost_of_certainty(
+    answers: Sequence[SolverRuns], exact: str, heuristic: str
+) -> Certainty | None:
     """Time of an exact method over a heuristic's, beside the gap that the proof closes.
 
     Taken over the instances that ``exact`` proved and ``heuristic`` answered; None when there is

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bitknap.bench.records import Record
 from bitknap.solvers import Status
 
+from ..records.record import Record
 from .answers import TOLERANCE, key_of, same
 
 BOUND_TOLERANCE = 1e-9

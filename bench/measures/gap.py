@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from bitknap.solvers import relative_gap
 
-from .answers import Answer
+from .answers import SolverRuns
 
 
-def gap(answer: Answer) -> float | None:
+def gap(answer: SolverRuns) -> float | None:
     """Mean over the runs of (objective - reference) / |objective|.
 
     The reference is the proven optimum, and the best bound of any solver where nothing is proven,
@@ -31,11 +31,11 @@ def gap(answer: Answer) -> float | None:
     return statistics.fmean(gaps)
 
 
-def gaps(answers: Iterable[Answer]) -> list[float]:
+def gaps(answers: Iterable[SolverRuns]) -> list[float]:
     """The gaps of those answers that have one."""
     return [value for value in map(gap, answers) if value is not None]
 
 
-def is_optimum(answer: Answer) -> bool:
+def is_optimum(answer: SolverRuns) -> bool:
     """Whether every run found the optimum, which some solver proved."""
     return answer.reference.proven and gap(answer) == 0.0

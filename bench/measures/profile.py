@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bitknap.solvers import relative_gap
 
-from .answers import Answer, key_of
+from .answers import SolverRuns, key_of
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Profile:
         )
 
 
-Solved = Callable[[Answer], bool]
+Solved = Callable[[SolverRuns], bool]
 """Whether an answer counts as a success."""
 
 
-def is_proven(answer: Answer) -> bool:
+def is_proven(answer: SolverRuns) -> bool:
     """A true proof on every run."""
     return answer.supported and answer.proven
 
@@ -50,7 +50,7 @@ def is_proven(answer: Answer) -> bool:
 def within(gap: float) -> Solved:
     """Success is a choice on every run within a relative gap of the best that is known."""
 
-    def solved(answer: Answer) -> bool:
+    def solved(answer: SolverRuns) -> bool:
         best = answer.reference.best
         return best is not None and all(
             run.objective is not None and relative_gap(run.objective, best) <= gap
@@ -60,7 +60,7 @@ def within(gap: float) -> Solved:
     return solved
 
 
-def performance_profile(answers: Sequence[Answer], solved: Solved = is_proven) -> Profile:
+def performance_profile(answers: Sequence[SolverRuns], solved: Solved = is_proven) -> Profile:
     """Profiles of all solvers over all instances of the answers.
 
     r(p, s) = t(p, s) / min over s of t(p, s), with median times; inf where solver s failed on

@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from .answers import Answer, is_claim, is_true
+from .answers import SolverRuns, is_claim, is_true
 
 
-def success_rate(answers: Sequence[Answer]) -> float | None:
+def success_rate(answers: Sequence[SolverRuns]) -> float | None:
     """Share of runs with a claim: a proof by an exact method, a feasible choice by a heuristic.
 
     Every instance that the solver supports counts alike, however many runs it has. None without
@@ -22,7 +22,7 @@ def success_rate(answers: Sequence[Answer]) -> float | None:
     return statistics.fmean(shares) if shares else None
 
 
-def correct_rate(answers: Sequence[Answer]) -> float | None:
+def correct_rate(answers: Sequence[SolverRuns]) -> float | None:
     """Share of runs with a claim that is true, counted as in :func:`success_rate`.
 
     A claim of optimality is false when any run of any solver found a cheaper choice, one of

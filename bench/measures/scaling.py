@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .answers import Answer
+from .answers import SolverRuns
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def fit_power(sizes: Sequence[float], seconds: Sequence[float], missing: int = 0
     )
 
 
-def scaling(answers: Sequence[Answer], solver: str) -> Fit | None:
+def scaling(answers: Sequence[SolverRuns], solver: str) -> Fit | None:
     """Growth of a solver's median time with the number of classes.
 
     An exact method's answers count where they are proven, a heuristic's where it has a choice.

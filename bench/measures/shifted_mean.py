@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable
 
-from .answers import Answer
+from .answers import SolverRuns
 
 SHIFT = 1e-3
 """Seconds. The usual 10 s would hide everything between solvers that take milliseconds."""
@@ -22,22 +22,22 @@ def shifted_geometric_mean(values: Iterable[float], shift: float = SHIFT) -> flo
     return math.exp(statistics.fmean(math.log(value + shift) for value in values)) - shift
 
 
-def counted_seconds(answer: Answer) -> float:
+def counted_seconds(answer: SolverRuns) -> float:
     """Seconds of an answer; without a true proof (exact) or an answer, no less than the limit."""
     return _at_least_limit(answer, answer.seconds)
 
 
-def mean_seconds(answers: Iterable[Answer], shift: float = SHIFT) -> float | None:
+def mean_seconds(answers: Iterable[SolverRuns], shift: float = SHIFT) -> float | None:
     """Shifted geometric mean over the supported answers, failures at the time limit."""
     times = [counted_seconds(answer) for answer in answers if answer.supported]
     return shifted_geometric_mean(times, shift) if times else None
 
 
-def mean_cpu_seconds(answers: Iterable[Answer], shift: float = SHIFT) -> float | None:
+def mean_cpu_seconds(answers: Iterable[SolverRuns], shift: float = SHIFT) -> float | None:
     """The same of processor times; an answer without one counts at the time limit."""
     times = [_at_least_limit(a, a.cpu_seconds or 0.0) for a in answers if a.supported]
     return shifted_geometric_mean(times, shift) if times else None
 
 
-def _at_least_limit(answer: Answer, seconds: float) -> float:
+def _at_least_limit(answer: SolverRuns, seconds: float) -> float:
     return seconds if answer.done else max(seconds, answer.first.time_limit or 0.0)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .answers import Answer, key_of
+from .answers import SolverRuns, key_of
 from .profile import is_proven
 
 GENERAL = ("highs", "cbc", "scip", "cpsat")
@@ -32,7 +32,7 @@ class Speedup:
     largest: float
 
 
-def proof_times(answers: Iterable[Answer]) -> Times:
+def proof_times(answers: Iterable[SolverRuns]) -> Times:
     """Processor time of every true proof by an exact method, where the records have it."""
     times: dict[str, dict[str, float]] = {}
     for answer in answers:

@@ -1,4 +1,4 @@
-"""The summary of a suite: its measures as grids."""
+"""The summary of a suite: its measures as tables."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bitknap.bench.grids import Grid, digits, percent
-from bitknap.bench.records import Record
-
-from .answers import Answer, answers_of, by_solver, key_of
+from ..records.record import Record
+from ..tables.table import Table, digits, percent
+from .answers import SolverRuns, answers_of, by_solver, key_of
 from .contradictions import contradictions
 from .gap import gaps
 from .rates import correct_rate, success_rate
@@ -56,7 +55,7 @@ class SolverSummary:
     statuses: dict[str, int]
 
 
-def summarise(answers: Sequence[Answer]) -> list[SolverSummary]:
+def summarise(answers: Sequence[SolverRuns]) -> list[SolverSummary]:
     """The measures of every solver, sorted by name."""
     found = []
     taken = any(run.cpu_seconds is not None for answer in answers for run in answer.runs)
@@ -83,15 +82,15 @@ def summarise(answers: Sequence[Answer]) -> list[SolverSummary]:
     return found
 
 
-def summary_grids(records: Sequence[Record]) -> list[Grid]:
+def summary_tables(records: Sequence[Record]) -> list[Table]:
     """Solvers over all instances, their times by group, and how their times grow."""
     answers = answers_of(records)
-    grids = [solver_grid(records, answers), group_grid(answers)]
-    growth = scaling_grid(answers)
-    return grids + ([growth] if growth.rows else [])
+    tables = [solver_table(records, answers), group_table(answers)]
+    growth = scaling_table(answers)
+    return tables + ([growth] if growth.rows else [])
 
 
-def solver_grid(records: Sequence[Record], answers: Sequence[Answer]) -> Grid:
+def solver_table(records: Sequence[Record], answers: Sequence[SolverRuns]) -> Table:
     """One row a solver: instances, rates, gaps, time, memory, what went wrong."""
     rows = []
     found = summarise(answers)
@@ -111,7 +110,7 @@ def solver_grid(records: Sequence[Record], answers: Sequence[Answer]) -> Grid:
             ]
         )
     clashes = [found.sentence for found in contradictions(records)]
-    return Grid(
+    return Table(
         f"Solvers over {len({key_of(answer.first) for answer in answers})} instances",
         (
             *("solver", "kind", "instances", "success", "correct", "mean gap", "worst gap"),
@@ -133,7 +132,7 @@ def solver_grid(records: Sequence[Record], answers: Sequence[Answer]) -> Grid:
     )
 
 
-def group_grid(answers: Sequence[Answer]) -> Grid:
+def group_table(answers: Sequence[SolverRuns]) -> Table:
     """Mean time of every solver in every group of instances."""
     groups = list(dict.fromkeys(answer.first.group for answer in answers))
     rows = []
@@ -145,7 +144,7 @@ def group_grid(answers: Sequence[Answer]) -> Grid:
             text = _milliseconds(mean_seconds(part))
             cells.append(text if done == len(part) else f"{text} ({done}/{len(part)})")
         rows.append([solver, *cells])
-    return Grid(
+    return Table(
         "Milliseconds by group",
         ("solver", *groups),
         rows,
@@ -153,7 +152,7 @@ def group_grid(answers: Sequence[Answer]) -> Grid:
     )
 
 
-def scaling_grid(answers: Sequence[Answer]) -> Grid:
+def scaling_table(answers: Sequence[SolverRuns]) -> Table:
     """Exponent of every solver's time in the number of classes, in groups with three sizes."""
     rows = []
     for group in dict.fromkeys(answer.first.group for answer in answers):
@@ -174,7 +173,7 @@ def scaling_grid(answers: Sequence[Answer]) -> Grid:
                         f"{fit.missing}",
                     ]
                 )
-    return Grid(
+    return Table(
         "Growth of time with the number of classes, t = a L^b",
         ("group", "solver", "b", "95 % interval", "R^2", "points", "left out"),
         rows,

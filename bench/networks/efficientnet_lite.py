@@ -29,7 +29,7 @@ class SamePadConv2d(nn.Conv2d):
     """Convolution without bias and with TensorFlow's "SAME" padding.
 
     The output has ``ceil(size / stride)`` positions; an odd number of padding rows puts the extra
-    one after the image, where PyTorch's symmetric padding would shift the grid by one pixel.
+    one after the image, where PyTorch's symmetric padding would shift the table by one pixel.
 
     Args:
         inputs: channels of the input.

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bitknap.bench.report.source import CELLS
-from bitknap.bench.workloads.base import Workload
 from bitknap.problems import DataError, write_atomically
 from bitknap.problems.documents import load_as
 
+from ..report.source import CELLS
+from ..workloads.base import Workload
 from .scale import FAST, FULL, IMAGENET_RATES, Scale, imagenet
 from .study import Study, fashion, run_study
 
@@ -49,7 +49,7 @@ class Call:
         if self.root is None:
             scale = FAST if self.fast else FULL
             return scale, fashion(scale, Path(self.data) if self.data else None)
-        from bitknap.bench.imagenet import imagenet_workload
+        from ..workloads.imagenet import imagenet_workload
 
         if self.weights is None:
             raise DataError("--imagenet needs --weights FILE, a state dict in torchvision's names")

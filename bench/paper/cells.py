@@ -1,4 +1,4 @@
-"""Measured accuracies of a network's plans, each distinct cell computed once and kept."""
+"""Evaluation accuracies of a network's plans, each distinct cell computed once and kept."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bitknap.bench.finetuning import FineTuning, fine_tune
-from bitknap.bench.measurement import Evaluator
-from bitknap.bench.tables import QUANTIZER
-from bitknap.bench.workloads.base import Accuracy, Workload
 from bitknap.problems import write_atomically
 from bitknap.problems.documents import load_as
 from bitknap.sensitivity import LayerInfo, SensitivityTable
-from bitknap.sensitivity.ranks import Ranks
+from bitknap.sensitivity.resume.ranks import Ranks
 
+from ..finetuning.fine_tune import FineTuning, fine_tune
+from ..job.evaluation import Evaluator
+from ..job.table_cache import QUANTIZER
+from ..workloads.base import Accuracy, Workload
 from .pace import Pace
 from .plans import Plan
 from .stamps import stamp

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from bitknap.bench.grids import Grid
-from bitknap.bench.tables import traced
-from bitknap.bench.workloads.base import Workload
 from bitknap.sensitivity import SensitivityTable
-from bitknap.sensitivity.batches import per_sample
+from bitknap.sensitivity.tracing.batches import per_sample
 
+from ..job.table_cache import traced
+from ..tables.table import Table
+from ..workloads.base import Workload
 from .pace import duration
 from .plans import ORDERS, methods_of
 from .scale import BITS, Scale
@@ -23,7 +23,7 @@ TIMED = 32
 """Samples of the batch that is timed."""
 
 
-def estimate(name: str, workload: Workload, scale: Scale, test: int) -> Grid:
+def estimate(name: str, workload: Workload, scale: Scale, test: int) -> Table:
     """Time and disk, every plan taken for a different one.
 
     One batch is read and run on this machine; the rest is counting.
@@ -43,7 +43,7 @@ def estimate(name: str, workload: Workload, scale: Scale, test: int) -> Grid:
     rows = [[what, f"{count:,.0f}", duration(seconds)] for what, count, seconds in steps]
     rows.append(["together", "", duration(sum(seconds for _, _, seconds in steps))])
     disk = _disk(table, workload, scale)
-    return Grid(
+    return Table(
         f"{name}: what this will take, about",
         ("step", "images passed", "time"),
         rows,
@@ -51,7 +51,7 @@ def estimate(name: str, workload: Workload, scale: Scale, test: int) -> Grid:
             f"By one batch of {TIMED} images: {1000 * reading:.1f} ms to read an image, "
             f"{1000 * forward:.2f} ms to run it forward; backward counted as two forwards, a "
             "Hessian-vector product as four (depthwise convolutions may take several times that on "
-            "a CPU). Measured loss and KL share their passes.",
+            "a CPU). Evaluation loss and KL share their passes.",
             f"Disk: {disk / 1e6:,.0f} MB. What is done is kept; the same command goes on.",
         ),
     )

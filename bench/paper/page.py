@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bitknap.bench.report.write import Contents, build_contents, write_page
-
+from ..report.write import Contents, build_contents, write_page
 from . import PARTS
 from .study import Study
 

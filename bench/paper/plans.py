@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bitknap.bench.accuracy import random_choice
-from bitknap.bench.budgets import parse_budget
-from bitknap.bench.comparison import Tables, optimum
 from bitknap.problems import Instance
 from bitknap.solvers import solve
 
+from ..job.budgets import parse_budget
+from ..job.metric_comparison import Tables, optimum
+from ..job.random_plan import random_choice
 from .scale import Scale
 
 METHODS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bitknap.bench.finetuning import FineTuning
+from ..finetuning.fine_tune import FineTuning
 
 BITS = (2, 3, 4, 5, 6, 8)
 """Candidate bits of every layer; the paper's are not known to us."""

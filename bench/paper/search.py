@@ -13,22 +13,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from bitknap.bench.accuracy import random_choice
-from bitknap.bench.tables import QUANTIZER
-from bitknap.bench.workloads.base import Workload
 from bitknap.problems import DataError, Instance, IntArray, write_atomically
 from bitknap.problems.documents import load_document
 from bitknap.problems.schema import convert
 from bitknap.sensitivity import SensitivityTable
-from bitknap.sensitivity.batches import per_sample
+from bitknap.sensitivity.tracing.batches import per_sample
 from bitknap.solvers.local import repair
+
+from ..job.random_plan import random_choice
+from ..job.table_cache import QUANTIZER
+from ..workloads.base import Workload
 
 FORMAT = "bitknap.paper-search/1"
 POPULATION = 20
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchedPlan:
     """What the search found and spent.
 
     Args:
@@ -84,8 +85,8 @@ def evolve(
     evaluations: int,
     path: Path,
     say: Callable[[str], None],
-) -> Search:
-    """Search the plans within the capacity for the least loss of the network itself.
+) -> SearchedPlan:
+    """SearchedPlan the plans within the capacity for the least loss of the network itself.
 
     Parents win tournaments of two, a child takes each layer's bits from either parent, changes
     each with probability 1/L and is repaired at random where it does not fit; it replaces the
@@ -117,7 +118,7 @@ def evolve(
     network.known.clear()
     wall, cpu = time.perf_counter(), time.process_time()
     best = _evolve(network, instance, evaluations, say)
-    found = Search(
+    found = SearchedPlan(
         allocation=instance.by_label(best),
         loss=network.loss(best),
         evaluations=len(network.known),
@@ -162,7 +163,7 @@ def _child(
     return repair(replace(instance, cost=rng.random(instance.n_items), optimum=None), child)
 
 
-def _stored(path: Path, asked: dict[str, Any]) -> Search | None:
+def _stored(path: Path, asked: dict[str, Any]) -> SearchedPlan | None:
     if not path.exists():
         return None
     document = load_document(path, remedy="remove it to search again")
@@ -170,6 +171,6 @@ def _stored(path: Path, asked: dict[str, Any]) -> Search | None:
     if document != asked:
         return None
     try:
-        return convert(Search, found, f"'found' in {path}")
+        return convert(SearchedPlan, found, f"'found' in {path}")
     except DataError as error:
         raise DataError(f"{error}; remove it to search again") from None

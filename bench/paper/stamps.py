@@ -6,9 +6,10 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bitknap.bench.environment import machine, versions
 from bitknap.problems import write_atomically
 from bitknap.problems.documents import load_as
+
+from ..records.environment import machine, versions
 
 FORMAT = "bitknap.paper-environment/1"
 FILE = "environment.json"

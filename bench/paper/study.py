@@ -9,18 +9,18 @@ from pathlib import Path
 
 import torch
 
-from bitknap.bench.comparison import Comparison, Entry, Tables, optimum
-from bitknap.bench.data import load_fashion_mnist
-from bitknap.bench.job import Say
-from bitknap.bench.loading import load_workload
-from bitknap.bench.workloads.base import Accuracy, Workload, classification_accuracy
 from bitknap.sensitivity import SensitivityTable
-from bitknap.sensitivity.ranks import Ranks
+from bitknap.sensitivity.resume.ranks import Ranks
 
+from ..datasets.fashion_mnist import load_fashion_mnist
+from ..job.metric_comparison import Entry, MetricComparison, Tables, optimum
+from ..job.run import Say
+from ..workloads.base import Accuracy, Workload, classification_accuracy
+from ..workloads.loading import load_workload
 from .cells import Bench, Cell
 from .plans import Plan, instance_at, make_plans
 from .scale import BITS, Scale
-from .search import Search, evolve
+from .search import SearchedPlan, evolve
 from .stamps import Stamp, read_stamps
 
 
@@ -41,7 +41,7 @@ class Network:
     tables: Tables
     whole: Accuracy
     cells: Sequence[Cell]
-    search: Search
+    search: SearchedPlan
     stamps: Sequence[Stamp]
 
     @property
@@ -152,7 +152,7 @@ def _planned(
     name: str, workload: Workload, scale: Scale, out: Path, say: Say, ranks: Ranks
 ) -> Part:
     folder = out / "cells" / name
-    tables = Comparison(
+    tables = MetricComparison(
         workload=workload,
         entries={metric: Entry(metric, count) for metric, count in scale.samples.items()},
         bits=BITS,
@@ -168,7 +168,7 @@ def _planned(
     return tables, plans, Bench(workload, table, scale.tuning, folder, say, ranks)
 
 
-def _search(name: str, tables: Tables, bench: Bench, scale: Scale) -> Search:
+def _search(name: str, tables: Tables, bench: Bench, scale: Scale) -> SearchedPlan:
     instance = instance_at(tables, "fisher", scale.seeds[0], scale.rates[name][-1])
     return evolve(
         bench.workload, bench.table, instance, optimum(instance), scale.search_samples,

@@ -1,4 +1,4 @@
-"""What a section is made of: facts, sentences, figures with points to read off, and grids."""
+"""What a section is made of: facts, sentences, figures with points to read off, and tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Generic, ParamSpec
 
 from matplotlib.figure import Figure
 
-from bitknap.bench.grids import Grid
+from ..tables.table import Table
 
 Folders = ParamSpec("Folders")
 
@@ -58,7 +58,7 @@ class Plot:
     caption: str
     figure: Figure
     panels: Sequence[Panel] = ()
-    data: Grid | None = None
+    data: Table | None = None
     command: str = ""
     wide: bool = False
 
@@ -71,14 +71,14 @@ class Content:
         facts: (name, value) pairs.
         texts: sentences.
         plots: figures.
-        grids: file stem -> table.
+        tables: file stem -> table.
         commands: command lines.
     """
 
     facts: Sequence[tuple[str, str]] = ()
     texts: Sequence[str] = ()
     plots: Sequence[Plot] = ()
-    grids: Mapping[str, Grid] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict)
     commands: Sequence[str] = ()
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from bitknap.bench.figures.style import svg_text
 from bitknap.problems.names import shown
 
+from ..figures.style import svg_text
 from .base import Mark, Panel
 
 POINTS_PER_INCH = 72

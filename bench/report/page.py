@@ -8,9 +8,9 @@ from importlib.resources import files
 
 import jinja2
 
-from bitknap.bench.grids import Grid
 from bitknap.problems.names import shown_lines
 
+from ..tables.table import Table
 from .inline import Drawing
 
 LONG = 16
@@ -48,7 +48,7 @@ class Part:
     facts: Sequence[tuple[str, str]]
     texts: Sequence[str]
     figures: Sequence[Figure]
-    grids: Sequence[tuple[str, Grid]]
+    tables: Sequence[tuple[str, Table]]
     commands: Sequence[str]
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bitknap.bench.measures.answers import Answer
-
+from ..measures.answers import SolverRuns
 from .source import Source
 
 
@@ -15,8 +14,8 @@ class Pair:
 
     solver: str
     instance: str
-    first: Answer
-    second: Answer
+    first: SolverRuns
+    second: SolverRuns
 
     @property
     def done(self) -> bool:
@@ -35,5 +34,5 @@ def paired(a: Source, b: Source) -> list[Pair]:
     return sorted(found, key=lambda pair: pair.solver)
 
 
-def _key(answer: Answer) -> tuple[str, str]:
+def _key(answer: SolverRuns) -> tuple[str, str]:
     return answer.first.solver, answer.first.instance

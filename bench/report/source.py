@@ -8,14 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bitknap.bench.measures.answers import Answer, answers_of, key_of
-from bitknap.bench.records import Record, load_records
-from bitknap.bench.results import FILE as RUN
-from bitknap.bench.results import Results, load_results
-from bitknap.bench.runner.run import PLAN, RECORDS, load_plan
 from bitknap.problems import DataError
 from bitknap.problems.storage import read_text
 from bitknap.sensitivity import SensitivityTable
+
+from ..job.results import FILE as RUN
+from ..job.results import Results, load_results
+from ..measures.answers import SolverRuns, answers_of, key_of
+from ..records.record import Record, load_records
+from ..runner.run import PLAN, RECORDS, load_plan
 
 CELLS = Path("tables") / "cells.csv"
 
@@ -38,7 +39,7 @@ class Source:
         return load_records(path) if path.exists() else []
 
     @cached_property
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[SolverRuns]:
         """The records by solver and instance."""
         return answers_of(self.records)
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bitknap.bench.figures.style import save
-from bitknap.bench.latex import latex
 from bitknap.problems import Catalogue, DataError, write_atomically
 from bitknap.problems.storage import only_writer
 
+from ..figures.style import save
+from ..tables.latex import latex
 from . import COMPARISONS, SECTIONS
 from .base import Content, Panel, Plot, Section
 from .inline import inline
@@ -132,7 +132,7 @@ def _part(name: str, heading: str, content: Content, report: str) -> Part:
         facts=content.facts,
         texts=content.texts,
         figures=[figure(plot) for plot in content.plots],
-        grids=list(content.grids.items()),
+        tables=list(content.tables.items()),
         commands=content.commands,
     )
 
@@ -142,6 +142,6 @@ def _save_files(content: Content, folder: Path) -> None:
         save(plot.figure, folder / "figures" / plot.name)
         if plot.data is not None:
             write_atomically(folder / "figures" / f"{plot.name}.csv", plot.data.to_csv())
-    for name, grid in content.grids.items():
-        write_atomically(folder / "tables" / f"{name}.csv", grid.to_csv())
-        write_atomically(folder / "tables" / f"{name}.tex", latex(grid))
+    for name, table in content.tables.items():
+        write_atomically(folder / "tables" / f"{name}.csv", table.to_csv())
+        write_atomically(folder / "tables" / f"{name}.tex", latex(table))

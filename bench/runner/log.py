@@ -7,9 +7,10 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from bitknap.bench.records import Record, parse_records
 from bitknap.problems import DataError
 from bitknap.problems.storage import read_file
+
+from ..records.record import Record, parse_records
 
 
 class RecordLog:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bitknap.bench.records import Record
 from bitknap.problems import Instance, UnsupportedError
 from bitknap.solvers import SOLVERS, Status, load_solver
 
+from ..records.record import Record
 from .cases import Case, Facts
 from .suite import Allowance, Suite
 

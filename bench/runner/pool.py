@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from bitknap.bench.records import Record
 from bitknap.problems import DataError, UnsupportedError
 
+from ..records.record import Record
 from .plan import Task
 from .supervise import supervise
 

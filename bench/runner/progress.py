@@ -6,9 +6,10 @@ from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bitknap.bench.records import Record
-from bitknap.bench.terminal import Terminal
 from bitknap.problems.names import shown
+
+from ..records.record import Record
+from ..tables.terminal import Terminal
 
 
 class TerminalProgress:

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from bitknap.bench.records import Record
 from bitknap.problems import DataError, merge_ties, write_atomically
 from bitknap.problems.documents import load_as
 from bitknap.problems.storage import only_writer
 
+from ..records.record import Record
 from .cases import Case, Facts, facts_of
 from .log import RecordLog
 from .plan import is_final, refusal, remaining

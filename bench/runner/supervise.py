@@ -18,8 +18,7 @@ from typing import IO, Any
 
 import psutil
 
-from bitknap.bench.records import Record
-
+from ..records.record import Record
 from .plan import Task, is_final
 
 POLL = 0.02

@@ -3,7 +3,7 @@
 from bitknap.problems import Catalogue
 
 STUDIES = Catalogue("bitknap.bench.studies", "study", "study", dashes=True)
-"""All studies: ``study(quick) -> grids``.
+"""All studies: ``study(quick) -> tables``.
 
 A long one also takes ``folder``, where it keeps what is finished, and ``say``, which is told what
 is being done.

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
-from bitknap.bench.networks.imagenet_resnet import resnet18
 from bitknap.sensitivity import Quantizer
-from bitknap.sensitivity.capture import backward_through, frozen
-from bitknap.sensitivity.losses import cross_entropy
-from bitknap.sensitivity.measured import run_items
 from bitknap.sensitivity.metrics.loss import METRIC as MEASURED_LOSS
+from bitknap.sensitivity.metrics.measured import run_items
 from bitknap.sensitivity.prepare import prepare
+from bitknap.sensitivity.tracing.capture import backward_through, frozen
+from bitknap.sensitivity.tracing.losses import cross_entropy
+
+from ..networks.imagenet_resnet import resnet18
 
 BITS = (2, 3, 4, 5, 6, 8)
 QUANTIZER = Quantizer(scale="minmax")
@@ -160,7 +161,7 @@ def _imagenet(images: int) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
 
 
 def _fashion(images: int) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
-    from bitknap.bench.workloads.fashion_resnet18 import build
+    from ..workloads.fashion_resnet18 import build
 
     workload = build()
     return workload.model, workload.calibration(images, 0)[0]

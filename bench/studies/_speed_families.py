@@ -7,11 +7,12 @@ import time
 
 import numpy as np
 
-from bitknap.bench.grids import Grid, digits
 from bitknap.problems import Instance
 from bitknap.problems.families import FAMILIES
 from bitknap.solvers import Limits, Status, solve
 from bitknap.solvers.methods.core import Core
+
+from ..tables.table import Table, digits
 
 # Milliseconds of the published C program for minimal cores (D. Pisinger, EJOR 83, 1995), medians
 # of ten instances a cell on two shared cores of an AMD EPYC, 2026-11: by classes, items and family,
@@ -62,7 +63,7 @@ def _seconds(instance: Instance) -> float:
     return statistics.median(times)
 
 
-def pisinger(quick: bool) -> Grid:
+def pisinger(quick: bool) -> Table:
     """Median and largest milliseconds a cell, and the published program's."""
     seeds = range(1, 3 if quick else 6)
     cells = [
@@ -96,7 +97,7 @@ def pisinger(quick: bool) -> Grid:
                 f"{middle / published:.2f}",
             ]
         )
-    return Grid(
+    return Table(
         "Pisinger's families, proven, milliseconds",
         ("family", "classes", "items", "range", "core", "largest", "published", "core / published"),
         rows,

@@ -10,18 +10,18 @@ import tempfile
 import time
 from pathlib import Path
 
-from bitknap.bench.grids import Grid
 from bitknap.problems import save_instance
 from bitknap.problems.families import mpq
 from bitknap.solvers import solve
 
+from ..tables.table import Table
 from ._speed_scale import BITS
 
 LAYERS = 54
 REPEATS = 500
 
 
-def overhead() -> Grid:
+def overhead() -> Table:
     """Seconds of ``solve`` beyond those of the method."""
     rows = []
     for items, bits in BITS.items():
@@ -34,7 +34,7 @@ def overhead() -> Grid:
             rest.append(time.perf_counter() - start - inside)
         medians = (statistics.median(method), statistics.median(rest))
         rows.append([f"{LAYERS}", f"{items}", *(f"{1e3 * s:.3f}" for s in medians)])
-    return Grid(
+    return Table(
         "The referee and Python around the method, milliseconds",
         ("layers", "items", "method", "around it"),
         rows,
@@ -50,7 +50,7 @@ bitknap.solve(instance, sys.argv[2])
 print(time.perf_counter() - start)"""
 
 
-def cold_starts(repeats: int) -> Grid:
+def cold_starts(repeats: int) -> Table:
     """Fresh processes: ``bitknap solve`` of a file, and the first solve of five lines of Python."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +71,7 @@ def cold_starts(repeats: int) -> Grid:
             ]
             medians = (statistics.median(wall), statistics.median(cpu), *first)
             rows.append([f"{layers}", *(f"{1e3 * s:.3g}" for s in medians)])
-    return Grid(
+    return Table(
         "Fresh processes, milliseconds",
         ("layers", "bitknap solve", "its processor time", "first solve, core", "highs"),
         rows,

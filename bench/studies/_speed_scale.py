@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from bitknap.bench.grids import Grid
 from bitknap.problems.families import mpq
 from bitknap.solvers.core import solve_core
+
+from ..tables.table import Table
 
 BITS = {3: (2, 4, 8), 8: (2, 3, 4, 5, 6, 7, 8, 16)}
 
 
-def at_scale(sizes: Mapping[int, range]) -> Grid:
+def at_scale(sizes: Mapping[int, range]) -> Table:
     """Milliseconds and memory by number of layers, over seeds."""
     rows = []
     for layers, seeds in sizes.items():
@@ -45,7 +46,7 @@ def at_scale(sizes: Mapping[int, range]) -> Grid:
                 *(f"{found[name]:.0f}" for name in ("libraries", "arrays", "peak")),
             ]
         )
-    return Grid(
+    return Table(
         "Large instances of 8 items a layer, proven, arrays in memory",
         (
             "layers", "seeds", "least ms", "median ms", "most ms", "most CPU ms", "most states",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bitknap.bench.grids import Grid, digits
 from bitknap.problems import Instance
 from bitknap.problems.families.mpq import generate
 from bitknap.solvers import Limits, Solver, Status, relative_gap, solve
@@ -13,6 +12,8 @@ from bitknap.solvers.methods.cbc import Cbc
 from bitknap.solvers.methods.core import Core
 from bitknap.solvers.methods.highs import Highs
 from bitknap.solvers.methods.scip import Scip
+
+from ..tables.table import Table, digits
 
 LARGEST = (1e-9, 1e-6, 1e-3, 1.0, 1e3, 1e6)
 LIMITS = Limits(time=30.0)
@@ -55,7 +56,7 @@ class Tally:
             self.worst = max(self.worst, float("inf") if over else excess / (1.0 - excess))
 
 
-def study(quick: bool) -> Iterator[Grid]:
+def study(quick: bool) -> Iterator[Table]:
     """Solve the same instances with their costs multiplied by powers of ten."""
     seeds = range(1, 3 if quick else 9)
     sizes = (54,) if quick else (54, 200)
@@ -69,7 +70,7 @@ def study(quick: bool) -> Iterator[Grid]:
                 for name, solver in contenders().items():
                     tallies[name, top].add(solver, instance, optimum)
     rows = [[name, *(_cell(tallies[name, top]) for top in LARGEST)] for name in contenders()]
-    yield Grid(
+    yield Table(
         "Wrong claims of optimality, and the worst excess over the optimum, by largest cost",
         ("solver", *(f"{top:g}" for top in LARGEST)),
         rows,

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import bootstrap, spearmanr
 
-from bitknap.bench.comparison import SHUFFLED, Comparison, Entry, Tables
-from bitknap.bench.grids import Grid, digits
-from bitknap.bench.loading import load_workload
-from bitknap.bench.measurement import Measured
 from bitknap.sensitivity import METRICS, SensitivityTable
-from bitknap.sensitivity.measured import Measured as MeasuredMetric
+from bitknap.sensitivity.metrics.measured import Evaluation as MeasuredMetric
+
+from ..job.evaluation import Evaluation
+from ..job.metric_comparison import SHUFFLED, Entry, MetricComparison, Tables
+from ..tables.table import Table, digits
+from ..workloads.loading import load_workload
 
 WORKLOAD = "fashion-resnet18"
 BITS = (2, 3, 4, 5, 6, 8)
@@ -46,13 +47,13 @@ CONTROLS = ("uniform", "random", "shuffled")
 Values = Sequence[float]
 
 
-def study(quick: bool, folder: Path, say: Callable[[str], None]) -> Iterator[Grid]:
+def study(quick: bool, folder: Path, say: Callable[[str], None]) -> Iterator[Table]:
     """Every metric on five calibration draws; two metrics, samples and draws when quick."""
     samples = {"fisher": 64, "weight_mse": 64} if quick else SAMPLES
     entries = {name: Entry(name, count) for name, count in samples.items()}
     if not quick:
         entries[f"fisher, {FEWEST} samples"] = Entry("fisher", FEWEST)
-    comparison = Comparison(
+    comparison = MetricComparison(
         workload=load_workload(WORKLOAD, None),
         entries=entries,
         bits=(2, 4, 8) if quick else BITS,
@@ -65,16 +66,18 @@ def study(quick: bool, folder: Path, say: Callable[[str], None]) -> Iterator[Gri
     yield from compare(comparison)
 
 
-def compare(comparison: Comparison) -> Iterator[Grid]:
-    """The grids of a comparison: cost and agreement, accuracy, differences from fisher."""
+def compare(comparison: MetricComparison) -> Iterator[Table]:
+    """The printed of a comparison: cost and agreement, accuracy, differences from fisher."""
     tables = comparison.tables()
-    yield agreement_grid(comparison, tables, comparison.yardstick())
+    yield agreement_table(comparison, tables, comparison.yardstick())
     accuracies = Accuracies(comparison, comparison.accuracies(tables))
-    yield accuracy_grid(accuracies)
-    yield difference_grid(accuracies)
+    yield accuracy_table(accuracies)
+    yield difference_table(accuracies)
 
 
-def agreement_grid(comparison: Comparison, tables: Tables, yardstick: SensitivityTable) -> Grid:
+def agreement_table(
+    comparison: MetricComparison, tables: Tables, yardstick: SensitivityTable
+) -> Table:
     """What each metric costs, and how it ranks items beside their measured loss and KL."""
     rows = []
     for name, (metric, samples) in comparison.entries.items():
@@ -89,7 +92,7 @@ def agreement_grid(comparison: Comparison, tables: Tables, yardstick: Sensitivit
         rows.append(row)
     negative = float((yardstick.omega["loss"] < 0).mean())
     held = len(yardstick.scores["loss"])
-    return Grid(
+    return Table(
         "Cost, and rank correlation with what quantizing one layer does",
         ("metric", "samples", "passes", f"s/{SCALE:,}", "loss", "95 %", "KL", "95 %"),
         rows,
@@ -112,11 +115,11 @@ class Accuracies:
 
     Args:
         comparison: what was compared.
-        measured: rows of `Comparison.accuracies`.
+        measured: rows of `MetricComparison.accuracies`.
     """
 
-    comparison: Comparison
-    measured: Sequence[Measured]
+    comparison: MetricComparison
+    measured: Sequence[Evaluation]
 
     @cached_property
     def by_plan(self) -> Mapping[str, Mapping[float, Values]]:
@@ -136,15 +139,15 @@ class Accuracies:
         return found
 
 
-def accuracy_grid(accuracies: Accuracies) -> Grid:
+def accuracy_table(accuracies: Accuracies) -> Table:
     """Mean accuracy and interval of every plan at every budget, and what loses to a control."""
     budgets, plans = accuracies.comparison.budgets, accuracies.by_plan
     controls = [name for name in CONTROLS if name in plans]
     order = [*(name for name in plans if name not in (*controls, "float")), *controls, "float"]
     rows = [[name, *(_cell(plans[name][budget]) for budget in budgets)] for name in order]
     total = accuracies.measured[0].accuracy.total
-    return Grid(
-        "Measured accuracy of the exact optimum, %, by average bits",
+    return Table(
+        "Evaluation accuracy of the exact optimum, %, by average bits",
         ("plan", *(f"{budget:g}" for budget in budgets)),
         rows,
         notes=(
@@ -179,7 +182,7 @@ def _losses(accuracies: Accuracies, order: Sequence[str]) -> list[str]:
     return found
 
 
-def difference_grid(accuracies: Accuracies) -> Grid:
+def difference_table(accuracies: Accuracies) -> Table:
     """Accuracy above that of fisher's optimum, draw by draw."""
     budgets, plans = accuracies.comparison.budgets, accuracies.by_plan
     rows, better = [], []
@@ -194,7 +197,7 @@ def difference_grid(accuracies: Accuracies) -> Grid:
             if low > 0:
                 better.append(f"{name} at {budget:g}")
         rows.append(row)
-    return Grid(
+    return Table(
         f"Accuracy above that of {SHUFFLED}, points, by average bits",
         ("plan", *(f"{budget:g}" for budget in budgets)),
         rows,

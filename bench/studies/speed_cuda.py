@@ -11,15 +11,14 @@ from typing import Any
 
 import torch
 
-from bitknap.bench.devices import device_named
-from bitknap.bench.grids import Grid
-
+from ..tables.table import Table
+from ..workloads.devices import device_named
 from ._score_ways import NETWORKS, TIMED_LAYERS, TIMED_LOSSES, Case
 
 IMAGES = {"ResNet-18, 224x224": 64, "fashion-resnet18": 256}
 
 
-def study(quick: bool) -> Iterator[Grid]:
+def study(quick: bool) -> Iterator[Table]:
     """Time by network, layout and precision, and peak memory; needs CUDA."""
     device = device_named("cuda")
     settings = [
@@ -30,7 +29,7 @@ def study(quick: bool) -> Iterator[Grid]:
     ]
     rows = [_row(device, *setting, 3 if quick else 9) for setting in settings]
     name = torch.cuda.get_device_name(device)
-    yield Grid(
+    yield Table(
         f"Scores of all layers at 2, 3, 4, 5, 6 and 8 bits on {name}: time, as a multiple",
         (
             "network",

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bitknap.bench.grids import Grid, digits
 from bitknap.problems import Instance
 from bitknap.problems.families import mmkp_correlated, mmkp_uncorrelated, mpq_multi
 from bitknap.solvers import Solution, Status, relative_gap, solve
+
+from ..tables.table import Table, digits
 
 SOLVERS = ("multi", "highs", "cbc", "cpsat", "scip")
 BITS: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -38,14 +39,14 @@ class Setting:
     instances: Sequence[Instance]
 
 
-def study(quick: bool) -> Iterator[Grid]:
+def study(quick: bool) -> Iterator[Table]:
     """Layers under two, three and four limits; then the classical families."""
     seeds = range(1, 2 if quick else 4)
     seconds = 5.0 if quick else 10.0
     sizes = ((54, 3), (54, 8)) if quick else tuple((n, m) for n in (54, 200) for m in BITS)
     for solver in SOLVERS:
         solve(mpq_multi.generate(classes=5, resources=2), solver)
-    yield _grid(
+    yield _table(
         "Layers under limits of size, BOPs, latency and activation memory",
         ("layers", "items", "limits"),
         [
@@ -59,7 +60,7 @@ def study(quick: bool) -> Iterator[Grid]:
         seconds,
     )
     families = {"uncorrelated": mmkp_uncorrelated, "correlated": mmkp_correlated}
-    yield _grid(
+    yield _table(
         "Classical families, 30 classes of 10 items, usages 0 to 10",
         ("family", "limits"),
         [
@@ -92,7 +93,9 @@ def coarse(instance: Instance) -> Instance:
     return replace(instance, weight=weight, capacity=instance.capacity >> shift)
 
 
-def _grid(title: str, heads: tuple[str, ...], settings: Sequence[Setting], seconds: float) -> Grid:
+def _table(
+    title: str, heads: tuple[str, ...], settings: Sequence[Setting], seconds: float
+) -> Table:
     rows, worst, count = [], 0.0, 0
     for setting in settings:
         answers = {
@@ -102,7 +105,7 @@ def _grid(title: str, heads: tuple[str, ...], settings: Sequence[Setting], secon
         count += len(setting.instances)
         worst = max(worst, _disagreement(list(answers.values())))
         rows.append([*setting.labels, *map(_cell, answers.values()), *_fastest(answers)])
-    return Grid(
+    return Table(
         title,
         (*heads, *SOLVERS, "fastest", "next"),
         rows,

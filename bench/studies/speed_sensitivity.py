@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from bitknap.bench.grids import Grid
 from bitknap.sensitivity import Quantizer
 from bitknap.sensitivity.metrics.fisher import METRIC as FISHER
 from bitknap.sensitivity.prepare import PERTURBATIONS, prepare
 
+from ..tables.table import Table
 from ._score_ways import BITS, FORMATS, NETWORKS, TIMED_LAYERS, TIMED_LOSSES, Case
 
 _PERTURBED = {
@@ -39,7 +39,7 @@ UNCOUNTED: dict[Any, Callable[..., int]] = {
 """Operations of a matrix product and a matrix times a vector, which torch's counter leaves out."""
 
 
-def study(quick: bool, say: Callable[[str], None]) -> Iterator[Grid]:
+def study(quick: bool, say: Callable[[str], None]) -> Iterator[Table]:
     """Time by threads and layout, floating-point operations, peak memory."""
     images = {"ResNet-18, 224x224": 2 if quick else 8, "fashion-resnet18": 32 if quick else 64}
     batch = {"ResNet-18, 224x224": 4 if quick else 32, "fashion-resnet18": 64}
@@ -54,7 +54,7 @@ def study(quick: bool, say: Callable[[str], None]) -> Iterator[Grid]:
     for network, layout, threads in settings:
         say(f"timing {network}, {layout}, threads {threads}")
         rows.append(_times(network, layout, threads, images[network], 3 if quick else 7))
-    yield Grid(
+    yield Table(
         "Scores of all layers at 2, 3, 4, 5, 6 and 8 bits: time, as a multiple",
         (
             "network",
@@ -87,13 +87,13 @@ def study(quick: bool, say: Callable[[str], None]) -> Iterator[Grid]:
         ),
         text_columns=2,
     )
-    yield Grid(
+    yield Table(
         "Floating-point operations, an image",
         ("network", "forward, G", "forward + backward, G", "scores, G", "scores / plain"),
         [_operations(network) for network in NETWORKS],
         notes=("torch.utils.flop_counter: 2 for a multiply-accumulate, in matrix products only.",),
     )
-    yield Grid(
+    yield Table(
         "Peak memory above model and data, MB",
         ("network", "images", "plain", "scores", "vmap", "scores / plain"),
         [_memory(network, batch[network], processes) for network in NETWORKS],
@@ -104,14 +104,14 @@ def study(quick: bool, say: Callable[[str], None]) -> Iterator[Grid]:
             "of one image.",
         ),
     )
-    yield Grid(
+    yield Table(
         "The perturbations of all items, computed once a table, processor seconds",
         ("network", "weights", *_PERTURBED),
         [_perturbations(network) for network in NETWORKS],
         notes=("One thread; more share the search of scales.",),
     )
     whole = 32 if quick else 256
-    yield Grid(
+    yield Table(
         f"A whole table with default settings, {whole} images in batches of 16, processor seconds",
         ("network", "tracing", "perturbations", "checks and scores", "all", "perturbations, %"),
         [_whole(network, whole) for network in NETWORKS],

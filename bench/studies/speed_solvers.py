@@ -6,12 +6,12 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 
-from bitknap.bench.grids import Grid, digits
 from bitknap.problems import Instance
 from bitknap.problems.families import mpq
 from bitknap.solvers import Status, solve
 from bitknap.solvers.methods.core import Core
 
+from ..tables.table import Table, digits
 from ._speed_families import pisinger
 from ._speed_process import cold_starts, overhead
 from ._speed_scale import BITS, at_scale
@@ -23,7 +23,7 @@ TURNS = 5
 LONG = 10.0
 
 
-def study(quick: bool, say: Callable[[str], None]) -> Iterator[Grid]:
+def study(quick: bool, say: Callable[[str], None]) -> Iterator[Table]:
     """Against the peers by layers; at scale; around the method; classical families."""
     yield overhead()
     yield cold_starts(3 if quick else 9)
@@ -32,7 +32,7 @@ def study(quick: bool, say: Callable[[str], None]) -> Iterator[Grid]:
     yield _against_peers((20, 54, 200) if quick else (20, 54, 200, 1000, 10000), quick, say)
 
 
-def _against_peers(layers: Sequence[int], quick: bool, say: Callable[[str], None]) -> Grid:
+def _against_peers(layers: Sequence[int], quick: bool, say: Callable[[str], None]) -> Table:
     seconds = 10.0 if quick else 60.0
     rows = []
     for count in layers:
@@ -52,7 +52,7 @@ def _against_peers(layers: Sequence[int], quick: bool, say: Callable[[str], None
                     f"{best} {peers[best] / core:.0f}x" if proven else f"> {seconds / core:.0f}x",
                 ]
             )
-    return Grid(
+    return Table(
         "Proof of the optimum, milliseconds",
         ("layers", "items", "core", *PEERS, "fastest other / core"),
         rows,

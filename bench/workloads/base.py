@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bitknap.bench.data import FashionMNIST, ImageSet, normalise
-from bitknap.bench.recipe import Epoch, Recipe
 from bitknap.problems.errors import DataError
 from bitknap.problems.schema import Count, Range
-from bitknap.sensitivity.batches import device_of, placed
+from bitknap.sensitivity.tracing.batches import device_of, placed
+
+from ..datasets.fashion_mnist import FashionMNIST, ImageSet, normalise
+from .recipe import Epoch, Recipe
 
 __all__ = ["Accuracy", "Batches", "Workload", "classification_accuracy", "fashion_classifier"]
 

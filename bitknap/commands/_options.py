@@ -11,7 +11,7 @@ from bitknap.problems import DataError
 
 if TYPE_CHECKING:
     from bitknap.sensitivity import ActivationQuantizer, Quantizer
-    from bitknap.sensitivity.choices import Choice
+    from bitknap.sensitivity.quantization.choices import Choice
 
 InstanceName = Annotated[
     str, typer.Argument(help="Instance file (.json, .npz, .txt), or a name of `bitknap instances`.")
@@ -61,14 +61,14 @@ def split(text: str, option: str) -> list[str]:
 
 def bit_widths(text: str) -> tuple[Choice, ...]:
     """The value of ``--bits``: 2 to 16, ``ternary``, ``float``; sorted, each once."""
-    from bitknap.sensitivity.choices import parse_choices
+    from bitknap.sensitivity.quantization.choices import parse_choices
 
     return parse_choices(split(text, "--bits"), "--bits")
 
 
 def weight_quantizer(text: str | None) -> Quantizer:
     """The value of ``--quantizer``; by default symmetric, per channel, least squares."""
-    from bitknap.bench.remembering import RememberingQuantizer
+    from bitknap.bench.job.cached_quantizer import RememberingQuantizer
 
     return RememberingQuantizer() if text is None else RememberingQuantizer.parse(text)
 
@@ -87,8 +87,8 @@ def activation_quantizer(
             raise DataError("--activation-quantizer needs --activation-bits, e.g. 4,8")
         return None
     from bitknap.sensitivity import METRICS, ActivationQuantizer
-    from bitknap.sensitivity.choices import parse_choices
     from bitknap.sensitivity.metrics import require_activations
+    from bitknap.sensitivity.quantization.choices import parse_choices
 
     require_activations(map(METRICS.load, metrics))
     option = "--activation-bits"

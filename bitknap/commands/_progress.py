@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bitknap.bench.terminal import Terminal
+from bitknap.bench.tables.terminal import Terminal
 
 PAUSE = 10.0
 """Seconds between two lines of a log that differ in what follows a colon alone."""

@@ -19,8 +19,8 @@ from bitknap.cli import EXIT_FAILED
 from ._options import MOST_SEED, split
 
 if TYPE_CHECKING:
-    from bitknap.bench.grids import Grid
     from bitknap.bench.runner import Suite
+    from bitknap.bench.tables.table import Table
 
 
 def command(
@@ -136,11 +136,11 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 def _run_suite(suite: Suite, out: Path, workers: int, dask: str | None, as_json: bool) -> None:
     from bitknap.bench.measures.answers import answers_of
     from bitknap.bench.measures.contradictions import contradictions
-    from bitknap.bench.measures.summary import summarise, summary_grids
+    from bitknap.bench.measures.summary import summarise, summary_tables
     from bitknap.bench.runner import run_suite
     from bitknap.bench.runner.progress import TerminalProgress
     from bitknap.bench.runner.run import RECORDS
-    from bitknap.bench.terminal import print_grid, say
+    from bitknap.bench.tables.terminal import print_table, say
 
     with TerminalProgress(suite.name) as progress:
         records = run_suite(
@@ -161,8 +161,8 @@ def _run_suite(suite: Suite, out: Path, workers: int, dask: str | None, as_json:
         }
         typer.echo(json.dumps(_finite(document), indent=1))
     else:
-        for grid in summary_grids(records):
-            print_grid(grid)
+        for table in summary_tables(records):
+            print_table(table)
         say(f"records: {out / RECORDS}; `bitknap report {out}` makes a page of them")
     if clashes:
         raise typer.Exit(EXIT_FAILED)
@@ -178,16 +178,16 @@ def _finite(value: Any) -> Any:
 
 
 def _run_study(name: str, quick: bool, out: Path | None) -> None:
-    from bitknap.bench.environment import machine, versions
+    from bitknap.bench.records.environment import machine, versions
     from bitknap.bench.studies import STUDIES
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.tables.terminal import print_table
     from bitknap.problems import write_atomically
     from bitknap.problems.storage import only_writer
 
     from ._progress import progress
 
     run = STUDIES.load(name)
-    grids: list[Grid] = []
+    tables: list[Table] = []
     try:
         with contextlib.ExitStack() as held:
             say = held.enter_context(progress(f"running {name}"))
@@ -196,13 +196,13 @@ def _run_study(name: str, quick: bool, out: Path | None) -> None:
             folders = {offered["folder"].resolve()} if "folder" in wanted else set()
             for folder in folders | ({out.resolve()} if out else set()):
                 held.enter_context(only_writer(folder))
-            for grid in run(quick, **{k: v for k, v in offered.items() if k in wanted}):
-                grids.append(grid)
+            for table in run(quick, **{k: v for k, v in offered.items() if k in wanted}):
+                tables.append(table)
                 if out is not None:
-                    write_atomically(out / f"{name}-{len(grids) - 1}.csv", grid.to_csv())
-                say(f"finished {grid.title}")
+                    write_atomically(out / f"{name}-{len(tables) - 1}.csv", table.to_csv())
+                say(f"finished {table.title}")
     finally:
-        for grid in grids:
-            print_grid(grid)
+        for table in tables:
+            print_table(table)
     typer.echo(f"machine: {machine()}")
     typer.echo("versions: " + ", ".join(f"{name} {v}" for name, v in versions().items()))

@@ -49,20 +49,20 @@ def command(
     For each budget: how often each layer keeps its choice, the interval of the predicted loss,
     and the number of samples after which the plan stops changing.
     """
-    from bitknap.bench.bootstrap import Bootstrap
-    from bitknap.bench.budgets import parse_budget
-    from bitknap.bench.confidence import confidence
-    from bitknap.bench.confidence_grids import (
+    from bitknap.bench.confidence.bootstrap import Bootstrap
+    from bitknap.bench.confidence.plan_comparison import compare, robust_plan
+    from bitknap.bench.confidence.resampled_plans import confidence
+    from bitknap.bench.confidence.tables import (
         comparison_sentence,
         document,
-        layer_grid,
-        prefix_grid,
+        layer_table,
+        prefix_table,
         stability_figure,
-        summary_grid,
+        summary_table,
     )
-    from bitknap.bench.plans import load_plan
-    from bitknap.bench.rivals import compare, robust_plan
-    from bitknap.bench.terminal import print_grid, say
+    from bitknap.bench.job.budgets import parse_budget
+    from bitknap.bench.job.plan_files import load_plan
+    from bitknap.bench.tables.terminal import print_table, say
     from bitknap.problems import DataError, write_atomically
     from bitknap.problems.storage import only_writer
     from bitknap.sensitivity import load_table
@@ -105,8 +105,8 @@ def command(
             typer.echo(found)
         else:
             for text, (plan, _) in plans.items():
-                print_grid(layer_grid(plan, text, resampled))
-                print_grid(prefix_grid(plan, text))
-            print_grid(summary_grid(resampled, plans, level))
+                print_table(layer_table(plan, text, resampled))
+                print_table(prefix_table(plan, text))
+            print_table(summary_table(resampled, plans, level))
             if comparison is not None:
                 say(comparison_sentence(comparison, level))

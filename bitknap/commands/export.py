@@ -19,7 +19,7 @@ def command(
     Costs keep all their digits, weights are exact integers, ties become equations. Names hold
     letters, digits, dots and underscores; other characters are `_` and two hexadecimal digits.
     """
-    from bitknap.bench.terminal import note
+    from bitknap.bench.tables.terminal import note
     from bitknap.problems.export import export_instance
     from bitknap.problems.library import find_instance
 

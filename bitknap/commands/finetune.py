@@ -34,11 +34,11 @@ def command(
     Quantization-aware training with learned steps (LSQ). Prints the accuracy of the float
     network, and of the plan before and after. Interrupted, it goes on after the last whole epoch.
     """
-    from bitknap.bench.finetuning import FineTuning
-    from bitknap.bench.loading import load_workload, require_workload
-    from bitknap.bench.plans import read_plan
-    from bitknap.bench.terminal import print_grid, say
-    from bitknap.bench.tuned_plan import tune_plan, tuning_grid
+    from bitknap.bench.finetuning.fine_tune import FineTuning
+    from bitknap.bench.finetuning.tuned_plan import tune_plan, tuning_table
+    from bitknap.bench.job.plan_files import read_plan
+    from bitknap.bench.tables.terminal import print_table, say
+    from bitknap.bench.workloads.loading import load_workload, require_workload
 
     from ._progress import progress
 
@@ -47,5 +47,5 @@ def command(
     chosen = read_plan(plan)
     with progress(f"loading {workload}") as tell:
         record = tune_plan(load_workload(workload, data), chosen, tuning, seed, out, tell)
-    print_grid(tuning_grid(record))
+    print_table(tuning_table(record))
     say(f"network: {out / 'network.safetensors'}")

@@ -73,7 +73,7 @@ def _allocation(found: Frontier, budget: int) -> dict[str, Any]:
 
 
 def _print(found: Frontier, shown: list[dict[str, Any]]) -> None:
-    from bitknap.bench.terminal import Terminal, table
+    from bitknap.bench.tables.terminal import Terminal, table
 
     console = Terminal()
     kind = "exact" if found.exact else f"within {found.tolerance:.3g} (too many states for all)"

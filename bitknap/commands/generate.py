@@ -34,7 +34,7 @@ def command(
     Every family has defaults and takes some of the options; the same options give the same
     bytes. `bitknap generate list` prints the families with their options.
     """
-    from bitknap.bench.terminal import note
+    from bitknap.bench.tables.terminal import note
     from bitknap.problems import DataError, save_instance
     from bitknap.problems.families import FAMILIES
 
@@ -92,7 +92,7 @@ def _integers(text: str | None, what: str) -> tuple[int, ...] | None:
 
 
 def _print_families() -> None:
-    from bitknap.bench.terminal import Terminal, table
+    from bitknap.bench.tables.terminal import Terminal, table
     from bitknap.problems.families import FAMILIES
 
     shown = table("family", "what it is", "options")

@@ -43,7 +43,7 @@ def command(
     instance = find_instance(name)
     if out is not None:
         save_instance(instance, out)
-        from bitknap.bench.terminal import note
+        from bitknap.bench.tables.terminal import note
 
         note(f"wrote {out}")
         return
@@ -111,7 +111,7 @@ def _bits(instance: Instance, choice: Any) -> str:
 
 
 def _print_list(entries: list[dict[str, Any]]) -> None:
-    from bitknap.bench.terminal import WIDTH, Terminal, table
+    from bitknap.bench.tables.terminal import WIDTH, Terminal, table
 
     sources = list(dict.fromkeys(entry["source"] for entry in entries))
     shown = table("name", "classes", "items", "ties", "capacity", "optimum", "source")
@@ -131,7 +131,7 @@ def _print_list(entries: list[dict[str, Any]]) -> None:
 
 
 def _print_one(entry: dict[str, Any]) -> None:
-    from bitknap.bench.terminal import WIDTH, Terminal, table
+    from bitknap.bench.tables.terminal import WIDTH, Terminal, table
 
     shown = table("", "", box=None, show_header=False)
     for key, value in (entry | entry["preprocessing"]).items():
@@ -145,7 +145,7 @@ def _print_one(entry: dict[str, Any]) -> None:
 
 
 def _print_published(rows: list[dict[str, Any]]) -> None:
-    from bitknap.bench.terminal import WIDTH, Terminal, table
+    from bitknap.bench.tables.terminal import WIDTH, Terminal, table
 
     shown = table("instance", "objective", "published bits", "bits of our optimum", "same")
     for row in rows:

@@ -27,7 +27,7 @@ def command(
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
-    from bitknap.bench.terminal import Terminal, table
+    from bitknap.bench.tables.terminal import Terminal, table
 
     console = Terminal()
     for kind, entries in found.items():

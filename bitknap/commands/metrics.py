@@ -25,15 +25,15 @@ def command(
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
-    from bitknap.bench.grids import Grid
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.tables.table import Table
+    from bitknap.bench.tables.terminal import print_table
 
     rows = [
         [name, facts["passes"], "yes" if facts["scores"] else "no", facts["summary"]]
         for name, facts in found.items()
     ]
-    print_grid(
-        Grid(
+    print_table(
+        Table(
             "Sensitivity metrics",
             ("metric", "passes over the samples", "scores", "what it is"),
             rows,

@@ -41,10 +41,10 @@ def command(
     from bitknap.bench.paper.call import Call, save_call
     from bitknap.bench.paper.page import write_study
     from bitknap.bench.paper.study import help_study, run_study
-    from bitknap.bench.terminal import print_grid, say
+    from bitknap.bench.tables.terminal import print_table, say
     from bitknap.problems import DataError
     from bitknap.problems.storage import only_writer
-    from bitknap.sensitivity.ranks import joined
+    from bitknap.sensitivity.resume.ranks import joined
 
     from ._progress import progress
 
@@ -72,17 +72,17 @@ def command(
         tell("drawing the page")
         contents = write_study(study, folder / "report.html", section or ())
     for _, _, content in contents:
-        for name, grid in content.grids.items() if content is not None else ():
+        for name, table in content.tables.items() if content is not None else ():
             if name != "cells":
-                print_grid(grid)
+                print_table(table)
     say(f"report: {folder / 'report.html'}")
 
 
 def _print_needs(network: str, workload: Workload, scale: Scale, root: Path) -> None:
     """Say what the study on ImageNet will take."""
-    from bitknap.bench.image_folder import Folder
+    from bitknap.bench.datasets.image_folder import Folder
     from bitknap.bench.paper.needs import estimate
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.tables.terminal import print_table
 
     images = len(Folder(root / "val").files)
-    print_grid(estimate(network, workload, scale, min(scale.test or images, images)))
+    print_table(estimate(network, workload, scale, min(scale.test or images, images)))

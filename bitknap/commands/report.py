@@ -26,7 +26,7 @@ def command(
     PDF, and tables/ every table as CSV and LaTeX.
     """
     from bitknap.bench.report.write import page_path, write_report
-    from bitknap.bench.terminal import say
+    from bitknap.bench.tables.terminal import say
 
     from ._progress import progress
 

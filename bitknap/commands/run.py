@@ -77,10 +77,10 @@ def command(
     Writes the sensitivity table, instances, solutions, records, figures and report.html to OUT;
     a second run with the same inputs reuses what is there.
     """
-    from bitknap.bench.budgets import parse_budget
-    from bitknap.bench.loading import load_workload, require_workload
+    from bitknap.bench.job.budgets import parse_budget
+    from bitknap.bench.workloads.loading import load_workload, require_workload
     from bitknap.sensitivity import METRICS as KNOWN_METRICS
-    from bitknap.sensitivity.ties import require_kinds
+    from bitknap.sensitivity.policy.ties import require_kinds
     from bitknap.solvers import load_solver
 
     standard = METRICS if activation_bits is None else PAIR_METRICS
@@ -99,7 +99,7 @@ def command(
         load_solver(name)
     how = weight_quantizer(quantizer)
     activations = activation_quantizer(activation_bits, activation_words, names)
-    from bitknap.bench.job import Job, run_job
+    from bitknap.bench.job.run import Job, run_job
     from bitknap.bench.report.write import write_report
 
     from ._progress import progress
@@ -124,12 +124,12 @@ def command(
         results = run_job(job, tell)
         tell("drawing the report")
         page = write_report(job.out)
-    from bitknap.bench.grids import accuracy_grid, measure_grids, optimum_grid, solver_grid
-    from bitknap.bench.terminal import print_grid, say
+    from bitknap.bench.job.tables import accuracy_table, measure_tables, optimum_table, solver_table
+    from bitknap.bench.tables.terminal import print_table, say
 
-    print_grid(solver_grid(results))
-    print_grid(optimum_grid(results))
-    for grid in (accuracy_grid(results), *measure_grids(results).values()):
-        print_grid(grid)
+    print_table(solver_table(results))
+    print_table(optimum_table(results))
+    for table in (accuracy_table(results), *measure_tables(results).values()):
+        print_table(table)
     say(f"coverage: {results.table.coverage}")
     say(f"report: {page}")

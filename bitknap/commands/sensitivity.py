@@ -58,9 +58,9 @@ def command(
     are the chunks in OUT.partial that a stopped run left. Started by torchrun, the processes
     share the work.
     """
-    from bitknap.bench.loading import load_workload, require_workload
+    from bitknap.bench.workloads.loading import load_workload, require_workload
     from bitknap.sensitivity import METRICS
-    from bitknap.sensitivity.ranks import joined
+    from bitknap.sensitivity.resume.ranks import joined
 
     from ._progress import progress
 
@@ -74,7 +74,7 @@ def command(
             raise DataError(f"--out must name an .npz file, got {str(out)!r}")
         activations = activation_quantizer(activation_bits, activation_words, names)
         how = (weight_quantizer(quantizer), activations)
-        from bitknap.bench.tables import calibration_batches, fill, traced
+        from bitknap.bench.job.table_cache import calibration_batches, fill, traced
 
         with progress(f"loading {workload}", quiet=ranks.rank > 0) as say:
             loaded = load_workload(workload, data, device)
@@ -86,11 +86,11 @@ def command(
 
 
 def _print(table: SensitivityTable, out: Path) -> None:
-    from bitknap.bench.metric_cost import metric_cost_grid
-    from bitknap.bench.terminal import print_grid, say
+    from bitknap.bench.job.metric_cost import metric_cost_table
+    from bitknap.bench.tables.terminal import print_table, say
 
     widths = ", ".join(table.choices)
     notes = [f"{table.weights:,} weights in {len(table.layers)} layers, at {widths} bits."]
     notes.append(f"Coverage: {table.coverage}.")
-    print_grid(replace(grid := metric_cost_grid(table), notes=(*grid.notes, *notes)))
+    print_table(replace(printed := metric_cost_table(table), notes=(*printed.notes, *notes)))
     say(f"table: {out}")

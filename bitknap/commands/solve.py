@@ -48,7 +48,7 @@ def command(
         else:
             _print(solution)
     if solution.choice is None:
-        from bitknap.bench.terminal import note
+        from bitknap.bench.tables.terminal import note
 
         note(f"bitknap: {solution.message or solution.status.sentence}")
         raise typer.Exit(
@@ -60,7 +60,7 @@ def command(
 
 
 def _print(solution: Solution) -> None:
-    from bitknap.bench.terminal import Terminal, table
+    from bitknap.bench.tables.terminal import Terminal, table
 
     facts = table("", "", box=None, show_header=False)
     for name, value in (

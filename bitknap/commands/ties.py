@@ -13,7 +13,7 @@ from ._options import split
 from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 
 if TYPE_CHECKING:
-    from bitknap.bench.ties import Prices
+    from bitknap.bench.job.ties import Prices
     from bitknap.sensitivity import Graph, SensitivityTable
 
 
@@ -44,8 +44,8 @@ def command(
     Ties come from the table, from --tie patterns, and with --workload from the traced network.
     The price of a tie is the rise of the optimal predicted loss, both optima being exact.
     """
-    from bitknap.bench.budgets import parse_budget
-    from bitknap.bench.ties import price_ties, trace_workload, with_found_ties
+    from bitknap.bench.job.budgets import parse_budget
+    from bitknap.bench.job.ties import price_ties, trace_workload, with_found_ties
     from bitknap.sensitivity import load_table, save_table
 
     budgets = [parse_budget(text) for text in split(budget, "--budget")] if budget else []
@@ -53,7 +53,7 @@ def command(
     loaded = load_table(table)
     notes: list[str] = []
     if workload is not None:
-        from bitknap.bench.loading import load_workload
+        from bitknap.bench.workloads.loading import load_workload
 
         graph = trace_workload(loaded, load_workload(workload, data))
         loaded = with_found_ties(loaded, graph, split(kind, "--kind"))
@@ -108,8 +108,8 @@ def _document(table: SensitivityTable, metric: str, prices: dict[str, Prices]) -
 
 
 def _print(table: SensitivityTable, prices: dict[str, Prices], notes: list[str]) -> None:
-    from bitknap.bench.grids import Grid
-    from bitknap.bench.terminal import print_grid
+    from bitknap.bench.tables.table import Table
+    from bitknap.bench.tables.terminal import print_table
 
     columns = ["layers", "why"]
     rows = [[", ".join(tie.layers), tie.reason] for tie in table.ties]
@@ -126,7 +126,7 @@ def _print(table: SensitivityTable, prices: dict[str, Prices], notes: list[str])
     ]
     notes += [f"One weight, one choice: {text}." for text in shared]
     title = f"Ties: {len(rows)} groups" if rows else "No ties"
-    print_grid(Grid(title, columns, rows, notes=notes, text_columns=2))
+    print_table(Table(title, columns, rows, notes=notes, text_columns=2))
 
 
 def _share(rise: float, free: float) -> str:

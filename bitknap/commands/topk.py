@@ -92,7 +92,7 @@ def _finite(value: float) -> float | None:
 
 
 def _print_ranking(problem: Instance, ranking: list[Allocation]) -> None:
-    from bitknap.bench.terminal import Terminal, table
+    from bitknap.bench.tables.terminal import Terminal, table
 
     shown = table("rank", "objective", *problem.resources, "change from the best")
     best = problem.by_label(ranking[0].choice)
@@ -105,7 +105,7 @@ def _print_ranking(problem: Instance, ranking: list[Allocation]) -> None:
 
 
 def _print_forced(found: Forced) -> None:
-    from bitknap.bench.terminal import Terminal, table
+    from bitknap.bench.tables.terminal import Terminal, table
 
     problem = found.instance
     shown = table("class", "chosen", "rise elsewhere", "rise of each item")

@@ -51,7 +51,7 @@ def command(
 
 
 def _print(verdict: Verdict) -> None:
-    from bitknap.bench.terminal import Terminal
+    from bitknap.bench.tables.terminal import Terminal
 
     console = Terminal()
     colour = {"proved": "green", "unproved": "yellow", "wrong": "red"}[verdict.finding.value]

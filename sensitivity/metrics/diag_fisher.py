@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..capture import backward_through
-from ..context import Context, MetricResult
-from ..kinds.base import Use
+from ..tracing.capture import backward_through
+from ..tracing.kinds.base import Use
+from .context import Context, MetricResult
 
 
 @dataclass(frozen=True)

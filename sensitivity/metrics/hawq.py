@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..archive import Arrays
-from ..context import Context, MetricResult
-from ..curvature import hessian_products, mean_square_delta, rademacher
+from ..table.archive import Arrays
+from .context import Context, MetricResult
+from .curvature import hessian_products, mean_square_delta, rademacher
 
 PASS = "power iteration"
 

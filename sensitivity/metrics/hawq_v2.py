@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..archive import Arrays
-from ..context import Context, MetricResult
-from ..curvature import Graphs, mean_square_delta, rademacher
+from ..table.archive import Arrays
+from .context import Context, MetricResult
+from .curvature import Graphs, mean_square_delta, rademacher
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..batches import Batch
-from ..context import Context
-from ..losses import class_scores
-from ..measured import Measured
+from ..tracing.batches import Batch
+from ..tracing.losses import class_scores
+from .context import Context
+from .measured import MeasuredMetric
 
 
 def divergence(context: Context, batch: Batch, plain: Any, changed: Any) -> Tensor:
@@ -25,4 +25,4 @@ def divergence(context: Context, batch: Batch, plain: Any, changed: Any) -> Tens
     return terms.reshape(len(terms), -1).mean(dim=1)
 
 
-METRIC = Measured("kl", divergence)
+METRIC = MeasuredMetric("kl", divergence)

@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
-from ..batches import Batch
-from ..context import Context, MetricResult
-from ..losses import IGNORED, aligned
+from ..tracing.batches import Batch
+from ..tracing.losses import IGNORED, aligned
+from .context import Context, MetricResult
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Measured loss increase: the mean loss with only that layer quantized, minus the float loss."""
+"""MeasuredMetric loss increase: the mean loss with only that layer quantized, minus the float loss."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from ..batches import Batch, per_sample
-from ..context import Context
-from ..measured import Measured
+from ..tracing.batches import Batch, per_sample
+from .context import Context
+from .measured import MeasuredMetric
 
 
 def increase(context: Context, batch: Batch, plain: Any, changed: Any) -> Tensor:
@@ -17,4 +17,4 @@ def increase(context: Context, batch: Batch, plain: Any, changed: Any) -> Tensor
     return per_sample(context.loss_fn(changed, batch)) - before
 
 
-METRIC = Measured("loss", increase, uses_loss=True)
+METRIC = MeasuredMetric("loss", increase, uses_loss=True)

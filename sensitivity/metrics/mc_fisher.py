@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..batches import Batch
-from ..context import Context, MetricResult
-from ..losses import class_scores
+from ..tracing.batches import Batch
+from ..tracing.losses import class_scores
+from .context import Context, MetricResult
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from bitknap.problems.errors import UnsupportedError
 
-from ..batches import Batch, take
-from ..capture import backward_through
-from ..context import Context, MetricResult
-from ..kinds.base import Use
-from ..proof import provable_alone
+from ..tracing.batches import Batch, take
+from ..tracing.capture import backward_through
+from ..tracing.kinds.base import Use
+from ..tracing.proof import provable_alone
+from .context import Context, MetricResult
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..archive import Arrays
-from ..batches import Batch, cut
-from ..context import Context, MetricResult
-from ..measured import Runner, Runners
+from ..table.archive import Arrays
+from ..tracing.batches import Batch, cut
+from .context import Context, MetricResult
+from .measured import Runner, Runners
 
 
 @dataclass(frozen=True)
 class Pairwise:
-    """Measured loss increase of items and of pairs of items of different layers.
+    """MeasuredMetric loss increase of items and of pairs of items of different layers.
 
     With L(S) the mean loss increase when the items of S are in place:
 

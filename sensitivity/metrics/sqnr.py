@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ..batches import Batch
-from ..context import Context
-from ..losses import logits
-from ..measured import Measured
+from ..tracing.batches import Batch
+from ..tracing.losses import logits
+from .context import Context
+from .measured import MeasuredMetric
 
 
 def noise(context: Context, batch: Batch, plain: Any, changed: Any) -> Tensor:
@@ -26,4 +26,4 @@ def signal(context: Context, batch: Batch, plain: Any) -> Tensor:
     return logits(plain).flatten(1).square().sum(dim=1)
 
 
-METRIC = Measured("sqnr", noise, unit=signal)
+METRIC = MeasuredMetric("sqnr", noise, unit=signal)

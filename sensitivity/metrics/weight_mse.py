@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..context import Context, MetricResult
+from .context import Context, MetricResult
 
 
 @dataclass(frozen=True)

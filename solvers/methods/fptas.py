@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from bitknap.problems import FloatArray, Instance, IntArray
-from bitknap.problems.instance import MAX_TOTAL
+from bitknap.problems.validation import MAX_TOTAL
 
 from ..base import Deadline, Limits, Outcome, Status
 from ..dual import dual_bound

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bitknap.bench.job import run_job
-from bitknap.bench.records import Record, save_records
+from bitknap.bench.job.run import run_job
+from bitknap.bench.records.record import Record, save_records
 from bitknap.bench.report.write import write_report
 
 from .tiny import quiet, tiny_job

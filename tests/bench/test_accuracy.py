@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bitknap.bench.accuracy import random_choice
+from bitknap.bench.job.random_plan import random_choice
 from bitknap.problems import Instance, build_instance
 from bitknap.problems.errors import InfeasibleError
 from bitknap.sensitivity import LayerPolicy

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from bitknap.bench.bootstrap import Bootstrap, Resolve
-from bitknap.bench.confidence import confidence
-from bitknap.bench.confidence_grids import stability_map
+from bitknap.bench.confidence.bootstrap import Bootstrap, Resolve
+from bitknap.bench.confidence.plan_comparison import compare, robust_plan
+from bitknap.bench.confidence.resampled_plans import confidence
+from bitknap.bench.confidence.tables import stability_map
 from bitknap.bench.figures.confidence import draw_stability
 from bitknap.bench.figures.style import save
-from bitknap.bench.rivals import compare, robust_plan
 from bitknap.problems import DataError, InfeasibleError, build_instance
 from bitknap.solvers import solve
 
@@ -39,7 +39,7 @@ def test_omega_of_a_resample_is_that_of_the_samples_drawn(statistic: str) -> Non
 def test_draws_do_not_depend_on_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
     table = random_table()
     whole = Bootstrap(table, "fisher", 50).omega
-    monkeypatch.setattr("bitknap.bench.bootstrap._BLOCK", 7 * 40)
+    monkeypatch.setattr("bitknap.bench.confidence.bootstrap._BLOCK", 7 * 40)
     assert Bootstrap(table, "fisher", 50).omega == pytest.approx(whole, rel=1e-14)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bitknap.bench.plans import load_plan
+from bitknap.bench.job.plan_files import load_plan
 from bitknap.problems import BitknapError, DataError, InfeasibleError
 from bitknap.sensitivity import save_table
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from bitknap.bench import data
-from bitknap.bench.data import (
+from bitknap.bench.datasets import fashion_mnist as data
+from bitknap.bench.datasets.fashion_mnist import (
     FILES,
     MEAN,
     STANDARD_DEVIATION,

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from bitknap.bench.loading import load_workload
-from bitknap.bench.tables import fill, traced
-from bitknap.sensitivity.ranks import LOST
+from bitknap.bench.job.table_cache import fill, traced
+from bitknap.bench.workloads.loading import load_workload
+from bitknap.sensitivity.resume.ranks import LOST
 
 from .long_run import MODULE, command, content, environment
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bitknap.bench.exchange import best_of_exchanges, exchanged, quadratic_cost
+from bitknap.bench.job.exchange import best_of_exchanges, exchanged, quadratic_cost
 from bitknap.problems import FloatArray, Instance, UnsupportedError
 from bitknap.solvers import solve
 

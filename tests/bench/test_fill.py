@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bitknap.bench.fill import filled, main, markdown
-from bitknap.bench.records import record_of, save_records
+from bitknap.bench.documents.results import filled, main, markdown
+from bitknap.bench.records.record import record_of, save_records
 from bitknap.problems import DataError, build_instance
 from bitknap.solvers import solve
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from bitknap.bench import finetuning
-from bitknap.bench.finetuning import FineTuned, FineTuning, fine_tune
-from bitknap.bench.quantized_training import QuantizedTraining
-from bitknap.bench.tables import QUANTIZER, traced
+from bitknap.bench.finetuning import fine_tune as finetuning
+from bitknap.bench.finetuning.fine_tune import FineTuned, FineTuning, fine_tune
+from bitknap.bench.finetuning.quantized_training import QuantizedTraining
+from bitknap.bench.job.table_cache import QUANTIZER, traced
 from bitknap.bench.workloads.base import Accuracy, Workload
 from bitknap.cli import build_app
 from bitknap.problems import DataError, UnsupportedError

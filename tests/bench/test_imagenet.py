@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from bitknap.bench.datasets.installed_files import package_file
+from bitknap.bench.datasets.photos import load_photos, random_crops, read_square
 from bitknap.bench.networks.efficientnet_lite import EfficientNetLite0, MBConv, SamePadConv2d
-from bitknap.bench.packages import package_file
-from bitknap.bench.photos import load_photos, random_crops, read_square
 from bitknap.bench.workloads.base import Workload
 from bitknap.bench.workloads.efficientnet_lite0 import build, compare, load_network, normalise
 from bitknap.problems import DataError

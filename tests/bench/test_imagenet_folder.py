@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from bitknap.bench.finetuning import FineTuning
-from bitknap.bench.image_folder import Folder, Images, centre, random_part
-from bitknap.bench.imagenet import imagenet_workload, load_network
+from bitknap.bench.datasets.image_folder import Folder, Images, centre, random_part
+from bitknap.bench.finetuning.fine_tune import FineTuning
 from bitknap.bench.networks import imagenet_resnet
 from bitknap.bench.paper import call
 from bitknap.bench.paper.scale import Scale
+from bitknap.bench.workloads.imagenet import imagenet_workload, load_network
 from bitknap.cli import build_app
 from bitknap.problems import DataError, UnsupportedError
 
@@ -116,7 +116,7 @@ def test_what_does_not_fit_is_refused(tree: Path, weights: Path, tmp_path: Path)
 def test_the_workload_repeats_itself(
     tree: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bitknap.bench.imagenet.WORKERS", 0)
+    monkeypatch.setattr("bitknap.bench.workloads.imagenet.WORKERS", 0)
     workload = imagenet_workload("resnet18", tree, weights, test=4)
     first, again = (workload.calibration(6, 3) for _ in range(2))
     assert torch.equal(first[0][0], again[0][0])
@@ -139,7 +139,7 @@ def test_the_command_prints_its_needs_and_runs(
     )
     monkeypatch.setattr(call, "imagenet", lambda network, fast: small)
     monkeypatch.setattr("bitknap.bench.paper.needs.TIMED", 4)
-    monkeypatch.setattr("bitknap.bench.imagenet.WORKERS", 0)
+    monkeypatch.setattr("bitknap.bench.workloads.imagenet.WORKERS", 0)
     out = tmp_path / "out"
     arguments = ["paper", "--imagenet", str(tree), "--weights", str(weights), "--out", str(out)]
     outcome = CliRunner().invoke(build_app("paper"), arguments)

@@ -9,20 +9,21 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from bitknap.bench import measurement, tables
-from bitknap.bench.budgets import parse_budget
-from bitknap.bench.grids import (
-    accuracy_grid,
-    measure_grids,
-    objective_grid,
-    optimum_grid,
-    solver_grid,
+from bitknap.bench.job import evaluation as measurement
+from bitknap.bench.job import table_cache as tables
+from bitknap.bench.job.budgets import parse_budget
+from bitknap.bench.job.cached_quantizer import RememberingQuantizer
+from bitknap.bench.job.results import Results, load_results
+from bitknap.bench.job.run import Job, run_job
+from bitknap.bench.job.tables import (
+    accuracy_table,
+    measure_tables,
+    objective_table,
+    optimum_table,
+    solver_table,
 )
-from bitknap.bench.job import Job, run_job
-from bitknap.bench.records import Record, load_records
-from bitknap.bench.remembering import RememberingQuantizer
+from bitknap.bench.records.record import Record, load_records
 from bitknap.bench.report.write import write_report
-from bitknap.bench.results import Results, load_results
 from bitknap.bench.workloads.base import Accuracy
 from bitknap.problems import DataError, InfeasibleError, load_instance
 from bitknap.sensitivity import LayerPolicy, load_table
@@ -95,15 +96,15 @@ def test_controls_and_plans_are_measured(done: Results) -> None:
 
 
 def test_grids_say_what_was_found(done: Results) -> None:
-    solvers = solver_grid(done)
+    solvers = solver_table(done)
     assert [row[0] for row in solvers.rows] == ["greedy", "core", "dp"]
     assert solvers.rows[1][2:5] == ["6/6", "0", "0"]
     assert "agree on every instance" in solvers.notes[1]
     assert done.proved == 6
     assert solvers.notes[2].startswith("6 of 6 optima proved again")
-    assert len(optimum_grid(done).rows) == 6
-    assert len(objective_grid(done).rows) == 18
-    accuracy = accuracy_grid(done)
+    assert len(optimum_table(done).rows) == 6
+    assert len(objective_table(done).rows) == 18
+    accuracy = accuracy_table(done)
     assert accuracy.columns == ("plan", "2.25", "3", "2kB")
     assert [row[0] for row in accuracy.rows] == [
         "fisher (optimum)",
@@ -121,7 +122,7 @@ def test_losing_to_a_control_is_said(done: Results) -> None:
         replace(m, accuracy=replace(m.accuracy, correct=0)) if m.plan == "fisher" else m
         for m in done.measured
     )
-    notes = " ".join(accuracy_grid(replace(done, measured=spoiled)).notes)
+    notes = " ".join(accuracy_table(replace(done, measured=spoiled)).notes)
     assert "fisher (optimum) at 3 (0.00 %) loses to uniform" in notes
     assert "loses to random" in notes
 
@@ -134,8 +135,8 @@ def test_results_read_back_as_they_were(done: Results) -> None:
     assert again.table.provenance == done.table.provenance
     for key, solution in done.solutions.items():
         assert again.solutions[key].to_dict() == solution.to_dict()
-    assert solver_grid(again) == solver_grid(done)
-    assert accuracy_grid(again) == accuracy_grid(done)
+    assert solver_table(again) == solver_table(done)
+    assert accuracy_table(again) == accuracy_table(done)
 
 
 def test_a_second_run_reuses_table_and_accuracies(job: Job, done: Results) -> None:
@@ -258,16 +259,16 @@ def test_other_measures_and_notes_are_shown_beside_the_accuracy(tmp_path: Path) 
 
     workload = replace(plain, evaluate=evaluate, notes=("A sentence of its own.",))
     results = run_job(tiny_job(tmp_path, workload=workload, metrics=("fisher",)), quiet)
-    (grid,) = measure_grids(results).values()
-    assert grid.title == "Mistakes made, by budget"
-    shown = {row[0]: row[1:] for row in grid.rows}
-    accuracies = {row[0]: row[1:] for row in accuracy_grid(results).rows}
+    (table,) = measure_tables(results).values()
+    assert table.title == "Mistakes made, by budget"
+    shown = {row[0]: row[1:] for row in table.rows}
+    accuracies = {row[0]: row[1:] for row in accuracy_table(results).rows}
     assert shown.keys() == accuracies.keys()
     for plan, mistakes in shown.items():
         for count, percent in zip(mistakes, accuracies[plan], strict=True):
             if count != "-":
                 assert float(count) == pytest.approx(200 - 2 * float(percent), abs=0.06)
-    assert "A sentence of its own." in accuracy_grid(results).notes
+    assert "A sentence of its own." in accuracy_table(results).notes
     page = write_report(tmp_path, only=["accuracy"]).read_text()
     assert "Mistakes made, by budget" in page
     assert (tmp_path / "tables" / "mistakes_made.csv").exists()

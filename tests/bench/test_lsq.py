@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bitknap.bench.lsq import InputQuantizer, StepQuantizer
+from bitknap.bench.finetuning.lsq import InputQuantizer, StepQuantizer
 
 
 def reference(

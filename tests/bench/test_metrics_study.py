@@ -11,18 +11,18 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from bitknap.bench.comparison import Comparison, Entry, outside, shuffled
-from bitknap.bench.grids import Grid
-from bitknap.bench.measurement import Measured
+from bitknap.bench.job.evaluation import Evaluation
+from bitknap.bench.job.metric_comparison import Entry, MetricComparison, outside, shuffled
 from bitknap.bench.studies import STUDIES, metrics
 from bitknap.bench.studies.metrics import (
     SAMPLES,
     Accuracies,
-    accuracy_grid,
+    accuracy_table,
     compare,
-    difference_grid,
+    difference_table,
     interval,
 )
+from bitknap.bench.tables.table import Table
 from bitknap.bench.workloads.base import Accuracy
 from bitknap.cli import build_app
 from bitknap.sensitivity import METRICS, load_table
@@ -31,8 +31,8 @@ from .tables import random_table
 from .tiny import tiny_workload
 
 
-def tiny_comparison(folder: Path, said: list[str]) -> Comparison:
-    return Comparison(
+def tiny_comparison(folder: Path, said: list[str]) -> MetricComparison:
+    return MetricComparison(
         workload=tiny_workload(),
         entries={
             "fisher": Entry("fisher", 64),
@@ -81,7 +81,7 @@ def test_the_grids_of_a_tiny_workload_and_a_second_run(tmp_path: Path) -> None:
     before = list(said)
     said.clear()
     again = list(compare(comparison))
-    assert [grid.rows for grid in again] == [cost.rows, accuracy.rows, gaps.rows]
+    assert [table.rows for table in again] == [cost.rows, accuracy.rows, gaps.rows]
     assert any(text.startswith("evaluating") for text in before)
     assert not [text for text in said if text.startswith(("computing", "evaluating"))]
 
@@ -89,7 +89,7 @@ def test_the_grids_of_a_tiny_workload_and_a_second_run(tmp_path: Path) -> None:
 def test_the_command_keeps_what_is_finished_and_prints_results_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def study(quick: bool, folder: Path, say: Callable[[str], None]) -> Iterator[Grid]:
+    def study(quick: bool, folder: Path, say: Callable[[str], None]) -> Iterator[Table]:
         own = tiny_comparison(folder, [])
         entries = {name: own.entries[name] for name in ("fisher", "loss")}
         yield from compare(replace(own, entries=entries, say=say))
@@ -120,11 +120,11 @@ def test_a_killed_comparison_goes_on_where_it_stopped(tmp_path: Path, where: str
     with pytest.raises(KeyboardInterrupt):
         list(compare(replace(comparison, say=killed)))
     said: list[str] = []
-    resumed = [grid.rows for grid in compare(replace(comparison, say=said.append))][1:]
+    resumed = [table.rows for table in compare(replace(comparison, say=said.append))][1:]
     done = [text for text in said if text.startswith(("computing", "evaluating"))]
     assert done[0] == where
     whole = replace(comparison, folder=tmp_path / "whole")
-    assert [grid.rows for grid in compare(whole)][1:] == resumed
+    assert [table.rows for table in compare(whole)][1:] == resumed
 
 
 def test_the_document_names_every_metric() -> None:
@@ -153,8 +153,8 @@ def test_shuffling_keeps_each_layers_costs_together() -> None:
 
 
 def test_losses_to_controls_and_gains_on_fisher_are_said(tmp_path: Path) -> None:
-    def row(plan: str, budget: str, correct: int, draw: int = 0) -> Measured:
-        return Measured(plan, "", budget, draw, 4.0, Accuracy(correct, 100), {})
+    def row(plan: str, budget: str, correct: int, draw: int = 0) -> Evaluation:
+        return Evaluation(plan, "", budget, draw, 4.0, Accuracy(correct, 100), {})
 
     rows = [row("float", "", 95), row("uniform", "2", 50), row("uniform", "4", 90)]
     for draw in range(2):
@@ -163,15 +163,15 @@ def test_losses_to_controls_and_gains_on_fisher_are_said(tmp_path: Path) -> None
         rows += [row("random", b, 30, draw) for b in ("2.5", "4")]
         rows += [row("shuffled", b, 40, draw) for b in ("2.5", "4")]
     found = Accuracies(tiny_comparison(tmp_path, []), rows)
-    grid = accuracy_grid(found)
-    cells = {r[0]: list(r[1:]) for r in grid.rows}
+    table = accuracy_table(found)
+    cells = {r[0]: list(r[1:]) for r in table.rows}
     assert cells["uniform"] == ["50.00", "90.00"]
     assert cells["fisher"][0] == "80.50 [80.00, 81.00]"
     assert cells["float"] == ["95.00", "95.00"]
-    notes = " ".join(grid.notes)
+    notes = " ".join(table.notes)
     assert "At 4 bits these lose to uniform (90.00): fisher (80.50), kl (85.00)." in notes
     assert "At 2.5" not in notes
-    better = difference_grid(found)
+    better = difference_table(found)
     assert better.rows == [["kl", "+4.50 [+4.00, +5.00]", "+4.50 [+4.00, +5.00]"]]
     assert "kl at 2.5, kl at 4" in better.notes[1]
 

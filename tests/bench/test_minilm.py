@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bitknap.bench.datasets.wordnet import CLASSES, load_glosses
 from bitknap.bench.networks.probe import DECAY, fit_probe
-from bitknap.bench.wordnet import CLASSES, load_glosses
 from bitknap.bench.workloads.base import Workload
 from bitknap.bench.workloads.minilm import SentenceClassifier, build
 from bitknap.problems import DataError

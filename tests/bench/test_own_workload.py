@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from bitknap.bench.loading import load_workload
-from bitknap.bench.tables import calibration_batches
+from bitknap.bench.job.table_cache import calibration_batches
+from bitknap.bench.workloads.loading import load_workload
 from bitknap.problems import BitknapError, DataError, UnsupportedError
 from bitknap.sensitivity import load_table
-from bitknap.sensitivity.batches import device_of, tensors
-from bitknap.sensitivity.provenance import describe_function
+from bitknap.sensitivity.table.provenance import describe_function
+from bitknap.sensitivity.tracing.batches import device_of, tensors
 
 from .tiny import tiny_workload
 

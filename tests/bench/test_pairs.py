@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bitknap.bench.bootstrap import Bootstrap
-from bitknap.bench.budgets import parse_budget
-from bitknap.bench.confidence import confidence
-from bitknap.bench.job import Job, run_job
-from bitknap.bench.measurement import Evaluator
+from bitknap.bench.confidence.bootstrap import Bootstrap
+from bitknap.bench.confidence.resampled_plans import confidence
+from bitknap.bench.job.budgets import parse_budget
+from bitknap.bench.job.evaluation import Evaluator
+from bitknap.bench.job.results import Results, load_results
+from bitknap.bench.job.run import Job, run_job
+from bitknap.bench.job.ties import price_ties
 from bitknap.bench.report.write import write_report
-from bitknap.bench.results import Results, load_results
-from bitknap.bench.ties import price_ties
 from bitknap.problems import (
     DataError,
     InfeasibleError,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bitknap.bench.comparison import optimum
-from bitknap.bench.finetuning import FineTuning
+from bitknap.bench.finetuning.fine_tune import FineTuning
+from bitknap.bench.job.metric_comparison import optimum
 from bitknap.bench.paper import PARTS, cells, search, stamps
 from bitknap.bench.paper.call import Call, load_study, save_call
 from bitknap.bench.paper.needs import estimate
@@ -26,8 +26,8 @@ from bitknap.bench.paper.scale import FAST, FULL, Scale, imagenet
 from bitknap.bench.paper.search import evolve
 from bitknap.bench.paper.stamps import read_stamps, stamp
 from bitknap.bench.paper.study import Study, run_study
-from bitknap.bench.paper.summary import mean, signed
 from bitknap.bench.report.write import Contents, build_contents, write_page, write_report
+from bitknap.bench.tables.mean_error import mean, signed
 from bitknap.problems import DataError
 
 from .tiny import tiny_workload
@@ -269,7 +269,7 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from bitknap.bench.paper.study import help_study, run_study
-from bitknap.sensitivity.ranks import joined
+from bitknap.sensitivity.resume.ranks import joined
 from tests.bench.test_paper import TINY, quiet
 from tests.bench.tiny import tiny_workload
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bitknap.bench.records import load_records, record_of, save_records
+from bitknap.bench.records.record import load_records, record_of, save_records
 from bitknap.problems import DataError, build_instance
 from bitknap.solvers import solve
 

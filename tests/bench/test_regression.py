@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bitknap.bench.regression import last_two, load_minima, main, regression_grid, slower
+from bitknap.bench.runner.regression import last_two, load_minima, main, regression_table, slower
 from bitknap.problems import DataError
 
 CORE = "test[core-20]"
@@ -31,7 +31,7 @@ def test_only_what_is_in_both_and_above_the_floor_is_flagged() -> None:
 
 
 def test_the_grid_shows_old_new_and_ratio() -> None:
-    rows = {row[0]: row[1:] for row in regression_grid(OLD, NEW, 1.5).rows}
+    rows = {row[0]: row[1:] for row in regression_table(OLD, NEW, 1.5).rows}
     assert rows[CORE] == ["2.000", "4.000", "2.00", "slower"]
     assert rows["greedy"] == ["4.000", "5.000", "1.25", ""]
     assert rows["gone"] == ["1000.000", "-", "-", ""]

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bitknap.bench.remembering import RememberingQuantizer
+from bitknap.bench.job.cached_quantizer import RememberingQuantizer
 from bitknap.problems import DataError
-from bitknap.sensitivity import Quantizer, quantizers
+from bitknap.sensitivity import Quantizer
+from bitknap.sensitivity.quantization import quantizers
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8, 9, 16])

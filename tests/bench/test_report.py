@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import bitknap.bench.report.sections as section_package
-from bitknap.bench.grids import Grid
-from bitknap.bench.job import run_job
-from bitknap.bench.latex import latex
+from bitknap.bench.job.results import load_results
+from bitknap.bench.job.run import run_job
 from bitknap.bench.report import SECTIONS
 from bitknap.bench.report.write import write_report
-from bitknap.bench.results import load_results
+from bitknap.bench.tables.latex import latex
+from bitknap.bench.tables.table import Table
 from bitknap.problems import BitknapError, DataError, UnsupportedError
 
 from .commands import call
@@ -193,8 +193,10 @@ def test_another_table_is_noticed(run_folder: Path, tmp_path: Path) -> None:
 
 
 def test_latex_prints_what_it_is_given() -> None:
-    grid = Grid("50 % of_it", ("a_b", "x"), [["c & d", "1 %"], ["#{~^\\}$", "<2>"]], ["note\nline"])
-    lines = latex(grid).splitlines()
+    table = Table(
+        "50 % of_it", ("a_b", "x"), [["c & d", "1 %"], ["#{~^\\}$", "<2>"]], ["note\nline"]
+    )
+    lines = latex(table).splitlines()
     assert lines[:3] == ["% 50 % of_it", "% note", "% line"]
     assert lines[3] == r"\begin{tabular}{lr}"
     assert lines[5] == r"a\_b & x \\"

@@ -10,12 +10,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from bitknap.bench import training
-from bitknap.bench.data import FashionMNIST, ImageSet, hold_out
+from bitknap.bench.datasets.fashion_mnist import FashionMNIST, ImageSet, hold_out
 from bitknap.bench.networks.resnet import ResNet18
-from bitknap.bench.recipe import Recipe, augment, learning_rate
-from bitknap.bench.training import main, train
+from bitknap.bench.training import train as training
+from bitknap.bench.training.train import main, train
 from bitknap.bench.workloads.base import classification_accuracy
+from bitknap.bench.workloads.recipe import Recipe, augment, learning_rate
 from bitknap.problems.errors import DataError, UnsupportedError
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bitknap.bench import workloads
-from bitknap.bench.data import ImageSet
+from bitknap.bench.datasets.fashion_mnist import ImageSet
 from bitknap.bench.networks.resnet import ResNet18
 from bitknap.bench.workloads.base import (
     Accuracy,

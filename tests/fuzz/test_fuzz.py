@@ -19,7 +19,7 @@ from random import Random
 import pytest
 import torch  # noqa: F401  that the first command which needs it is not charged for it
 
-from bitknap.bench.records import Record
+from bitknap.bench.records.record import Record
 
 from .harness import Done, bounded, call
 from .kinds import KINDS, Trial

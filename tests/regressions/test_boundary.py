@@ -20,10 +20,10 @@ import pytest
 
 from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
 from bitknap.bench.figures.style import svg_text
-from bitknap.bench.grids import Grid
-from bitknap.bench.latex import latex
-from bitknap.bench.records import Record
+from bitknap.bench.records.record import Record
 from bitknap.bench.runner.log import RecordLog
+from bitknap.bench.tables.latex import latex
+from bitknap.bench.tables.table import Table
 from bitknap.problems import DataError, InstanceError, build_instance, load_instance, save_instance
 from bitknap.problems.names import cut
 from bitknap.problems.storage import only_writer, read_file, write_atomically
@@ -222,10 +222,10 @@ def test_bug_names_made_bad_csv_latex_and_svg(here: Path) -> None:
     xml.dom.minidom.parse("f.svg")
     figure = draw_bits_by_layer({"[p]\x00": ["2", "2"]}, ["$a$ --", "\x1b" * 400], ["2"])
     xml.dom.minidom.parseString(svg_text(figure))
-    grid = Grid("t\r\\input{x}", ["a\x1b"], [["=cmd|'x'!A0"], ["-1.5"], ["+0.3 %"], ["\\x_&\n"]])
-    assert grid.to_csv() == "a\\x1b\n'=cmd|'x'!A0\n-1.5\n+0.3 %\n\"\\x_&\n\"\n"
-    assert "\x1b" not in latex(grid)
-    assert all(line[0] in "%\\a'=-+" for line in latex(grid).splitlines() if line)
+    table = Table("t\r\\input{x}", ["a\x1b"], [["=cmd|'x'!A0"], ["-1.5"], ["+0.3 %"], ["\\x_&\n"]])
+    assert table.to_csv() == "a\\x1b\n'=cmd|'x'!A0\n-1.5\n+0.3 %\n\"\\x_&\n\"\n"
+    assert "\x1b" not in latex(table)
+    assert all(line[0] in "%\\a'=-+" for line in latex(table).splitlines() if line)
 
 
 def test_bug_long_names_were_cut_alike() -> None:

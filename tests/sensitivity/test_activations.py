@@ -25,9 +25,9 @@ from bitknap.sensitivity import (
     save_table,
     sensitivity_table,
 )
-from bitknap.sensitivity.activations import quantized
-from bitknap.sensitivity.capture import Watch, frozen
-from bitknap.sensitivity.grids import Grid
+from bitknap.sensitivity.quantization.activations import quantized
+from bitknap.sensitivity.quantization.grids import Grid
+from bitknap.sensitivity.tracing.capture import Watch, frozen
 
 from .networks import NETWORKS, logits, reference_scores
 

@@ -18,7 +18,7 @@ from torch.utils import checkpoint
 import bitknap
 from bitknap import BitknapError, Quantizer, sensitivity_table
 from bitknap.sensitivity import ActivationQuantizer, SensitivityTable
-from bitknap.sensitivity.folding import folded
+from bitknap.sensitivity.tracing.folding import folded
 
 from .networks import reference_scores
 
@@ -542,7 +542,7 @@ def test_a_quantizer_is_made_from_what_a_table_says_of_it(words: str) -> None:
 @pytest.mark.parametrize("held", ["heads", "activation"])
 def test_bug_networks_that_print_alike_shared_a_table(held: str) -> None:
     """Two heads, then four, or another function in an attribute: the old table was reused."""
-    from bitknap.sensitivity.provenance import changes
+    from bitknap.sensitivity.table.provenance import changes
 
     def attend(net: Any, x: Tensor) -> Tensor:
         q = net.q(x).view(len(x), -1, net.heads, 16 // net.heads).transpose(1, 2)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from bitknap.sensitivity.batches import device_of, placed
+from bitknap.sensitivity.tracing.batches import device_of, placed
 
 
 class Pair(NamedTuple):

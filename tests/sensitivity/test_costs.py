@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from bitknap.problems import DataError, UnsupportedError
 from bitknap.sensitivity import SensitivityTable, bops, latency_ns, sensitivity_table, trace
-from bitknap.sensitivity.graph import Graph
-from bitknap.sensitivity.grids import ActivationGrids, Grid
+from bitknap.sensitivity.quantization.grids import ActivationGrids, Grid
+from bitknap.sensitivity.tracing.graph import Graph
 from bitknap.solvers import solve
 
 from ..bench.tables import made_table, random_table

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bitknap.sensitivity import METRICS, ActivationQuantizer, quantized_copy, sensitivity_table
-from bitknap.sensitivity.checkpoint import Checkpoint
+from bitknap.sensitivity.resume.checkpoint import Checkpoint
 
 from .networks import NETWORKS, attention, convolutions, sequences
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bitknap.sensitivity import grouped
-from bitknap.sensitivity.grouped import GroupedConvolutions
+from bitknap.sensitivity.metrics import grouped
+from bitknap.sensitivity.metrics.grouped import GroupedConvolutions
 
 CASES: tuple[tuple[Any, tuple[int, ...], tuple[int, ...], dict[str, Any]], ...] = (
     (F.conv2d, (2, 4, 6, 5), (4, 1, 3, 3), {"stride": 2, "padding": 1, "groups": 4}),

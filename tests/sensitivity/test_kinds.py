@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bitknap.sensitivity.capture import backward_through
-from bitknap.sensitivity.kinds import _products
-from bitknap.sensitivity.kinds.conv import ConvUse
-from bitknap.sensitivity.kinds.conv import bind as bind_conv
-from bitknap.sensitivity.kinds.linear import LinearUse
+from bitknap.sensitivity.tracing.capture import backward_through
+from bitknap.sensitivity.tracing.kinds import _products
+from bitknap.sensitivity.tracing.kinds.conv import ConvUse
+from bitknap.sensitivity.tracing.kinds.conv import bind as bind_conv
+from bitknap.sensitivity.tracing.kinds.linear import LinearUse
 
 CASES = {
     "a convolution a sample": ((8, 40, 50, 50), (24, 40, 3, 3), {"padding": 1}),

@@ -10,7 +10,7 @@ import pytest
 
 from bitknap.problems import DataError
 from bitknap.sensitivity import LayerPolicy, Tie, load_table, save_table, ties_from_patterns
-from bitknap.sensitivity.patterns import matching
+from bitknap.sensitivity.policy.patterns import matching
 from bitknap.solvers import solve
 
 from ..bench.tables import random_table

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from bitknap.sensitivity import quantized_copy, sensitivity_table
-from bitknap.sensitivity.prefix import Prefix
+from bitknap.sensitivity.metrics.prefix import PrefixCache
 
 from .networks import convolutions
 
@@ -81,7 +81,7 @@ def test_calls_before_the_layer_are_not_computed_and_dead_results_dropped():
             computed.append(func)
             return func(*args, **(kwargs or {}))
 
-    prefix = Prefix()
+    prefix = PrefixCache()
     with torch.no_grad():
         expected = model(x)
         prefix.advance(lambda: model(x), model.strided.weight)

@@ -9,7 +9,7 @@ import sys
 
 from torch import nn
 
-from bitknap.sensitivity.provenance import changes, describe_function, hash_architecture
+from bitknap.sensitivity.table.provenance import changes, describe_function, hash_architecture
 
 
 def compiled(body: str) -> object:
@@ -40,7 +40,7 @@ def test_partial_functions_and_callable_objects_have_names() -> None:
 
 def test_descriptions_are_the_same_in_every_process() -> None:
     code = (
-        "from bitknap.sensitivity.provenance import describe_function, hash_architecture\n"
+        "from bitknap.sensitivity.table.provenance import describe_function, hash_architecture\n"
         "from torch import nn\n"
         "def loss(x, batch):\n    return x in {'a', 'b', 'c'} and object()\n"
         "print(describe_function(loss), hash_architecture(nn.Sequential(nn.Linear(2, 2))))"

@@ -10,9 +10,15 @@ import torch
 from torch import Tensor
 
 from bitknap.problems import DataError
-from bitknap.sensitivity import Quantizer, ranges
-from bitknap.sensitivity.quantizers import ALLOWED
-from bitknap.sensitivity.ranges import affine_grid, affine_least_squares, ends_of, squared_error
+from bitknap.sensitivity import Quantizer
+from bitknap.sensitivity.quantization import ranges
+from bitknap.sensitivity.quantization.quantizers import ALLOWED
+from bitknap.sensitivity.quantization.ranges import (
+    affine_grid,
+    affine_least_squares,
+    ends_of,
+    squared_error,
+)
 
 WEIGHT = torch.randn(6, 5, 3, generator=torch.Generator().manual_seed(4)) + 0.3
 

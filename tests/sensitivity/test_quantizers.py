@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from bitknap.problems.errors import DataError
-from bitknap.sensitivity.quantizers import Quantizer, nearest_codes
-from bitknap.sensitivity.scales import least_squares_scale
+from bitknap.sensitivity.quantization.quantizers import Quantizer, nearest_codes
+from bitknap.sensitivity.quantization.scales import least_squares_scale
 
 
 def least_error(row, low, high):

@@ -6,7 +6,7 @@ import pytest
 import torch.distributed as dist
 
 from bitknap.problems.errors import PeerLost
-from bitknap.sensitivity.ranks import Ranks
+from bitknap.sensitivity.resume.ranks import Ranks
 
 
 def test_one_process_takes_every_job() -> None:

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bitknap.sensitivity.ranges import nearest_codes
-from bitknap.sensitivity.scales import least_squares_scale
+from bitknap.sensitivity.quantization.ranges import nearest_codes
+from bitknap.sensitivity.quantization.scales import least_squares_scale
 
 Row = NDArray[np.float64]
 

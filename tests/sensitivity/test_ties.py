@@ -13,7 +13,7 @@ from bitknap.bench.networks.resnet import ResNet18
 from bitknap.problems import DataError, UnsupportedError
 from bitknap.problems.library import library_instance
 from bitknap.sensitivity import LayerInfo, ties_from_graph, trace
-from bitknap.sensitivity.ties import KINDS
+from bitknap.sensitivity.policy.ties import KINDS
 
 
 def layers_of(model: nn.Module) -> list[LayerInfo]:

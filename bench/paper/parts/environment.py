@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bitknap.bench.grids import Grid
-from bitknap.bench.paper.study import Study
-from bitknap.bench.report.base import Content, Section
+from ...report.base import Content, Section
+from ...tables.table import Table
+from ..study import Study
 
 
 def build(study: Study) -> Content:
@@ -22,7 +22,7 @@ def build(study: Study) -> Content:
         rows += [[f"{name}: {key}", text] for key, text in network.workload.provenance.items()]
         rows.append([f"{name}: quantizer", str(network.table.provenance["quantizer"])])
     return Content(
-        grids={"environment": Grid("Environment", ("what", "value"), rows, text_columns=2)},
+        tables={"environment": Table("Environment", ("what", "value"), rows, text_columns=2)},
         commands=[study.command],
     )
 

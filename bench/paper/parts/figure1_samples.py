@@ -6,11 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bitknap.bench.figures.style import PANEL, line_style, new_figure, styled
-from bitknap.bench.grids import Grid
-from bitknap.bench.paper.study import Network, Study
-from bitknap.bench.report.base import Content, Panel, Plot, Section
 from bitknap.problems import FloatArray, IntArray
+
+from ...figures.style import PANEL, line_style, new_figure, styled
+from ...report.base import Content, Panel, Plot, Section
+from ...tables.table import Table
+from ..study import Network, Study
 
 BITS = 4
 LAYERS = 4
@@ -20,7 +21,7 @@ LEVEL = 1.96
 
 def build(study: Study) -> Content:
     """Running means of the paper's criterion, each over its value from all images."""
-    plots, grids = [], {}
+    plots, printed = [], {}
     for name, network in study.networks.items():
         counts, ratio, half = running(network)
         layers = _layers(network)
@@ -31,7 +32,7 @@ def build(study: Study) -> Content:
             "interval by the standard error over images. Layers are spread evenly over the "
             "network."
         )
-        data = Grid(
+        data = Table(
             "Omega over its final value",
             ("images", *(f"{n}{end}" for n in names for end in ("", " half width"))),
             [
@@ -45,8 +46,8 @@ def build(study: Study) -> Content:
             for index, (i, layer) in enumerate(zip(layers, names, strict=True))
         ]
         plots.append(Plot(f"figure1_{name}", caption, figure, panels, data))
-        grids[f"figure1_{name}"] = _errors(name, counts, ratio, half)
-    return Content(plots=plots, grids=grids)
+        printed[f"figure1_{name}"] = _errors(name, counts, ratio, half)
+    return Content(plots=plots, tables=printed)
 
 
 def running(network: Network) -> tuple[IntArray, FloatArray, FloatArray]:
@@ -90,10 +91,10 @@ def _panel(axes: Axes, index: int, counts: IntArray, ratio: FloatArray, half: Fl
     axes.minorticks_off()
 
 
-def _errors(name: str, counts: IntArray, ratio: FloatArray, half: FloatArray) -> Grid:
+def _errors(name: str, counts: IntArray, ratio: FloatArray, half: FloatArray) -> Table:
     """Over all layers: how far the estimate is from the final one, and its half width."""
     off = np.abs(ratio - 1)
-    return Grid(
+    return Table(
         f"{name}: error of the estimate at {BITS} bits over all layers, %",
         ("images", "median distance", "largest distance", "median half width"),
         [

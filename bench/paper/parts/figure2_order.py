@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from bitknap.bench.figures.style import line_style, new_figure, styled
-from bitknap.bench.grids import Grid
-from bitknap.bench.paper.plans import ORDERS
-from bitknap.bench.paper.study import Network, Study
-from bitknap.bench.paper.summary import signed
-from bitknap.bench.report.base import Content, Plot, Section
 from bitknap.problems import FloatArray
 from bitknap.solvers import solve
+
+from ...figures.style import line_style, new_figure, styled
+from ...report.base import Content, Plot, Section
+from ...tables.mean_error import signed
+from ...tables.table import Table
+from ..plans import ORDERS
+from ..study import Network, Study
 
 AVERAGES = np.arange(2.1, 6.01, 0.1)
 """Average bits at which every order is run."""
@@ -20,14 +21,14 @@ AVERAGES = np.arange(2.1, 6.01, 0.1)
 
 def build(study: Study) -> Content:
     """Predicted loss over the optimum's against size, and measured accuracy at the rates."""
-    plots, grids = [], {}
+    plots, printed = [], {}
     for name, network in study.networks.items():
         ratios = excess(network)
         caption = (
             f"{network.workload.title}: predicted loss increase of the greedy's three orders over "
             "the exact optimum's, by the paper's criterion (1 is optimal)."
         )
-        data = Grid(
+        data = Table(
             "Predicted loss over the optimum's",
             ("average bits", *ORDERS.values()),
             [
@@ -36,8 +37,8 @@ def build(study: Study) -> Content:
             ],
         )
         plots.append(Plot(f"figure2_{name}", caption, _draw(ratios), data=data))
-        grids[f"figure2_{name}"] = _accuracies(name, network, study)
-    return Content(plots=plots, grids=grids)
+        printed[f"figure2_{name}"] = _accuracies(name, network, study)
+    return Content(plots=plots, tables=printed)
 
 
 def excess(network: Network) -> dict[str, FloatArray]:
@@ -69,10 +70,10 @@ def _draw(ratios: dict[str, FloatArray]) -> Figure:
     return figure
 
 
-def _accuracies(name: str, network: Network, study: Study) -> Grid:
+def _accuracies(name: str, network: Network, study: Study) -> Table:
     methods = {**ORDERS, "fisher": "exact optimum"}
     rates = study.scale.rates[name]
-    return Grid(
+    return Table(
         f"{name}: Top-1 against float, points, before fine-tuning",
         ("order", *rates),
         [

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from bitknap.bench.figures.style import line_style, new_figure, styled
-from bitknap.bench.grids import Grid
-from bitknap.bench.paper.study import Network, Study
-from bitknap.bench.paper.summary import mean, signed
-from bitknap.bench.report.base import Content, Plot, Section
+from ...figures.style import line_style, new_figure, styled
+from ...report.base import Content, Plot, Section
+from ...tables.mean_error import mean, signed
+from ...tables.table import Table
+from ..study import Network, Study
 
 TERMS = {
     "fisher": "second order (the paper's)",
@@ -20,7 +20,7 @@ TERMS = {
 
 def build(study: Study) -> Content:
     """Accuracy of the exact optima of the three criteria."""
-    plots, grids = [], {}
+    plots, printed = [], {}
     for name, network in study.networks.items():
         rates = study.scale.rates[name]
         changes = {
@@ -35,14 +35,14 @@ def build(study: Study) -> Content:
             f"{network.workload.title}: Top-1 of the exact optima before fine-tuning; bars are one "
             f"standard error over {len(study.scale.seeds)} calibration draws."
         )
-        grid = Grid(
+        table = Table(
             f"{name}: Top-1 against float, points",
             ("criterion", *rates),
             [[title, *(signed(by_rate[r]) for r in rates)] for title, by_rate in changes.items()],
         )
-        plots.append(Plot(f"figure3_{name}", caption, _draw(changes, network), data=grid))
-        grids[f"figure3_{name}"] = grid
-    return Content(plots=plots, grids=grids)
+        plots.append(Plot(f"figure3_{name}", caption, _draw(changes, network), data=table))
+        printed[f"figure3_{name}"] = table
+    return Content(plots=plots, tables=printed)
 
 
 def _draw(changes: dict[str, dict[str, list[float]]], network: Network) -> Figure:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
-from bitknap.bench.figures.style import chunks
-from bitknap.bench.grids import Grid
-from bitknap.bench.paper.study import Study
-from bitknap.bench.report.base import Content, Panel, Plot, Section
+from ...figures.bits_by_layer import draw_bits_by_layer
+from ...figures.style import chunks
+from ...report.base import Content, Panel, Plot, Section
+from ...tables.table import Table
+from ..study import Study
 
 METHODS = {"fisher": "exact", "greedy": "greedy"}
 KIND = "solver at rate"
@@ -36,7 +36,7 @@ def build(study: Study) -> Content:
                     Panel(draw_bits_by_layer(_cut(plans, part), names[part], widths, KIND))
                     for part in chunks(len(names))
                 ],
-                data=Grid(
+                data=Table(
                     "Bits by layer",
                     ("plan", *names),
                     [[plan, *bits] for plan, bits in plans.items()],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from bitknap.bench.grids import Grid
-from bitknap.bench.paper.study import Study
-from bitknap.bench.report.base import Content, Section
 from bitknap.problems import Instance, IntArray
 from bitknap.problems.library import library_instance
 from bitknap.problems.library.hawq import published_allocations
 from bitknap.solvers import solve
+
+from ...report.base import Content, Section
+from ...tables.table import Table
+from ..study import Study
 
 SOLVERS = ("core", "highs", "cbc", "greedy")
 
@@ -38,7 +39,7 @@ def build(study: Study) -> Content:
             ]
         )
     exact = ", ".join(solver for solver in SOLVERS if solver != "greedy")
-    grid = Grid(
+    table = Table(
         "HAWQ-V3's nine programs for ResNet-18",
         ("program", "published bits", "our optimum", "same", "published", "optimum", "greedy"),
         rows,
@@ -50,7 +51,7 @@ def build(study: Study) -> Content:
         ),
         text_columns=4,
     )
-    return Content(grids={"hawq_v3": grid})
+    return Content(tables={"hawq_v3": table})
 
 
 def _bits(instance: Instance, choice: IntArray) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bitknap.bench.grids import Grid
-from bitknap.bench.paper.study import Study
-from bitknap.bench.report.base import Content, Section
+from ...report.base import Content, Section
+from ...tables.table import Table
+from ..study import Study
 
 PAPER = "Chen et al., ICCV 2021, arXiv:2110.06554"
 
@@ -30,14 +30,14 @@ def build(study: Study) -> Content:
             "itself; its quantizer, candidate bits, treatment of first and last layer, activation "
             "bits and fine-tuning recipe are not known to us.",
         ],
-        grids={
-            "published_accuracy": Grid(
+        tables={
+            "published_accuracy": Table(
                 "Published on ImageNet: Top-1 against float, points",
                 ("method", "network", "rate", "Top-1", "source", "kind"),
                 [[*row, PAPER, "secondary"] for row in ROWS],
                 text_columns=2,
             ),
-            "published_cost": Grid(
+            "published_cost": Table(
                 "Published search cost of MPQCO",
                 ("what", "claim", "source", "kind"),
                 [[*row, PAPER, "secondary"] for row in CLAIMS],

@@ -1,14 +1,15 @@
-"""Search cost: seconds and passes of the metrics, of the solver, and of an evolutionary search."""
+"""SearchedPlan cost: seconds and passes of the metrics, of the solver, and of an evolutionary search."""
 
 from __future__ import annotations
 
 import statistics
 
-from bitknap.bench.grids import Grid
-from bitknap.bench.paper.plans import instance_at
-from bitknap.bench.paper.study import Network, Study
-from bitknap.bench.report.base import Content, Section
 from bitknap.solvers import solve
+
+from ...report.base import Content, Section
+from ...tables.table import Table
+from ..plans import instance_at
+from ..study import Network, Study
 
 METRICS = {
     "fisher": "MPQCO's criterion",
@@ -25,11 +26,11 @@ MEASURED = ("loss", "kl")
 def build(study: Study) -> Content:
     """One table a network."""
     return Content(
-        grids={f"search_cost_{n}": _grid(n, w, study) for n, w in study.networks.items()}
+        tables={f"search_cost_{n}": _table(n, w, study) for n, w in study.networks.items()}
     )
 
 
-def _grid(name: str, network: Network, study: Study) -> Grid:
+def _table(name: str, network: Network, study: Study) -> Table:
     rate = study.scale.rates[name][-1]
     found = network.search
     instance = instance_at(network.tables, "fisher", study.scale.seeds[0], rate)
@@ -45,13 +46,13 @@ def _grid(name: str, network: Network, study: Study) -> Grid:
          f"{1000 * seconds / samples:.2f}", f"{seconds / samples / own:.1f}" if own else "-"]
         for title, samples, passes, seconds in costs
     ]  # fmt: skip
-    return Grid(
+    return Table(
         f"{name}: cost of finding a plan",
         ("method", "images", "passes", "CPU s", "CPU ms an image", "ratio"),
         rows,
         notes=(
             "A pass is one forward or one backward over the images; the ratio is that of CPU time "
-            "an image to MPQCO's criterion. Median of the draws. Measured loss and KL share "
+            "an image to MPQCO's criterion. Median of the draws. Evaluation loss and KL share "
             "their passes; the time is that of both. HAWQ-V2 draws 50 vectors a layer here, each "
             "by its own Hessian-vector product of that layer's block.",
             f"The plan itself, from the criterion at {rate}: exact solve "
@@ -79,4 +80,4 @@ def _metrics(network: Network, study: Study) -> list[tuple[str, int, float, floa
     return found
 
 
-SECTION = Section("Search cost", 60, "sensitivities", build)
+SECTION = Section("SearchedPlan cost", 60, "sensitivities", build)

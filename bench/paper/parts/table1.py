@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bitknap.bench.grids import Grid
-from bitknap.bench.paper.cells import Cell
-from bitknap.bench.paper.plans import METHODS, methods_of
-from bitknap.bench.paper.study import Network, Study
-from bitknap.bench.paper.summary import mean, signed
-from bitknap.bench.report.base import Content, Section
-from bitknap.bench.workloads.base import Accuracy
+from ...report.base import Content, Section
+from ...tables.mean_error import mean, signed
+from ...tables.table import Table
+from ...workloads.base import Accuracy
+from ..cells import Cell
+from ..plans import METHODS, methods_of
+from ..study import Network, Study
 
 PAPERS = "fisher"
 
 
 def build(study: Study) -> Content:
     """One table a network, and every cell as CSV."""
-    grids = {
-        f"table1_{name}": _grid(name, network, study) for name, network in study.networks.items()
+    printed = {
+        f"table1_{name}": _table(name, network, study) for name, network in study.networks.items()
     }
-    return Content(texts=[_recipe(study)], grids=grids | {"cells": _cells(study)})
+    return Content(texts=[_recipe(study)], tables=printed | {"cells": _cells(study)})
 
 
-def _grid(name: str, network: Network, study: Study) -> Grid:
+def _table(name: str, network: Network, study: Study) -> Table:
     rates, tuned = study.scale.rates[name], study.scale.tuned[name]
     columns = ["method"]
     for rate in rates:
@@ -38,7 +38,7 @@ def _grid(name: str, network: Network, study: Study) -> Grid:
                 row.append(signed([network.change(c.after) for c in cells if c.after]))
         rows.append(row)
     test = network.whole.total
-    return Grid(
+    return Table(
         f"Top-1 against float, points: {network.workload.title}",
         columns,
         rows,
@@ -93,7 +93,7 @@ def _recipe(study: Study) -> str:
     )
 
 
-def _cells(study: Study) -> Grid:
+def _cells(study: Study) -> Table:
     rows = []
     for name, network in study.networks.items():
         for cell in network.cells:
@@ -101,7 +101,7 @@ def _cells(study: Study) -> Grid:
             bits = " ".join(cell.plan.allocation.values())
             own = [name, cell.plan.method, cell.plan.rate, str(cell.plan.seed), bits]
             rows.append([*own, f"{cell.before.value:.4f}", after])
-    return Grid(
+    return Table(
         "Every plan",
         ("network", "method", "rate", "seed", "bits by layer", "Top-1", "fine-tuned"),
         rows,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 
-from bitknap.bench.grids import Grid
-from bitknap.bench.report.base import Content, Section
-from bitknap.bench.report.source import Source
-from bitknap.bench.results import Results
+from ...job.results import Results
+from ...tables.table import Table
+from ..base import Content, Section
+from ..source import Source
 
 Key = tuple[str, str, str]
 
@@ -34,8 +34,8 @@ def build(a: Source, b: Source) -> Content | None:
         )
     if not rows:
         return None
-    grid = Grid(
-        "Measured accuracy, %",
+    table = Table(
+        "Evaluation accuracy, %",
         ("plan", "solver", "budget", "A", "B", "B - A", "standard error"),
         rows,
         notes=(
@@ -44,7 +44,7 @@ def build(a: Source, b: Source) -> Content | None:
         ),
         text_columns=3,
     )
-    return Content(grids={"accuracy": grid})
+    return Content(tables={"accuracy": table})
 
 
 def _accuracies(results: Results) -> dict[Key, tuple[float, float]]:

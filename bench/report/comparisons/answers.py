@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bitknap.bench.grids import Grid, percent
-from bitknap.bench.measures.answers import Answer, same
-from bitknap.bench.measures.gap import gap
-from bitknap.bench.report.base import Content, Section
-from bitknap.bench.report.pairs import Pair, paired
-from bitknap.bench.report.source import Source
+from ...measures.answers import SolverRuns, same
+from ...measures.gap import gap
+from ...tables.table import Table, percent
+from ..base import Content, Section
+from ..pairs import Pair, paired
+from ..source import Source
 
 
 def build(a: Source, b: Source) -> Content | None:
@@ -22,7 +22,7 @@ def build(a: Source, b: Source) -> Content | None:
         text += f"; in {other:,} the instances are not the same but for their name"
     if not changed:
         return Content(texts=[f"{text}."])
-    grid = Grid(
+    table = Table(
         "Answers that differ",
         ("solver", "instance", "status in A", "in B", "objective in A", "in B", "gap in A", "in B"),
         [
@@ -39,7 +39,7 @@ def build(a: Source, b: Source) -> Content | None:
         notes=("Gaps are to the best known of the own folder.",),
         text_columns=4,
     )
-    return Content(texts=[f"{text}."], grids={"answers": grid})
+    return Content(texts=[f"{text}."], tables={"answers": table})
 
 
 def _differs(pair: Pair) -> bool:
@@ -58,7 +58,7 @@ def _is_another(pair: Pair) -> bool:
     return None not in known and not same(known[0] or 0.0, known[1] or 0.0)
 
 
-def _optimum(answer: Answer) -> float | None:
+def _optimum(answer: SolverRuns) -> float | None:
     return answer.reference.best if answer.reference.proven else None
 
 

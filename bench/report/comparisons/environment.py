@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bitknap.bench.grids import Grid
-from bitknap.bench.report.base import Content, Section
-from bitknap.bench.report.source import Source
+from ...tables.table import Table
+from ..base import Content, Section
+from ..source import Source
 
 
 def build(a: Source, b: Source) -> Content | None:
@@ -19,8 +19,8 @@ def build(a: Source, b: Source) -> Content | None:
     ]
     if not rows:
         return Content(texts=["The same was asked, on the same machine with the same versions."])
-    grid = Grid("What differs", ("", "A", "B"), rows, text_columns=3)
-    return Content(grids={"differences": grid})
+    table = Table("What differs", ("", "A", "B"), rows, text_columns=3)
+    return Content(tables={"differences": table})
 
 
 def _text(value: Any) -> str:

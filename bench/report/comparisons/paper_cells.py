@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bitknap.bench.grids import Grid
-from bitknap.bench.paper.summary import signed
-from bitknap.bench.report.base import Content, Section
-from bitknap.bench.report.source import CELLS, Source
 from bitknap.problems import DataError
+
+from ...tables.mean_error import signed
+from ...tables.table import Table
+from ..base import Content, Section
+from ..source import CELLS, Source
 
 Key = tuple[str, str, str]
 COLUMNS = ("Top-1", "fine-tuned")
@@ -27,14 +28,14 @@ def build(a: Source, b: Source) -> Content | None:
         [*key, *(signed(row[column]) if column in row else "-" for column in COLUMNS)]
         for key, row in differences.items()
     ]
-    grid = Grid(
+    table = Table(
         "Top-1 in B minus Top-1 in A, points",
         ("network", "method", "rate", *COLUMNS),
         rows,
         notes=("Mean over the seeds that both have, with the standard error of the mean.",),
         text_columns=3,
     )
-    return Content(grids={"paper_cells": grid})
+    return Content(tables={"paper_cells": table})
 
 
 def _cells(source: Source) -> dict[tuple[str, str, str, str, str], float]:

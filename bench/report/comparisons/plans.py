@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bitknap.bench.grids import Grid
-from bitknap.bench.report.base import Content, Section
-from bitknap.bench.report.source import Source
-from bitknap.bench.results import Results
+from ...job.results import Results
+from ...tables.table import Table
+from ..base import Content, Section
+from ..source import Source
 
 
 def build(a: Source, b: Source) -> Content | None:
@@ -25,10 +25,10 @@ def build(a: Source, b: Source) -> Content | None:
         texts.append(f"{metric} at {budget}: {len(changed)} of {len(layers)} layers changed.")
         for name in changed:
             rows.append([metric, budget, name, one[name], two[name]])
-    grid = Grid(
+    table = Table(
         "Layers that changed", ("metric", "budget", "layer", "A", "B"), rows, text_columns=3
     )
-    return Content(texts=texts, grids={"changed_layers": grid} if rows else {})
+    return Content(texts=texts, tables={"changed_layers": table} if rows else {})
 
 
 def _plans(results: Results) -> dict[tuple[str, str], dict[str, str]]:

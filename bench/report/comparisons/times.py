@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 
-from bitknap.bench.figures.time_ratios import draw_ratios
-from bitknap.bench.grids import Grid, digits
-from bitknap.bench.report.base import Content, Plot, Section
-from bitknap.bench.report.pairs import Pair, paired
-from bitknap.bench.report.source import Source
+from ...figures.time_ratios import draw_ratios
+from ...tables.table import Table, digits
+from ..base import Content, Plot, Section
+from ..pairs import Pair, paired
+from ..source import Source
 
 CAPTION = (
     "Time in B over time in A, of the same solver on the instance of the same name (medians where "
@@ -36,7 +36,7 @@ def build(a: Source, b: Source) -> Content | None:
                 data=_pairs(by_solver),
             )
         ],
-        grids={"time_summary": _summary(ratios), "time_pairs": _pairs(by_solver)},
+        tables={"time_summary": _summary(ratios), "time_pairs": _pairs(by_solver)},
     )
 
 
@@ -44,8 +44,8 @@ def _ratio(pair: Pair) -> float:
     return pair.second.seconds / pair.first.seconds
 
 
-def _summary(ratios: dict[str, list[float]]) -> Grid:
-    return Grid(
+def _summary(ratios: dict[str, list[float]]) -> Table:
+    return Table(
         "Time in B over time in A",
         ("solver", "instances", "geometric mean", "least", "largest"),
         [
@@ -61,8 +61,8 @@ def _summary(ratios: dict[str, list[float]]) -> Grid:
     )
 
 
-def _pairs(by_solver: dict[str, list[Pair]]) -> Grid:
-    return Grid(
+def _pairs(by_solver: dict[str, list[Pair]]) -> Table:
+    return Table(
         "Every pair",
         ("solver", "instance", "ms in A", "ms in B", "B / A"),
         [

@@ -1,4 +1,4 @@
-"""Measured accuracy against size, for every metric and solver, beside the controls."""
+"""Evaluation accuracy against size, for every metric and solver, beside the controls."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from collections.abc import Sequence
 
 from scipy.stats import binomtest
 
-from bitknap.bench.figures.accuracy_against_size import (
+from ...figures.accuracy_against_size import (
     Curve,
     Point,
     accuracy_panels,
     draw_accuracy,
 )
-from bitknap.bench.grids import Grid, accuracy_grid, measure_grids
-from bitknap.bench.measurement import Measured
-from bitknap.bench.report.base import Content, Mark, Panel, Plot, Section
-from bitknap.bench.report.source import Source
-from bitknap.bench.results import Results
-from bitknap.bench.workloads.base import Accuracy
+from ...job.evaluation import Evaluation
+from ...job.results import Results
+from ...job.tables import accuracy_table, measure_tables
+from ...tables.table import Table
+from ...workloads.base import Accuracy
+from ..base import Content, Mark, Panel, Plot, Section
+from ..source import Source
 
 LEVEL = 0.95
 
 CAPTION = (
-    "Measured test accuracy of each metric's plans, beside uniform bit-widths, random plans and "
+    "Evaluation test accuracy of each metric's plans, beside uniform bit-widths, random plans and "
     "the float network (dashed). Filled: the exact optimum; hollow: the greedy. Bars are 95 % "
     "Wilson intervals over the test samples; those of random plans run from the lowest to the "
     "highest draw, around their mean."
@@ -48,8 +49,8 @@ def build(source: Source) -> Content | None:
         panels=(Panel(left, marks), Panel(right, close)),
         data=_numbers(curves),
     )
-    grids = {n.replace(" ", "_"): grid for n, grid in measure_grids(results).items()}
-    return Content(plots=[plot], grids={"accuracy": accuracy_grid(results)} | grids)
+    printed = {n.replace(" ", "_"): table for n, table in measure_tables(results).items()}
+    return Content(plots=[plot], tables={"accuracy": accuracy_table(results)} | printed)
 
 
 def accuracy_curves(results: Results) -> list[Curve]:
@@ -82,11 +83,11 @@ def interval(accuracy: Accuracy) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def _point(m: Measured) -> Point:
+def _point(m: Evaluation) -> Point:
     return Point(m.average_bits, m.accuracy.value, *interval(m.accuracy))
 
 
-def _mean(draws: Sequence[Measured]) -> Point:
+def _mean(draws: Sequence[Evaluation]) -> Point:
     values = [m.accuracy.value for m in draws]
     bits = statistics.fmean(m.average_bits for m in draws)
     return Point(bits, statistics.fmean(values), min(values), max(values))
@@ -106,8 +107,8 @@ def _mark(results: Results, curve: Curve, point: Point) -> Mark:
     )
 
 
-def _numbers(curves: Sequence[Curve]) -> Grid:
-    return Grid(
+def _numbers(curves: Sequence[Curve]) -> Table:
+    return Table(
         "Accuracy against size",
         ("plan", "average bits", "accuracy", "low", "high"),
         [

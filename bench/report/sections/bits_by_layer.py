@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
-from bitknap.bench.figures.style import chunks
-from bitknap.bench.grids import Grid
-from bitknap.bench.report.base import Content, Panel, Plot, Section
-from bitknap.bench.report.source import Source
+from ...figures.bits_by_layer import draw_bits_by_layer
+from ...figures.style import chunks
+from ...tables.table import Table
+from ..base import Content, Panel, Plot, Section
+from ..source import Source
 
 CAPTION = (
     "Bits that the optimum of each metric gives each layer at each budget; dark cells have few "
@@ -39,7 +39,7 @@ def build(source: Source) -> Content | None:
         CAPTION,
         draw_bits_by_layer(plans, names, widths),
         panels=panels,
-        data=Grid(
+        data=Table(
             "Bits by layer",
             ("plan", *names),
             [[plan, *bits] for plan, bits in plans.items()],

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bitknap.bench.bootstrap import Bootstrap
-from bitknap.bench.confidence import Confidence, confidence
-from bitknap.bench.confidence_grids import layer_grid, summary_grid
-from bitknap.bench.figures.kept_choices import draw_kept_choices
-from bitknap.bench.figures.style import chunks
-from bitknap.bench.grids import Grid
-from bitknap.bench.report.base import Content, Panel, Plot, Section
-from bitknap.bench.report.source import Source
-from bitknap.bench.results import Results
+from ...confidence.bootstrap import Bootstrap
+from ...confidence.resampled_plans import Confidence, confidence
+from ...confidence.tables import layer_table, summary_table
+from ...figures.kept_choices import draw_kept_choices
+from ...figures.style import chunks
+from ...job.results import Results
+from ...tables.table import Table
+from ..base import Content, Panel, Plot, Section
+from ..source import Source
 
 RESAMPLES = 1000
 SEED = 0
@@ -30,7 +30,7 @@ def build(source: Source) -> Content | None:
     if results is None:
         return None
     plans: dict[str, Confidence] = {}
-    grids: dict[str, Grid] = {}
+    printed: dict[str, Table] = {}
     for metric in results.asked.metrics:
         if len(results.table.scores.get(metric, ())) < 2:
             continue
@@ -38,13 +38,15 @@ def build(source: Source) -> Content | None:
         found = _plans(results, resampled)
         plans |= {f"{metric} {budget}": plan for budget, plan in found.items()}
         pairs = {budget: (plan, None) for budget, plan in found.items()}
-        grids[f"confidence_{metric}"] = summary_grid(resampled, pairs, LEVEL)
+        printed[f"confidence_{metric}"] = summary_table(resampled, pairs, LEVEL)
         for budget, plan in found.items():
-            layers = layer_grid(plan, budget, resampled)
-            grids[f"confidence_{metric}_{budget}"] = replace(layers, title=f"{metric} at {budget}")
+            layers = layer_table(plan, budget, resampled)
+            printed[f"confidence_{metric}_{budget}"] = replace(
+                layers, title=f"{metric} at {budget}"
+            )
     if not plans:
         return None
-    return Content(plots=[_map(results, plans)], grids=grids)
+    return Content(plots=[_map(results, plans)], tables=printed)
 
 
 def _plans(results: Results, resampled: Bootstrap) -> dict[str, Confidence]:
@@ -81,7 +83,7 @@ def _map(results: Results, plans: dict[str, Confidence]) -> Plot:
         CAPTION,
         draw_kept_choices(kept, bits, names),
         panels=list(map(part, chunks(len(names)))),
-        data=Grid(
+        data=Table(
             "Share of resamples that keep each choice",
             ("plan", "layer", "bits", "kept"),
             [

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bitknap.bench.grids import Grid, digits
-from bitknap.bench.records import Record
-from bitknap.bench.report.base import Content, Section
-from bitknap.bench.report.source import Source
 from bitknap.solvers import Status
+
+from ...records.record import Record
+from ...tables.table import Table, digits
+from ..base import Content, Section
+from ..source import Source
 
 BUSY = (
     "share of the processor: processor time over wall time of the runs that took a second or more; "
@@ -33,8 +34,8 @@ def build(source: Source) -> Content | None:
     ]
     notes = [BUSY] if any(row[0].startswith("share") for row in rows) else []
     return Content(
-        grids={
-            "environment": Grid(
+        tables={
+            "environment": Table(
                 "Command, machine, versions", ("name", "value"), rows, notes, text_columns=2
             )
         }

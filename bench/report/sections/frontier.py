@@ -7,19 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bitknap.bench.figures.predicted_loss import (
+from bitknap.problems import IntArray
+from bitknap.solvers.frontier import Frontier, frontier
+
+from ...figures.predicted_loss import (
     Prediction,
     draw_predicted_loss,
     draw_prediction,
 )
-from bitknap.bench.grids import Grid, optimum_grid
-from bitknap.bench.measurement import Measured
-from bitknap.bench.report.base import Content, Mark, Panel, Plot, Section
-from bitknap.bench.report.source import Source
-from bitknap.bench.results import Results
-from bitknap.problems import IntArray
-from bitknap.solvers.frontier import Frontier, frontier
-
+from ...job.evaluation import Evaluation
+from ...job.results import Results
+from ...job.tables import optimum_table
+from ...tables.table import Table
+from ..base import Content, Mark, Panel, Plot, Section
+from ..source import Source
 from .accuracy import interval
 
 SHOWN = 300
@@ -89,7 +90,7 @@ class Curve:
         """Bits a weight of a choice."""
         return self.average(int(self.frontier.instance.usage(choice)[0]))
 
-    def marks(self, measured: Mapping[tuple[str, ...], Measured]) -> list[Mark]:
+    def marks(self, measured: Mapping[tuple[str, ...], Evaluation]) -> list[Mark]:
         """The points with all that is known of them; ``measured`` by the choices of the layers."""
         instance, weights = self.frontier.instance, self.results.table.weights
         found = []
@@ -147,7 +148,7 @@ def build(source: Source) -> Content | None:
     return Content(
         texts=texts,
         plots=[plot],
-        grids={"optima": optimum_grid(results)},
+        tables={"optima": optimum_table(results)},
     )
 
 
@@ -160,7 +161,7 @@ def _size(curve: Curve) -> str:
     )
 
 
-def _numbers(marks: Mapping[str, list[Mark]]) -> Grid:
+def _numbers(marks: Mapping[str, list[Mark]]) -> Table:
     names = list(
         dict.fromkeys(name for group in marks.values() for m in group for name in m.values)
     )
@@ -169,7 +170,7 @@ def _numbers(marks: Mapping[str, list[Mark]]) -> Grid:
         for metric, group in marks.items()
         for mark in group
     ]
-    return Grid("The frontier's points", ("metric", "average bits", "loss", *names), rows)
+    return Table("The frontier's points", ("metric", "average bits", "loss", *names), rows)
 
 
 SECTION = Section("Predicted loss: the frontier", 20, "a sensitivity table (`bitknap run`)", build)

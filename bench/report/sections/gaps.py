@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bitknap.bench.figures.gap_by_solver import draw_gaps
-from bitknap.bench.grids import Grid, digits, percent
-from bitknap.bench.measures.answers import Answer
-from bitknap.bench.measures.certainty import cost_of_certainty
-from bitknap.bench.measures.gap import gap
-from bitknap.bench.measures.shifted_mean import mean_seconds
-from bitknap.bench.report.base import Content, Plot, Section
-from bitknap.bench.report.source import Source
+from ...figures.gap_by_solver import draw_gaps
+from ...measures.answers import SolverRuns
+from ...measures.certainty import cost_of_certainty
+from ...measures.gap import gap
+from ...measures.shifted_mean import mean_seconds
+from ...tables.table import Table, digits, percent
+from ..base import Content, Plot, Section
+from ..source import Source
 
 CAPTION = (
     "Gap of every solver's choice on every instance: (objective - optimum) / |objective|, both "
@@ -20,7 +20,7 @@ CAPTION = (
 
 def build(source: Source) -> Content | None:
     """One row a solver, exact ones first."""
-    found: dict[str, list[tuple[Answer, float]]] = {}
+    found: dict[str, list[tuple[SolverRuns, float]]] = {}
     for answer in sorted(source.answers, key=lambda a: (not a.first.exact, a.first.solver)):
         distance = gap(answer) if answer.supported else None
         if distance is not None:
@@ -31,7 +31,7 @@ def build(source: Source) -> Content | None:
         "gap_by_solver",
         CAPTION,
         draw_gaps({solver: [distance for _, distance in rows] for solver, rows in found.items()}),
-        data=Grid(
+        data=Table(
             "Gaps",
             ("solver", "instance", "gap"),
             [
@@ -42,10 +42,10 @@ def build(source: Source) -> Content | None:
         ),
     )
     certainty = _certainty(source.answers)
-    return Content(plots=[plot], grids={"cost_of_certainty": certainty} if certainty else {})
+    return Content(plots=[plot], tables={"cost_of_certainty": certainty} if certainty else {})
 
 
-def _certainty(answers: list[Answer]) -> Grid | None:
+def _certainty(answers: list[SolverRuns]) -> Table | None:
     """The exact method that proves most, the fastest on a tie, beside every heuristic."""
     exact = _most_proofs(answers)
     heuristics = sorted({a.first.solver for a in answers if not a.first.exact})
@@ -65,7 +65,7 @@ def _certainty(answers: list[Answer]) -> Grid | None:
             )
     if not rows:
         return None
-    return Grid(
+    return Table(
         f"Cost of certainty: {exact} beside the heuristics",
         ("heuristic", "instances", "time factor", "had the optimum", "mean gap", "worst gap"),
         rows,
@@ -76,8 +76,8 @@ def _certainty(answers: list[Answer]) -> Grid | None:
     )
 
 
-def _most_proofs(answers: list[Answer]) -> str:
-    own: dict[str, list[Answer]] = {}
+def _most_proofs(answers: list[SolverRuns]) -> str:
+    own: dict[str, list[SolverRuns]] = {}
     for answer in answers:
         if answer.first.exact and answer.proven:
             own.setdefault(answer.first.solver, []).append(answer)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from bitknap.bench.figures.performance_profile import draw_profiles
-from bitknap.bench.grids import Grid
-from bitknap.bench.measures.profile import Profile, is_proven, performance_profile, within
-from bitknap.bench.report.base import Content, Mark, Panel, Plot, Section
-from bitknap.bench.report.source import Source
+from ...figures.performance_profile import draw_profiles
+from ...measures.profile import Profile, is_proven, performance_profile, within
+from ...tables.table import Table
+from ..base import Content, Mark, Panel, Plot, Section
+from ..source import Source
 
 NEAR = 0.01
 SUCCESSES = {"Optimum proven": is_proven, f"Within {NEAR:.0%} of the best known": within(NEAR)}
@@ -47,7 +47,7 @@ def build(source: Source) -> Content | None:
             Panel(draw_profiles({title: p.ratios}, source.styles), _marks(p))
             for title, p in drawn.items()
         ],
-        data=Grid(
+        data=Table(
             "Performance profiles",
             ("success", "solver", "factor", "share"),
             [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bitknap.bench.grids import Grid, digits
-from bitknap.bench.measures.answers import by_solver
-from bitknap.bench.measures.contradictions import false_claims
-from bitknap.bench.measures.gap import is_optimum
-from bitknap.bench.measures.speedup import GENERAL, Times, proof_times, speedup, wins
-from bitknap.bench.report.base import Content, Section
-from bitknap.bench.report.source import Source
+from ...measures.answers import by_solver
+from ...measures.contradictions import false_claims
+from ...measures.gap import is_optimum
+from ...measures.speedup import GENERAL, Times, proof_times, speedup, wins
+from ...tables.table import Table, digits
+from ..base import Content, Section
+from ..source import Source
 
 
 def build(source: Source) -> Content | None:
@@ -16,11 +16,11 @@ def build(source: Source) -> Content | None:
     times = proof_times(source.answers)
     if not times:
         return None
-    grids = {"proofs": _proofs(source, times), "speedups": _speedups(source, times)}
-    return Content(grids={name: grid for name, grid in grids.items() if grid.rows})
+    printed = {"proofs": _proofs(source, times), "speedups": _speedups(source, times)}
+    return Content(tables={name: table for name, table in printed.items() if table.rows})
 
 
-def _proofs(source: Source, times: Times) -> Grid:
+def _proofs(source: Source, times: Times) -> Table:
     false, won = false_claims(source.records), wins(times)
     rows = []
     for solver, own in by_solver(source.answers).items():
@@ -36,7 +36,7 @@ def _proofs(source: Source, times: Times) -> Grid:
                 f"{false[solver]}",
             ]
         )
-    return Grid(
+    return Table(
         f"Proofs on {len({answer.first.instance for answer in source.answers})} instances",
         ("solver", "kind", "proven", "fastest proof", "optimum found", "false claims"),
         rows,
@@ -50,7 +50,7 @@ def _proofs(source: Source, times: Times) -> Grid:
     )
 
 
-def _speedups(source: Source, times: Times) -> Grid:
+def _speedups(source: Source, times: Times) -> Table:
     general = [solver for solver in GENERAL if solver in source.solvers]
     rows = []
     for solver in source.solvers:
@@ -62,7 +62,7 @@ def _speedups(source: Source, times: Times) -> Grid:
             if found is not None:
                 ratios = map(digits, (found.least, found.median, found.largest))
                 rows.append([solver, name, f"{found.instances}", *ratios])
-    return Grid(
+    return Table(
         "Speed-up of proofs over the best of others",
         ("solver", "against the best of", "instances", "least", "median", "largest"),
         rows,

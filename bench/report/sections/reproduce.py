@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from bitknap.bench.report.base import Content, Section
-from bitknap.bench.report.source import Source
+from ..base import Content, Section
+from ..source import Source
 
 
 def build(source: Source) -> Content | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bitknap.bench.grids import objective_grid, solver_grid
-from bitknap.bench.measures.summary import summary_grids
-from bitknap.bench.report.base import Content, Section
-from bitknap.bench.report.source import Source
+from ...job.tables import objective_table, solver_table
+from ...measures.summary import summary_tables
+from ..base import Content, Section
+from ..source import Source
 
 NAMES = ("solvers", "groups", "growth")
 
@@ -14,10 +14,12 @@ def build(source: Source) -> Content | None:
     """Of a run, every solve; of a benchmark, the summary of its measures."""
     results = source.results
     if results is not None:
-        return Content(grids={"solvers": solver_grid(results), "solves": objective_grid(results)})
+        return Content(
+            tables={"solvers": solver_table(results), "solves": objective_table(results)}
+        )
     if not source.records:
         return None
-    return Content(grids=dict(zip(NAMES, summary_grids(source.records), strict=False)))
+    return Content(tables=dict(zip(NAMES, summary_tables(source.records), strict=False)))
 
 
 SECTION = Section("Solvers", 50, "records of solves", build)

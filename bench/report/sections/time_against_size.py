@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bitknap.bench.figures.time_against_size import Timing, draw_times
-from bitknap.bench.grids import Grid, digits
-from bitknap.bench.measures.answers import Answer
-from bitknap.bench.measures.shifted_mean import counted_seconds
-from bitknap.bench.report.base import Content, Mark, Panel, Plot, Section
-from bitknap.bench.report.source import Source
+from ...figures.time_against_size import Timing, draw_times
+from ...measures.answers import SolverRuns
+from ...measures.shifted_mean import counted_seconds
+from ...tables.table import Table, digits
+from ..base import Content, Mark, Panel, Plot, Section
+from ..source import Source
 
 CAPTION = (
     "Median time of the solve alone against the number of classes. Lines run through the medians "
@@ -18,7 +18,7 @@ CAPTION = (
 
 def build(source: Source) -> Content | None:
     """One panel a group that has two sizes or more."""
-    groups: dict[str, list[Answer]] = {}
+    groups: dict[str, list[SolverRuns]] = {}
     for answer in source.answers:
         if answer.supported:
             groups.setdefault(answer.first.group or answer.first.suite, []).append(answer)
@@ -38,7 +38,7 @@ def build(source: Source) -> Content | None:
             Panel(draw_times({group: timings[group]}, source.styles), list(map(_mark, answers)))
             for group, answers in groups.items()
         ],
-        data=Grid(
+        data=Table(
             "Time against size",
             ("group", "solver", "instance", "classes", "seconds", "done"),
             [
@@ -59,18 +59,18 @@ def build(source: Source) -> Content | None:
     return Content(plots=[plot])
 
 
-def _timings(answers: list[Answer]) -> dict[str, list[Timing]]:
+def _timings(answers: list[SolverRuns]) -> dict[str, list[Timing]]:
     found: dict[str, list[Timing]] = {}
     for answer in sorted(answers, key=lambda a: a.first.solver):
         found.setdefault(answer.first.solver, []).append(_timing(answer))
     return found
 
 
-def _timing(answer: Answer) -> Timing:
+def _timing(answer: SolverRuns) -> Timing:
     return Timing(answer.first.classes, counted_seconds(answer), answer.done)
 
 
-def _mark(answer: Answer) -> Mark:
+def _mark(answer: SolverRuns) -> Mark:
     timing, first = _timing(answer), answer.first
     return Mark(
         timing.classes,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from bitknap.bench.grids import Grid
-from bitknap.bench.metric_cost import metric_cost_grid
-from bitknap.bench.report.base import Content, Section
-from bitknap.bench.report.source import Source
-from bitknap.bench.results import Results
+from ...job.metric_cost import metric_cost_table
+from ...job.results import Results
+from ...tables.table import Table
+from ..base import Content, Section
+from ..source import Source
 
 LIMITS = {
     "time": "time limit",
@@ -44,7 +44,7 @@ def _run(results: Results) -> Content:
     if table.ties:
         tied = [f"{', '.join(tie.layers)} ({tie.reason})" for tie in table.ties]
         facts.append(("tied", "; ".join(tied)))
-    return Content(facts=facts, grids={"metric_cost": metric_cost_grid(table)})
+    return Content(facts=facts, tables={"metric_cost": metric_cost_table(table)})
 
 
 def _suite(suite: dict[str, Any], records: int) -> Content:
@@ -61,8 +61,8 @@ def _suite(suite: dict[str, Any], records: int) -> Content:
             ("seed", str(suite["seed"])),
             *((LIMITS[key], _limit(key, value)) for key, value in allowance.items()),
         ],
-        grids={
-            "instances": Grid(
+        tables={
+            "instances": Table(
                 f"{len(suite['instances']):,} instances, {asked:,} runs at most",
                 ("group", "instances", "classes", "items", "resources"),
                 [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bitknap.bench.records import Record
+from bitknap.bench.records.record import Record
 
 
 def row(solver: str, instance: str, status: str = "optimal", **fields: Any) -> Record:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bitknap.bench.measures.answers import Answer, answers_of, by_solver, reference_of
+from bitknap.bench.measures.answers import SolverRuns, answers_of, by_solver, reference_of
 from bitknap.bench.measures.certainty import cost_of_certainty
 from bitknap.bench.measures.contradictions import contradictions, false_claims
 from bitknap.bench.measures.gap import gap, gaps, is_optimum
@@ -16,13 +16,13 @@ from bitknap.bench.measures.rates import correct_rate, success_rate
 from bitknap.bench.measures.scaling import fit_power, scaling
 from bitknap.bench.measures.shifted_mean import mean_seconds, shifted_geometric_mean
 from bitknap.bench.measures.speedup import Speedup, proof_times, speedup, wins
-from bitknap.bench.measures.summary import summary_grids
-from bitknap.bench.records import Record
+from bitknap.bench.measures.summary import summary_tables
+from bitknap.bench.records.record import Record
 
 from .conftest import row
 
 
-def of(records: list[Record], solver: str) -> list[Answer]:
+def of(records: list[Record], solver: str) -> list[SolverRuns]:
     return by_solver(answers_of(records))[solver]
 
 
@@ -279,11 +279,11 @@ def test_processor_time_is_averaged_like_wall_time() -> None:
         row("b", "j", "killed", seconds=12.0),
         row("c", "i", "killed", seconds=12.0),
     ]
-    solvers = summary_grids(records)[0]
+    solvers = summary_tables(records)[0]
     column = solvers.columns.index("CPU ms")
     cells = {cells[0]: cells[column] for cells in solvers.rows}
     assert cells == {"a": "5", "b": "1000", "c": "10000"}
-    assert "CPU ms" not in summary_grids([row("a", "i", objective=4.0)])[0].columns
+    assert "CPU ms" not in summary_tables([row("a", "i", objective=4.0)])[0].columns
 
 
 def test_the_summary_shows_measures_and_contradictions() -> None:
@@ -294,7 +294,7 @@ def test_the_summary_shows_measures_and_contradictions() -> None:
         row("b", "j", "killed", seconds=12.0),
         row("c", "i", "unsupported"),
     ]
-    solvers = summary_grids(records)[0]
+    solvers = summary_tables(records)[0]
     rows = {cells[0]: dict(zip(solvers.columns, cells, strict=True)) for cells in solvers.rows}
     assert rows["a"]["ms"] == "5"
     assert rows["a"]["peak MB"] == "70"

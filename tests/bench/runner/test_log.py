@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bitknap.bench.records import Record, load_records
+from bitknap.bench.records.record import Record, load_records
 from bitknap.bench.runner.log import RecordLog
 from bitknap.problems import DataError
 

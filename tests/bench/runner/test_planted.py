@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bitknap.bench.records import load_records
+from bitknap.bench.records.record import load_records
 
 from .conftest import bitknap, outcomes, plant
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bitknap.bench.records import load_records
+from bitknap.bench.records.record import load_records
 
 from .conftest import RUNS, bitknap, finish, lines_of, outcomes, wait_until
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from bitknap.bench.grids import Grid
-from bitknap.bench.records import Record
+from bitknap.bench.records.record import Record
 from bitknap.bench.runner import Suite, find_suite, run_suite, suite_files
 from bitknap.bench.runner.cases import content_hash, facts_of
 from bitknap.bench.runner.plan import is_final, remaining
 from bitknap.bench.runner.suite import solver_names
 from bitknap.bench.studies import STUDIES
+from bitknap.bench.tables.table import Table
 from bitknap.commands.bench import command
 from bitknap.problems import (
     BitknapError,
@@ -226,9 +226,9 @@ def test_without_a_name_suites_and_studies_are_listed(capsys: pytest.CaptureFixt
 def test_a_study_that_is_stopped_keeps_its_finished_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def study(quick: bool, say: Callable[[str], None]) -> Iterator[Grid]:
+    def study(quick: bool, say: Callable[[str], None]) -> Iterator[Table]:
         say("counting")
-        yield Grid("First", ("a",), [["1"]])
+        yield Table("First", ("a",), [["1"]])
         raise KeyboardInterrupt
 
     monkeypatch.setattr(type(STUDIES), "load", lambda *_: study)

@@ -1,0 +1,1 @@
+"""How sure a plan is, by resampled calibration data."""

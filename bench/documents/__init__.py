@@ -1,0 +1,1 @@
+"""Documents whose figures and consoles are made by commands."""

@@ -1,0 +1,1 @@
+"""The main job, step by step: table, instances, solutions, measured accuracy."""

@@ -1,0 +1,144 @@
+"""Evaluation accuracy of plans and controls, each distinct plan evaluated once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from bitknap.problems import Instance, write_atomically
+from bitknap.problems.documents import load_as
+from bitknap.sensitivity import Quantizer, SensitivityTable, apply_plan
+
+from ..workloads.base import Accuracy, Workload
+from .random_plan import random_choice
+
+FORMAT = "bitknap.accuracies/1"
+RANDOM_DRAWS = 3
+
+Allocation = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The accuracy of one plan.
+
+    Args:
+        plan: metric whose optimum it is, or ``uniform``, ``random``, ``float``.
+        solver: which solver chose it; empty for controls.
+        budget: text of the budget it keeps; for ``uniform`` its label.
+        draw: number of the random draw.
+        average_bits: bits a weight, codes only; 32 for the float network.
+        accuracy: right answers and questions.
+        allocation: layer -> label of its choice; empty for the float network.
+    """
+
+    plan: str
+    solver: str
+    budget: str
+    draw: int
+    average_bits: float
+    accuracy: Accuracy
+    allocation: Allocation
+
+
+@dataclass(frozen=True)
+class _Stored:
+    key: str
+    rows: dict[str, Accuracy]
+
+
+class Evaluator:
+    """Evaluates allocations of one workload and keeps every answer on disk.
+
+    Args:
+        workload: network and test set.
+        quantizer: how weights are quantized.
+        table: its layers and sizes.
+        path: where answers are kept; those of another network, test set or quantizer are dropped.
+        say: told what is evaluated.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        quantizer: Quantizer,
+        table: SensitivityTable,
+        path: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        self.workload, self.quantizer, self.table = workload, quantizer, table
+        self.path, self.say = path, say
+        key: dict[str, Any] = {**workload.provenance, "quantizer": quantizer.describe()}
+        if table.activations is not None:
+            content = b"".join(array.tobytes() for array in table.activations.arrays.values())
+            key["activations"] = sha256(content).hexdigest()
+        self.key = _digest(key)
+        self.known = self._load()
+
+    def has(self, allocation: Allocation) -> bool:
+        """Whether the plan's accuracy is known already."""
+        return _name(allocation) in self.known
+
+    def measure(
+        self,
+        plan: str,
+        allocation: Allocation,
+        *,
+        solver: str = "",
+        budget: str = "",
+        draw: int = 0,
+    ) -> Evaluation:
+        """The accuracy of the network with this plan applied; an empty one is the float network."""
+        found = self.known.get(name := _name(allocation))
+        if found is None:
+            self.say(f"evaluating {plan} {budget} {solver}".rstrip())
+            model = self.workload.model
+            if allocation:
+                model = apply_plan(model, self.table, allocation, self.quantizer)
+            found = self.known[name] = self.workload.accuracy(model)
+            self._save()
+        average = 32.0
+        if allocation:
+            codes = self.table.code_bits[self.table.positions(allocation)]
+            average = int(codes.sum()) / self.table.weights
+        return Evaluation(plan, solver, budget, draw, average, found, dict(allocation))
+
+    def controls(self, instances: Mapping[str, Instance], seed: int) -> list[Evaluation]:
+        """The float network, every uniform bit-width, and random plans within each budget.
+
+        Args:
+            instances: text of each budget -> a knapsack with it, whose policy and ties random
+                plans keep; its costs do not matter.
+            seed: of the random draws.
+        """
+        rows = [self.measure("float", {})]
+        for label in self.table.choices:
+            rows.append(self.measure("uniform", self.table.uniform(label), budget=label))
+        for budget, instance in instances.items():
+            for draw in range(RANDOM_DRAWS):
+                plan = instance.by_label(random_choice(instance, seed + draw))
+                rows.append(self.measure("random", plan, budget=budget, draw=draw))
+        return rows
+
+    def _load(self) -> dict[str, Accuracy]:
+        if not self.path.exists():
+            return {}
+        stored = load_as(_Stored, self.path, (FORMAT,), remedy="remove it to measure again")
+        return stored.rows if stored.key == self.key else {}
+
+    def _save(self) -> None:
+        rows = {name: asdict(accuracy) for name, accuracy in sorted(self.known.items())}
+        document = {"format": FORMAT, "key": self.key, "rows": rows}
+        write_atomically(self.path, json.dumps(document, indent=1) + "\n")
+
+
+def _name(allocation: Allocation) -> str:
+    return _digest({k: int(v) if v.isdecimal() else v for k, v in allocation.items()})
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

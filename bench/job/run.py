@@ -1,0 +1,237 @@
+"""The main job: network and data -> table -> instances -> solutions -> measured accuracy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitknap.problems import (
+    DataError,
+    InfeasibleError,
+    Instance,
+    save_instance,
+    write_atomically,
+)
+from bitknap.problems.storage import only_writer
+from bitknap.sensitivity import ActivationQuantizer, LayerPolicy, Quantizer, SensitivityTable, Tie
+from bitknap.sensitivity.quantization.choices import Choice
+from bitknap.solvers import Solution, load_solver, solve
+from bitknap.solvers.verify import verify
+
+from ..records.record import Record, load_records, record_of, save_records
+from ..workloads.base import Workload
+from .budgets import Budget
+from .evaluation import Evaluation, Evaluator
+from .results import JobSettings, Results, instance_path, save_results, solution_path
+from .table_cache import QUANTIZER, calibration_batches, fill, traced
+from .ties import trace_workload, with_found_ties
+
+RECORDS = "records.jsonl"
+
+Say = Callable[[str], None]
+"""Reports what is being done, one short line a step."""
+
+
+TIME_LIMIT = 60.0
+"""Seconds for each solve by default."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the main job is asked to do.
+
+    Args:
+        workload: network with data.
+        metrics: names of the sensitivity metrics.
+        bits: candidates of every layer, from few bits to many.
+        budgets: limits on the size.
+        solvers: names of the methods.
+        samples: calibration samples.
+        seed: of the calibration draw and the random controls.
+        out: folder for everything that is written.
+        policy: what is decided about layers beforehand; every instance keeps it.
+        quantizer: how weights are quantized, in the predictions and in the measured accuracies.
+        activations: candidates for what layers read; None leaves it in float.
+        tie_kinds: kinds of ties to find in the traced network, of `sensitivity.ties.KINDS`.
+        command: the command line, kept beside the results.
+        time_limit: seconds for each solve, and for each proof of the independent checker.
+    """
+
+    workload: Workload
+    metrics: tuple[str, ...]
+    bits: tuple[Choice, ...]
+    budgets: tuple[Budget, ...]
+    solvers: tuple[str, ...]
+    samples: int
+    seed: int
+    out: Path
+    policy: LayerPolicy = field(default_factory=LayerPolicy)
+    tie_kinds: tuple[str, ...] = ()
+    quantizer: Quantizer = QUANTIZER
+    activations: ActivationQuantizer | None = None
+    command: str = ""
+    time_limit: float = TIME_LIMIT
+
+    def asked(self, ties: tuple[Tie, ...]) -> JobSettings:
+        """What is kept of the job beside its results; ``ties`` were found in the network."""
+        return JobSettings(
+            workload=self.workload.name,
+            title=self.workload.title,
+            notes=self.workload.notes,
+            metrics=self.metrics,
+            budgets=self.budgets,
+            solvers=self.solvers,
+            samples=self.samples,
+            seed=self.seed,
+            command=self.command,
+            policy=self.policy,
+            ties=ties,
+            time_limit=self.time_limit,
+        )
+
+
+def run_job(job: Job, say: Say) -> Results:
+    """Run the main job and write table, instances, solutions, records and accuracies.
+
+    Everything that is finished is on disk before the next step starts; the table and the
+    accuracies are reused by a later run whose inputs hash to the same.
+
+    Raises:
+        InfeasibleError: a budget is below the smallest size.
+        DataError: the workload is malformed, its data differ from draw to draw, or another run
+            writes the folder.
+    """
+    for name in job.solvers:
+        load_solver(name)
+    with only_writer(job.out):
+        return _run(job, say)
+
+
+def _run(job: Job, say: Say) -> Results:
+    records = job.out / RECORDS
+    if records.exists() and any(record.suite != "run" for record in load_records(records)):
+        raise DataError(f"{records} holds records of another command; name another --out")
+    batches = calibration_batches(job.workload, job.samples, job.seed)
+    how = (job.quantizer, job.activations)
+    prepared = traced(job.workload, batches, job.bits, job.seed, say, *how)
+    blank = prepared.table()
+    ties = _found_ties(job, blank)
+    planned = job.policy.apply(replace(blank, ties=ties))
+    check_budgets(job, planned)
+    stored = fill(prepared, job.out / "table.npz", job.metrics, say, excluded=planned.floats)
+    table = job.policy.apply(replace(stored, ties=ties))
+    instances = make_instances(job, table)
+    _save_instances(job, instances)
+    solutions = _solve_all(job, instances, say)
+    results = Results(job.asked(ties), job.out, table, instances, solutions)
+    say("proving the optima independently")
+    proved = {
+        key: replace(instance, optimum=results.best(*key).objective)
+        for key, instance in instances.items()
+        if verify(instance, results.best(*key).to_dict(), time_limit=job.time_limit).proved
+    }
+    _save_instances(job, proved)
+    results = replace(results, proved=len(proved), measured=_measure(job, results, say))
+    save_results(results)
+    return results
+
+
+def _found_ties(job: Job, table: SensitivityTable) -> tuple[Tie, ...]:
+    """Ties of the traced network, of the kinds that the job asks for."""
+    if not job.tie_kinds:
+        return ()
+    return with_found_ties(table, trace_workload(table, job.workload), job.tie_kinds).ties
+
+
+def _save_instances(job: Job, instances: Mapping[tuple[str, str], Instance]) -> None:
+    for (metric, budget), instance in instances.items():
+        save_instance(instance, instance_path(job.out, metric, budget))
+
+
+def make_instances(job: Job, table: SensitivityTable) -> dict[tuple[str, str], Instance]:
+    """One instance a metric and budget."""
+    found = {}
+    quantizer = ", ".join(f"{k} {v}" for k, v in table.provenance["quantizer"].items())
+    for metric in job.metrics:
+        for budget in job.budgets:
+            name = f"{job.workload.name}/{metric}_{budget.text}"
+            instance = table.to_instance(metric, budget.limits(table), name=name)
+            source = (
+                f"{instance.source}; {job.workload.title}, {job.samples} samples, "
+                f"seed {job.seed}, quantizer {quantizer}, model {table.provenance['model'][:12]}"
+            )
+            found[metric, budget.text] = replace(instance, source=source)
+    return found
+
+
+def _solve_all(
+    job: Job, instances: Mapping[tuple[str, str], Instance], say: Say
+) -> dict[tuple[str, str, str], Solution]:
+    solutions: dict[tuple[str, str, str], Solution] = {}
+    records: list[Record] = []
+    for (metric, budget), instance in instances.items():
+        say(f"solving {metric} at {budget}")
+        for name in job.solvers:
+            solution = solve(instance, name, job.time_limit)
+            solutions[metric, budget, name] = solution
+            row = record_of("run", solution, seed=job.seed, exact=load_solver(name).exact)
+            records.append(replace(row, time_limit=job.time_limit))
+            write_atomically(
+                solution_path(job.out, metric, budget, name),
+                json.dumps(solution.to_dict(), indent=1) + "\n",
+            )
+        save_records(records, job.out / RECORDS)
+    return solutions
+
+
+def check_budgets(job: Job, table: SensitivityTable) -> None:
+    """Refuse, before any work, a budget that the fewest bits do not meet."""
+    least, operations = (
+        int(np.minimum.reduceat(table.costs[resource], table.offsets[:-1]).sum())
+        for resource in ("size_bits", "bops")
+    )
+    for budget in job.budgets:
+        limits = budget.limits(table)
+        if limits.get("bops", operations) < operations:
+            raise InfeasibleError(
+                f"the budget {budget.text} is infeasible for {job.workload.name}: it allows "
+                f"{limits['bops']:,} bit operations, and the fewest possible are {operations:,}; "
+                "raise it or offer fewer --activation-bits"
+            )
+        if limits["size_bits"] < least:
+            average = table.code_bits[_lightest(table)].sum() / table.weights
+            raise InfeasibleError(
+                f"the budget {budget.text} is infeasible for {job.workload.name} with "
+                f"{job.bits[0]} bits or more: the smallest feasible one is {average:g} "
+                f"bits a weight, or {least / 8000:.3f} kB"
+            )
+
+
+def _lightest(table: SensitivityTable) -> NDArray[np.int64]:
+    """(L,) the item of least size of every layer."""
+    sizes = table.costs["size_bits"]
+    return np.array([a + sizes[a:b].argmin() for a, b in pairwise(table.offsets)], dtype=np.int64)
+
+
+def _measure(job: Job, results: Results, say: Say) -> tuple[Evaluation, ...]:
+    """Accuracy of every optimum and greedy plan, and of the controls."""
+    table = results.table
+    path = job.out / "accuracies.json"
+    evaluator = Evaluator(job.workload, job.quantizer, table, path, say)
+    by_budget = {budget: instance for (_, budget), instance in results.instances.items()}
+    rows = evaluator.controls(by_budget, job.seed)
+    for metric, budget in results.instances:
+        plans = {"optimum": results.best(metric, budget)}
+        if "greedy" in job.solvers:
+            plans["greedy"] = results.solutions[metric, budget, "greedy"]
+        for solver, solution in plans.items():
+            if solution.labels is not None:
+                row = evaluator.measure(metric, solution.labels, solver=solver, budget=budget)
+                rows.append(row)
+    return tuple(rows)

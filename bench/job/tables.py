@@ -1,0 +1,228 @@
+"""The printed tables of a run: solvers, objectives, accuracies."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from bitknap.solvers import Status, load_solver, relative_gap
+
+from ..tables.table import Table, percent
+
+if TYPE_CHECKING:
+    from ..workloads.base import Accuracy
+    from .evaluation import Evaluation
+    from .results import Results
+
+
+def solver_table(results: Results) -> Table:
+    """How each solver did over all instances: proofs, gap to the optimum, milliseconds."""
+    rows = []
+    for name in results.asked.solvers:
+        found = [results.solutions[m, b, name] for m, b in results.instances]
+        gaps = [
+            relative_gap(s.objective, results.best(m, b).objective or 0.0)
+            for (m, b), s in zip(results.instances, found, strict=True)
+            if s.objective is not None
+        ]
+        millis = [1000 * s.seconds for s in found]
+        proven = sum(s.status is Status.OPTIMAL for s in found)
+        rows.append(
+            [
+                name,
+                "exact" if load_solver(name).exact else "heuristic",
+                f"{proven}/{len(found)}",
+                percent(statistics.fmean(gaps) if gaps else None),
+                percent(max(gaps, default=None)),
+                f"{statistics.median(millis):.2f}",
+                f"{max(millis):.2f}",
+            ]
+        )
+    seconds = results.asked.time_limit
+    limit = "" if seconds is None else f", limited to {seconds:g} s"
+    return Table(
+        f"Solvers over {len(results.instances)} instances",
+        ("solver", "kind", "proven", "mean gap", "worst gap", "median ms", "worst ms"),
+        rows,
+        notes=(
+            "Gap: (objective - optimum) / |objective|, both recomputed from the instance. "
+            f"One solve each{limit}; the import of a back-end is not counted.",
+            agreement(results),
+            f"{results.proved} of {len(results.instances)} optima proved again by the independent "
+            "checker, in integers, from instance and solution alone.",
+        ),
+        text_columns=2,
+    )
+
+
+def agreement(results: Results) -> str:
+    """Whether all proven optima of each instance agree, as a sentence."""
+    worst = 0.0
+    for metric, budget in results.instances:
+        found = [results.solutions[metric, budget, name] for name in results.asked.solvers]
+        values = [s.objective for s in found if s.status is Status.OPTIMAL]
+        costs = [v for v in values if v is not None]
+        if costs:
+            worst = max(worst, abs(relative_gap(max(costs), min(costs))))
+    if worst <= 1e-12:
+        return "All proven optima agree on every instance (1e-12 relative)."
+    return f"Proven optima differ by up to {worst:.1e} relative: a back-end's tolerance shows."
+
+
+def objective_table(results: Results) -> Table:
+    """The objective of every solver on every instance."""
+    rows = []
+    for metric, budget in results.instances:
+        best = results.best(metric, budget)
+        for name in results.asked.solvers:
+            s = results.solutions[metric, budget, name]
+            gap = None if s.objective is None else relative_gap(s.objective, best.objective or 0.0)
+            rows.append(
+                [
+                    metric,
+                    budget,
+                    name,
+                    s.status.value,
+                    "-" if s.objective is None else f"{s.objective:.9g}",
+                    percent(gap),
+                    f"{1000 * s.seconds:.2f}",
+                ]
+            )
+    return Table(
+        "Every solve",
+        ("metric", "budget", "solver", "status", "objective", "gap", "ms"),
+        rows,
+        text_columns=4,
+    )
+
+
+def optimum_table(results: Results) -> Table:
+    """Predicted loss increase of the optimum at every budget, and how far the greedy is."""
+    greedy = "greedy" if "greedy" in results.asked.solvers else None
+    rows = []
+    for metric, budget in results.instances:
+        best = results.best(metric, budget)
+        row = [metric, budget, f"{best.objective:.6g}"]
+        if greedy is not None:
+            cost = results.solutions[metric, budget, greedy].objective
+            row += (
+                ["-", "-"]
+                if cost is None
+                else [f"{cost:.6g}", percent(relative_gap(cost, best.objective or 0.0))]
+            )
+        rows.append(row)
+    columns = ["metric", "budget", "optimum"] + (["greedy", "greedy's gap"] if greedy else [])
+    return Table(
+        "Objective: predicted loss increase, in each metric's own unit",
+        columns,
+        rows,
+        text_columns=2,
+    )
+
+
+def accuracy_table(results: Results) -> Table:
+    """Evaluation accuracy by metric and budget, beside the controls."""
+    budgets = [b.text for b in results.asked.budgets]
+    series, controls = _series(results, _share)
+    whole = next(m.accuracy for m in results.measured if m.plan == "float")
+    rows = [
+        [name, *(f"{100 * values[b]:.2f}" if b in values else "-" for b in budgets)]
+        for name, values in [*series, *controls]
+    ]
+    rows.append(["float", *[f"{100 * whole.value:.2f}"] * len(budgets)])
+    losses = [
+        f"{name} at {budget} ({100 * values[budget]:.2f} %) loses to {control} "
+        f"({100 * reference[budget]:.2f} %)."
+        for name, values in series
+        for control, reference in controls
+        for budget in budgets
+        if budget in reference and budget in values and values[budget] < reference[budget]
+    ]
+    error = 100 * math.sqrt(0.25 / whole.total)
+    notes = [
+        f"Test accuracy in %, {whole.total:,} samples; its standard error is at most {error:.2f}.",
+        "uniform: the largest single choice within the budget; random: mean of the draws.",
+        *results.asked.notes,
+        *(losses or ["No metric loses to a control at any budget."]),
+    ]
+    return Table("Evaluation accuracy, %, by budget", ("plan", *budgets), rows, notes=notes)
+
+
+def measure_tables(results: Results) -> dict[str, Table]:
+    """What else the workload measured, such as perplexity: one table a measure, by its name."""
+    budgets = [b.text for b in results.asked.budgets]
+    whole = next(m.accuracy for m in results.measured if m.plan == "float")
+    tables = {}
+    for name in whole.measures:
+        series, controls = _series(results, _measure(name))
+        rows = [
+            [plan, *(f"{values[b]:.4g}" if b in values else "-" for b in budgets)]
+            for plan, values in [*series, *controls]
+        ]
+        rows.append(["float", *[f"{whole.measures[name]:.4g}"] * len(budgets)])
+        title = f"{name[0].upper()}{name[1:]}, by budget"
+        tables[name] = Table(title, ("plan", *budgets), rows)
+    return tables
+
+
+Value = Callable[["Accuracy"], float]
+Series = list[tuple[str, dict[str, float]]]
+
+
+def _share(accuracy: Accuracy) -> float:
+    return accuracy.value
+
+
+def _measure(name: str) -> Value:
+    return lambda accuracy: accuracy.measures[name]
+
+
+def _series(results: Results, value: Value) -> tuple[Series, Series]:
+    """Values by budget of every metric's plans, and of the controls."""
+    series = [
+        (f"{metric} ({solver})", found)
+        for metric in results.asked.metrics
+        for solver in ("optimum", "greedy")
+        if (found := _by_budget(results.measured, value, metric, solver))
+    ]
+    controls = [
+        ("uniform", _uniform(results, value)),
+        ("random", _by_budget(results.measured, value, "random")),
+    ]
+    return series, controls
+
+
+def _by_budget(
+    measured: Sequence[Evaluation], value: Value, plan: str, solver: str = ""
+) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for m in measured:
+        if m.plan == plan and m.solver == solver:
+            values.setdefault(m.budget, []).append(value(m.accuracy))
+    return {budget: statistics.fmean(v) for budget, v in values.items()}
+
+
+def _uniform(results: Results, value: Value) -> dict[str, float]:
+    """Value at the largest uniform choice that fits each budget."""
+    fits: dict[str, float] = {}
+    table, uniform = results.table, [m for m in results.measured if m.plan == "uniform"]
+    usage = {
+        m.budget: {r: int(c[table.positions(m.allocation)].sum()) for r, c in table.costs.items()}
+        for m in uniform
+    }
+    for budget in results.asked.budgets:
+        limits = _limits(results, budget.text)
+        within = [m for m in uniform if all(usage[m.budget][r] <= limits[r] for r in limits)]
+        if within:
+            fits[budget.text] = value(
+                max(within, key=lambda m: tuple(usage[m.budget].values())).accuracy
+            )
+    return fits
+
+
+def _limits(results: Results, budget: str) -> dict[str, int]:
+    """Resource -> limit of a budget."""
+    instance = results.instances[results.asked.metrics[0], budget]
+    return dict(zip(instance.resources, instance.capacity.tolist(), strict=True))

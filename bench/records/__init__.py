@@ -1,0 +1,1 @@
+"""Records of runs, with the machine and versions."""

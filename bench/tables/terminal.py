@@ -1,0 +1,86 @@
+"""What is shown on a terminal: every text as it is, none of it markup or orders to the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Console, JustifyMethod, RenderableType
+from rich.status import Status
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from bitknap.problems.names import shown_lines
+
+from .table import Table
+
+WIDTH = 160
+"""Columns of a file or a pipe, where nothing says how wide it is."""
+
+
+class Terminal(Console):
+    """A console that shows texts as they are, wherever in a table or a line they stand.
+
+    Args:
+        stderr: write there, not on standard output.
+        width: of what is no terminal.
+        quiet: show nothing.
+    """
+
+    def __init__(
+        self, *, stderr: bool = False, width: int | None = None, quiet: bool = False
+    ) -> None:
+        super().__init__(stderr=stderr, quiet=quiet, markup=False, emoji=False, highlight=False)
+        if width is not None and not self.is_terminal:
+            self.width = width
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """The text that a string stands for; rich turns every string into one by this."""
+        return super().render_str(shown_lines(text), **(how | {"markup": False, "emoji": False}))
+
+    def status(self, status: RenderableType, **how: Any) -> Status:
+        """A spinner; rich takes a string beside it, unlike all others, for markup."""
+        text = self.render_str(status) if isinstance(status, str) else status
+        return super().status(text, **how)
+
+    def say(self, text: str) -> None:
+        """A line, not folded."""
+        self.print(text, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """A line of results on standard output."""
+    Terminal().say(text)
+
+
+def note(text: str) -> None:
+    """A line on standard error, beside the results."""
+    Terminal(stderr=True).say(text)
+
+
+def table(*headings: str, right: int | None = None, **how: Any) -> RichTable:
+    """A table whose cells are folded where they are too long, never cut.
+
+    Args:
+        headings: of the columns.
+        right: from which column on cells stand right; by default none.
+        how: further arguments of `rich.table.Table`.
+    """
+    found = RichTable(**({"box": box.SIMPLE} | how))
+    for index, heading in enumerate(headings):
+        justify: JustifyMethod = "left" if right is None or index < right else "right"
+        found.add_column(heading, justify=justify, overflow="fold")
+    return found
+
+
+def print_table(printed: Table) -> None:
+    """Print a printed with its notes on stdout."""
+    shown = table(*printed.columns, right=printed.text_columns, box=box.SIMPLE_HEAD)
+    for row in printed.rows:
+        shown.add_row(*row)
+    console = Terminal(width=WIDTH)
+    console.print(printed.title, style="bold")
+    console.print(shown)
+    for line in printed.notes:
+        console.print(f"  {line}")
+    console.print()

@@ -1,0 +1,1 @@
+"""Which choices layers may take, and which layers are tied."""

@@ -1,0 +1,1 @@
+"""The sensitivity table: items, costs, provenance, files."""

@@ -1,0 +1,198 @@
+"""Batches in the forms that networks use: tensors, tuples, mappings, nested."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bitknap.problems.errors import DataError, UnsupportedError
+
+Batch = Any
+Forward = Callable[[nn.Module, Batch], Any]
+LossFn = Callable[[Any, Batch], Tensor]
+
+LABELS = ("labels", "label")
+"""Keys of a mapping that hold labels."""
+
+
+def per_sample(losses: Any) -> Tensor:
+    """The losses, checked to be one per sample, of one sample or more."""
+    if not isinstance(losses, Tensor) or losses.dim() != 1:
+        got = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
+        raise UnsupportedError(
+            f"the loss function must return one loss a sample, a tensor of shape (N,), got {got}; "
+            "use reduction='none' and average over everything but the samples"
+        )
+    if not len(losses):
+        raise DataError("a batch holds no samples; leave empty batches out")
+    return losses
+
+
+def default_forward(model: nn.Module, batch: Batch) -> Any:
+    """``model(batch[0])`` for a pair, ``model(**batch)`` for a mapping, ``model(batch)`` else.
+
+    Labels of a mapping are left out where the model's ``forward`` does not take them.
+
+    Raises:
+        UnsupportedError: a tuple of more than two, or a key that ``forward`` does not take.
+    """
+    if isinstance(batch, Mapping):
+        return model(**_taken(model, batch))
+    if not isinstance(batch, tuple | list):
+        return model(batch)
+    if not 1 <= len(batch) <= 2:
+        raise UnsupportedError(
+            f"a batch is a {type(batch).__name__} of {len(batch)}, expected (inputs, labels); say "
+            "which the model takes, e.g. forward=lambda model, batch: model(batch[0], batch[1])"
+        )
+    return model(batch[0])
+
+
+def _taken(model: nn.Module, batch: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of ``forward`` in a mapping."""
+    try:
+        known = inspect.signature(model.forward).parameters
+    except (TypeError, ValueError):
+        return dict(batch)
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()):
+        return dict(batch)
+    other = [key for key in batch if key not in known and key not in LABELS]
+    if other:
+        raise UnsupportedError(
+            f"the model's forward takes no {other[0]!r}, which the batch holds; it takes "
+            f"{', '.join(known)}: leave it out of the batch or pass forward="
+        )
+    return {key: value for key, value in batch.items() if key in known}
+
+
+def labels(batch: Batch) -> Tensor:
+    """The labels: ``batch[1]`` of a pair, ``batch["labels"]`` or ``batch["label"]`` of a mapping.
+
+    Raises:
+        UnsupportedError: there are none, or it is not clear which they are.
+    """
+    if isinstance(batch, tuple | list) and len(batch) > 2:
+        raise UnsupportedError(
+            f"a batch is a {type(batch).__name__} of {len(batch)}, expected (inputs, labels); say "
+            "which are the labels, e.g. loss_fn=lambda output, batch: "
+            "torch.nn.functional.cross_entropy(output, batch[-1], reduction='none')"
+        )
+    found = labels_if_any(batch)
+    if found is None:
+        raise UnsupportedError(
+            "the batch holds no labels at batch[1], batch['labels'] or batch['label']; "
+            "pass loss_fn=, or use a metric without labels"
+        )
+    return found
+
+
+def labels_if_any(batch: Batch) -> Tensor | None:
+    """The labels where a batch holds some where `labels` looks for them."""
+    if isinstance(batch, Mapping):
+        found = next((batch[key] for key in LABELS if key in batch), None)
+    else:
+        found = batch[1] if isinstance(batch, tuple | list) and len(batch) == 2 else None
+    return found if isinstance(found, Tensor) else None
+
+
+def layout(value: Any) -> Any:
+    """Nesting, shapes and types of all tensors: equal for batches that are laid out alike."""
+    if isinstance(value, Tensor):
+        return tuple(value.shape), str(value.dtype)
+    if isinstance(value, Mapping):
+        return tuple((str(key), layout(item)) for key, item in value.items())
+    if isinstance(value, tuple | list):
+        return tuple(map(layout, value))
+    return type(value).__name__
+
+
+def can_be_cut(batch: Batch, samples: int) -> bool:
+    """Whether the batch's every tensor runs over samples."""
+    found = tensors(batch)
+    return bool(found) and all(t.dim() > 0 and len(t) == samples for t in found)
+
+
+def take(batch: Batch, rows: slice | Sequence[int]) -> Batch:
+    """Some samples of a batch that can be cut."""
+    if isinstance(batch, Tensor):
+        return batch[rows]
+    return _changed(batch, lambda item: take(item, rows))
+
+
+def cut(batch: Batch, samples: int, count: int) -> Batch:
+    """The first samples of a batch that can be cut, else all of it."""
+    return take(batch, slice(count)) if can_be_cut(batch, samples) else batch
+
+
+def split(batches: Sequence[Batch], chunk: int | None) -> list[Batch]:
+    """The batches, those of more than ``chunk`` samples cut into pieces of at most that many.
+
+    Batches whose tensors do not all run over samples stay whole.
+
+    Raises:
+        DataError: the chunk is less than one sample.
+    """
+    if chunk is None:
+        return list(batches)
+    if chunk < 1:
+        raise DataError(f"a chunk needs one sample at least, got {chunk}")
+    pieces = []
+    for batch in batches:
+        lengths = {len(t) if t.dim() else 0 for t in tensors(batch)}
+        samples = lengths.pop() if len(lengths) == 1 else 0
+        starts = range(0, samples, chunk) if samples > chunk else ()
+        pieces += [take(batch, slice(start, start + chunk)) for start in starts] or [batch]
+    return pieces
+
+
+def tensors(value: Any) -> list[Tensor]:
+    """All tensors of a nested value, in order."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        return [tensor for item in value.values() for tensor in tensors(item)]
+    if isinstance(value, tuple | list):
+        return [tensor for item in value for tensor in tensors(item)]
+    return []
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """The device of the network's first parameter."""
+    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+
+
+def as_tensors(value: Any) -> Any:
+    """A nested value with NumPy arrays as tensors, and none made under ``inference_mode``."""
+    if isinstance(value, np.ndarray):
+        try:
+            return torch.from_numpy(value)
+        except TypeError:
+            raise DataError(
+                f"a batch holds an array of {value.dtype}, which is no tensor"
+            ) from None
+    if isinstance(value, Tensor):
+        return value.clone() if value.is_inference() else value
+    return _changed(value, as_tensors)
+
+
+def placed(value: Any, device: torch.device) -> Any:
+    """A nested value with all its tensors on the device."""
+    if hasattr(value, "to"):
+        return value.to(device)
+    return _changed(value, lambda item: placed(item, device))
+
+
+def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    """A mapping, tuple or list with its items changed; anything else as it is."""
+    if isinstance(value, Mapping):
+        return {key: change(item) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(change, value))
+    if isinstance(value, tuple | list):
+        return type(value)(map(change, value))
+    return value

@@ -1,0 +1,241 @@
+"""Where the fast path to scores may serve: where it is seen to equal autograd.
+
+The fast path takes a layer's rows for the samples' in order, and every use of its weight for seen.
+For a batch that is laid out in a new way both are put to a test that no accident passes. With
+random numbers r_n and the gradient G = sum_n r_n grad_W loss_n by autograd, scores s_n of the
+perturbation dW = U * G, U random and positive, must give
+
+    sum_n r_n s_n = ⟨G, dW⟩ = sum_k U_k G_k^2,
+
+a sum without cancellation. Scores of other samples, weights seen in part, or gradients that the
+calls hide give another number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from bitknap.problems.errors import BitknapError
+
+from .batches import Batch, take
+from .capture import backward_through
+from .gradients import cuts, differentiable, gradients, one_each, refuse_other_values
+from .kinds.base import Use
+from .tracer import BatchTrace, Seen
+
+TESTED = 4
+"""Most samples that are tested of a batch that can be cut."""
+
+SPOT = 2
+"""Samples that are tested of a batch laid out like one that was tested."""
+
+SPOTS = 4
+"""Most batches that are tested so."""
+
+
+class Tested(Protocol):
+    """What is run: a traced network on its data."""
+
+    @property
+    def batches(self) -> Sequence[Batch]:
+        """All of the data."""
+
+    @property
+    def traces(self) -> Sequence[BatchTrace]:
+        """What each batch showed."""
+
+    @property
+    def bits(self) -> Sequence[object]:
+        """Choices, as many as perturbations of a weight at once."""
+
+    @property
+    def seed(self) -> int:
+        """Of the random numbers."""
+
+    def losses(self, batch: Batch) -> Tensor:
+        """(N,) losses of a batch."""
+
+
+def provable(weights: Sequence[Tensor], network: Tested) -> set[int]:
+    """Ids of the weights whose scores the fast path gives, on all batches.
+
+    Raises:
+        UnsupportedError: the loss of a sample depends on another one, or has no derivative.
+    """
+    fast = {id(w) for w in weights if _is_candidate(id(w), network.traces)}
+    for batch, trace, most in _chosen([id(w) for w in weights], network, fast):
+        generator = torch.Generator().manual_seed(network.seed)
+        piece, rows = batch, list(range(trace.samples))
+        if trace.samples > 1 and cuts(batch, trace.samples, network.losses):
+            if trace.samples > most:
+                drawn = torch.randperm(trace.samples, generator=generator)[:most]
+                rows = sorted(drawn.tolist())
+                piece = take(batch, rows)
+            else:
+                _refuse_mixed(network, batch, trace)
+        test = _Test(network, piece, trace.eps, generator)
+        try:
+            found = one_each(test.by_autograd(weights), len(rows))
+        except BitknapError:
+            if piece is batch:
+                raise
+            # A piece that fails alone belongs to a batch that only seems to be cut.
+            rows = list(range(trace.samples))
+            test = _Test(network, batch, trace.eps, generator)
+            found = test.by_autograd(weights)
+        refuse_other_values(found, trace.losses, rows, trace.eps)
+        fast &= {
+            key
+            for key, rows_read in test.passing([w for w in weights if id(w) in fast])
+            if _in_proportion(rows_read, len(rows), trace.uses.get(key, ()), trace.samples)
+        }
+    return fast
+
+
+def _refuse_mixed(network: Tested, batch: Batch, trace: BatchTrace) -> None:
+    """Refuse a network in which the last sample has another loss alone, where it runs alone."""
+    last = [trace.samples - 1]
+    try:
+        with torch.no_grad():
+            alone = one_each(network.losses(take(batch, last)), 1)
+    except BitknapError:
+        return
+    refuse_other_values(alone, trace.losses, last, trace.eps)
+
+
+def provable_alone(weights: Sequence[Tensor], network: Tested) -> set[int]:
+    """Ids of the weights whose scores the calls that are seen give for one sample at a time."""
+    left = list(weights)
+    for batch, trace in list(zip(network.batches, network.traces, strict=True))[:SPOTS]:
+        if not left or (trace.samples > 1 and not cuts(batch, trace.samples, network.losses)):
+            return set()
+        piece = take(batch, [0]) if trace.samples > 1 else batch
+        generator = torch.Generator().manual_seed(network.seed)
+        test = _Test(network, piece, trace.eps, generator)
+        test.by_autograd(left)
+        passing = dict(test.passing(left))
+        left = [w for w in left if id(w) in passing]
+    return {id(w) for w in left}
+
+
+def _is_candidate(key: int, traces: Sequence[BatchTrace]) -> bool:
+    """Whether some batch uses a weight, and each use of it has a number of rows for each sample."""
+    uses = [(seen.rows, trace.samples) for trace in traces for seen in trace.uses.get(key, ())]
+    return bool(uses) and all(rows is not None and rows % n == 0 for rows, n in uses)
+
+
+def _chosen(
+    keys: Sequence[int], network: Tested, fast: set[int]
+) -> Iterator[tuple[Batch, BatchTrace, int]]:
+    """Batches to test, with the samples: each new layout, and spots of the others."""
+    known: set[object] = set()
+    spots = 0
+    for batch, trace in zip(network.batches, network.traces, strict=True):
+        signature = trace.signature([key for key in keys if key in fast])
+        if signature not in known:
+            known.add(signature)
+            yield batch, trace, TESTED
+        elif spots < SPOTS:
+            spots += 1
+            yield batch, trace, SPOT
+
+
+def _in_proportion(rows: Sequence[int], some: int, uses: Sequence[Seen], samples: int) -> bool:
+    """Whether some samples have their share of the rows that all have, in every use with any."""
+    whole = sorted(seen.rows or 0 for seen in uses if seen.rows)
+    own = sorted(count for count in rows if count)
+    return [samples * count for count in own] == [some * count for count in whole]
+
+
+class _Test:
+    """Scores of a piece of data by autograd and by the calls that are seen.
+
+    Args:
+        network: what is run.
+        piece: some samples.
+        eps: the machine epsilon of the coarsest type that anything is computed in.
+        generator: of the random numbers.
+    """
+
+    def __init__(
+        self, network: Tested, piece: Batch, eps: float, generator: torch.Generator
+    ) -> None:
+        self._network, self._piece, self._eps = network, piece, eps
+        self._generator = generator
+        self._slopes: dict[int, Tensor | None] = {}
+        self._factors = torch.ones(1)
+
+    def by_autograd(self, weights: Sequence[Tensor]) -> Tensor:
+        """(n,) losses; keeps r and the gradients of sum_n r_n loss_n by each weight."""
+        draw = self._generator
+        with differentiable(weights):
+            losses = self._network.losses(self._piece)
+            factors = torch.rand(len(losses), generator=draw, dtype=torch.float64) + 0.5
+            factors *= torch.randint(2, (len(losses),), generator=draw) * 2 - 1
+            self._factors = factors.to(losses.device)
+            summed = (losses * self._factors.to(losses.dtype)).sum()
+            found = gradients(summed, weights)
+        self._slopes = {id(w): g for w, g in zip(weights, found, strict=True)}
+        return losses.detach()
+
+    def passing(self, weights: Sequence[Tensor]) -> Iterator[tuple[int, list[int]]]:
+        """Ids of the weights with equal scores either way, with the rows of their uses."""
+        moves = {id(w): self._move(w) for w in weights}
+        sums = dict.fromkeys(moves, 0.0)
+        rows: dict[int, list[int]] = {key: [] for key in moves}
+        choices = len(self._network.bits)
+
+        def consume(use: Use, grad: Tensor, samples: int) -> None:
+            key = id(use.weight)
+            rows[key].append(use.rows)
+            if use.rows % samples:
+                sums[key] = math.nan
+                return
+            several = perturbations(choices, moves[key])
+            several[:] = moves[key]
+            scores = use.scores(grad, several, samples).double()
+            sums[key] += float((scores * self._factors[:, None]).sum(dim=0).mean())
+
+        if not weights:
+            return
+        try:
+            backward_through(
+                lambda: self._network.losses(self._piece), {id(w): w for w in weights}, consume
+            )
+        except (BitknapError, RuntimeError, AssertionError, IndexError):
+            # Whatever hides from the fast path, or breaks it, the general one takes.
+            return
+        for weight in weights:
+            if self._is_close(weight, moves[id(weight)], sums[id(weight)]):
+                yield id(weight), rows[id(weight)]
+
+    def _move(self, weight: Tensor) -> Tensor:
+        """U * G, scaled to 1; U where there is no gradient."""
+        slope = self._slopes[id(weight)]
+        kind = torch.promote_types(weight.dtype, torch.float32)
+        spread = torch.rand(weight.shape, generator=self._generator).to(weight.device, kind) + 0.5
+        if slope is None or not bool(slope.any()):
+            return spread
+        return spread * (slope.to(kind) / slope.to(kind).abs().max())
+
+    def _is_close(self, weight: Tensor, move: Tensor, total: float) -> bool:
+        slope = self._slopes[id(weight)]
+        wanted = 0.0 if slope is None else float((move * slope.to(move.dtype)).double().sum())
+        relative = 2 * math.sqrt(max(self._eps, torch.finfo(weight.dtype).eps))
+        # What the type of the gradient cannot hold is lost in it.
+        held = torch.finfo(weight.dtype if slope is None else slope.dtype)
+        slack = 4 * held.smallest_normal * held.eps * float(move.abs().double().sum())
+        return abs(total - wanted) <= relative * abs(wanted) + slack
+
+
+def perturbations(choices: int, weight: Tensor) -> Tensor:
+    """Room for (J, *weight.shape) perturbations, the weight's input channels innermost."""
+    if weight.dim() < 3:
+        return weight.new_empty(choices, *weight.shape)
+    out, into, *kernel = weight.shape
+    return weight.new_empty(choices, out, *kernel, into).movedim(-1, 2)
