@@ -1,4 +1,4 @@
-"""Evaluation accuracy against size: metrics, uniform bit-widths, random plans, float."""
+"""Measured accuracy against size: metrics, uniform bit-widths, random plans, float."""
 
 from __future__ import annotations
 

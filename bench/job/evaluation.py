@@ -1,4 +1,4 @@
-"""Evaluation accuracy of plans and controls, each distinct plan evaluated once."""
+"""Measured accuracy of plans and controls, each distinct plan evaluated once."""
 
 from __future__ import annotations
 

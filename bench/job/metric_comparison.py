@@ -13,7 +13,7 @@ import torch
 
 from bitknap.problems import DataError, Instance, IntArray
 from bitknap.sensitivity import METRICS, SensitivityTable
-from bitknap.sensitivity.metrics.measured import Evaluation as MeasuredMetric
+from bitknap.sensitivity.metrics.measured import MeasuredMetric
 from bitknap.sensitivity.resume.ranks import Ranks
 from bitknap.solvers import solve
 
@@ -24,7 +24,7 @@ from .random_plan import random_choice
 from .table_cache import QUANTIZER, fill, traced
 
 YARDSTICKS = ("loss", "kl")
-"""Evaluation on images that no metric saw."""
+"""Measured on images that no metric saw."""
 
 SHUFFLED = "fisher"
 """Whose scores the control shuffles."""
@@ -86,7 +86,7 @@ class MetricComparison:
         return found
 
     def yardstick(self) -> SensitivityTable:
-        """Evaluation loss and KL of every item on images outside every draw."""
+        """Measured loss and KL of every item on images outside every draw."""
         most = max(samples for _, samples in self.entries.values())
         draws = [self.workload.calibration(most, seed) for seed in self.seeds]
         more = self.workload.calibration(self.held_out, 1 + max(self.seeds))
@@ -96,7 +96,7 @@ class MetricComparison:
         return fill(prepared, path, YARDSTICKS, self.say)
 
     def accuracies(self, tables: Tables) -> list[Evaluation]:
-        """Evaluation accuracy of every entry's optimum and of the controls, a row each."""
+        """Measured accuracy of every entry's optimum and of the controls, a row each."""
         first = next(iter(tables.values()))
         path = self.folder / "accuracies.json"
         evaluator = Evaluator(self.workload, QUANTIZER, first, path, self.say)

@@ -20,7 +20,7 @@ from bitknap.sensitivity import (
     load_table,
     save_table,
 )
-from bitknap.sensitivity.metrics.measured import Evaluation
+from bitknap.sensitivity.metrics.measured import MeasuredMetric
 from bitknap.sensitivity.prepare import Prepared, prepare
 from bitknap.sensitivity.quantization.choices import Choice
 from bitknap.sensitivity.resume.checkpoint import Checkpoint
@@ -156,7 +156,7 @@ def _fill(
 def _sharing_a_pass(names: Sequence[str]) -> list[list[str]]:
     """The single-pass metrics together, every other alone, the measured ones together and last."""
     metrics = {name: METRICS.load(name) for name in names}
-    measured = [name for name, metric in metrics.items() if isinstance(metric, Evaluation)]
+    measured = [name for name, metric in metrics.items() if isinstance(metric, MeasuredMetric)]
     others = [name for name in names if name not in measured]
     single = [name for name in others if metrics[name].has_scores]
     groups = [single, *([name] for name in others if name not in single), measured]

@@ -123,7 +123,7 @@ def optimum_table(results: Results) -> Table:
 
 
 def accuracy_table(results: Results) -> Table:
-    """Evaluation accuracy by metric and budget, beside the controls."""
+    """Measured accuracy by metric and budget, beside the controls."""
     budgets = [b.text for b in results.asked.budgets]
     series, controls = _series(results, _share)
     whole = next(m.accuracy for m in results.measured if m.plan == "float")
@@ -147,7 +147,7 @@ def accuracy_table(results: Results) -> Table:
         *results.asked.notes,
         *(losses or ["No metric loses to a control at any budget."]),
     ]
-    return Table("Evaluation accuracy, %, by budget", ("plan", *budgets), rows, notes=notes)
+    return Table("Measured accuracy, %, by budget", ("plan", *budgets), rows, notes=notes)
 
 
 def measure_tables(results: Results) -> dict[str, Table]:

@@ -1,4 +1,4 @@
-"""Evaluation accuracies of a network's plans, each distinct cell computed once and kept."""
+"""Measured accuracies of a network's plans, each distinct cell computed once and kept."""
 
 from __future__ import annotations
 

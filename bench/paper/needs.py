@@ -51,7 +51,7 @@ def estimate(name: str, workload: Workload, scale: Scale, test: int) -> Table:
             f"By one batch of {TIMED} images: {1000 * reading:.1f} ms to read an image, "
             f"{1000 * forward:.2f} ms to run it forward; backward counted as two forwards, a "
             "Hessian-vector product as four (depthwise convolutions may take several times that on "
-            "a CPU). Evaluation loss and KL share their passes.",
+            "a CPU). Measured loss and KL share their passes.",
             f"Disk: {disk / 1e6:,.0f} MB. What is done is kept; the same command goes on.",
         ),
     )

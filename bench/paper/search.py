@@ -86,7 +86,7 @@ def evolve(
     path: Path,
     say: Callable[[str], None],
 ) -> SearchedPlan:
-    """SearchedPlan the plans within the capacity for the least loss of the network itself.
+    """Search the plans within the capacity for the least loss of the network itself.
 
     Parents win tournaments of two, a child takes each layer's bits from either parent, changes
     each with probability 1/L and is repaired at random where it does not fit; it replaces the

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import bootstrap, spearmanr
 
 from bitknap.sensitivity import METRICS, SensitivityTable
-from bitknap.sensitivity.metrics.measured import Evaluation as MeasuredMetric
+from bitknap.sensitivity.metrics.measured import MeasuredMetric
 
 from ..job.evaluation import Evaluation
 from ..job.metric_comparison import SHUFFLED, Entry, MetricComparison, Tables
@@ -147,7 +147,7 @@ def accuracy_table(accuracies: Accuracies) -> Table:
     rows = [[name, *(_cell(plans[name][budget]) for budget in budgets)] for name in order]
     total = accuracies.measured[0].accuracy.total
     return Table(
-        "Evaluation accuracy of the exact optimum, %, by average bits",
+        "Measured accuracy of the exact optimum, %, by average bits",
         ("plan", *(f"{budget:g}" for budget in budgets)),
         rows,
         notes=(

@@ -136,7 +136,7 @@ def _logits(model: nn.Module, images: Tensor) -> Tensor:
 
 def _notes(photos: Photos) -> tuple[str, ...]:
     notes: tuple[str, ...] = (
-        f"Evaluation on {len(photos)} photos; calibration uses random crops of the same photos, so "
+        f"Measured on {len(photos)} photos; calibration uses random crops of the same photos, so "
         "the sensitivities have seen what they are measured on.",
     )
     if len(photos) <= 20:

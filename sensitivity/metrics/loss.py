@@ -1,4 +1,4 @@
-"""MeasuredMetric loss increase: the mean loss with only that layer quantized, minus the float loss."""
+"""Measured loss increase: the mean loss with only that layer quantized, minus the float loss."""
 
 from __future__ import annotations
 

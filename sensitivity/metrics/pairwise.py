@@ -18,7 +18,7 @@ from .measured import Runner, Runners
 
 @dataclass(frozen=True)
 class Pairwise:
-    """MeasuredMetric loss increase of items and of pairs of items of different layers.
+    """Measured loss increase of items and of pairs of items of different layers.
 
     With L(S) the mean loss increase when the items of S are in place:
 

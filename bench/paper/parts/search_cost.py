@@ -1,4 +1,4 @@
-"""SearchedPlan cost: seconds and passes of the metrics, of the solver, and of an evolutionary search."""
+"""Search cost: seconds and passes of the metrics, of the solver, and of an evolutionary search."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _table(name: str, network: Network, study: Study) -> Table:
         rows,
         notes=(
             "A pass is one forward or one backward over the images; the ratio is that of CPU time "
-            "an image to MPQCO's criterion. Median of the draws. Evaluation loss and KL share "
+            "an image to MPQCO's criterion. Median of the draws. Measured loss and KL share "
             "their passes; the time is that of both. HAWQ-V2 draws 50 vectors a layer here, each "
             "by its own Hessian-vector product of that layer's block.",
             f"The plan itself, from the criterion at {rate}: exact solve "
@@ -80,4 +80,4 @@ def _metrics(network: Network, study: Study) -> list[tuple[str, int, float, floa
     return found
 
 
-SECTION = Section("SearchedPlan cost", 60, "sensitivities", build)
+SECTION = Section("Search cost", 60, "sensitivities", build)

@@ -35,7 +35,7 @@ def build(a: Source, b: Source) -> Content | None:
     if not rows:
         return None
     table = Table(
-        "Evaluation accuracy, %",
+        "Measured accuracy, %",
         ("plan", "solver", "budget", "A", "B", "B - A", "standard error"),
         rows,
         notes=(

@@ -1,4 +1,4 @@
-"""Evaluation accuracy against size, for every metric and solver, beside the controls."""
+"""Measured accuracy against size, for every metric and solver, beside the controls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..source import Source
 LEVEL = 0.95
 
 CAPTION = (
-    "Evaluation test accuracy of each metric's plans, beside uniform bit-widths, random plans and "
+    "Measured test accuracy of each metric's plans, beside uniform bit-widths, random plans and "
     "the float network (dashed). Filled: the exact optimum; hollow: the greedy. Bars are 95 % "
     "Wilson intervals over the test samples; those of random plans run from the lowest to the "
     "highest draw, around their mean."
