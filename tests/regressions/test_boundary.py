@@ -98,6 +98,22 @@ def test_bug_a_suite_emptied_foreign_records(here: Path, foreign: str) -> None:
     assert Path("out/records.jsonl").read_bytes() == foreign.encode("latin-1")
 
 
+@pytest.mark.parametrize("name", ["i.npz", "mine.npz", "text.npz"])
+def test_bug_a_foreign_archive_was_replaced_by_a_table(
+    here: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_instance(load_instance("i.json"), "i.npz")
+    np.savez("mine.npz", a=np.ones(3))
+    Path("text.npz").write_text("mine")
+    Path("mine.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(here))
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    before = Path(name).read_bytes()
+    words = ["sensitivity", "mine:build", "--metric", "weight_mse", "--out", name]
+    refused(*words, words="not a sensitivity table")
+    assert Path(name).read_bytes() == before
+
+
 def test_bug_a_removed_folder_was_written_on(tmp_path: Path) -> None:
     record = Record("suite", "i", "core", "optimal", 1.0, 1.0, 0.1)
     with RecordLog(tmp_path / "out" / "records.jsonl") as log:
@@ -190,6 +206,16 @@ def test_bug_two_at_once_overwrote_each_other(
         holder.communicate()
     with only_writer(*map(Path, lock[:1]), *lock[1:]):
         pass
+
+
+def test_bug_many_classes_took_long_to_print(here: Path) -> None:
+    names = ["x[/]\x1b", *(f"layer{i}" for i in range(1200))]
+    Path("i.json").write_text(json.dumps(document(*names, capacity=[1201])))
+    done = call(["solve", "i.json"])
+    assert (done.code, done.wrong) == (0, None)
+    lines = done.out.splitlines()
+    assert [line.split() for line in lines[-1202:][:2]] == [["class", "choice"], ["x[/]\\x1b", "2"]]
+    assert lines[-1].split() == ["layer1199", "2"]
 
 
 @pytest.mark.parametrize("name", ["enc[/]", "enc[red]", ":smile:", "\\[x]", "x" * 300])
