@@ -399,7 +399,14 @@ def test_bug_solutions_with_a_key_twice_or_a_gap_beyond_float64(here: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "line", [b"\xff\xfe", b"[]", b'{"format": "bitknap.record/3", "suite": 3}']
+    "line",
+    [
+        b"\xff\xfe",
+        b"[]",
+        b'{"format": "bitknap.record/3", "suite": 3}',
+        Record("suite", "i", "core", "optimal", None, 1.0, 0.1).to_line().strip().encode(),
+    ],
+    ids=["not UTF-8", "no object", "a wrong type", "an optimum of no objective"],
 )
 def test_bug_records_of_any_kind(here: Path, line: bytes) -> None:
     Path("run").mkdir()
