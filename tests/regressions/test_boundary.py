@@ -414,12 +414,15 @@ def test_bug_records_of_any_kind(here: Path, line: bytes) -> None:
     refused("report", "run", words="line 1: is not a bitknap.record/3 record")
 
 
-def test_bug_a_full_or_plain_standard_output(here: Path) -> None:
+def test_bug_a_full_closed_or_plain_standard_output(here: Path) -> None:
     command = [sys.executable, "-m", "bitknap", "solve", "i.json"]
     with open("/dev/full", "wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
     assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
     assert b"the results cannot be written (No space left on device)" in done.stderr
+    closed = [*("sh", "-c", '"$@" >&-', "sh"), *command]
+    done = subprocess.run(closed, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
     Path("i.json").write_text(json.dumps(document("名前", "b")))
     plain = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(command, capture_output=True, env=plain, check=False)
