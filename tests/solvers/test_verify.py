@@ -103,7 +103,7 @@ def check_against_brute_force(instance: Instance, seed: int) -> None:
 
 
 def test_agrees_with_brute_force() -> None:
-    for seed, instance in enumerate(instances(range(300))):
+    for seed, instance in enumerate(instances(range(150))):
         check_against_brute_force(instance, seed)
 
 
@@ -111,7 +111,7 @@ def test_agrees_with_brute_force_in_parts(monkeypatch: pytest.MonkeyPatch) -> No
     """Every step counts as uneven, and hardly a search ends undivided."""
     monkeypatch.setattr(single, "_UNEVEN", 0)
     monkeypatch.setattr(branching, "_TRIAL", 1)
-    for seed, instance in enumerate(instances(range(300))):
+    for seed, instance in enumerate(instances(range(150))):
         check_against_brute_force(instance, seed)
 
 
