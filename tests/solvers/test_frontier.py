@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from bitknap.problems.families import mpq
 from bitknap.solvers import solve
 from bitknap.solvers.frontier import Frontier, frontier, to_csv, to_json, write
 
+from ..fuzz import harness
 from ..reference import undominated_points
 from .conftest import random_instance
 
@@ -221,8 +221,7 @@ def test_bug_figures_of_costs_far_apart_or_almost_equal_failed(
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bitknap", "frontier", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return harness.run("frontier", *arguments)
 
 
 def test_command(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from bitknap.problems.families import mpq, mpq_multi
 from bitknap.solvers import Solution, Status, relative_gap, solve
 from bitknap.solvers.verify import Finding, branching, single, verify
 
+from ..fuzz import harness
 from ..reference import brute_force, feasible_choices
 from .conftest import random_instance
 
@@ -350,8 +351,7 @@ def test_imports_no_solver_and_no_arrays() -> None:
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bitknap", "verify", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return harness.run("verify", *arguments)
 
 
 def test_command_exit_codes(tmp_path: Path) -> None:
