@@ -264,7 +264,7 @@ def test_a_cheaper_choice_that_float64_does_not_show_is_told() -> None:
     assert "proven to the last bit" in verdict.reasons[-1]
 
 
-def test_a_time_limit_ends_in_unproved() -> None:
+def test_bug_verify_had_no_time_limit() -> None:
     instance = mpq.generate(54, seed=3)
     verdict = verify(instance, solve(instance, "dp").to_dict(), time_limit=0.0)
     assert verdict.finding is Finding.UNPROVED
