@@ -79,10 +79,10 @@ def plot(frontier: Frontier, path: str | Path, knees: int = 3) -> None:
             axes.plot(usage[at], objective[at], "o", fillstyle="none", label="knees")
         if objective[-1] > 0.0 and 1e-250 < objective[-1] / objective[0] < 1.0 - 1e-6:
             axes.set_yscale("log")
-        axes.set_xlabel(names.drawn(frontier.instance.resources[0]))
+        axes.set_xlabel(names.drawn(names.shown(frontier.instance.resources[0])))
         axes.set_ylabel("objective" if unit == 1.0 else f"objective / {unit:g}")
         note = "" if frontier.exact else f" (within {frontier.tolerance:.2g})"
-        axes.set_title(names.drawn(f"{frontier.instance.name}{note}"))
+        axes.set_title(names.drawn(f"{names.shown(frontier.instance.name)}{note}"))
         axes.legend(frameon=False)
         buffer = io.BytesIO()
         fixed = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}

@@ -216,7 +216,7 @@ def test_files(tmp_path: Path) -> None:
 def test_bug_figures_of_costs_far_apart_or_almost_equal_failed(
     costs: tuple[float, float], tmp_path: Path
 ) -> None:
-    instance = build_instance([[(costs[0], 0), (costs[1], 1)]], 1, name="$x$")
+    instance = build_instance([[(costs[0], 0), (costs[1], 1)]], 1, name="$x$\n" * 900)
     write(frontier(instance), tmp_path / "a.svg")
 
 
