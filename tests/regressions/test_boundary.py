@@ -24,6 +24,7 @@ from bitknap.bench.grids import Grid
 from bitknap.bench.latex import latex
 from bitknap.bench.records import Record
 from bitknap.bench.runner.log import RecordLog
+from bitknap.bench.wordnet import load_glosses
 from bitknap.problems import DataError, InstanceError, build_instance, load_instance, save_instance
 from bitknap.problems.names import cut
 from bitknap.problems.storage import only_writer, read_file, write_atomically
@@ -323,6 +324,9 @@ def test_bug_devices_and_fifos_as_input_hung(here: Path) -> None:
         refused("solve", name, words="not a plain file")
         refused("verify", "i.json", name, words="not a plain file")
         refused("build", name, "--budget", "3", "--out", "o.json", words="not a plain file")
+    os.mkfifo("data.noun")
+    with pytest.raises(DataError, match="not a plain file"):
+        load_glosses(here)
     Path("long").write_bytes(bytes(52))
     with pytest.raises(DataError, match="has 52 bytes, and at most 10 are read"):
         read_file("long", most=10)
