@@ -18,7 +18,7 @@ LIMITS = Limits(time=2.0)
 @pytest.mark.parametrize("layers", LAYERS)
 @pytest.mark.parametrize("name", SOLVERS.names())
 def test_solver(benchmark: Any, name: str, layers: int) -> None:
-    """Time the solve alone, after one untimed solve that loads what it needs."""
+    """Time the method and its model, after one untimed solve that loads what it needs."""
     instance = generate(classes=layers, bits=BITS, seed=1)
     solver = load_solver(name)
     reason = solver.supports(instance)

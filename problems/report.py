@@ -46,16 +46,18 @@ def reduction_report(instance: Instance) -> ReductionReport:
         >>> reduction_report(build_instance([[(4, 1), (3.5, 2), (1, 3), (2, 4)]], 4)).hull_items
         2
     """
-    merged = merge_ties(instance).instance
+    whole = merge_ties(instance)
+    merged = whole.instance
+    bases = len(merged) - 1 - int(whole.class_index.max())
     kept, _ = restrict(merged, undominated(merged))
     return ReductionReport(
         classes=len(instance),
         items=instance.n_items,
-        merged_classes=len(merged),
-        merged_items=merged.n_items,
-        undominated_items=kept.n_items,
-        single_classes=int((kept.sizes == 1).sum()),
-        hull_items=_hull_size(kept) if kept.n_resources == 1 else None,
+        merged_classes=len(merged) - bases,
+        merged_items=merged.n_items - bases,
+        undominated_items=kept.n_items - bases,
+        single_classes=int((kept.sizes == 1).sum()) - bases,
+        hull_items=_hull_size(kept) - bases if kept.n_resources == 1 else None,
     )
 
 

@@ -164,7 +164,8 @@ def only_writer(out: Path, lock: str = ".bitknap.lock") -> Iterator[None]:
             f"{out}: another run is writing it; wait until it has ended, or name another --out"
         ) from None
     except OSError as problem:
-        raise DataError(f"{out}: cannot be written ({_reason(problem)})") from None
+        why = "it is no folder" if isinstance(problem, FileExistsError) else _reason(problem)
+        raise DataError(f"{out}: cannot be written ({why})") from None
     try:
         yield
     finally:

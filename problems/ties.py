@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -17,7 +18,9 @@ class Merged:
 
     Args:
         instance: each tie group is one class, whose items are the labels that all its classes
-            share, with costs and weights added up.
+            share, with costs and weights added up. A cost is the sum rounded once. Where that
+            would change what a label costs above the cheapest one, the class holds those excesses,
+            and classes of one item without weight the costs of the cheapest label.
         class_index: (L,) for each original class, its class in ``instance``.
         item_index: for each original class, (items of the merged class,) the original position;
             empty when nothing was tied.
@@ -37,11 +40,18 @@ class Merged:
         )
 
 
+_KEPT = Fraction(1, 1 << 50)
+"""Share of an excess that the rounding of sums may change."""
+
+
 def merge_ties(instance: Instance) -> Merged:
     """Replace each group of tied classes by one class of the labels they share.
 
+    What a choice costs above the cheapest labels changes by at most 2^-50 of itself.
+
     Raises:
-        InstanceError: tied classes share no label, so no choice can keep the tie.
+        InstanceError: tied classes share no label, so no choice can keep the tie; or their costs
+            add up beyond float64.
     """
     if not instance.ties:
         return Merged(instance, np.arange(len(instance)), ())
@@ -53,6 +63,8 @@ def merge_ties(instance: Instance) -> Merged:
     weights: list[IntArray] = []
     labels: list[str] = []
     names: list[str] = []
+    bases: list[float] = []
+    taken = {name for i, name in enumerate(instance.class_names) if i not in tied}
     offsets = [0]
     for i in range(len(instance)):
         if i in tied and i not in groups:
@@ -70,20 +82,52 @@ def merge_ties(instance: Instance) -> Merged:
             class_index[m] = len(names)
             item_index[m] = np.array([member_labels.index(s) for s in shared], dtype=np.int64)
         at = np.array([instance.offsets[m] + item_index[m] for m in members])
-        costs += [math.fsum(column) for column in instance.cost[at].T.tolist()]
+        try:
+            summed, apart = _summed(instance.cost[at].T.tolist())
+        except OverflowError:
+            raise InstanceError(
+                f"the costs of {instance.name!r} add up beyond float64; use a coarser unit"
+            ) from None
+        costs += summed
+        bases += apart
         weights.append(instance.weight[:, at].sum(axis=1))
         labels += shared
-        names.append("+".join(instance.class_names[m] for m in members))
+        name = "+".join(instance.class_names[m] for m in members)
+        names.append(_free(name, taken) if i in tied else name)
         offsets.append(len(labels))
+    weights.append(np.zeros((instance.n_resources, len(bases)), dtype=np.int64))
     merged = Instance(
         instance.name,
-        np.array(offsets),
-        np.array(costs),
+        np.concatenate((offsets, offsets[-1] + 1 + np.arange(len(bases)))),
+        np.array(costs + bases),
         np.concatenate(weights, axis=1),
         instance.capacity,
-        tuple(names),
-        tuple(labels),
+        (*names, *(_free(f"base {k}", taken) for k in range(len(bases)))),
+        (*labels, *("base" for _ in bases)),
         instance.resources,
         source=instance.source,
     )
     return Merged(merged, class_index, tuple(item_index))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, with a sign after it while another class has it."""
+    while name in taken:
+        name += "+"
+    taken.add(name)
+    return name
+
+
+def _summed(rows: list[list[float]]) -> tuple[list[float], list[float]]:
+    """Costs of a merged class from the costs (labels, members) that add up; costs set apart."""
+    rounded = [math.fsum(row) for row in rows]
+    lowest, *others = sorted(rounded)
+    # Each sum is off by 2^-53 of itself at most.
+    if all(abs(cost) + abs(lowest) <= 4.0 * (cost - lowest) for cost in others):
+        return rounded, []
+    exact = [sum(map(Fraction, row), Fraction(0)) for row in rows]
+    least, base = min(exact), Fraction(lowest)
+    for cost, true in zip(rounded, exact, strict=True):
+        if abs(Fraction(cost) - base - (true - least)) > _KEPT * (true - least):
+            return [float(true - least) for true in exact], rows[exact.index(least)]
+    return rounded, []

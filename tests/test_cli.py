@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from bitknap.commands._progress import progress
+
+from .fuzz.harness import run
 
 INSTANCE = {
     "format": "bitknap.instance/1",
@@ -27,11 +27,6 @@ INSTANCE = {
         for name in ("conv1", "conv2")
     ],
 }
-
-
-def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bitknap", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import sys
 import urllib.request
@@ -238,7 +239,8 @@ def _download(file: _File, cache: Path) -> None:
         try:
             with urllib.request.urlopen(address, timeout=30) as answer:
                 packed = answer.read(file.size + 4096)
-            _check(gzip.decompress(packed), file, address)
+            with gzip.open(io.BytesIO(packed)) as stream:
+                _check(bytes(stream.read(file.size + 1)), file, address)
             write_atomically(cache / f"{file.name}.gz", packed)
         except (OSError, EOFError, zlib.error, DataError) as error:
             failures.append(str(getattr(error, "reason", error)))

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from bitknap.problems.errors import DataError
+from bitknap.problems.storage import read_file
 
 __all__ = ["SIDE", "Photos", "load_photos", "random_crops"]
 
@@ -59,7 +60,7 @@ def load_photos(stamps: Path | None = None) -> Photos:
     found = [*_foolbox(), *_stamps(stamps)]
     digest = hashlib.sha256()
     for name, path, classes in found:
-        digest.update(f"{name} {classes} ".encode() + hashlib.sha256(path.read_bytes()).digest())
+        digest.update(f"{name} {classes} ".encode() + hashlib.sha256(read_file(path)).digest())
     return Photos(
         images=torch.stack([read_square(path) for _, path, _ in found]),
         accepted=tuple(classes for _, _, classes in found),
@@ -77,7 +78,7 @@ def read_square(path: Path) -> Tensor:
     try:
         with Image.open(path) as file:
             picture = file.convert("RGBA")
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as an image; install its package again") from error
     side = max(picture.size)
     square = Image.new("RGB", (side, side), WHITE)

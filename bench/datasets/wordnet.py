@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from bitknap.problems.errors import DataError
+from bitknap.problems.storage import read_file
 
 __all__ = ["CLASSES", "Glosses", "load_glosses"]
 
@@ -63,13 +64,11 @@ def load_glosses(data: Path | None = None) -> Glosses:
         in the manual page wndb(5WN).
     """
     path = (data or FOLDER) / "data.noun"
-    try:
-        content = path.read_bytes()
-    except OSError:
-        raise DataError(
-            f"there is no {path}; `apt-get install wordnet-base`, or name the folder of data.noun "
-            "with --data DIR"
-        ) from None
+    content = read_file(
+        path,
+        missing="no such file; `apt-get install wordnet-base`, or name the folder of data.noun "
+        "with --data DIR",
+    )
     texts, labels = [], []
     try:
         # The licence at the top is indented; "offset file type ... | gloss" are the entries.

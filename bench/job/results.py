@@ -83,7 +83,9 @@ class Results:
         found = [self.solutions[metric, budget, name] for name in self.asked.solvers]
         answered = [s for s in found if s.objective is not None]
         if not answered:
-            raise DataError(f"no solver answered {metric} at {budget}; add one to --solvers")
+            raise DataError(
+                f"no solver answered {metric} at {budget}; add one to --solvers, or allow more time"
+            )
         return min(answered, key=lambda s: (s.objective, s.status is not Status.OPTIMAL))
 
 

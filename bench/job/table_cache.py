@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ from bitknap.sensitivity.prepare import Prepared, prepare
 from bitknap.sensitivity.quantization.choices import Choice
 from bitknap.sensitivity.resume.checkpoint import Checkpoint
 from bitknap.sensitivity.resume.ranks import Ranks
+from bitknap.sensitivity.table.files import UnusableTable
 from bitknap.sensitivity.table.provenance import changes, hash_data
 
 from ..workloads.base import Workload
@@ -113,7 +115,7 @@ def fill(
         excluded: layers that a policy takes out of the table afterwards.
 
     Raises:
-        DataError: another run writes the table.
+        DataError: another run writes the table, or the file there is none.
     """
     ranks = ranks or Ranks()
     with contextlib.ExitStack() as held:
@@ -164,12 +166,15 @@ def _sharing_a_pass(names: Sequence[str]) -> list[list[str]]:
 
 
 def _stored(blank: SensitivityTable, path: Path, say: Callable[[str], None]) -> SensitivityTable:
+    if not os.path.lexists(path):
+        return blank
     try:
         stored = load_table(path)
-    except DataError as error:
-        if path.exists():
-            say(str(error))
+    except UnusableTable as error:
+        say(str(error))
         return blank
+    except DataError as error:
+        raise DataError(f"{error}; name another --out, or remove it") from None
     if differ := changes(stored.provenance, blank.provenance):
         say(f"{path} was made with other {', '.join(differ)}; computing it again")
         return blank

@@ -121,8 +121,9 @@ def solver_table(records: Sequence[Record], answers: Sequence[SolverRuns]) -> Ta
             "instances: supported / in the suite. success: share of runs with a claim (exact: a "
             "proof; heuristic: a choice). correct: share with a claim that is true.",
             "gap: to the proven optimum, else to the best bound; both recomputed. ms: shifted "
-            f"geometric mean (shift {1e3 * SHIFT:g} ms) of median times, the solve alone, failures "
-            f"at the time limit.{CPU_NOTE if processor else ''}",
+            f"geometric mean (shift {1e3 * SHIFT:g} ms) of median times, the method and its model "
+            "without imports and referee, failures at the time limit."
+            f"{CPU_NOTE if processor else ''}",
             *(
                 clashes
                 or ["No claims contradict each other (objectives to 1e-12, bounds to 1e-9)."]

@@ -12,7 +12,7 @@ from bitknap.problems import DataError, write_atomically
 from bitknap.problems.documents import parse_json
 from bitknap.problems.schema import Count, Seconds, convert
 from bitknap.problems.storage import read_file
-from bitknap.solvers import Solution
+from bitknap.solvers import Solution, Status
 
 from .environment import machine, versions
 
@@ -96,7 +96,10 @@ class Record:
             row = parse_json(line)
             if not isinstance(row, dict) or row.pop("format", None) not in READABLE:
                 raise DataError("it states another format")
-            return convert(Record, row)
+            record = convert(Record, row)
+            if record.status in (Status.OPTIMAL, Status.FEASIBLE) and record.objective is None:
+                raise DataError(f"it is {record.status} without an objective")
+            return record
         except DataError as error:
             raise DataError(f"is not a {FORMAT} record ({error})") from None
 

@@ -110,8 +110,8 @@ def _table(
         (*heads, *SOLVERS, "fastest", "next"),
         rows,
         notes=(
-            f"Median milliseconds over {count // len(rows)} seeds, referee's clock around the "
-            f"solve alone, one thread, limit {seconds:g} s; (p/n) where only p of n were proven.",
+            f"Median milliseconds over {count // len(rows)} seeds, the method and "
+            f"its model, one thread, limit {seconds:g} s; (p/n) where only p of n were proven.",
             "next: the second fastest, and how many times as long it took.",
             "All proven optima agree (1e-12 relative)."
             if worst <= 1e-12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -16,6 +17,9 @@ from .table import Table
 
 WIDTH = 160
 """Columns of a file or a pipe, where nothing says how wide it is."""
+
+_MANY, _WIDEST = 1000, 60
+"""Rows of a table from which on columns are plain, and their most letters."""
 
 
 class Terminal(Console):
@@ -73,8 +77,29 @@ def table(*headings: str, right: int | None = None, **how: Any) -> RichTable:
     return found
 
 
+def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of texts on stdout; one of many rows as plain columns, which rich is slow at.
+
+    Example:
+        >>> print_rows(("class", "choice"), [("conv1", "4")] * 1001)  # doctest: +ELLIPSIS
+        class  choice
+        conv1  4
+        ...
+    """
+    if len(rows) <= _MANY:
+        shown = table(*headings)
+        for row in rows:
+            shown.add_row(*row)
+        Terminal().print(shown)
+        return
+    cells = [list(map(shown_lines, row)) for row in (headings, *rows)]
+    widths = [min(max(map(len, column)), _WIDEST) for column in zip(*cells, strict=True)]
+    for row in cells:
+        print("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
 def print_table(printed: Table) -> None:
-    """Print a printed with its notes on stdout."""
+    """Print a table with its notes on stdout."""
     shown = table(*printed.columns, right=printed.text_columns, box=box.SIMPLE_HEAD)
     for row in printed.rows:
         shown.add_row(*row)

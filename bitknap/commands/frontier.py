@@ -73,7 +73,7 @@ def _allocation(found: Frontier, budget: int) -> dict[str, Any]:
 
 
 def _print(found: Frontier, shown: list[dict[str, Any]]) -> None:
-    from bitknap.bench.tables.terminal import Terminal, table
+    from bitknap.bench.tables.terminal import Terminal, print_rows, table
 
     console = Terminal()
     kind = "exact" if found.exact else f"within {found.tolerance:.3g} (too many states for all)"
@@ -94,7 +94,4 @@ def _print(found: Frontier, shown: list[dict[str, Any]]) -> None:
             f"within {entry['budget']:,}: usage {entry['usage']:,}, "
             f"objective {entry['objective']!r}"
         )
-        choice = table("class", "choice")
-        for name, label in entry["choice"].items():
-            choice.add_row(name, label)
-        console.print(choice)
+        print_rows(("class", "choice"), list(entry["choice"].items()))

@@ -60,7 +60,7 @@ def command(
 
 
 def _print(solution: Solution) -> None:
-    from bitknap.bench.tables.terminal import Terminal, table
+    from bitknap.bench.tables.terminal import Terminal, print_rows, table
 
     facts = table("", "", box=None, show_header=False)
     for name, value in (
@@ -84,7 +84,5 @@ def _print(solution: Solution) -> None:
         solution.instance.resources, solution.usage, solution.instance.capacity, strict=True
     ):
         usage.add_row(name, f"{used:,}", f"{limit:,}", f"{limit - used:,}")
-    choice = table("class", "choice")
-    for name, label in solution.labels.items():
-        choice.add_row(name, label)
-    console.print(usage, choice)
+    console.print(usage)
+    print_rows(("class", "choice"), list(solution.labels.items()))

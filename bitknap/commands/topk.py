@@ -105,15 +105,14 @@ def _print_ranking(problem: Instance, ranking: list[Allocation]) -> None:
 
 
 def _print_forced(found: Forced) -> None:
-    from bitknap.bench.tables.terminal import Terminal, table
+    from bitknap.bench.tables.terminal import print_rows, say
 
     problem = found.instance
-    shown = table("class", "chosen", "rise elsewhere", "rise of each item")
+    rows = []
     labels = problem.by_label(found.choice)
     for i, name in enumerate(problem.class_names):
         span = range(int(problem.offsets[i]), int(problem.offsets[i + 1]))
         rises = ", ".join(f"{problem.labels[j]}: {found.rise[j]:.3g}" for j in span)
-        shown.add_row(name, labels[name], f"{found.elsewhere[i]:.6g}", rises)
-    console = Terminal()
-    console.print(f"optimum {found.optimum!r}")
-    console.print(shown)
+        rows.append((name, labels[name], f"{found.elsewhere[i]:.6g}", rises))
+    say(f"optimum {found.optimum!r}")
+    print_rows(("class", "chosen", "rise elsewhere", "rise of each item"), rows)

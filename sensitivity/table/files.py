@@ -28,6 +28,10 @@ READABLE = ("bitknap.table/1", FORMAT, PAIRS)
 """Formats that `load_table` reads; the first has no ties and no layers left in float."""
 
 
+class UnusableTable(DataError):
+    """The file is a sensitivity table, but of another version, incomplete or damaged."""
+
+
 def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
     """Write a table atomically.
 
@@ -101,11 +105,14 @@ def load_table(path: str | os.PathLike[str]) -> SensitivityTable:
     """Read a table.
 
     Raises:
-        DataError: the file is missing, damaged, of another format, or inconsistent.
+        UnusableTable: it is of another format, damaged or inconsistent.
+        DataError: the file is missing, unreadable, or no table.
     """
     data = read_file(path)
     try:
         return _decode(data)
+    except UnusableTable as error:
+        raise UnusableTable(f"{path}: {error}") from None
     except BitknapError as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -115,14 +122,20 @@ def _decode(data: bytes) -> SensitivityTable:
         members = open_archive(data)
         header, times = (document(members[name].read()) for name in ("header", "times"))
         known = header.pop("format")
+        if not known.startswith("bitknap.table/"):
+            raise ValueError(known)
     except (AttributeError, KeyError, TypeError, ValueError):
         raise DataError(f"not a sensitivity table, expected format {FORMAT}") from None
     if known not in READABLE:
-        raise DataError(f"expected format {FORMAT}, got {brief(known)}; compute the table again")
+        raise UnusableTable(f"expected format {FORMAT}, got {brief(known)}; compute it again")
     try:
         return _build(convert(_Header, header), convert(Times, times), members, known == PAIRS)
     except (KeyError, ValueError) as error:
-        raise DataError(f"the table is incomplete or damaged ({error}); compute it again") from None
+        raise UnusableTable(
+            f"the table is incomplete or damaged ({error}); compute it again"
+        ) from None
+    except BitknapError as error:
+        raise UnusableTable(str(error)) from None
 
 
 def _build(

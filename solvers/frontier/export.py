@@ -8,6 +8,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bitknap.problems import DataError, names, write_atomically
 
 from .frontier import Frontier
@@ -52,7 +54,8 @@ def to_csv(frontier: Frontier) -> str:
 def plot(frontier: Frontier, path: str | Path, knees: int = 3) -> None:
     """Draw the staircase, the corners of its convex hull and the knees into a file.
 
-    The objective has a logarithmic axis where it is positive. Same frontier, same bytes.
+    The objective has a logarithmic axis where it is positive and its span can be told from a
+    point and from float64's. Same frontier, same bytes.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -65,19 +68,21 @@ def plot(frontier: Frontier, path: str | Path, knees: int = 3) -> None:
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(6.4, 4.0), layout="constrained")
         axes = figure.subplots()
-        usage, objective = frontier.usage, frontier.objective
+        # Axes reach beyond what they show, so near the end of float64 the unit is larger.
+        unit = 1.0 if np.abs(frontier.objective).max() < 1e300 else 1e300
+        usage, objective = frontier.usage, frontier.objective / unit
         axes.step(usage, objective, where="post", linewidth=1, label="frontier")
         corners = frontier.supported
         axes.plot(usage[corners], objective[corners], ".", markersize=3, label="convex hull")
         at = frontier.knees(knees)
         if at:
             axes.plot(usage[at], objective[at], "o", fillstyle="none", label="knees")
-        if objective[-1] > 0.0:
+        if objective[-1] > 0.0 and 1e-250 < objective[-1] / objective[0] < 1.0 - 1e-6:
             axes.set_yscale("log")
-        axes.set_xlabel(names.drawn(frontier.instance.resources[0]))
-        axes.set_ylabel("objective")
+        axes.set_xlabel(names.drawn(names.shown(frontier.instance.resources[0])))
+        axes.set_ylabel("objective" if unit == 1.0 else f"objective / {unit:g}")
         note = "" if frontier.exact else f" (within {frontier.tolerance:.2g})"
-        axes.set_title(names.drawn(f"{frontier.instance.name}{note}"))
+        axes.set_title(names.drawn(f"{names.shown(frontier.instance.name)}{note}"))
         axes.legend(frameon=False)
         buffer = io.BytesIO()
         fixed = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}

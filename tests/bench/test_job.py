@@ -304,3 +304,13 @@ def test_other_choices_and_quantizers_run_end_to_end(tmp_path: Path) -> None:
     said: list[str] = []
     run_job(replace(job, quantizer=RememberingQuantizer()), said.append)
     assert any("was made with other quantizer" in text for text in said)
+
+
+def test_bug_a_run_gave_its_solvers_no_limit(done: Results, tmp_path: Path) -> None:
+    assert {row.time_limit for row in load_records(done.out / "records.jsonl")} == {60.0}
+    late = run_job(tiny_job(tmp_path, solvers=("core", "highs"), time_limit=0.0), quiet)
+    rows = [row for row in load_records(late.out / "records.jsonl") if row.solver == "highs"]
+    assert {(row.status, row.time_limit) for row in rows} == {("no_solution", 0.0)}
+    assert all("the time limit was met" in row.message for row in rows)
+    with pytest.raises(DataError, match="add one to --solvers, or allow more time"):
+        run_job(tiny_job(tmp_path / "b", solvers=("highs",), time_limit=0.0), quiet)

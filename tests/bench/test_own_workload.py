@@ -19,6 +19,7 @@ from bitknap.sensitivity import load_table
 from bitknap.sensitivity.table.provenance import describe_function
 from bitknap.sensitivity.tracing.batches import device_of, tensors
 
+from ..fuzz import harness
 from .tiny import tiny_workload
 
 MODULE = """
@@ -75,25 +76,25 @@ def bitknap(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
 
 
-def sensitivity(folder: Path, name: str, *more: str) -> subprocess.CompletedProcess[str]:
-    return bitknap(
-        folder, "sensitivity", name, "--out", "t.npz", "--samples", "40", "--bits", "2,4", *more
+def sensitivity(name: str, *more: str) -> subprocess.CompletedProcess[str]:
+    return harness.run(
+        "sensitivity", name, "--out", "t.npz", "--samples", "40", "--bits", "2,4", *more
     )
 
 
-def test_the_table_of_an_own_network_is_that_of_the_library(folder: Path) -> None:
-    done = sensitivity(folder, "mine:build", "--metric", "fisher,hawq_v2")
+def test_the_table_of_an_own_network_is_that_of_the_library(here: Path) -> None:
+    done = sensitivity("mine:build", "--metric", "fisher,hawq_v2")
     assert done.returncode == 0, done.stderr
     assert "72 weights in 2 layers" in done.stdout
-    table = load_table(folder / "t.npz")
+    table = load_table(here / "t.npz")
     assert table.metrics == ("fisher", "hawq_v2")
     assert table.labels == ("2", "4") * 2
     assert table.scores["fisher"].shape == (40, 4)
     assert np.isfinite(table.standard_error("hawq_v2")).all()
     assert table.provenance["workload"] == "own"
-    again = sensitivity(folder, "mine:build", "--metric", "weight_mse")
+    again = sensitivity("mine:build", "--metric", "weight_mse")
     assert "reusing t.npz" in again.stderr
-    assert load_table(folder / "t.npz").metrics == ("fisher", "hawq_v2", "weight_mse")
+    assert load_table(here / "t.npz").metrics == ("fisher", "hawq_v2", "weight_mse")
 
 
 def test_the_whole_job_runs_on_an_own_network(folder: Path) -> None:
@@ -212,14 +213,14 @@ def test_data_that_differ_between_two_draws_are_refused() -> None:
     ],
 )
 def test_the_command_ends_in_one_sentence(
-    folder: Path, name: str, options: list[str], words: str
+    here: Path, name: str, options: list[str], words: str
 ) -> None:
-    done = sensitivity(folder, name, *options)
+    done = sensitivity(name, *options)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
-    assert not (folder / "t.npz").exists()
+    assert not (here / "t.npz").exists()
 
 
 def test_bug_an_accuracy_that_is_a_number_ended_in_a_traceback() -> None:

@@ -24,9 +24,9 @@ from bitknap.bench.records.record import Record
 from .harness import Done, bounded, call
 from .kinds import KINDS, Trial
 
-COUNT = int(os.environ.get("FUZZ", "30"))
+COUNT = int(os.environ.get("FUZZ", "20"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
-PROCESSES = max(1, COUNT // 400)
+PROCESSES = COUNT // 400
 """Trials that are repeated in a process of their own."""
 
 

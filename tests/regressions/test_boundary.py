@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bitknap.bench.datasets.wordnet import load_glosses
 from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
 from bitknap.bench.figures.style import svg_text
 from bitknap.bench.records.record import Record
@@ -96,6 +97,22 @@ def test_bug_a_suite_emptied_foreign_records(here: Path, foreign: str) -> None:
     Path("out/records.jsonl").write_bytes(foreign.encode("latin-1"))
     refused("bench", "mine.toml", "--out", "out")
     assert Path("out/records.jsonl").read_bytes() == foreign.encode("latin-1")
+
+
+@pytest.mark.parametrize("name", ["i.npz", "mine.npz", "text.npz"])
+def test_bug_a_foreign_archive_was_replaced_by_a_table(
+    here: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_instance(load_instance("i.json"), "i.npz")
+    np.savez("mine.npz", a=np.ones(3))
+    Path("text.npz").write_text("mine")
+    Path("mine.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(here))
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    before = Path(name).read_bytes()
+    words = ["sensitivity", "mine:build", "--metric", "weight_mse", "--out", name]
+    refused(*words, words="not a sensitivity table")
+    assert Path(name).read_bytes() == before
 
 
 def test_bug_a_removed_folder_was_written_on(tmp_path: Path) -> None:
@@ -190,6 +207,16 @@ def test_bug_two_at_once_overwrote_each_other(
         holder.communicate()
     with only_writer(*map(Path, lock[:1]), *lock[1:]):
         pass
+
+
+def test_bug_many_classes_took_long_to_print(here: Path) -> None:
+    names = ["x[/]\x1b", *(f"layer{i}" for i in range(1200))]
+    Path("i.json").write_text(json.dumps(document(*names, capacity=[1201])))
+    done = call(["solve", "i.json"])
+    assert (done.code, done.wrong) == (0, None)
+    lines = done.out.splitlines()
+    assert [line.split() for line in lines[-1202:][:2]] == [["class", "choice"], ["x[/]\\x1b", "2"]]
+    assert lines[-1].split() == ["layer1199", "2"]
 
 
 @pytest.mark.parametrize("name", ["enc[/]", "enc[red]", ":smile:", "\\[x]", "x" * 300])
@@ -297,6 +324,9 @@ def test_bug_devices_and_fifos_as_input_hung(here: Path) -> None:
         refused("solve", name, words="not a plain file")
         refused("verify", "i.json", name, words="not a plain file")
         refused("build", name, "--budget", "3", "--out", "o.json", words="not a plain file")
+    os.mkfifo("data.noun")
+    with pytest.raises(DataError, match="not a plain file"):
+        load_glosses(here)
     Path("long").write_bytes(bytes(52))
     with pytest.raises(DataError, match="has 52 bytes, and at most 10 are read"):
         read_file("long", most=10)
@@ -373,7 +403,14 @@ def test_bug_solutions_with_a_key_twice_or_a_gap_beyond_float64(here: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "line", [b"\xff\xfe", b"[]", b'{"format": "bitknap.record/3", "suite": 3}']
+    "line",
+    [
+        b"\xff\xfe",
+        b"[]",
+        b'{"format": "bitknap.record/3", "suite": 3}',
+        Record("suite", "i", "core", "optimal", None, 1.0, 0.1).to_line().strip().encode(),
+    ],
+    ids=["not UTF-8", "no object", "a wrong type", "an optimum of no objective"],
 )
 def test_bug_records_of_any_kind(here: Path, line: bytes) -> None:
     Path("run").mkdir()
@@ -381,12 +418,15 @@ def test_bug_records_of_any_kind(here: Path, line: bytes) -> None:
     refused("report", "run", words="line 1: is not a bitknap.record/3 record")
 
 
-def test_bug_a_full_or_plain_standard_output(here: Path) -> None:
+def test_bug_a_full_closed_or_plain_standard_output(here: Path) -> None:
     command = [sys.executable, "-m", "bitknap", "solve", "i.json"]
     with open("/dev/full", "wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
     assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
     assert b"the results cannot be written (No space left on device)" in done.stderr
+    closed = [*("sh", "-c", '"$@" >&-', "sh"), *command]
+    done = subprocess.run(closed, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
     Path("i.json").write_text(json.dumps(document("名前", "b")))
     plain = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(command, capture_output=True, env=plain, check=False)

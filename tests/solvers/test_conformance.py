@@ -85,8 +85,8 @@ def test_several_resources(name: str) -> None:
             agrees(name, instance, truth)
 
 
-def test_thousands_of_random_instances_agree_with_brute_force() -> None:
-    for seed in range(100, 2100):
+def test_hundreds_of_random_instances_agree_with_brute_force() -> None:
+    for seed in range(100, 700):
         instance = random_instance(seed)
         truth = optimum(instance)
         for name in QUICK:

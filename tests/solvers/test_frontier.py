@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from bitknap.problems.families import mpq
 from bitknap.solvers import solve
 from bitknap.solvers.frontier import Frontier, frontier, to_csv, to_json, write
 
+from ..fuzz import harness
 from ..reference import undominated_points
 from .conftest import random_instance
 
@@ -201,9 +201,27 @@ def test_files(tmp_path: Path) -> None:
         write(found, tmp_path / "a.txt")
 
 
+@pytest.mark.parametrize(
+    "costs",
+    [
+        (1e300, 18.0),
+        (1e16, 1e16 - 2),
+        (1e300, 5e-324),
+        (8e307, -8e307),
+        (1e-320, 5e-324),
+        (0, -0.0),
+    ],
+    ids=str,
+)
+def test_bug_figures_of_costs_far_apart_or_almost_equal_failed(
+    costs: tuple[float, float], tmp_path: Path
+) -> None:
+    instance = build_instance([[(costs[0], 0), (costs[1], 1)]], 1, name="$x$\n" * 900)
+    write(frontier(instance), tmp_path / "a.svg")
+
+
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bitknap", "frontier", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return harness.run("frontier", *arguments)
 
 
 def test_command(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from bitknap.solvers.topk.lawler import lawler
 from bitknap.solvers.topk.space import Space
 from bitknap.solvers.topk.tree import ranked_by_tree
 
+from ..fuzz import harness
 from ..reference import feasible_choices
 from .conftest import random_instance
 
@@ -175,8 +175,7 @@ def test_what_cannot_be_ranked_is_refused() -> None:
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bitknap", "topk", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return harness.run("topk", *arguments)
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from ..base import Content, Mark, Panel, Plot, Section
 from ..source import Source
 
 CAPTION = (
-    "Median time of the solve alone against the number of classes. Lines run through the medians "
+    "Median time of the method against the number of classes. Lines run through the medians "
     "of the instances proven (exact) or answered (heuristic); a cross is a run that was not, at "
     "its time limit."
 )
