@@ -9,9 +9,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from bitknap.plans import apply_plan
 from bitknap.problems import Instance, write_atomically
 from bitknap.problems.documents import load_as
-from bitknap.sensitivity import Quantizer, SensitivityTable, apply_plan
+from bitknap.sensitivity import Quantizer, SensitivityTable
 
 from ..workloads.base import Accuracy, Workload
 from .random_plan import random_choice
