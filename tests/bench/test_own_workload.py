@@ -111,12 +111,9 @@ def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder as current directory of this process, nothing of it imported before or after."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    _forget_modules()
+    for name in ("mine", "half", "wrong"):
+        sys.modules.pop(name, None)
     yield folder
-    _forget_modules()
-
-
-def _forget_modules() -> None:
     for name in ("mine", "half", "wrong"):
         sys.modules.pop(name, None)
 
