@@ -49,6 +49,7 @@ def test_a_run_keeps_its_policy_and_the_ties_it_finds(tmp_path: Path) -> None:
         out=tmp_path,
         policy=LayerPolicy(pin=(("@last", "8"),), exclude=("@first",)),
         tie_kinds=("residual",),
+        measure=4,
     )
     results = run_job(job, lambda text: None)
     instance = results.instances["fisher", "4"]

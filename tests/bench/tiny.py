@@ -67,6 +67,7 @@ def tiny_job(out: Path, **changes: object) -> Job:
         samples=64,
         seed=0,
         out=out,
+        measure=8,
     )
     return replace(job, **changes)  # type: ignore[arg-type]
 
