@@ -114,7 +114,7 @@ class Applier:
             )
         quantized = quantized_copy(self.model, self.table.layers, choices, self.quantizer)
         quantized.eval()
-        _quantize_inputs(quantized, self.table, positions.tolist())
+        quantize_inputs(quantized, self.table, positions.tolist())
         if self.calibration is not None:
             given = Quantized(
                 quantized,
@@ -147,7 +147,7 @@ def choices_of(plan: Plan) -> Mapping[str, int | str]:
     return dict(labels)
 
 
-def _quantize_inputs(
+def quantize_inputs(
     quantized: nn.Module, table: SensitivityTable, positions: Sequence[int]
 ) -> None:
     """Make the network's ``forward`` quantize what its layers read, as the items say."""

@@ -11,7 +11,6 @@ from torch import nn
 
 from bitknap.bench.job import evaluation as measurement
 from bitknap.bench.job import table_cache as tables
-from bitknap.bench.job.budgets import parse_budget
 from bitknap.bench.job.cached_quantizer import RememberingQuantizer
 from bitknap.bench.job.results import Results, load_results
 from bitknap.bench.job.run import Job, run_job
@@ -26,6 +25,7 @@ from bitknap.bench.job.tables import (
 from bitknap.bench.records.record import Record, load_records
 from bitknap.bench.report.write import write_report
 from bitknap.bench.workloads.base import Accuracy
+from bitknap.plans.budgets import parse_budget
 from bitknap.problems import DataError, InfeasibleError, load_instance
 from bitknap.sensitivity import LayerPolicy, load_table
 from bitknap.solvers import Status

@@ -11,13 +11,13 @@ import pytest
 
 from bitknap.bench.confidence.bootstrap import Bootstrap
 from bitknap.bench.confidence.resampled_plans import confidence
-from bitknap.bench.job.budgets import parse_budget
 from bitknap.bench.job.evaluation import Evaluator
 from bitknap.bench.job.results import Results, load_results
 from bitknap.bench.job.run import Job, run_job
 from bitknap.bench.job.ties import price_ties
 from bitknap.bench.report.write import write_report
 from bitknap.plans import apply_plan
+from bitknap.plans.budgets import parse_budget
 from bitknap.problems import (
     DataError,
     InfeasibleError,

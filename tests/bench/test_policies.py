@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from torch import Tensor, nn
 
-from bitknap.bench.job.budgets import parse_budget
 from bitknap.bench.job.results import load_results
 from bitknap.bench.job.run import Job, run_job
 from bitknap.bench.job.ties import price_ties, trace_workload, with_found_ties
 from bitknap.bench.report.write import write_report
+from bitknap.plans.budgets import parse_budget
 from bitknap.problems import DataError, InfeasibleError, load_instance
 from bitknap.sensitivity import LayerPolicy, Tie, load_table, save_table, sensitivity_table
 from bitknap.solvers import solve

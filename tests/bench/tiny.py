@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bitknap.bench.job.budgets import parse_budget
 from bitknap.bench.job.run import Job
 from bitknap.bench.workloads.base import Accuracy, Workload, cross_entropy
+from bitknap.plans.budgets import parse_budget
 
 
 @cache
