@@ -1,4 +1,4 @@
-"""JSON documents: parsed with one sentence for whatever is wrong, and read into typed objects."""
+"""JSON documents, parsed with one sentence for any error and read into typed objects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 def parse_json(data: bytes) -> Any:
     """The value that a JSON text stands for.
 
-    Beside what is not JSON this refuses what Python reads, but cannot keep or would change:
+    Besides invalid JSON, this refuses values that Python reads but cannot keep or would change:
     repeated keys, NaN and infinities, integers of thousands of digits, halves of surrogate pairs,
     and nesting beyond Python's own.
 
@@ -71,9 +71,9 @@ def load_document(
 
     Args:
         path: the file.
-        formats: one of which it must state, where there are any; the first is the one of today.
+        formats: one of which it must state, if any are given; the first is the current one.
         missing: what to say where there is no such file.
-        remedy: what to do where the file is another one.
+        remedy: what to do when it is another kind of file.
 
     Raises:
         DataError: the file is missing, unreadable, no JSON object, or of another format.
@@ -104,10 +104,10 @@ def load_as(
     missing: str = "no such file",
     remedy: str = "",
 ) -> T:
-    """The object of a dataclass that a file holds; arguments as of `load_document`.
+    """The object of a dataclass that a file holds; arguments as for `load_document`.
 
     Raises:
-        DataError: as of `load_document` and `convert`.
+        DataError: as for `load_document` and `convert`.
     """
     document = load_document(path, formats, missing, remedy)
     try:

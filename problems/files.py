@@ -51,7 +51,7 @@ def save_instance(instance: Instance, path: str | os.PathLike[str]) -> None:
 
 
 def to_json(instance: Instance) -> str:
-    """The instance as a ``bitknap.instance/1`` document, one class a line."""
+    """The instance as a ``bitknap.instance/1`` document, one class per line."""
     head: dict[str, Any] = {
         "format": FORMAT,
         "name": instance.name,

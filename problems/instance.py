@@ -123,7 +123,7 @@ class Instance:
         chosen = np.asarray(choice)
         if chosen.shape != (len(self),) or chosen.dtype.kind not in "iu":
             raise InstanceError(
-                f"a choice for {self.name!r} must be {len(self)} integers, one a class, "
+                f"a choice for {self.name!r} must be {len(self)} integers, one per class, "
                 f"got shape {chosen.shape} of {chosen.dtype}"
             )
         bad = ((chosen < 0) | (chosen >= self.sizes)).nonzero()[0]
@@ -217,7 +217,7 @@ def build_instance(
     limits = [capacity] if isinstance(capacity, int | np.integer) else list(capacity)
     rows = [[w] if isinstance(w, int | np.integer) else list(w) for part in items for _, w in part]
     if len({len(row) for row in rows} | {len(limits)}) > 1:
-        raise InstanceError(f"every weight must have {len(limits)} entries, one a capacity")
+        raise InstanceError(f"every weight must have {len(limits)} entries, one per capacity")
     defaults: dict[str, object] = {
         "class_names": tuple(f"c{i}" for i in range(len(items))),
         "labels": tuple(str(j) for part in items for j in range(len(part))),

@@ -1,4 +1,4 @@
-"""Values out of files as typed objects: what a field may hold is what its annotation says."""
+"""Values from files as typed objects: a field's annotation says what it may contain."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Range:
 
 
 INTEGERS = Range(-(1 << 63), (1 << 63) - 1)
-"""What an integer without a `Range` may be: what 64 bits hold."""
+"""The range of an integer without a `Range`: 64 bits."""
 
 FLOATS = Range(-math.inf, math.inf)
 
@@ -37,7 +37,7 @@ Seconds = Annotated[float, Range(0, 1e12)]
 
 
 class _Wrong(Exception):
-    """What is wrong, and where: the innermost place first."""
+    """What is wrong, and where: the path, innermost first."""
 
     def __init__(self, expected: str, value: Any = None, told: str = "") -> None:
         self.expected, self.value, self.told = expected, value, told
@@ -45,7 +45,7 @@ class _Wrong(Exception):
 
 
 def convert(kind: type[T], value: Any, what: str = "") -> T:
-    """A parsed value as an object of a dataclass, or of another type.
+    """Convert a parsed value to a dataclass or another type.
 
     Nothing is coerced, except that an integer may stand for a float: numbers must be finite and
     in range, an object has all the fields without a default and no others. An object whose class
@@ -54,7 +54,7 @@ def convert(kind: type[T], value: Any, what: str = "") -> T:
     Args:
         kind: dataclass, ``str``, ``int``, ``float``, ``bool``, unions of these, lists, tuples,
             mappings from ``str``, ``Annotated`` numbers with a `Range`, or ``Any``.
-        value: out of JSON or TOML.
+        value: parsed from JSON or TOML.
         what: how to call it; by default "the document".
 
     Raises:
@@ -78,7 +78,7 @@ def convert(kind: type[T], value: Any, what: str = "") -> T:
 
 
 def brief(value: Any) -> str:
-    """A value as Python writes it, cut to what a sentence bears."""
+    """A value's `repr`, cut to fit in a sentence."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):
@@ -269,7 +269,7 @@ def _object(kind: Any) -> Read:
 
 
 def _sound(build: Callable[[], Any]) -> Any:
-    """What is built, unless the class itself objects."""
+    """The object, unless its class refuses the values."""
     try:
         return build()
     except BitknapError as error:

@@ -111,7 +111,7 @@ def merge_ties(instance: Instance) -> Merged:
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """The name, with a sign after it while another class has it."""
+    """The name, with a suffix where another class already has it."""
     while name in taken:
         name += "+"
     taken.add(name)

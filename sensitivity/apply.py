@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Solution(Protocol):
-        """What is needed of a `bitknap.solvers.Solution`."""
+        """The part of `bitknap.solvers.Solution` that is used here."""
 
         @property
         def labels(self) -> Mapping[str, str] | None: ...
@@ -76,10 +76,10 @@ def apply_plan(
         model: the float network of the table; not changed.
         table: gives the layers, the quantizer and the calibrated grids.
         plan: layer name -> label, for every layer of the table; or a solution of its instance.
-        quantizer: an equal one that e.g. remembers results; by default made from the table.
+        quantizer: an equal one, e.g. with a cache; by default the table's.
 
     Raises:
-        DataError: the plan is none of the table's, the network has other weights than the
+        DataError: the plan does not fit the table, the network has other weights than the
             table's, or the quantizer is another one.
     """
     choices = _choices(plan)
@@ -116,7 +116,7 @@ def refuse_other_weights(model: nn.Module, table: SensitivityTable) -> None:
     """Refuse a network whose weights are not those that a table was computed from.
 
     Raises:
-        DataError: they differ, or the model is none.
+        DataError: they differ, or the model is not a module.
     """
     if not isinstance(model, nn.Module):
         raise DataError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
@@ -124,7 +124,7 @@ def refuse_other_weights(model: nn.Module, table: SensitivityTable) -> None:
     if known is not None and hash_model(model) != known:
         raise DataError(
             "the network has other weights than the one that the table was computed from; compute "
-            "the table again, or load the weights of that time"
+            "the table again, or load the original weights"
         )
 
 

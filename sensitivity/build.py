@@ -24,7 +24,7 @@ from .table.table import SensitivityTable
 from .tracing.batches import Batch, Forward, LossFn
 
 COVERED = 0.99
-"""Share of the weights from which on a table is taken to be whole."""
+"""Share of the weights below which a table's coverage is warned about."""
 
 
 def sensitivity_table(
@@ -47,8 +47,8 @@ def sensitivity_table(
     """Predicted loss increase of every (layer, bit-width) of a network, by each metric.
 
     A layer is a weight of two or more dimensions that the forward pass uses on any batch, in
-    whatever way. What the table leaves out is named in its ``coverage``. The network is neither
-    edited nor left changed: flags, mode and weights are as before.
+    any way. The table's ``coverage`` names what is left out. The network is unchanged
+    afterwards: flags, mode and weights are as before.
 
     Args:
         model: in evaluation mode.

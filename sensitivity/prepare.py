@@ -49,7 +49,7 @@ from .tracing.proof import provable
 from .tracing.tracer import BatchTrace, Objective, Tracer
 
 PERTURBATIONS = "perturbations"
-"""The row of a table's costs that is no metric: finding the quantized weights."""
+"""The row of a table's costs that is not a metric: finding the quantized weights."""
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""The one interface of all solvers, and what they answer."""
+"""The interface of all solvers, and their answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bitknap.problems import FloatArray, Instance, IntArray
 
 
 class Status(StrEnum):
-    """How a solve ended; ``sentence`` says it to a person."""
+    """How a solve ended; ``sentence`` says it in words."""
 
     OPTIMAL = "optimal"
     FEASIBLE = "feasible"
@@ -45,7 +45,7 @@ class Limits:
     Args:
         time: seconds of wall time, or None.
         states: number of search states or nodes, or None.
-        threads: threads a back-end may use.
+        threads: threads per back-end may use.
     """
 
     time: float | None = None

@@ -1,4 +1,4 @@
-"""Single-item moves on a choice: repair what exceeds a capacity, then improve what is left."""
+"""Single-item moves on a choice: make it feasible, then improve it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def repair(instance: Instance, choice: IntArray, deadline: Deadline = NEVER) -> 
     Each move replaces one item; it lowers the total excess over the capacities, measured in
     rooms above the lightest usages, and costs the least per unit of excess removed.
 
-    Complexity: O(K n) a move, at most 4 L moves; as many as touch 10^8 numbers, and at least eight.
+    Complexity: O(K n) per move, at most 4 L moves, or as many as touch 10^8 numbers (at least 8).
     """
     scale = 1.0 / np.maximum(instance.capacity - instance.min_usage, 1)[:, None]
     at = instance.positions(choice)

@@ -27,7 +27,7 @@ def infeasibility(instance: Instance) -> str | None:
 
 
 def not_together(instance: Instance) -> str:
-    """What is said of an instance whose limits can be met one by one, but not all at once."""
+    """The message for an instance whose limits can be met one by one, but not all at once."""
     return (
         f"no choice of {instance.name!r} fits {', '.join(instance.resources)} at once, though each "
         "limit alone can be met; raise one of them"

@@ -63,8 +63,8 @@ def refine(
     until the scale no longer grows tenfold. No item is lost that an optimum needs, and the
     back-end's tolerance shrinks with the costs that matter.
 
-    Weights enter as small integers (:func:`.program.small_program`). A choice that exceeds a
-    capacity all the same is cut off (:func:`.program.cover`), and the rest solved again.
+    Weights enter as small integers (:func:`.program.small_program`). A choice that still exceeds a
+    capacity is cut off (:func:`.program.cover`), and the rest solved again.
 
     Args:
         instance: without ties.
@@ -87,7 +87,7 @@ def refine(
         above = problem.cost - np.repeat(lowest, problem.sizes)
         top = float(above.max())
         if before < 10.0 * top or (top == 0.0 and before < math.inf):
-            # Rounding down takes less than one unit a class.
+            # Rounding down takes less than one unit per class.
             if integers and top > 0.0 and len(problem) * before > 1e-12 * largest * best.total:
                 return best.outcome(Status.FEASIBLE, lowest)
             return best.outcome(Status.OPTIMAL, lowest)
@@ -132,7 +132,7 @@ def _feasible(
 
 
 def _doubted(problem: Instance, answer: Answer, deadline: Deadline, best: _Best) -> Answer:
-    """The answer; unproven, without its bound, when the exchange of an item betters it."""
+    """The answer; unproven, without its bound, when exchanging one item improves it."""
     if not answer.proven or answer.choice is None:
         return answer
     better = improve(problem, answer.choice, deadline)
@@ -156,7 +156,7 @@ def _called(backend: Backend, program: Program, seconds: float | None) -> Answer
 
 
 def as_it_comes(instance: Instance, limits: Limits, backend: Backend) -> Outcome:
-    """One call of the back-end on costs and weights as they are, its claim taken at its word.
+    """One call of the back-end on unchanged costs and weights; its claim is not checked.
 
     For studies of what back-ends say; the bound it states is not corrected.
     """
@@ -203,7 +203,7 @@ class _Best:
         found = "Nothing feasible was found" if self.choice is None else "The choice is feasible"
         why = "the time limit was met" if late else "the back-end ended without a proof"
         if "claim_refuted" in self.stats:
-            why = "the back-end claimed it of a choice that the exchange of one item betters"
+            why = "the back-end claimed it of a choice that the exchange of one item improves"
         refuted = self.stats["refuted"]
         more = f"; {refuted} of its choices exceeded a capacity" if refuted else ""
         return f"{found}, but not proven to be the best: {why}{more}."

@@ -32,7 +32,7 @@ class PlanComparison:
 def compare(resampled: Bootstrap, a: IntArray, b: IntArray, level: float = 0.95) -> PlanComparison:
     """The probability that plan A's predicted loss is below plan B's.
 
-    Both are evaluated on the same resamples, so that what their layers share cancels.
+    Both are evaluated on the same resamples, so that their common variation cancels.
 
     Args:
         resampled: Omega of the metric on resamples.

@@ -1,4 +1,4 @@
-"""How sure the plan of a budget is: an exact solve on every resample of the calibration data."""
+"""How certain the plan of a budget is: an exact solve on every resample of the calibration data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FirstSamples:
 
 @dataclass(frozen=True, eq=False)
 class Confidence:
-    """How sure the optimal plan of one budget is.
+    """How certain the optimal plan of one budget is.
 
     Args:
         instance: what was solved.

@@ -95,7 +95,7 @@ def _robust(instance: Instance, robust: Robust) -> dict[str, Any]:
 
 
 def summary_table(resampled: Bootstrap, plans: Plans, level: float) -> Table:
-    """One row a budget: predicted loss, its interval, how often the plan stays."""
+    """One row per budget: predicted loss, its interval, how often the plan stays."""
     rows = []
     for text, (plan, robust) in plans.items():
         rows.append([text, "optimum", *_loss(plan), percent(plan.same), _least(plan)])
@@ -123,7 +123,7 @@ def summary_table(resampled: Bootstrap, plans: Plans, level: float) -> Table:
 
 
 def layer_table(plan: Confidence, budget: str, resampled: Bootstrap) -> Table:
-    """One row a layer: its choice, how often it is kept, what else is chosen."""
+    """One row per layer: its choice, how often it is kept, what else is chosen."""
     instance = plan.instance
     at = instance.positions(plan.choice)
     error = resampled.table.standard_error(resampled.metric)
@@ -150,7 +150,7 @@ def layer_table(plan: Confidence, budget: str, resampled: Bootstrap) -> Table:
 
 
 def prefix_table(plan: Confidence, budget: str) -> Table:
-    """One row a number of first samples: layers that differ, excess."""
+    """One row per number of first samples: layers that differ, excess."""
     rows = [
         [f"{p.samples:,}", str(p.changed), _relative(p.excess, plan.objective)]
         for p in plan.prefixes

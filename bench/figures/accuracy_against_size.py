@@ -18,7 +18,7 @@ class Point:
     """One measured plan, or the mean of several.
 
     Args:
-        average_bits: bits a weight.
+        average_bits: bits per weight.
         accuracy: share of right answers.
         low, high: its interval.
     """
@@ -138,4 +138,4 @@ def _draw(axes: Axes, curves: Sequence[Curve], top: float) -> None:
             label=curve.name,
             **(line_style(curve.style) | changed),
         )
-    axes.set_xlabel("average bits a weight (codes)")
+    axes.set_xlabel("average bits per weight (codes)")

@@ -98,7 +98,7 @@ def fine_tune(
         allocation: layer name -> choice; layers left out stay in float.
         tuning: how to train.
         seed: of order and augmentation, through ``workload.training``, and of dropout.
-        partial: file that keeps the state after every epoch; an existing one is gone on from.
+        partial: file that keeps the state after every epoch; an existing one is resumed.
         say: told after every few steps how far it is.
 
     Raises:
@@ -132,7 +132,7 @@ def untrained(
     tuning: FineTuning,
     seed: int = 0,
 ) -> QuantizedTraining:
-    """What the training starts from; arguments as of `fine_tune`."""
+    """What the training starts from; arguments as for `fine_tune`."""
     model = QuantizedTraining(workload.model, layers, allocation, QUANTIZER)
     model.quantize_inputs(workload, tuning.input_bits, CALIBRATION, seed)
     return model

@@ -75,9 +75,9 @@ class QuantizedTraining(nn.Module):
     def quantize_inputs(
         self, workload: Workload, bits: int | None, samples: int, seed: int
     ) -> None:
-        """Quantize the inputs of convolution and linear layers too, where anything says so.
+        """Quantize the inputs of convolution and linear layers too, where bits for them are given.
 
-        One step a layer, first of least squared error on calibration data; codes 0 to 2^b - 1
+        One step per layer, first of least squared error on calibration data; codes 0 to 2^b - 1
         where no input is negative, else -2^(b-1) to 2^(b-1) - 1.
 
         Args:

@@ -71,12 +71,12 @@ def resume(
             note = convert(_Note, parse_json((file.metadata() or {})["state"].encode()))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if note.key != key:
-            raise DataError(f"{path} is of another fine-tuning; remove it to start anew")
+            raise DataError(f"{path} is of another fine-tuning; remove it to start again")
         shapes = {name: tensors[f"model.{name}"].shape for name in wanted}
     except (OSError, KeyError, safetensors.SafetensorError) as error:
-        raise DataError(f"{path} is no saved fine-tuning; remove it to start anew") from error
+        raise DataError(f"{path} is no saved fine-tuning; remove it to start again") from error
     if any(shapes[name] != value.shape for name, value in wanted.items()):
-        raise DataError(f"{path} is of another network; remove it to start anew")
+        raise DataError(f"{path} is of another network; remove it to start again")
     with torch.no_grad():
         for name, value in wanted.items():
             value.copy_(tensors[f"model.{name}"])

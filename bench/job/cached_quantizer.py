@@ -25,7 +25,7 @@ class RememberingQuantizer(Quantizer):
 
     Finding a channel's least-squares scale costs far more than applying it, and one run needs the
     same quantized weights for the table and for every plan that is measured. Weights are told
-    apart by their content, so copies of a network share; codes take one or two bytes a weight.
+    apart by their content, so copies of a network share; codes take one or two bytes per weight.
     """
 
     def encode(

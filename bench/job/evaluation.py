@@ -31,7 +31,7 @@ class Evaluation:
         solver: which solver chose it; empty for controls.
         budget: text of the budget it keeps; for ``uniform`` its label.
         draw: number of the random draw.
-        average_bits: bits a weight, codes only; 32 for the float network.
+        average_bits: bits per weight, codes only; 32 for the float network.
         accuracy: right answers and questions.
         allocation: layer -> label of its choice; empty for the float network.
     """
@@ -80,7 +80,7 @@ class Evaluator:
         self.known = self._load()
 
     def has(self, allocation: Allocation) -> bool:
-        """Whether the plan's accuracy is known already."""
+        """Whether the plan's accuracy is already known."""
         return _name(allocation) in self.known
 
     def measure(

@@ -29,7 +29,7 @@ def exchanged(instance: Instance, pairs: FloatArray, choice: IntArray) -> IntArr
     Raises:
         UnsupportedError: classes are tied.
 
-    Complexity: O(K n^2) an exchange.
+    Complexity: O(K n^2) per exchange.
     """
     if instance.ties:
         raise UnsupportedError("exchanges of two classes do not keep ties; merge them first")

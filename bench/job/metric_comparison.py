@@ -34,7 +34,7 @@ Tables = Mapping[tuple[str, int], SensitivityTable]
 
 
 class Entry(NamedTuple):
-    """A metric and its calibration samples a draw.
+    """A metric and its calibration samples per draw.
 
     Of one draw, fewer samples are the first of more.
     """
@@ -51,7 +51,7 @@ class MetricComparison:
         workload: network and data.
         entries: name -> what is compared under it.
         bits: candidate bit-widths.
-        budgets: average bits a weight.
+        budgets: average bits per weight.
         seeds: of the calibration draws; draw number s also seeds the controls.
         held_out: images for the yardsticks, less those that are in a draw.
         folder: keeps all that is finished.

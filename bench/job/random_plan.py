@@ -14,7 +14,7 @@ __all__ = ["random_choice"]
 
 
 def random_choice(instance: Instance, seed: int) -> IntArray:
-    """Draw a choice at random that keeps every budget and tie and leaves no room.
+    """Draw a random choice that keeps every budget and tie, and in which no heavier item fits.
 
     Every class starts at its lightest item; a random class then climbs to a random heavier item,
     among all pairs of class and item that still fit, until none does. What a policy has decided

@@ -145,10 +145,10 @@ def load_results(out: Path) -> Results:
 
 
 def read_solution(path: Path, instance: Instance) -> Solution:
-    """A ``bitknap.solution/1`` file as the solution of its instance.
+    """Read a ``bitknap.solution/1`` file as the solution of its instance.
 
     Raises:
-        DataError: the file is no solution of this instance.
+        DataError: the file is not a solution of this instance.
     """
     try:
         claim = read_claim(load_solution(path))

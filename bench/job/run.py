@@ -35,7 +35,7 @@ from .ties import trace_workload, with_found_ties
 RECORDS = "records.jsonl"
 
 Say = Callable[[str], None]
-"""Reports what is being done, one short line a step."""
+"""Reports what is being done, one short line per step."""
 
 
 TIME_LIMIT = 60.0
@@ -155,7 +155,7 @@ def _save_instances(job: Job, instances: Mapping[tuple[str, str], Instance]) -> 
 
 
 def make_instances(job: Job, table: SensitivityTable) -> dict[tuple[str, str], Instance]:
-    """One instance a metric and budget."""
+    """One instance per metric and budget."""
     found = {}
     quantizer = ", ".join(f"{k} {v}" for k, v in table.provenance["quantizer"].items())
     for metric in job.metrics:
@@ -209,7 +209,7 @@ def check_budgets(job: Job, table: SensitivityTable) -> None:
             raise InfeasibleError(
                 f"the budget {budget.text} is infeasible for {job.workload.name} with "
                 f"{job.bits[0]} bits or more: the smallest feasible one is {average:g} "
-                f"bits a weight, or {least / 8000:.3f} kB"
+                f"bits per weight, or {least / 8000:.3f} kB"
             )
 
 

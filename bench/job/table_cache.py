@@ -33,7 +33,7 @@ from ..workloads.base import Workload
 from .cached_quantizer import RememberingQuantizer
 
 QUANTIZER: Quantizer = RememberingQuantizer()
-"""How weights are quantized unless something else is asked for."""
+"""The default weight quantizer."""
 
 SILENCE = 0.5
 """Seconds between reports of progress."""
@@ -104,13 +104,13 @@ def fill(
 
     Metrics that share one pass are computed together, every other on its own, and the file is
     written after each step. Within a step finished chunks are kept in PATH.partial, so that an
-    interrupted run goes on where it stopped.
+    interrupted run resumes where it stopped.
 
     Args:
         prepared: the traced network.
         path: where the table is kept.
         metrics: names.
-        say: told what is done, and by name what made a stored table stale.
+        say: told what is done, and which facts made a stored table stale.
         ranks: processes that share the work; the first one reads and writes the file.
         excluded: layers that a policy takes out of the table afterwards.
 

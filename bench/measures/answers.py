@@ -1,4 +1,4 @@
-"""Answers: what all runs of one solver on one instance amount to, and the best that is known."""
+"""Answers: all runs of one solver on one instance taken together, and the best known result."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class SolverRuns:
 
     @property
     def done(self) -> bool:
-        """Whether the solver did what it is for: a proof (exact), or a choice (heuristic)."""
+        """Whether the solver met its aim: a proof (exact), or a choice (heuristic)."""
         return self.proven if self.first.exact else self.first.objective is not None
 
 
@@ -78,15 +78,15 @@ PROOFS = (Status.OPTIMAL, Status.INFEASIBLE)
 
 
 def is_claim(run: Record) -> bool:
-    """Whether the solver says that it did what it is for.
+    """Whether the solver claims to have met its aim.
 
-    An exact method is for a proof, a heuristic for a feasible choice.
+    The aim of an exact method is a proof, that of a heuristic a feasible choice.
     """
     return run.status in (*PROOFS, "refuted") or (not run.exact and run.status == Status.FEASIBLE)
 
 
 def is_true(run: Record, reference: Reference) -> bool:
-    """Whether nothing that is known refutes what the solver said."""
+    """Whether no known result refutes the solver's claim."""
     if run.status == Status.OPTIMAL:
         assert run.objective is not None
         assert reference.best is not None
@@ -102,7 +102,7 @@ def same(first: float, second: float, tolerance: float = TOLERANCE) -> bool:
 
 
 def key_of(record: Record) -> str:
-    """What tells instances apart: the hash, or the name in records that have none."""
+    """The key of an instance: its hash, or its name in records without one."""
     return record.instance_hash or record.instance
 
 

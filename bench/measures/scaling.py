@@ -42,7 +42,7 @@ def fit_power(sizes: Sequence[float], seconds: Sequence[float], missing: int = 0
     """Least squares of log t = log a + b log n; None with fewer than two different sizes.
 
     The interval is b +- t_{0.975, p - 2} s_b for p points with independent normal errors of equal
-    variance in the logarithms, which several seeds a size make plausible and nothing proves.
+    variance in the logarithms, which several seeds per size make plausible and nothing proves.
 
     References:
         C. McGeoch, A Guide to Experimental Algorithmics, Cambridge 2012, chapter 7; N. Draper,

@@ -91,7 +91,7 @@ def summary_tables(records: Sequence[Record]) -> list[Table]:
 
 
 def solver_table(records: Sequence[Record], answers: Sequence[SolverRuns]) -> Table:
-    """One row a solver: instances, rates, gaps, time, memory, what went wrong."""
+    """One row per solver: instances, rates, gaps, time, memory, what went wrong."""
     rows = []
     found = summarise(answers)
     processor = any(own.cpu_seconds is not None for own in found)

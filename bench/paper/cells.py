@@ -135,7 +135,7 @@ class _Tuner:
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
 
     def tune(self, plan: Plan, say: Callable[[str], None]) -> None:
-        """Fine-tune and evaluate; what is left of an interrupted training is gone on from."""
+        """Fine-tune and evaluate; an interrupted training is resumed."""
         path = self.path(plan)
         partial = path.with_suffix(".partial")
         found = fine_tune(

@@ -1,4 +1,4 @@
-"""An evolutionary search that evaluates the network: what allocation costs without a metric."""
+"""An evolutionary search that evaluates the network: the cost of allocation without a metric."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SearchedPlan:
         samples: how many these are.
         seconds: wall time.
         cpu_seconds: time of this process's processor.
-        rival: mean loss, on the same samples, of the paper's exact plan.
+        reference: mean loss, on the same samples, of the paper's exact plan.
     """
 
     allocation: dict[str, str]
@@ -48,7 +48,7 @@ class SearchedPlan:
     samples: int
     seconds: float
     cpu_seconds: float
-    rival: float
+    reference: float
 
 
 class _Network:
@@ -80,7 +80,7 @@ def evolve(
     workload: Workload,
     table: SensitivityTable,
     instance: Instance,
-    rival: IntArray,
+    reference: IntArray,
     samples: int,
     evaluations: int,
     path: Path,
@@ -96,7 +96,7 @@ def evolve(
         workload: network and calibration data.
         table: its layers.
         instance: gives the choices and the capacity; its costs are not looked at.
-        rival: a choice to compare with, on the same samples.
+        reference: a choice to compare with, on the same samples.
         samples: calibration samples, of draw 0.
         evaluations: passes over the samples that may be spent.
         path: file that keeps the answer.
@@ -109,12 +109,12 @@ def evolve(
         "capacity": instance.capacity.tolist(),
         "samples": samples,
         "evaluations": evaluations,
-        "rival": rival.tolist(),
+        "rival": reference.tolist(),
     }
     if (found := _stored(path, asked)) is not None:
         return found
     network = _Network(workload, table, workload.calibration(samples, 0))
-    other = network.loss(rival)
+    other = network.loss(reference)
     network.known.clear()
     wall, cpu = time.perf_counter(), time.process_time()
     best = _evolve(network, instance, evaluations, say)
@@ -125,7 +125,7 @@ def evolve(
         samples=samples,
         seconds=round(time.perf_counter() - wall, 2),
         cpu_seconds=round(time.process_time() - cpu, 2),
-        rival=other,
+        reference=other,
     )
     write_atomically(path, json.dumps(asked | {"found": asdict(found)}, indent=1) + "\n")
     return found

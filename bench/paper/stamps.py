@@ -1,4 +1,4 @@
-"""Where and with which versions the cells of a study were measured, kept beside them."""
+"""The machines and versions that measured the cells of a study, kept next to them."""
 
 from __future__ import annotations
 

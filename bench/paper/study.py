@@ -54,7 +54,7 @@ class Network:
         return 100 * (accuracy.value - self.whole.value)
 
     def select(self, method: str, rate: str) -> list[Cell]:
-        """The cells of a method at a rate, one a seed."""
+        """The cells of a method at a rate, one per seed."""
         return [c for c in self.cells if (c.plan.method, c.plan.rate) == (method, rate)]
 
 

@@ -1,4 +1,4 @@
-"""Records: one flat row a run, kept as JSON lines."""
+"""Records: one flat row per run, kept as JSON lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .environment import machine, versions
 FORMAT = "bitknap.record/3"
 
 READABLE = (FORMAT, "bitknap.record/2", "bitknap.record/1")
-"""Records of the older formats lack what came later; those fields have their defaults."""
+"""Records of older formats lack later fields, which then have their defaults."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Record:
         """The record in one line of JSON.
 
         Raises:
-            DataError: the line is no record of a known format.
+            DataError: the line is not a record of a known format.
         """
         try:
             row = parse_json(line)
@@ -125,7 +125,7 @@ def record_of(suite: str, solution: Solution, *, seed: int = 0, exact: bool = Fa
 
 
 def save_records(records: Iterable[Record], path: Path) -> None:
-    """Write records atomically, one JSON object a line."""
+    """Write records atomically, one JSON object per line."""
     write_atomically(path, "".join(record.to_line() for record in records))
 
 

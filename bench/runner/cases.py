@@ -104,7 +104,7 @@ def _files(folder: Path, pattern: str) -> list[str]:
     try:
         found = [str(path) for path in itertools.islice(folder.glob(pattern), MOST_CASES + 1)]
     except (ValueError, NotImplementedError, IndexError, OSError) as error:
-        raise DataError(f"files = {pattern!r} is no pattern below the suite ({error})") from None
+        raise DataError(f"files = {pattern!r} is not a pattern below the suite ({error})") from None
     if len(found) > MOST_CASES:
         raise DataError(f"files = {pattern!r} matches more than {MOST_CASES:,} files")
     return sorted(found)

@@ -65,12 +65,12 @@ def traits(solver: str) -> tuple[dict[str, Any], bool]:
         method = SOLVERS.load(solver)
         parameters = {name: value for name, value in vars(method).items() if name != "seed"}
         return parameters, bool(method.exact)
-    except Exception:  # A file that does not load is the run's finding, not the plan's.
+    except Exception:  # A file that does not load is reported by the run.
         return {}, False
 
 
 def is_final(record: Record) -> bool:
-    """Whether the run was cut off, so that a repeat would tell nothing new.
+    """Whether a limit stopped the run, so that a repeat would add nothing.
 
     An exact method without a proof was stopped by a limit.
     """

@@ -1,4 +1,4 @@
-"""Run a suite into a folder, or go on where it was stopped."""
+"""Run a suite into a folder, or resume it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLAN = "suite.json"
 
 
 class Progress(Protocol):
-    """Told what is going on."""
+    """Receives progress."""
 
     def say(self, text: str) -> None:
         """What is being done now."""
@@ -48,13 +48,13 @@ def run_suite(
 ) -> list[Record]:
     """Run what the folder's records do not cover, and return all records of the folder.
 
-    Writes ``records.jsonl``, a line a run, and ``suite.json``, what was asked. Nothing that is
-    recorded is run again, so a suite that was killed goes on and a finished one ends at once.
+    Writes ``records.jsonl``, a line per run, and ``suite.json``, what was asked. Recorded
+    runs are not repeated, so a killed suite resumes and a finished one ends at once.
 
     Args:
         suite: what to run.
         out: the folder.
-        progress: told what is going on.
+        progress: receives progress.
         workers: processes at a time on this machine.
         dask: address of a scheduler; the runs then happen on its workers.
         command: kept in ``suite.json``.
@@ -107,7 +107,7 @@ def _prepare(suite: Suite, progress: Progress) -> tuple[list[tuple[Case, Facts]]
         if known[1].instance_hash != facts.instance_hash:
             raise DataError(
                 f"two instances of {suite.name} are named {facts.instance!r}; "
-                "give one of their [[instances]] tables a group"
+                "give one of their [[instances]] tables per group"
             )
         merged = merge_ties(instance).instance
         for solver in suite.solvers:
@@ -118,7 +118,7 @@ def _prepare(suite: Suite, progress: Progress) -> tuple[list[tuple[Case, Facts]]
 
 
 def _write_plan(suite: Suite, facts: list[Facts], path: Path, log: RecordLog, command: str) -> None:
-    """Keep what was asked; refuse to mix it with something else."""
+    """Write what was asked; refuse a folder with something else."""
     document: dict[str, Any] = {
         "format": FORMAT,
         "name": suite.name,

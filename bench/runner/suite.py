@@ -34,7 +34,7 @@ class Allowance:
         time: seconds, as the solver is told.
         grace: seconds beyond that after which it is killed.
         memory: bytes of resident memory of its process and the processes that it starts.
-        warm_up: seconds for imports and a trifle, before anything is timed.
+        warm_up: seconds for imports and a first tiny solve, which are not timed.
         threads: threads it may use.
     """
 
@@ -148,5 +148,5 @@ def kind_of(name: str) -> str:
     """``exact``, ``heuristic``, or ``unknown`` when the method cannot be loaded."""
     try:
         return "exact" if SOLVERS.load(name).exact else "heuristic"
-    except Exception:  # Whatever is wrong with the file shows when it is run.
+    except Exception:  # An error in the file is reported when it is run.
         return "unknown"

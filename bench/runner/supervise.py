@@ -51,7 +51,7 @@ def supervise(
 
     The process is killed, with all that it started, when a run takes longer than its time limit
     and the grace, when its memory exceeds the limit, and when ``stop`` is set; the last ends the
-    iteration without a record. No run follows one that was cut off.
+    iteration without a record. No run follows one that a limit stopped.
     """
     with tempfile.TemporaryFile() as errors:
         child = Child(task, cpu, errors, stop or threading.Event())
@@ -172,7 +172,7 @@ class Child:
         return Cut("crashed", f"its process died of {name}{reason}")
 
     def kill(self) -> None:
-        """End it and whatever it started; harmless when it has ended."""
+        """Kill it and all that it started; does nothing when it has ended."""
         if self._ended:
             return
         self._ended = True

@@ -44,7 +44,7 @@ def _end_with_parent() -> None:
 
 
 def _serve(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """One answer when it is warm, then one a run."""
+    """One answer when it is warm, then one per run."""
     instance = Case(**task["case"]).build()
     if content_hash(instance) != task["hash"]:
         raise SystemExit("the instance is not the planned one: its file or its family has changed")
@@ -63,7 +63,7 @@ def _serve(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _warm_up(solver: Solver, instance: Instance, limits: Limits) -> None:
-    """Import what the timed solve would; a failure here is left for it to show."""
+    """Import what the timed solve needs; a failure here is left for that solve to report."""
     count = instance.n_resources
     items = [[(3, [1] * count), (1, [2] * count)], [(5, [1] * count), (1, [3] * count)]]
     try:
@@ -119,7 +119,7 @@ def _cpu_seconds() -> float:
 
 
 def _forget_peak() -> None:
-    """Start the high-water mark of resident memory anew, where the system can."""
+    """Reset the high-water mark of resident memory, where the system allows it."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:

@@ -65,7 +65,7 @@ class Case:
         self.context.reuse = False
 
     def perturb(self) -> None:
-        """Compute the perturbations of all items: once a table, however many images."""
+        """Compute the perturbations of all items: once per table, however many images."""
         for layer in range(len(self.context.layers)):
             self.context.delta(layer)
 

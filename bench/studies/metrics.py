@@ -37,7 +37,7 @@ SAMPLES = {
     "hawq_v2": 32,
     "pairwise": 32,
 }
-"""Calibration samples a draw: fewer where a sample costs more."""
+"""Calibration samples per draw: fewer where a sample costs more."""
 FEWEST = min(SAMPLES.values())
 SCALE = 1024
 """Samples that the shown seconds are for."""
@@ -67,7 +67,7 @@ def study(quick: bool, folder: Path, say: Callable[[str], None]) -> Iterator[Tab
 
 
 def compare(comparison: MetricComparison) -> Iterator[Table]:
-    """The printed of a comparison: cost and agreement, accuracy, differences from fisher."""
+    """The tables of a comparison: cost and agreement, accuracy, differences from fisher."""
     tables = comparison.tables()
     yield agreement_table(comparison, tables, comparison.yardstick())
     accuracies = Accuracies(comparison, comparison.accuracies(tables))
@@ -111,7 +111,7 @@ def agreement_table(
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Accuracies in % by plan and budget, one a draw.
+    """Accuracies in % by plan and budget, one per draw.
 
     Args:
         comparison: what was compared.

@@ -53,7 +53,7 @@ def study(quick: bool) -> Iterator[Table]:
             "plain: forward and backward over the batch, evaluation mode, all weight gradients; to "
             "outputs: without weight gradients, which all scores need.",
             "vmap: torch.func vmap(grad), contraction inside, at its fastest chunk_size (in "
-            "parentheses); all kept: of the whole batch as documented, then a product a layer; - "
+            "parentheses); all kept: of the whole batch as documented, then a product per layer; - "
             "where the memory does not do.",
             "losses: a forward for every (layer, bits), counted up from the time of "
             f"{TIMED_LOSSES}. MB: torch.cuda.max_memory_allocated above what was "

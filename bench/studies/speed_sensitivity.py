@@ -79,11 +79,11 @@ def study(quick: bool, say: Callable[[str], None]) -> Iterator[Table]:
             "to outputs: forward and backward without weight gradients, which all scores need.",
             "vmap: torch.func vmap(grad), contraction inside, at its fastest chunk_size (tried 1, "
             "2, 4, ... up to the batch). all kept: vmap(grad) of the whole batch as documented, "
-            "then a product a layer. one by one: autograd on single images.",
+            "then a product per layer. one by one: autograd on single images.",
             "losses: a forward for every (layer, bits), counted up from the time of "
             f"{TIMED_LOSSES}; prefix reused: all of them, as the metric `loss`.",
             "The perturbations, here to the largest weight's scale, are computed before the clock "
-            "starts: once a table.",
+            "starts: once per table.",
         ),
         text_columns=2,
     )
@@ -105,7 +105,7 @@ def study(quick: bool, say: Callable[[str], None]) -> Iterator[Table]:
         ),
     )
     yield Table(
-        "The perturbations of all items, computed once a table, processor seconds",
+        "The perturbations of all items, computed once per table, processor seconds",
         ("network", "weights", *_PERTURBED),
         [_perturbations(network) for network in NETWORKS],
         notes=("One thread; more share the search of scales.",),
@@ -183,7 +183,7 @@ def _fastest_chunk(case: Case, images: int) -> int:
 
 
 def _refuse_unequal(first: Tensor, *others: Tensor) -> None:
-    """All ways must give the same scores, to float32's accuracy of the largest of a column.
+    """All methods must give the same scores, to float32 accuracy of the largest of a column.
 
     A ReLU's input within rounding of 0 falls on either side by the order of summation, which moves
     all scores of its image: one image in twenty may differ, and one in any batch.

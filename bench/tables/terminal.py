@@ -1,4 +1,4 @@
-"""What is shown on a terminal: every text as it is, none of it markup or orders to the terminal."""
+"""Output on a terminal: every text is shown literally, never taken for markup or control codes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Terminal(Console):
 
     Args:
         stderr: write there, not on standard output.
-        width: of what is no terminal.
+        width: of what is not a terminal.
         quiet: show nothing.
     """
 
@@ -68,7 +68,7 @@ def table(*headings: str, right: int | None = None, **how: Any) -> RichTable:
     Args:
         headings: of the columns.
         right: from which column on cells stand right; by default none.
-        how: further arguments of `rich.table.Table`.
+        options: further arguments of `rich.table.Table`.
     """
     found = RichTable(**({"box": box.SIMPLE} | how))
     for index, heading in enumerate(headings):
@@ -78,7 +78,7 @@ def table(*headings: str, right: int | None = None, **how: Any) -> RichTable:
 
 
 def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table of texts on stdout; one of many rows as plain columns, which rich is slow at.
+    """Print a table of texts on stdout; one of many rows as plain columns, since rich is slow.
 
     Example:
         >>> print_rows(("class", "choice"), [("conv1", "4")] * 1001)  # doctest: +ELLIPSIS

@@ -154,13 +154,13 @@ def _resume(path: Path, key: str, network: nn.Module, optimizer: torch.optim.SGD
     try:
         content = torch.load(path, weights_only=True)
     except Exception as error:  # torch.load names no set of exceptions for damaged files
-        raise DataError(f"{path} is no saved training; remove it to start anew") from error
+        raise DataError(f"{path} is no saved training; remove it to start again") from error
     if not isinstance(content, dict) or content.get("key") != key:
-        raise DataError(f"{path} belongs to another recipe, seed or data; remove it to start anew")
+        raise DataError(f"{path} belongs to another recipe, seed or data; remove it to start again")
     try:
         network.load_state_dict(content["network"])
     except RuntimeError as error:
-        raise DataError(f"{path} belongs to another network; remove it to start anew") from error
+        raise DataError(f"{path} belongs to another network; remove it to start again") from error
     optimizer.load_state_dict(content["optimizer"])
     return TrainingState(**content["state"])
 
@@ -250,7 +250,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped; the same command goes on after the last whole epoch.", file=sys.stderr)
+        print("Stopped; the same command resumes after the last whole epoch.", file=sys.stderr)
         return 130
     value = 100 * record["correct"] / record["total"]
     print(

@@ -42,7 +42,7 @@ def command(
     budget: Annotated[
         str,
         typer.Option(
-            help="Average bits a weight, sizes such as 300kB, or w3a6: docs/quantizers.md."
+            help="Average bits per weight, sizes such as 300kB, or w3a6: docs/quantizers.md."
         ),
     ] = BUDGETS,
     solvers: Annotated[
@@ -53,7 +53,7 @@ def command(
         float, typer.Option(min=0.0, help="Seconds for each solve; then the best choice so far.")
     ] = 60.0,
     samples: Annotated[int, typer.Option(min=1, help="Calibration samples.")] = 1024,
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder; default runs/WORKLOAD.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     device: Device = "cpu",

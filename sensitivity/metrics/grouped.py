@@ -19,7 +19,7 @@ Geometry = tuple[Sequence[int], Sequence[int], Sequence[int], bool, Sequence[int
 class GroupedConvolutions(TorchFunctionMode):
     """Computes convolutions in groups by `_Convolution` while it is entered.
 
-    PyTorch's own second derivative runs one convolution a group, thousands of them in a network
+    PyTorch's own second derivative runs one convolution per group, thousands of them in a network
     of depthwise convolutions.
     """
 

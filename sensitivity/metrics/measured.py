@@ -44,7 +44,7 @@ class MeasuredMetric:
     compare: Compare
     unit: Callable[[Context, Batch, Any], Tensor] | None = None
     uses_loss: bool = False
-    passes: str = "1 forward an item, and 1 (shared by loss, kl and sqnr)"
+    passes: str = "1 forward per item, and 1 (shared by loss, kl and sqnr)"
     has_scores: bool = True
     statistic: str = "mean"
     activations: bool = True
@@ -88,7 +88,7 @@ class Runner:
                 replayed = self._prefix.run(self._forward)
                 context.reuse = self._prefix.intact and _same(replayed, self.plain)
         except (Exception, Diverged):
-            # Whatever replay breaks in a user's code, a plain run does not.
+            # Replay may break a user's code where a plain run does not.
             context.reuse = False
 
     def run(self, changes: dict[int, Tensor], grid: Grid | None = None) -> Any:

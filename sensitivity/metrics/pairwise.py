@@ -38,7 +38,7 @@ class Pairwise:
 
     samples: int = 64
     name: str = "pairwise"
-    passes: str = "1 forward a pair of items, on 64 samples"
+    passes: str = "1 forward per pair of items, on 64 samples"
     has_scores: bool = False
     statistic: str = "mean"
     uses_loss: bool = True

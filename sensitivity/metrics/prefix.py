@@ -1,4 +1,4 @@
-"""Run a network many times without computing again what comes before a changed layer."""
+"""Run a network many times without recomputing the part before a changed layer."""
 
 from __future__ import annotations
 

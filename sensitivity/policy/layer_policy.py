@@ -18,7 +18,7 @@ from .ties import restrict, ties_from_patterns, united
 
 @dataclass(frozen=True)
 class LayerPolicy:
-    """What is decided about layers before the knapsack is.
+    """Decisions about layers that are made before the knapsack is solved.
 
     A policy turns a table into a smaller one, so that everything after it (instances, exact
     optima, confidence, measured accuracy) keeps it; nothing is repaired after the solve.

@@ -31,8 +31,8 @@ Progress = Callable[[str, int, int], None]
 class Checkpoint:
     """Results of chunks of work, kept in a folder so that a stopped run can go on.
 
-    A file a chunk, ``METRIC.PASS.HASH/NUMBER.npz``, where the hash covers the number of chunks and
-    the metric's settings; ``provenance.json`` holds what the chunks were computed from. With
+    One file per chunk, ``METRIC.PASS.HASH/NUMBER.npz``, where the hash covers the number of chunks
+    and the metric's settings; ``provenance.json`` holds what the chunks were computed from. With
     several processes the missing chunks are dealt out in turn, and every process gets all results
     in the same order. A result is used as it was computed, so neither an interruption nor the
     number of processes changes a bit of what is made of it.
@@ -40,7 +40,7 @@ class Checkpoint:
     Args:
         folder: where chunks are kept; None keeps none.
         ranks: the processes that share the work.
-        say: told what is resumed and what made stored chunks stale.
+        say: called with lines of progress: what is resumed, and why stored chunks are stale.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Checkpoint:
         self._before: dict[str, float] = {}
 
     def open(self, provenance: Mapping[str, Any]) -> None:
-        """Drop chunks that other inputs gave, and say by name what differs.
+        """Drop chunks of other inputs, and name the inputs that differ.
 
         Raises:
             DataError: the processes of a run have different inputs.
@@ -82,7 +82,7 @@ class Checkpoint:
         return _add(self._meter.so_far(), self._before)
 
     def discard(self, metrics: Collection[str]) -> None:
-        """Remove the chunks of metrics that are done, and the folder when nothing else is in it."""
+        """Remove the chunks of finished metrics, and the folder once it is empty."""
         self.ranks.gather(b"")
         if self.folder is None or not self.folder.is_dir() or not self.ranks.tidies:
             return
@@ -181,7 +181,7 @@ class Checkpoint:
         try:
             return stage.load(number)
         except FileNotFoundError:
-            # Another run of the same table is done and has tidied up.
+            # Another run of the same table has finished and cleaned up.
             return encode(self._measured(stage, number, compute))
 
     def _measured(self, stage: _Stage, number: int, compute: Callable[[int], Arrays]) -> Arrays:
@@ -274,7 +274,7 @@ def _slug(what: str) -> str:
 def _add(
     one: Mapping[str, float], other: Mapping[str, float], elapsed: bool = True
 ) -> dict[str, float]:
-    """Both costs: seconds add up, of peaks the larger one counts."""
+    """The sum of both costs: seconds add up, the larger peak counts."""
     total = dict(one)
     for name, value in other.items():
         if name == "peak_bytes":

@@ -102,7 +102,7 @@ class Ranks:
 def joined() -> Iterator[Ranks]:
     """This process as torchrun placed it; alone where nothing launched several.
 
-    However many processes fail, one of them says so: the first to reach the common store.
+    Of all failed processes one reports it: the first to reach the common store.
     """
     if launched() == 1:
         yield Ranks()

@@ -1,4 +1,4 @@
-"""The size that so many bits of codes need at least."""
+"""The least size of a given number of bits of codes."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
     """Write a table atomically.
 
     Two members are JSON text as bytes: ``header`` (layers, labels, statistics, ties, provenance)
-    and ``times`` (seconds a metric took by the wall clock and of the processor, and peak memory),
+    and ``times`` (seconds per metric took by the wall clock and of the processor, and peak memory),
     the only one that differs between equal runs. The others are arrays: ``offsets``, ``bits``,
     ``cost/<resource>``, ``omega/<metric>``, ``scores/<metric>``, ``error/<metric>``,
     ``interactions/<metric>`` and, in format 3, ``activation/<field>`` with the fields of `Grid`.

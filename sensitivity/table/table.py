@@ -133,7 +133,7 @@ class SensitivityTable:
         interactions: metric name -> (n, n) measured changes beyond the sum for pairs of items.
         provenance: what the table was computed from; equal provenance, equal table.
         ties: groups of layers that share their choice, no layer in two of them.
-        floats: layers that a policy leaves in float -> their size in bits; they are no part of
+        floats: layers that a policy leaves in float -> their size in bits; they are not part of
             the budget.
         activations: how each item quantizes what its layer reads; None where all stays in float.
     """

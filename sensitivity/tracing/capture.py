@@ -169,7 +169,7 @@ def backward_through(
     Gradients run to the outputs of the watched uses only: no weight gradient is computed.
 
     Args:
-        objective: runs the network and returns one value a sample, (N,).
+        objective: runs the network and returns one value per sample, (N,).
         weights: the watched parameters by id.
         consume: called with the use, the gradient and N during the backward pass, last use first.
         read: likewise with the weight, the activations that a use read, the gradient through that

@@ -1,7 +1,7 @@
 """Per-sample gradients of any weight, however it is used: the general path to scores.
 
 A batch that can be cut runs one sample at a time; in another one the graph of all samples is
-differentiated once for each of them. Nothing is known of the calls, so nothing can be missed.
+differentiated once for each of them. This needs no knowledge of the calls, so no use is missed.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def aligned(output: Any, batch: Batch, ignored: int = IGNORED) -> Reading:
     """Class scores (N, C, ...) and their labels (N, ...), in float32 or wider and int64.
 
     Raises:
-        UnsupportedError: the labels are no class indices, or fit the output in no way or two.
+        UnsupportedError: the labels are not class indices, or fit the output in no way or two.
     """
     scores, target = logits(output), labels(batch)
     if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:

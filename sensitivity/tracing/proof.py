@@ -1,7 +1,7 @@
-"""Where the fast path to scores may serve: where it is seen to equal autograd.
+"""Where the fast path to scores may be used: where it is shown to equal autograd.
 
-The fast path takes a layer's rows for the samples' in order, and every use of its weight for seen.
-For a batch that is laid out in a new way both are put to a test that no accident passes. With
+The fast path assumes that a layer's rows are the samples in order, and that every use of its weight
+is seen. Both are tested for each new layout of a batch, by a test that cannot pass by chance. With
 random numbers r_n and the gradient G = sum_n r_n grad_W loss_n by autograd, scores s_n of the
 perturbation dW = U * G, U random and positive, must give
 
@@ -208,7 +208,7 @@ class _Test:
                 lambda: self._network.losses(self._piece), {id(w): w for w in weights}, consume
             )
         except (BitknapError, RuntimeError, AssertionError, IndexError):
-            # Whatever hides from the fast path, or breaks it, the general one takes.
+            # A layer that the fast path cannot see, or that breaks it, takes the general path.
             return
         for weight in weights:
             if self._is_close(weight, moves[id(weight)], sums[id(weight)]):
@@ -227,7 +227,7 @@ class _Test:
         slope = self._slopes[id(weight)]
         wanted = 0.0 if slope is None else float((move * slope.to(move.dtype)).double().sum())
         relative = 2 * math.sqrt(max(self._eps, torch.finfo(weight.dtype).eps))
-        # What the type of the gradient cannot hold is lost in it.
+        # Values beyond the precision of the gradient's type are lost in it.
         held = torch.finfo(weight.dtype if slope is None else slope.dtype)
         slack = 4 * held.smallest_normal * held.eps * float(move.abs().double().sum())
         return abs(total - wanted) <= relative * abs(wanted) + slack

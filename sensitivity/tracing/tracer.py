@@ -133,7 +133,7 @@ class Tracer:
 
 
 def same(one: Tensor, other: Tensor) -> bool:
-    """Whether all values are equal, those that are no numbers included."""
+    """Whether all values are equal, those that are not numbers included."""
     return torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
 
 

@@ -16,7 +16,7 @@ from ..local import improve, lightest, repair
 
 @dataclass(frozen=True)
 class Annealing:
-    """Accept a dearer neighbour with probability exp(-rise / temperature).
+    """Accept a more expensive neighbour with probability exp(-rise / temperature).
 
     A neighbour takes another item in one class or, every second time, in two, so that one class
     can give what another takes. Neighbours beyond a capacity are refused. The temperature falls
@@ -24,7 +24,7 @@ class Annealing:
     by single moves, is the start; the best choice met is improved again in the end.
 
     Args:
-        sweeps: neighbours tried a class.
+        sweeps: neighbours tried per class.
         cooling: last temperature over the first.
         seed: of the random moves.
 
@@ -98,7 +98,7 @@ class Annealing:
 
 
 def _spread(instance: Instance) -> float:
-    """Mean difference of dearest and cheapest item over the classes, at least the least float."""
+    """Mean spread of the costs in a class, at least the smallest float."""
     starts = instance.offsets[:-1]
     spread = np.maximum.reduceat(instance.cost, starts) - np.minimum.reduceat(instance.cost, starts)
     return max(float(spread.mean()), 1e-300)

@@ -27,7 +27,7 @@ class BranchAndBound:
     undominated items the node branches. Costs are exact integers over a power of two, so a node
     is cut when its bound is not below the best choice, with no tolerance.
 
-    Complexity: exponential; O(n) a node.
+    Complexity: exponential; O(n) per node.
 
     References:
         K. Dudzinski, S. Walukiewicz, EJOR 28 (1987), 3-21; M. Dyer, N. Kayal, J. Walker, JCAM 11
@@ -39,7 +39,7 @@ class BranchAndBound:
 
     def supports(self, instance: Instance) -> str | None:
         """One resource only."""
-        return None if instance.n_resources == 1 else "this search knows one resource only"
+        return None if instance.n_resources == 1 else "this search handles one resource only"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Search depth first from the relaxation's integer part."""

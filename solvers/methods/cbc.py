@@ -21,7 +21,7 @@ from ..refinement import Answer, as_it_comes, refine
 
 @dataclass(frozen=True)
 class Cbc:
-    """The 0-1 program with one binary an item, by PuLP and its CBC.
+    """The 0-1 program with one binary per item, by PuLP and its CBC.
 
     Only ``sol_status`` tells a proven optimum from an incumbent at the time limit; CBC's
     ``increment`` of 1e-5 is lowered to 1e-9, its gaps to 0.

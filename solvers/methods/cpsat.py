@@ -18,7 +18,7 @@ from ..refinement import Answer, refine
 
 @dataclass(frozen=True)
 class CpSat:
-    """The 0-1 program with exactly one literal a class, by CP-SAT.
+    """The 0-1 program with exactly one literal per class, by CP-SAT.
 
     CP-SAT needs integer costs: they are scaled so that the largest is ``largest`` and rounded
     down, so that its bound stays true and L classes cost at most L units; refinement then scales

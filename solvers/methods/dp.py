@@ -50,7 +50,7 @@ class DynamicProgramming:
 
     def supports(self, instance: Instance) -> str | None:
         """One resource only."""
-        return None if instance.n_resources == 1 else "this recursion knows one resource only"
+        return None if instance.n_resources == 1 else "this recursion handles one resource only"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Recurse forwards over the classes, then read the choice backwards."""

@@ -27,7 +27,7 @@ class Evolutionary:
     ones; the winner is improved again.
 
     Args:
-        population: choices a generation.
+        population: choices per generation.
         generations: number of generations.
         seed: of all random draws.
 

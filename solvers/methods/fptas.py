@@ -57,7 +57,7 @@ class Fptas:
         if not self.eps > 0.0:
             return f"eps must be positive, got {self.eps}"
         if instance.n_resources != 1:
-            return "this scheme knows one resource only"
+            return "this scheme handles one resource only"
         states = len(instance) * (_plan(instance, self.eps).top + 1)
         if states <= self.most_states:
             return None

@@ -51,7 +51,7 @@ class Greedy:
 
     def supports(self, instance: Instance) -> str | None:
         """One resource only."""
-        return None if instance.n_resources == 1 else "the greedy knows one resource only"
+        return None if instance.n_resources == 1 else "the greedy handles one resource only"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Descend to the first feasible choice."""
@@ -104,7 +104,7 @@ class Greedy:
 
 
 def _ladder(instance: Instance, i: int, items: IntArray) -> list[int]:
-    """Undominated items of class i, lightest (and dearest) first."""
+    """Undominated items of class i, lightest (and most expensive) first."""
     weights = instance.weight[0, instance.offsets[i] + items]
     return [int(j) for j in items[np.argsort(weights, kind="stable")]]
 

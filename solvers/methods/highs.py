@@ -23,7 +23,7 @@ from ..refinement import Answer, as_it_comes, refine
 
 @dataclass(frozen=True)
 class Highs:
-    """The 0-1 program with one binary an item, by ``scipy.optimize.milp``.
+    """The 0-1 program with one binary per item, by ``scipy.optimize.milp``.
 
     HiGHS' default relative gap of 1e-4 is set to 0; its absolute gap of 1e-6 cannot be set
     through SciPy, so costs are scaled and refined (:func:`bitknap.solvers.refinement.refine`).

@@ -21,7 +21,7 @@ class Lagrangian:
 
     The dual D(u) (:func:`bitknap.solvers.dual.dual_bound`) is concave and piecewise linear. For
     one resource a choice below and one above the capacity define the next price, the slope of
-    the chord between them, until no choice lies under the chord: at most one step a hull vertex,
+    the chord between them, until no choice lies under the chord: at most one step per hull vertex,
     in practice about ten. For several, the excess usage at u is a subgradient; half the last
     direction is added to it (Camerini, Fratta, Maffioli) and the step has Polyak's length
     against the best known cost. Choices met on the way are repaired and
@@ -30,7 +30,7 @@ class Lagrangian:
     Args:
         iterations: price steps.
 
-    Complexity: O(K n) an iteration.
+    Complexity: O(K n) per iteration.
 
     References:
         M. Fisher, Management Science 27 (1981), 1-18; M. Held, P. Wolfe, H. Crowder,
@@ -101,7 +101,7 @@ def _subgradients(instance: Instance, iterations: int, deadline: Deadline) -> Fo
     if start is not None:
         best = improve(instance, start, deadline)
         best_cost = instance.objective(best)
-    limit = best_cost if best is not None else float(_dearest(instance))
+    limit = best_cost if best is not None else float(_largest_cost(instance))
     for steps in range(1, iterations + 1):
         choice = cheapest(instance, instance.cost + price @ shares)
         at = instance.positions(choice)
@@ -127,7 +127,7 @@ def _subgradients(instance: Instance, iterations: int, deadline: Deadline) -> Fo
     return best, best_price / room, steps
 
 
-def _dearest(instance: Instance) -> float:
+def _largest_cost(instance: Instance) -> float:
     return math.fsum(np.maximum.reduceat(instance.cost, instance.offsets[:-1]).tolist())
 
 

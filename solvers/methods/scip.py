@@ -18,7 +18,7 @@ from ..refinement import Answer, as_it_comes, refine
 
 @dataclass(frozen=True)
 class Scip:
-    """The 0-1 program with one binary an item, by OR-Tools' linear solver and its SCIP.
+    """The 0-1 program with one binary per item, by OR-Tools' linear solver and its SCIP.
 
     Relative and absolute gap are 0 and rows are kept to 1e-9; what is left is closed by scaling
     and refinement (:func:`bitknap.solvers.refinement.refine`).

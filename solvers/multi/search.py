@@ -1,4 +1,4 @@
-"""Depth first in batches: every choice below a threshold, or the proof that there is none."""
+"""Depth-first search in batches: the best choice below a threshold, or proof of none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ITERATIONS = 40
 
 @dataclass
 class Budget:
-    """What all searches of one solve may spend together, and did."""
+    """Limits and counts that all searches of one solve share."""
 
     deadline: float
     states: float
@@ -80,7 +80,7 @@ class Search:
         self.spent = float(to_real(fixed, self.unit)[0])
         bundle = build_bundle(model, prices, self.spent)
         self.limit = self._limits()
-        self.dual = Dual(model, 1.001 * _dearest(model) + 1e-300)
+        self.dual = Dual(model, 1.001 * _largest_cost(model) + 1e-300)
         start = Batch(
             0,
             fixed,
@@ -230,5 +230,5 @@ def at(value: Exact, index: Ints) -> Exact:
     return high[index], None if low is None else low[index]
 
 
-def _dearest(model: Model) -> float:
+def _largest_cost(model: Model) -> float:
     return float(np.maximum.reduceat(model.cost, model.first).sum()) if model.sizes.size else 0.0

@@ -62,8 +62,8 @@ def solve_multi(
        then is optimal, or proves that there is none.
     3. In the latter case the threshold rises threefold above D(u).
 
-    Classes are searched by falling priced weight of their largest change: what the large ones
-    leave open, the small ones can only fill or miss, which the bound tells early.
+    Classes are searched by falling priced weight of their largest change: the small
+    ones can only fill the capacity that the large ones leave, which the bound shows early.
 
     Args:
         instance: without ties.

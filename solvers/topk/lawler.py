@@ -59,7 +59,7 @@ def lawler(space: Space, k: int) -> list[Allocation]:
 
 @dataclass(frozen=True)
 class _Part:
-    """Choices that start with a prefix and take no forbidden item in the class after it."""
+    """The choices that start with a prefix and take no forbidden item in the next class."""
 
     prefix: tuple[int, ...]
     forbidden: frozenset[int]

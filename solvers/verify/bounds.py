@@ -102,7 +102,7 @@ def narrowed(
 
 
 def distance(stage: Stage, price: Price) -> Fraction:
-    """Least reduced cost a unit of priced weight that leaving the class's best item takes."""
+    """Least reduced cost per unit of priced weight that leaving the class's best item takes."""
     base, least = _best(stage, price)
     return min(
         (

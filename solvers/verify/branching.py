@@ -1,4 +1,4 @@
-"""One resource: a search in parts, where one class outweighs all that might make up for it."""
+"""One resource: a search in parts, for a class heavier than all that could compensate."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ def verify(
 ) -> Verdict:
     """Recompute everything a solution claims, and prove it.
 
-    Nothing the document says is believed, nothing of the solvers is used: plain integers and
-    fractions only. Costs are float64, so a power of two times each is an integer and all sums are
+    The document is not trusted and no part of the solvers is used: only plain integers and
+    fractions. Costs are float64, so a power of two times each is an integer and all sums are
     exact. The labels, ties, usage, capacity, objective (correctly rounded), bound and gap are
     recomputed. Then, with a multiplier lambda >= 0 found here, the exact dual bound :
 

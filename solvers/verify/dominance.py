@@ -1,4 +1,4 @@
-"""Which partial choices others make superfluous."""
+"""Dominance between partial choices."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_every_cell_of_the_map_carries_its_bits() -> None:
 
 def test_axes_name_their_quantities_and_units() -> None:
     assert {
-        "average bits a weight",
+        "average bits per weight",
         "size of the codes, kB",
         "optimum at every size",
         "uniform",

@@ -287,7 +287,7 @@ def array(value: Any) -> bytes:
         ("cost", np.zeros(1_000_000), "must have shape"),
         ("cost", np.array([[1.0]]), r"shape \(1,\), got \(1, 1\)"),
         ("cost", np.array([1 + 2j]), "holds complex128"),
-        ("labels", np.array(["\ud800"]), "codes that are no characters"),
+        ("labels", np.array(["\ud800"]), "codes that are not characters"),
         ("header", np.array('{"format": ' + "9" * 5000 + "}"), "more than 4,300 digits"),
     ],
 )

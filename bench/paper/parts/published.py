@@ -1,4 +1,4 @@
-"""What others published on ImageNet, beside nothing of ours."""
+"""What others published on ImageNet, kept apart from our own figures."""
 
 from __future__ import annotations
 

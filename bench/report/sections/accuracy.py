@@ -54,7 +54,7 @@ def build(source: Source) -> Content | None:
 
 
 def accuracy_curves(results: Results) -> list[Curve]:
-    """One curve a metric and solver, the uniform bit-widths, and the random plans' mean."""
+    """One curve per metric and solver, the uniform bit-widths, and the random plans' mean."""
     asked = results.asked
     curves = []
     for style, metric in enumerate(asked.metrics):
@@ -100,7 +100,7 @@ def _mark(results: Results, curve: Curve, point: Point) -> Mark:
         100 * point.accuracy,
         {
             "plan": curve.name,
-            "size": f"{point.average_bits:.3f} bits a weight, {kilobytes:,.1f} kB of codes",
+            "size": f"{point.average_bits:.3f} bits per weight, {kilobytes:,.1f} kB of codes",
             "accuracy": f"{100 * point.accuracy:.2f} % "
             f"({100 * point.low:.2f} to {100 * point.high:.2f})",
         },

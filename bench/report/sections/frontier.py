@@ -99,7 +99,7 @@ class Curve:
             size, loss = self.size(choice), instance.objective(choice)
             values = {
                 "plan": kind,
-                "size": f"{size:.4f} bits a weight, {size * weights / 8000:,.2f} kB of codes",
+                "size": f"{size:.4f} bits per weight, {size * weights / 8000:,.2f} kB of codes",
                 "predicted loss": f"{loss:.6g}",
             }
             row = measured.get(labels)
@@ -115,7 +115,7 @@ class Curve:
 
 
 def build(source: Source) -> Content | None:
-    """One panel a metric."""
+    """One panel per metric."""
     results = source.results
     if results is None:
         return None

@@ -13,13 +13,13 @@ from ..source import Source
 
 CAPTION = (
     "Gap of every solver's choice on every instance: (objective - optimum) / |objective|, both "
-    "recomputed; against the best bound where no solver proved an optimum. One dot an instance; "
+    "recomputed; against the best bound where no solver proved an optimum. One dot per instance; "
     "on the right, how many have none."
 )
 
 
 def build(source: Source) -> Content | None:
-    """One row a solver, exact ones first."""
+    """One row per solver, exact ones first."""
     found: dict[str, list[tuple[SolverRuns, float]]] = {}
     for answer in sorted(source.answers, key=lambda a: (not a.first.exact, a.first.solver)):
         distance = gap(answer) if answer.supported else None

@@ -57,8 +57,8 @@ def _speedups(source: Source, times: Times) -> Table:
         against = {"all others": source.solvers}
         if solver not in GENERAL:
             against[", ".join(general)] = general
-        for name, rivals in against.items():
-            found = speedup(times, solver, rivals)
+        for name, peers in against.items():
+            found = speedup(times, solver, peers)
             if found is not None:
                 ratios = map(digits, (found.least, found.median, found.largest))
                 rows.append([solver, name, f"{found.instances}", *ratios])

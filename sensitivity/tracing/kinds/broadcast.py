@@ -23,7 +23,7 @@ class BroadcastUse(Use):
     inputs: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        # What W is added to does not matter, and may change afterwards.
+        # The value that W is added to does not matter, and may change afterwards.
         self.inputs = self.weight
 
     @property
