@@ -36,7 +36,7 @@ Count = Annotated[int, Range(0, 1 << 62)]
 Seconds = Annotated[float, Range(0, 1e12)]
 
 
-class _Wrong(Exception):
+class _Mismatch(Exception):
     """What is wrong, and where: the path, innermost first."""
 
     def __init__(self, expected: str, value: Any = None, told: str = "") -> None:
@@ -70,7 +70,7 @@ def convert(kind: type[T], value: Any, what: str = "") -> T:
     """
     try:
         return _reader(kind)(value)  # type: ignore[no-any-return, arg-type]
-    except _Wrong as wrong:
+    except _Mismatch as wrong:
         place = "".join(reversed(wrong.places)).removeprefix(".")
         where = " of ".join(part for part in (place, what) if part) or "the document"
         told = wrong.told or f"must be {wrong.expected}, got {brief(wrong.value)}"
@@ -115,7 +115,7 @@ def _reader(kind: Any) -> Read:
 def _plain(kind: Any, expected: str) -> Read:
     def read(value: Any) -> Any:
         if not isinstance(value, kind):
-            raise _Wrong(expected, value)
+            raise _Mismatch(expected, value)
         return value
 
     return read
@@ -132,7 +132,7 @@ def _number(kind: type, allowed: Range) -> Read:
     def read(value: Any) -> Any:
         right = isinstance(value, known) and not isinstance(value, bool)
         if not right or not allowed.least <= value <= allowed.most:
-            raise _Wrong(expected, value)
+            raise _Mismatch(expected, value)
         if kind is int:
             return value
         try:
@@ -140,7 +140,7 @@ def _number(kind: type, allowed: Range) -> Read:
         except OverflowError:
             number = math.inf
         if not math.isfinite(number):
-            raise _Wrong(expected, value)
+            raise _Mismatch(expected, value)
         return number
 
     return read
@@ -156,7 +156,7 @@ def _plainly(limit: float) -> str:
 def _one_of(words: tuple[str, ...]) -> Read:
     def read(value: Any) -> Any:
         if value not in words:
-            raise _Wrong(f"one of {', '.join(words)}", value)
+            raise _Mismatch(f"one of {', '.join(words)}", value)
         return value
 
     return read
@@ -169,13 +169,13 @@ def _union(kinds: tuple[Any, ...]) -> Read:
     def read(value: Any) -> Any:
         if value is None and optional:
             return None
-        found: list[_Wrong] = []
+        found: list[_Mismatch] = []
         for kind, reader in zip(kinds, readers, strict=True):
             if kind is types.NoneType:
                 continue
             try:
                 return reader(value)
-            except _Wrong as wrong:
+            except _Mismatch as wrong:
                 found.append(wrong)
         deepest = max(found, key=lambda wrong: len(wrong.places))
         if not deepest.places:
@@ -191,11 +191,11 @@ def _sequence(kind: Any, container: type) -> Read:
 
     def read(value: Any) -> Any:
         if not isinstance(value, list | tuple):
-            raise _Wrong("a list", value)
+            raise _Mismatch("a list", value)
         found: list[Any] = []
         try:
             found.extend(map(reader, value))
-        except _Wrong as wrong:
+        except _Mismatch as wrong:
             wrong.places.append(_numbered(len(found), value[len(found)]))
             raise
         return container(found)
@@ -214,7 +214,7 @@ def _pair(kinds: tuple[Any, ...]) -> Read:
 
     def read(value: Any) -> Any:
         if not isinstance(value, list | tuple) or len(value) != len(readers):
-            raise _Wrong(f"a list of {len(readers)} entries", value)
+            raise _Mismatch(f"a list of {len(readers)} entries", value)
         steps = enumerate(zip(readers, value, strict=True))
         return tuple([_at(reader, entry, f"[{k}]") for k, (reader, entry) in steps])
 
@@ -226,7 +226,7 @@ def _mapping(kind: Any) -> Read:
 
     def read(value: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise _Wrong("an object", value)
+            raise _Mismatch("an object", value)
         return {key: _at(reader, entry, f".{key}") for key, entry in value.items()}
 
     return read
@@ -248,19 +248,19 @@ def _object(kind: Any) -> Read:
 
     def read(value: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise _Wrong("an object", value)
+            raise _Mismatch("an object", value)
         for name in needed:
             if name not in value:
-                raise _Wrong("", told=f"lacks the key {name!r}")
+                raise _Mismatch("", told=f"lacks the key {name!r}")
         for name in value:
             if name not in wanted:
                 known = ", ".join(wanted)
-                raise _Wrong("", told=f"has the unknown key {name!r}; known are {known}")
+                raise _Mismatch("", told=f"has the unknown key {name!r}; known are {known}")
         found: dict[str, Any] = {}
         for name, entry in value.items():
             try:
                 found[name] = wanted[name](entry)
-            except _Wrong as wrong:
+            except _Mismatch as wrong:
                 wrong.places.append(f".{name}")
                 raise
         return _sound(lambda: kind(**found))
@@ -273,12 +273,12 @@ def _sound(build: Callable[[], Any]) -> Any:
     try:
         return build()
     except BitknapError as error:
-        raise _Wrong("", told=f"is wrong: {error}") from None
+        raise _Mismatch("", told=f"is wrong: {error}") from None
 
 
 def _at(reader: Read, value: Any, place: str) -> Any:
     try:
         return reader(value)
-    except _Wrong as wrong:
+    except _Mismatch as wrong:
         wrong.places.append(place)
         raise

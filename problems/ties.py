@@ -13,7 +13,7 @@ from .instance import Instance, IntArray
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergedInstance:
     """An instance without ties, and the way back.
 
     Args:
@@ -44,7 +44,7 @@ _KEPT = Fraction(1, 1 << 50)
 """Share of an excess that the rounding of sums may change."""
 
 
-def merge_ties(instance: Instance) -> Merged:
+def merge_ties(instance: Instance) -> MergedInstance:
     """Replace each group of tied classes by one class of the labels they share.
 
     What a choice costs above the cheapest labels changes by at most 2^-50 of itself.
@@ -54,7 +54,7 @@ def merge_ties(instance: Instance) -> Merged:
             add up beyond float64.
     """
     if not instance.ties:
-        return Merged(instance, np.arange(len(instance)), ())
+        return MergedInstance(instance, np.arange(len(instance)), ())
     groups = {min(group): sorted(group) for group in instance.ties}
     tied = {i for group in groups.values() for i in group}
     class_index = np.empty(len(instance), dtype=np.int64)
@@ -107,7 +107,7 @@ def merge_ties(instance: Instance) -> Merged:
         instance.resources,
         source=instance.source,
     )
-    return Merged(merged, class_index, tuple(item_index))
+    return MergedInstance(merged, class_index, tuple(item_index))
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -53,7 +53,7 @@ PERTURBATIONS = "perturbations"
 
 
 @dataclass(eq=False)
-class Prepared:
+class PreparedNetwork:
     """A traced network, from which tables of metrics are computed.
 
     Args:
@@ -169,7 +169,7 @@ def prepare(
     progress: Progress | None = None,
     provenance: Mapping[str, Any] | None = None,
     chunk: int | None = None,
-) -> Prepared:
+) -> PreparedNetwork:
     """Run the network on all batches once and find its layers; arguments of `sensitivity_table`.
 
     Args:
@@ -229,7 +229,7 @@ def prepare(
             weights = [layer.weight for layer in layers]
             run = partial(tapped_run, weights, context.forwards)
             context.grids = activations.calibrate(weights, run)
-    return Prepared(network, context, facts, activations)
+    return PreparedNetwork(network, context, facts, activations)
 
 
 def _data(batches: Iterable[Batch], place: torch.device) -> list[Batch]:

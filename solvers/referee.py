@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from bitknap.problems import Instance, InstanceError, Merged, SolverError
+from bitknap.problems import Instance, InstanceError, MergedInstance, SolverError
 
 from .base import Outcome, Solution, Status
 
@@ -35,7 +35,7 @@ def not_together(instance: Instance) -> str:
 
 
 def judge(
-    merged: Merged, original: Instance, outcome: Outcome, solver: str, seconds: float
+    merged: MergedInstance, original: Instance, outcome: Outcome, solver: str, seconds: float
 ) -> Solution:
     """The solution an outcome amounts to, recomputed on the original instance.
 

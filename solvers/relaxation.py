@@ -12,7 +12,7 @@ from bitknap.problems import Instance, IntArray, lower_hulls
 _STEPS = 48
 
 
-class Relaxed(NamedTuple):
+class Relaxation(NamedTuple):
     """The relaxation, rounded down.
 
     Attributes
@@ -33,7 +33,7 @@ class Relaxed(NamedTuple):
     hull_items: int
 
 
-def relax(instance: Instance) -> Relaxed:
+def relax(instance: Instance) -> Relaxation:
     """Take the hull steps of all classes by falling slope until the capacity is met.
 
     References:
@@ -61,4 +61,4 @@ def relax(instance: Instance) -> Relaxed:
             completed[i] = head[k]
             room -= int(width[k])
     multiplier = float(slope[order[brk]]) if brk < order.size else 0.0
-    return Relaxed(hull[at], hull[completed], multiplier, hull.size)
+    return Relaxation(hull[at], hull[completed], multiplier, hull.size)

@@ -112,7 +112,7 @@ def optimum(instance: Instance) -> tuple[IntArray, float]:
     return solution.choice, solution.objective
 
 
-class Resolve:
+class Resolver:
     """Solves one feasible instance repeatedly, under different costs."""
 
     def __init__(self, instance: Instance) -> None:

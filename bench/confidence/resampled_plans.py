@@ -10,7 +10,7 @@ import numpy as np
 
 from bitknap.problems import DataError, FloatArray, Instance, IntArray
 
-from .bootstrap import Bootstrap, Resolve, optimum
+from .bootstrap import Bootstrap, Resolver, optimum
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def confidence(
     table, metric = resampled.table, resampled.metric
     instance = table.to_instance(metric, budget, resource, name)
     choice, objective = optimum(instance)
-    resolve = Resolve(instance)
+    resolve = Resolver(instance)
     choices = np.array([resolve(cost) for cost in resampled.omega])
     at = instance.positions(choice)
     tails = np.quantile(resampled.losses(at), [(1 - level) / 2, (1 + level) / 2])
@@ -132,7 +132,7 @@ def confidence(
 
 
 def _prefixes(
-    resampled: Bootstrap, resolve: Resolve, choice: IntArray, objective: float
+    resampled: Bootstrap, resolve: Resolver, choice: IntArray, objective: float
 ) -> tuple[FirstSamples, ...]:
     found = []
     count = 1

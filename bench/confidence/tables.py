@@ -15,12 +15,12 @@ from bitknap.sensitivity.quantization.choices import by_size
 
 from ..tables.table import Table, percent
 from .bootstrap import Bootstrap
-from .plan_comparison import PlanComparison, Robust
+from .plan_comparison import PlanComparison, RobustPlan
 from .resampled_plans import Confidence
 
 FORMAT = "bitknap.confidence/1"
 
-Plans = Mapping[str, tuple[Confidence, Robust | None]]
+Plans = Mapping[str, tuple[Confidence, RobustPlan | None]]
 """Text of each budget -> its optimum, and its robust plan where one was asked for."""
 
 
@@ -52,7 +52,7 @@ def document(
     }
 
 
-def _budget(plan: Confidence, robust: Robust | None) -> dict[str, Any]:
+def _budget(plan: Confidence, robust: RobustPlan | None) -> dict[str, Any]:
     instance = plan.instance
     labels = instance.by_label(plan.choice)
     layers = {
@@ -84,7 +84,7 @@ def _budget(plan: Confidence, robust: Robust | None) -> dict[str, Any]:
     }
 
 
-def _robust(instance: Instance, robust: Robust) -> dict[str, Any]:
+def _robust(instance: Instance, robust: RobustPlan) -> dict[str, Any]:
     return {
         "predicted_loss": robust.objective,
         "price": robust.price,
@@ -211,7 +211,7 @@ def _sentences(plans: Plans) -> list[str]:
     return sentences
 
 
-def _loss(plan: Confidence | Robust) -> list[str]:
+def _loss(plan: Confidence | RobustPlan) -> list[str]:
     low, high = plan.interval
     return [f"{plan.objective:.4g}", f"{plan.standard_error:.2g}", f"{low:.4g} to {high:.4g}"]
 

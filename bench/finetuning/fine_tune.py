@@ -22,7 +22,7 @@ from ..workloads.base import Workload
 from .quantized_training import QuantizedTraining
 from .state import resume, save_state
 
-__all__ = ["FineTuned", "FineTuning", "fine_tune", "untrained"]
+__all__ = ["FineTunedNetwork", "FineTuning", "fine_tune", "untrained"]
 
 CALIBRATION = 256
 """Samples that the steps of inputs are first fitted to."""
@@ -64,7 +64,7 @@ class FineTuning:
 
 
 @dataclass
-class FineTuned:
+class FineTunedNetwork:
     """What a fine-tuning gave.
 
     Args:
@@ -87,7 +87,7 @@ def fine_tune(
     seed: int = 0,
     partial: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
-) -> FineTuned:
+) -> FineTunedNetwork:
     """Train the network with its weights quantized as allocated.
 
     The same arguments, library versions and threads give the same weights, interrupted or not.
@@ -122,7 +122,7 @@ def fine_tune(
             raise DataError(f"the loss of epoch {epoch + 1} is {losses[-1]}; lower the rate")
         if partial is not None and epoch + 1 < tuning.epochs:
             save_state(partial, key, model, optimizer, losses, seconds)
-    return FineTuned(model.finished(), losses, seconds)
+    return FineTunedNetwork(model.finished(), losses, seconds)
 
 
 def untrained(

@@ -12,7 +12,7 @@ from bitknap.sensitivity import Quantizer
 from bitknap.sensitivity.quantization.channels import ChannelDim
 from bitknap.sensitivity.quantization.choices import Choice
 
-__all__ = ["RememberingQuantizer"]
+__all__ = ["CachedQuantizer"]
 
 Key = tuple[str, str, tuple[int, ...], Choice, ChannelDim]
 
@@ -20,7 +20,7 @@ _CODES: dict[tuple[object, Key], tuple[Tensor, Tensor]] = {}
 
 
 @dataclass(frozen=True)
-class RememberingQuantizer(Quantizer):
+class CachedQuantizer(Quantizer):
     """`Quantizer` with the same values, which keeps codes and scales.
 
     Finding a channel's least-squares scale costs far more than applying it, and one run needs the

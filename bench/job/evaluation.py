@@ -46,7 +46,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _StoredAccuracies:
     key: str
     rows: dict[str, Accuracy]
 
@@ -127,7 +127,9 @@ class Evaluator:
     def _load(self) -> dict[str, Accuracy]:
         if not self.path.exists():
             return {}
-        stored = load_as(_Stored, self.path, (FORMAT,), remedy="remove it to measure again")
+        stored = load_as(
+            _StoredAccuracies, self.path, (FORMAT,), remedy="remove it to measure again"
+        )
         return stored.rows if stored.key == self.key else {}
 
     def _save(self) -> None:

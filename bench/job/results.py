@@ -113,7 +113,7 @@ def save_results(results: Results) -> None:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _StoredRun:
     """What ``run.json`` holds."""
 
     asked: JobSettings
@@ -128,7 +128,7 @@ def load_results(out: Path) -> Results:
     Raises:
         DataError: the folder holds no finished run, or its files do not belong together.
     """
-    run = load_as(_Stored, out / FILE, (FORMAT,), remedy="run again")
+    run = load_as(_StoredRun, out / FILE, (FORMAT,), remedy="run again")
     asked = run.asked
     stored = replace(load_table(out / "table.npz"), ties=asked.ties)
     table = asked.policy.apply(stored)

@@ -22,7 +22,7 @@ from bitknap.sensitivity import (
     save_table,
 )
 from bitknap.sensitivity.metrics.measured import MeasuredMetric
-from bitknap.sensitivity.prepare import Prepared, prepare
+from bitknap.sensitivity.prepare import PreparedNetwork, prepare
 from bitknap.sensitivity.quantization.choices import Choice
 from bitknap.sensitivity.resume.checkpoint import Checkpoint
 from bitknap.sensitivity.resume.ranks import Ranks
@@ -30,9 +30,9 @@ from bitknap.sensitivity.table.files import UnusableTable
 from bitknap.sensitivity.table.provenance import changes, hash_data
 
 from ..workloads.base import Workload
-from .cached_quantizer import RememberingQuantizer
+from .cached_quantizer import CachedQuantizer
 
-QUANTIZER: Quantizer = RememberingQuantizer()
+QUANTIZER: Quantizer = CachedQuantizer()
 """The default weight quantizer."""
 
 SILENCE = 0.5
@@ -63,7 +63,7 @@ def traced(
     quantizer: Quantizer = QUANTIZER,
     activations: ActivationQuantizer | None = None,
     chunk: int | None = None,
-) -> Prepared:
+) -> PreparedNetwork:
     """A workload's network traced on its data, once for all metrics.
 
     `say` is told of the progress twice a second at most. `chunk` is that of `sensitivity_table`.
@@ -93,7 +93,7 @@ def traced(
 
 
 def fill(
-    prepared: Prepared,
+    prepared: PreparedNetwork,
     path: Path,
     metrics: Sequence[str],
     say: Callable[[str], None],
@@ -125,7 +125,7 @@ def fill(
 
 
 def _fill(
-    prepared: Prepared,
+    prepared: PreparedNetwork,
     path: Path,
     metrics: Sequence[str],
     say: Callable[[str], None],

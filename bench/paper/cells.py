@@ -35,7 +35,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Bench:
+class PlanMeasurer:
     """Where a network's plans are measured.
 
     Args:
@@ -103,7 +103,7 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class _Tuned:
+class _FineTunedCell:
     """What a file holds."""
 
     allocation: dict[str, int | str]
@@ -157,4 +157,4 @@ class _Tuner:
     def read(self, plan: Plan) -> Accuracy:
         """The accuracy after fine-tuning."""
         remedy = "remove it to tune again"
-        return load_as(_Tuned, self.path(plan), (FORMAT,), remedy=remedy).accuracy
+        return load_as(_FineTunedCell, self.path(plan), (FORMAT,), remedy=remedy).accuracy

@@ -35,7 +35,7 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _StoredStamps:
     stamps: tuple[_Row, ...]
 
 
@@ -57,5 +57,5 @@ def read_stamps(folder: Path) -> list[Stamp]:
     path = folder / FILE
     if not path.exists():
         return []
-    rows = load_as(_Stored, path, (FORMAT,), remedy="remove it").stamps
+    rows = load_as(_StoredStamps, path, (FORMAT,), remedy="remove it").stamps
     return [Stamp(row.machine, tuple(row.versions.items())) for row in rows]

@@ -17,7 +17,7 @@ from ..job.metric_comparison import Entry, MetricComparison, Tables, optimum
 from ..job.run import Say
 from ..workloads.base import Accuracy, Workload, classification_accuracy
 from ..workloads.loading import load_workload
-from .cells import Bench, Cell
+from .cells import Cell, PlanMeasurer
 from .plans import Plan, instance_at, make_plans
 from .scale import BITS, Scale
 from .search import SearchedPlan, evolve
@@ -127,7 +127,7 @@ def fashion(scale: Scale, data: Path | None) -> Callable[[str], Workload]:
     return load
 
 
-Part = tuple[Tables, list[Plan], Bench]
+Part = tuple[Tables, list[Plan], PlanMeasurer]
 """Tables and plans of a network, and where they are measured."""
 
 
@@ -165,10 +165,10 @@ def _planned(
     ).tables()
     plans = make_plans(name, tables, scale)
     table = tables["fisher", scale.seeds[0]]
-    return tables, plans, Bench(workload, table, scale.tuning, folder, say, ranks)
+    return tables, plans, PlanMeasurer(workload, table, scale.tuning, folder, say, ranks)
 
 
-def _search(name: str, tables: Tables, bench: Bench, scale: Scale) -> SearchedPlan:
+def _search(name: str, tables: Tables, bench: PlanMeasurer, scale: Scale) -> SearchedPlan:
     instance = instance_at(tables, "fisher", scale.seeds[0], scale.rates[name][-1])
     return evolve(
         bench.workload, bench.table, instance, optimum(instance), scale.search_samples,

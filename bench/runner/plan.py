@@ -11,7 +11,7 @@ from bitknap.problems import Instance, UnsupportedError
 from bitknap.solvers import SOLVERS, Status, load_solver
 
 from ..records.record import Record
-from .cases import Case, Facts
+from .cases import InstanceFacts, InstanceRecipe
 from .suite import Allowance, Suite
 
 FINAL = ("killed", "memory", "refuted", Status.CRASHED.value, Status.UNSUPPORTED.value)
@@ -33,8 +33,8 @@ class Task:
     """
 
     suite: str
-    case: Case
-    facts: Facts
+    case: InstanceRecipe
+    facts: InstanceFacts
     solver: str
     repeats: tuple[int, ...]
     seed: int
@@ -80,7 +80,7 @@ def is_final(record: Record) -> bool:
 
 
 def remaining(
-    suite: Suite, cases: Sequence[tuple[Case, Facts]], records: Sequence[Record]
+    suite: Suite, cases: Sequence[tuple[InstanceRecipe, InstanceFacts]], records: Sequence[Record]
 ) -> list[Task]:
     """The tasks that records do not cover, shuffled by the suite's seed."""
     done: dict[tuple[str, str, str], set[int]] = {}

@@ -12,7 +12,7 @@ from bitknap.problems.documents import load_as
 from bitknap.problems.storage import only_writer
 
 from ..records.record import Record
-from .cases import Case, Facts, facts_of
+from .cases import InstanceFacts, InstanceRecipe, facts_of
 from .log import RecordLog
 from .plan import is_final, refusal, remaining
 from .pool import run_locally, run_on_dask
@@ -95,9 +95,11 @@ Refusals = dict[tuple[str, str], str]
 """(instance, solver) -> why the solver cannot handle the instance."""
 
 
-def _prepare(suite: Suite, progress: Progress) -> tuple[list[tuple[Case, Facts]], Refusals]:
+def _prepare(
+    suite: Suite, progress: Progress
+) -> tuple[list[tuple[InstanceRecipe, InstanceFacts]], Refusals]:
     """Build every instance once, for its facts and for what solvers say of it."""
-    cases: dict[str, tuple[Case, Facts]] = {}
+    cases: dict[str, tuple[InstanceRecipe, InstanceFacts]] = {}
     refusals: Refusals = {}
     for case in suite.cases:
         progress.say(f"preparing {case.name}")
@@ -117,7 +119,9 @@ def _prepare(suite: Suite, progress: Progress) -> tuple[list[tuple[Case, Facts]]
     return list(cases.values()), refusals
 
 
-def _write_plan(suite: Suite, facts: list[Facts], path: Path, log: RecordLog, command: str) -> None:
+def _write_plan(
+    suite: Suite, facts: list[InstanceFacts], path: Path, log: RecordLog, command: str
+) -> None:
     """Write what was asked; refuse a folder with something else."""
     document: dict[str, Any] = {
         "format": FORMAT,
@@ -153,18 +157,18 @@ def load_plan(path: Path) -> dict[str, Any]:
         DataError: the file is missing, unreadable or of another format.
     """
     missing = "no such file; `bitknap bench SUITE` writes it"
-    return {"format": FORMAT} | asdict(load_as(_Plan, path, (FORMAT,), missing))
+    return {"format": FORMAT} | asdict(load_as(_SuitePlan, path, (FORMAT,), missing))
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _SuitePlan:
     """What ``suite.json`` holds."""
 
     name: str
     summary: str
     seed: int
     allowance: Allowance
-    instances: list[Facts]
+    instances: list[InstanceFacts]
     solvers: list[str]
     repeat: int
     command: str

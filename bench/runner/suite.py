@@ -13,7 +13,7 @@ from bitknap.problems.schema import Range, Seconds, convert
 from bitknap.problems.storage import read_text
 from bitknap.solvers import SOLVERS
 
-from .cases import Case, cases_of
+from .cases import InstanceRecipe, cases_of
 
 FOLDER = Path(__file__).parents[1] / "suites"
 
@@ -61,7 +61,7 @@ class Suite:
 
     name: str
     summary: str
-    cases: tuple[Case, ...]
+    cases: tuple[InstanceRecipe, ...]
     solvers: tuple[str, ...]
     allowance: Allowance = field(default_factory=Allowance)
     repeat: int = 5
@@ -97,7 +97,7 @@ def find_suite(text: str) -> Suite:
 
 
 @dataclass(frozen=True)
-class _Document:
+class _SuiteDocument:
     """What a suite's file may hold."""
 
     instances: tuple[dict[str, Any], ...]
@@ -113,7 +113,7 @@ class _Document:
 
 
 def _suite(path: Path, document: Mapping[str, Any]) -> Suite:
-    found = convert(_Document, document, "the suite")
+    found = convert(_SuiteDocument, document, "the suite")
     cases = tuple(case for entry in found.instances for case in cases_of(entry, path.parent))
     solvers = solver_names(found.solvers)
     if not cases:

@@ -40,7 +40,7 @@ class Cut(Exception):
     """The process did not answer; carries the status and a sentence."""
 
 
-class Stopped(Exception):
+class SuiteStopped(Exception):
     """The suite is being stopped."""
 
 
@@ -57,7 +57,7 @@ def supervise(
         child = Child(task, cpu, errors, stop or threading.Event())
         try:
             yield from _records(task, child)
-        except Stopped:
+        except SuiteStopped:
             return
         finally:
             child.kill()
@@ -117,7 +117,7 @@ class Child:
             env=os.environ | dict.fromkeys(_THREAD_VARIABLES, threads),
             start_new_session=True,
         )
-        self._family = Family(self._process.pid)
+        self._family = ProcessTree(self._process.pid)
         order = asdict(task.allowance) | {
             "case": asdict(task.case),
             "hash": task.facts.instance_hash,
@@ -148,7 +148,7 @@ class Child:
                     raise self._death()
                 self._buffer += chunk
             if self._stop.is_set():
-                raise Stopped
+                raise SuiteStopped
             self.waited = time.monotonic() - start
             self.peak = max(self.peak, self._family.resident())
             if self.peak > self.limit:
@@ -190,7 +190,7 @@ class Child:
                     stream.close()
 
 
-class Family:
+class ProcessTree:
     """A process and its descendants, looked for a few times a second."""
 
     def __init__(self, pid: int) -> None:

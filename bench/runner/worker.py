@@ -21,7 +21,7 @@ from typing import Any
 from bitknap.problems import Instance, SolverError, UnsupportedError, build_instance
 from bitknap.solvers import Limits, Solution, Solver, load_solver, solve
 
-from .cases import Case, content_hash
+from .cases import InstanceRecipe, content_hash
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def _end_with_parent() -> None:
 
 def _serve(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """One answer when it is warm, then one per run."""
-    instance = Case(**task["case"]).build()
+    instance = InstanceRecipe(**task["case"]).build()
     if content_hash(instance) != task["hash"]:
         raise SystemExit("the instance is not the planned one: its file or its family has changed")
     try:

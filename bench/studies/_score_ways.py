@@ -31,7 +31,7 @@ TIMED_LAYERS = 5
 TIMED_LOSSES = TIMED_LAYERS * len(BITS) + 1
 
 
-class Case:
+class ScoringCase:
     """A network and one batch of images, every way to the scores of its (layer, bits) items.
 
     Args:

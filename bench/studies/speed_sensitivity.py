@@ -24,7 +24,7 @@ from bitknap.sensitivity.metrics.fisher import METRIC as FISHER
 from bitknap.sensitivity.prepare import PERTURBATIONS, prepare
 
 from ..tables.table import Table
-from ._score_ways import BITS, FORMATS, NETWORKS, TIMED_LAYERS, TIMED_LOSSES, Case
+from ._score_ways import BITS, FORMATS, NETWORKS, TIMED_LAYERS, TIMED_LOSSES, ScoringCase
 
 _PERTURBED = {
     "least squares": Quantizer(),
@@ -135,7 +135,7 @@ def _clock(run: Callable[[], Any]) -> Clock:
 
 def _times(network: str, layout: str, threads: int, images: int, repeats: int) -> list[str]:
     with _threads(threads):
-        case = Case(network, images, layout)
+        case = ScoringCase(network, images, layout)
         case.prepare()
         chunk = _fastest_chunk(case, images)
         methods: dict[str, Callable[[], Any]] = {
@@ -173,7 +173,7 @@ def _times(network: str, layout: str, threads: int, images: int, repeats: int) -
     ]
 
 
-def _fastest_chunk(case: Case, images: int) -> int:
+def _fastest_chunk(case: ScoringCase, images: int) -> int:
     """The chunk_size of least processor time, of the powers of two up to the batch."""
     seconds: dict[int, float] = {}
     for chunk in (2**k for k in range(images.bit_length())):
@@ -205,7 +205,7 @@ def _threads(number: int) -> Iterator[None]:
 
 
 def _perturbations(network: str) -> list[str]:
-    case, seconds = Case(network, 1), []
+    case, seconds = ScoringCase(network, 1), []
     with _threads(1):
         for quantizer in _PERTURBED.values():
             case.prepare(quantizer)
@@ -232,7 +232,7 @@ def _whole(network: str, images: int) -> list[str]:
 
 
 def _operations(network: str) -> list[str]:
-    case = Case(network, 1)
+    case = ScoringCase(network, 1)
     case.prepare()
     counts = []
     for run in (case.forward, case.plain, case.scores):
@@ -262,7 +262,7 @@ def _memory(network: str, images: int, processes: int) -> list[str]:
 def _peak(network: str, images: int, method: str) -> int:
     """KB of resident memory that two passes of a method add at most."""
     torch.set_num_threads(1)
-    case = Case(network, images)
+    case = ScoringCase(network, images)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM
     before = _resident("VmRSS")
     if method != "plain":

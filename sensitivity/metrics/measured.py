@@ -20,7 +20,7 @@ from ..tracing.batches import Batch, tensors
 from ..tracing.capture import substituted
 from ..tracing.inputs import QuantizeInputs
 from .context import Context, MetricResult
-from .prefix import Diverged, PrefixCache
+from .prefix import PrefixCache, ReplayDiverged
 
 Compare = Callable[[Context, Batch, Any, Any], Tensor]
 """``compare(context, batch, output, changed output)`` -> (N,)."""
@@ -87,7 +87,7 @@ class Runner:
             if layer not in context.replayed:
                 replayed = self._prefix.run(self._forward)
                 context.reuse = self._prefix.intact and _same(replayed, self.plain)
-        except (Exception, Diverged):
+        except (Exception, ReplayDiverged):
             # Replay may break a user's code where a plain run does not.
             context.reuse = False
 
@@ -104,7 +104,7 @@ class Runner:
                 return self._forward()
             try:
                 output = self._prefix.run(self._forward)
-            except Diverged:
+            except ReplayDiverged:
                 self._context.reuse = False
                 return self._forward()
             if self._prefix.intact and self._proved(min(changes), output):

@@ -16,11 +16,11 @@ from ..tracing.batches import tensors
 Forward = Callable[[], Any]
 
 
-class _Reached(BaseException):
+class _LayerReached(BaseException):
     """Ends a recording run at the first use of the layer it was meant to reach."""
 
 
-class Diverged(BaseException):
+class ReplayDiverged(BaseException):
     """A replayed run called other functions than the recorded one."""
 
 
@@ -51,7 +51,7 @@ class PrefixCache(TorchFunctionMode):
                 forward()
             # This run does not use the weight: what follows may be the use of a later one.
             del self._functions[known:], self._results[known:]
-        except _Reached:
+        except _LayerReached:
             pass
         finally:
             self._target = None
@@ -79,14 +79,14 @@ class PrefixCache(TorchFunctionMode):
         keywords = kwargs or {}
         if self._cursor < len(self._results):
             if self._functions[self._cursor] != func:
-                raise Diverged
+                raise ReplayDiverged
             self._cursor += 1
             return self._results[self._cursor - 1]
         if self._target is None:
             return func(*args, **keywords)
         if any(item is self._target for item in tensors([*args, *keywords.values()])):
             self._drop_dead()
-            raise _Reached
+            raise _LayerReached
         result = func(*args, **keywords)
         self._functions.append(func)
         self._results.append(result)

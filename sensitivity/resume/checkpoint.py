@@ -177,14 +177,16 @@ class Checkpoint:
                 self._remove(f"{what} {number}")
             yield state
 
-    def _recalled(self, stage: _Stage, number: int, compute: Callable[[int], Arrays]) -> bytes:
+    def _recalled(self, stage: _PassChunks, number: int, compute: Callable[[int], Arrays]) -> bytes:
         try:
             return stage.load(number)
         except FileNotFoundError:
             # Another run of the same table has finished and cleaned up.
             return encode(self._measured(stage, number, compute))
 
-    def _measured(self, stage: _Stage, number: int, compute: Callable[[int], Arrays]) -> Arrays:
+    def _measured(
+        self, stage: _PassChunks, number: int, compute: Callable[[int], Arrays]
+    ) -> Arrays:
         before = self._meter.so_far()
         result = compute(number)
         after = self._meter.so_far()
@@ -192,11 +194,11 @@ class Checkpoint:
         cost = text({**spent, "peak_bytes": after["peak_bytes"]})
         return {**result, COST: cost, PLACE: text(stage.place(number))}
 
-    def _stage(self, what: str, count: int, settings: object) -> _Stage:
+    def _stage(self, what: str, count: int, settings: object) -> _PassChunks:
         if self.folder is None:
-            return _Stage(None, keep=self.ranks.size > 1)
+            return _PassChunks(None, keep=self.ranks.size > 1)
         key = hashlib.sha256(f"{what}\n{count}\n{settings!r}".encode()).hexdigest()[:10]
-        return _Stage(self.folder / f"{self._metric}.{_slug(what)}.{key}")
+        return _PassChunks(self.folder / f"{self._metric}.{_slug(what)}.{key}")
 
     def _remove(self, what: str) -> None:
         if self.folder is not None:
@@ -220,7 +222,7 @@ class Checkpoint:
             write_atomically(path, json.dumps(provenance, indent=1) + "\n")
 
 
-class _Stage:
+class _PassChunks:
     """The chunks of one pass by number: files of a folder, or bytes in memory."""
 
     def __init__(self, folder: Path | None, keep: bool = False) -> None:

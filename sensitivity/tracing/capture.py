@@ -143,7 +143,7 @@ class _Anchor(torch.autograd.Function):
         return grad, None
 
 
-class _Tapped(torch.autograd.Function):
+class _TapNode(torch.autograd.Function):
     """Identity whose result is a node of its own in the graph of ``anchor``."""
 
     @staticmethod
@@ -212,7 +212,7 @@ def backward_through(
         if read is None or not torch.is_grad_enabled():
             return inputs
         held, version = [inputs.detach()], inputs._version
-        tapped: Tensor = _Tapped.apply(inputs, anchor)  # type: ignore[no-untyped-call]
+        tapped: Tensor = _TapNode.apply(inputs, anchor)  # type: ignore[no-untyped-call]
 
         def hook(grad: Tensor) -> None:
             plain = held.pop()

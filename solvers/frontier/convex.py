@@ -19,7 +19,7 @@ _SLOPE_BITS = 128
 
 
 @dataclass(frozen=True)
-class Convex:
+class ConvexFrontier:
     """The linear relaxation's cost at every budget.
 
     Each class starts at the lightest item of its lower convex hull. The steps along all hulls, in
@@ -84,7 +84,7 @@ class Completions:
     relaxation's value. Where there are very many steps, it is computed now and then only.
     """
 
-    def __init__(self, convex: Convex) -> None:
+    def __init__(self, convex: ConvexFrontier) -> None:
         self.convex = convex
         self.left = np.ones(len(convex.first), dtype=bool)
         count = len(convex.width)
@@ -109,7 +109,9 @@ class Completions:
         return rest
 
 
-def convex_part(instance: Instance, useful: NDArray[np.bool_], deadline: Deadline) -> Convex:
+def convex_part(
+    instance: Instance, useful: NDArray[np.bool_], deadline: Deadline
+) -> ConvexFrontier:
     """The break points of an instance with one resource and no ties, compared exactly.
 
     Args:
@@ -136,7 +138,7 @@ def convex_part(instance: Instance, useful: NDArray[np.bool_], deadline: Deadlin
     index = instance.class_of[at[right]]
     with np.errstate(over="ignore"):
         saving = instance.cost[at[left]] - instance.cost[at[right]]
-    return Convex(
+    return ConvexFrontier(
         at[starts[:-1]] - instance.offsets[:-1],
         index,
         at[right] - instance.offsets[index],

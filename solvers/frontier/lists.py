@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from bitknap.problems import FloatArray, Instance, IntArray, fitting, undominated
 
 from ..base import Deadline
-from ..excess import BoolArray, Exact, excesses, joined
-from .convex import Completions, Convex
+from ..excess import BoolArray, ExactCosts, excesses, joined
+from .convex import Completions, ConvexFrontier
 
 _HALVINGS = 5
 _BLOCK = 1 << 18
@@ -30,11 +30,11 @@ class States(NamedTuple):
     """
 
     weight: IntArray
-    excess: Exact
+    excess: ExactCosts
     code: IntArray
 
     @staticmethod
-    def start(excess: Exact) -> States:
+    def start(excess: ExactCosts) -> States:
         """The list before the first class, which chooses nothing."""
         none = np.zeros(1, dtype=np.int64)
         return States(none, excess.zeros(1), none)
@@ -74,7 +74,7 @@ class Points:
 
 def undominated_points(
     instance: Instance,
-    convex: Convex,
+    convex: ConvexFrontier,
     lowest: int,
     highest: int,
     max_states: int,
@@ -139,7 +139,7 @@ def undominated_points(
 
 def classes_of(
     instance: Instance, useful: BoolArray
-) -> Iterator[tuple[int, NDArray[np.int32], IntArray, Exact]]:
+) -> Iterator[tuple[int, NDArray[np.int32], IntArray, ExactCosts]]:
     """Index, item positions, weights above the lightest and excesses of each class.
 
     Classes come by the width of their range of weights, which keeps the early lists short; items
@@ -160,7 +160,7 @@ def classes_of(
 
 
 def extended(
-    before: States, weight: IntArray, excess: Exact, room: int, deadline: Deadline
+    before: States, weight: IntArray, excess: ExactCosts, room: int, deadline: Deadline
 ) -> States:
     """The list after one more class, undominated and within the room, lightest first.
 

@@ -65,7 +65,7 @@ class _Step:
 
 
 @dataclass
-class _Relaxed:
+class _NodeRelaxation:
     """Integer part of a node's relaxation, and its fractional step, if any."""
 
     items: dict[int, int]
@@ -146,7 +146,7 @@ class _Search:
         spared: int = sum(self.weights[i][j] - min(self.weights[i]) for i, j in self.fixed.items())
         return int(self.instance.min_usage[0]) + spared
 
-    def _relax(self) -> _Relaxed:
+    def _relax(self) -> _NodeRelaxation:
         fixed = self.fixed
         cost = sum(
             c[fixed.get(i, low)]
@@ -158,13 +158,13 @@ class _Search:
             if step.owner in fixed:
                 continue
             if step.weight > room:
-                return _Relaxed(items, cost, room, step)
+                return _NodeRelaxation(items, cost, room, step)
             items[step.owner] = step.item
             cost -= step.gain
             room -= step.weight
-        return _Relaxed(items, cost, room, None)
+        return _NodeRelaxation(items, cost, room, None)
 
-    def _branches(self, node: _Relaxed, step: _Step) -> list[int]:
+    def _branches(self, node: _NodeRelaxation, step: _Step) -> list[int]:
         """Items of the fractional class, nearest to its fractional weight first."""
         weights = self.weights[step.owner]
         target = weights[node.items.get(step.owner, self.lightest[step.owner])] + node.room

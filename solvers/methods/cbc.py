@@ -16,7 +16,7 @@ from bitknap.problems import Instance
 
 from ..base import Deadline, Limits, Outcome
 from ..program import Program
-from ..refinement import Answer, as_it_comes, refine
+from ..refinement import BackendAnswer, as_it_comes, refine
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Cbc:
             return refine(instance, limits, backend, tolerance=1e-5)
 
 
-def _pulp(program: Program, deadline: Deadline | None, folder: str) -> Answer:
+def _pulp(program: Program, deadline: Deadline | None, folder: str) -> BackendAnswer:
     import cbcbox
     import pulp
 
@@ -83,15 +83,15 @@ def _pulp(program: Program, deadline: Deadline | None, folder: str) -> Answer:
     solver.tmpDir = folder
     problem.solve(solver)
     if problem.sol_status == pulp.LpSolutionInfeasible:
-        return Answer(None, infeasible=True)
+        return BackendAnswer(None, infeasible=True)
     shares = [v.value() for v in x]
     if any(value is None for value in shares):
-        return Answer(None)
+        return BackendAnswer(None)
     proven = problem.sol_status == pulp.LpSolutionOptimal
     choice = program.rounded(np.array(shares))
     # CBC's bound does not come back through PuLP; a proof makes the objective the bound.
     at = program.offsets[:-1] + choice
-    return Answer(choice, proven, math.fsum(program.cost[at].tolist()) if proven else None)
+    return BackendAnswer(choice, proven, math.fsum(program.cost[at].tolist()) if proven else None)
 
 
 def _row(x: list[Any], coefficients: Any) -> Any:

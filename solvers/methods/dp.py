@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bitknap.problems import Instance, IntArray, fitting, restrict, undominated
 
 from ..base import Deadline, Limits, Outcome, Status, TimeUp
-from ..excess import Exact, excesses
+from ..excess import ExactCosts, excesses
 from ..frontier.lists import States, extended
 
 MAX_STATES = 400_000_000
@@ -94,7 +94,7 @@ class _Problem(NamedTuple):
 
     offsets: list[int]
     weight: IntArray
-    excess: Exact
+    excess: ExactCosts
     capacity: int
 
     def classes(self) -> list[slice]:

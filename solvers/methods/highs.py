@@ -18,7 +18,7 @@ from bitknap.problems import Instance
 
 from ..base import Deadline, Limits, Outcome
 from ..program import Program
-from ..refinement import Answer, as_it_comes, refine
+from ..refinement import BackendAnswer, as_it_comes, refine
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Highs:
         return refine(instance, limits, backend, tolerance=1e-5)
 
 
-def _milp(program: Program, deadline: Deadline | None, gap: float) -> Answer:
+def _milp(program: Program, deadline: Deadline | None, gap: float) -> BackendAnswer:
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import csr_array
 
@@ -81,9 +81,9 @@ def _milp(program: Program, deadline: Deadline | None, gap: float) -> Answer:
     stats = {"nodes": int(result.get("mip_node_count") or 0)}
     bound = result.get("mip_dual_bound")
     if result.status == 2:
-        return Answer(None, infeasible=True, stats=stats)
+        return BackendAnswer(None, infeasible=True, stats=stats)
     choice = None if result.x is None else program.rounded(result.x)
-    return Answer(choice, result.status == 0, bound, stats=stats)
+    return BackendAnswer(choice, result.status == 0, bound, stats=stats)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ _ITERATIONS = 40
 
 
 @dataclass
-class Budget:
+class SearchBudget:
     """Limits and counts that all searches of one solve share."""
 
     deadline: float
@@ -37,14 +37,14 @@ class Budget:
 
 
 @dataclass
-class Found:
+class Incumbent:
     """A choice by its exact cost and its items (positions in the instance) of the open classes."""
 
     value: int
     items: list[int]
 
 
-class Search:
+class BatchSearch:
     """The choices of an ordered model that cost at most a threshold.
 
     States are expanded class by class. Of the successors those go that exceed the room with
@@ -71,11 +71,11 @@ class Search:
         prices: Floats,
         threshold: float,
         best: int,
-        budget: Budget,
+        budget: SearchBudget,
     ) -> None:
         self.model, self.threshold, self.best, self.budget = model, threshold, best, budget
         self.unit = Unit(model.exponent, model.unit.limbs)
-        self.found: Found | None = None
+        self.found: Incumbent | None = None
         self.stages = model.sizes.size
         self.spent = float(to_real(fixed, self.unit)[0])
         bundle = build_bundle(model, prices, self.spent)
@@ -214,7 +214,7 @@ class Search:
         trail = batch.trail
         chosen = [] if trail is None else trail.path(cheapest)
         self.best = value
-        self.found = Found(value, self.model.item[np.array(chosen, dtype=np.int64)].tolist())
+        self.found = Incumbent(value, self.model.item[np.array(chosen, dtype=np.int64)].tolist())
         self.threshold = min(self.threshold, below(self.model, value))
 
 

@@ -19,7 +19,7 @@ from .bounds import prices_around, useful_items
 from .dual import Dual
 from .fixed_point import Exact, fixed
 from .model import Floats, Ints, Model, build_model
-from .search import Budget, Search, at, below
+from .search import BatchSearch, SearchBudget, at, below
 
 _FIRST_ITEMS = 30
 _GROWTH = 3.0
@@ -78,7 +78,7 @@ def solve_multi(
     """
     began = time.perf_counter()
     deadline = math.inf if time_limit is None else began + time_limit
-    budget = Budget(deadline, math.inf if state_limit is None else state_limit)
+    budget = SearchBudget(deadline, math.inf if state_limit is None else state_limit)
     model = build_model(instance)
     if model is None:
         return MultiResult("infeasible", None, None, np.zeros(instance.n_resources))
@@ -88,7 +88,7 @@ def solve_multi(
 class _Rounds:
     """The rising thresholds."""
 
-    def __init__(self, instance: Instance, model: Model, budget: Budget) -> None:
+    def __init__(self, instance: Instance, model: Model, budget: SearchBudget) -> None:
         self.instance, self.model, self.budget = instance, model, budget
         self.best = model.most + model.step
         self.choice: IntArray | None = None
@@ -153,7 +153,7 @@ class _Rounds:
         positive = reduced[reduced > 0.0]
         return float(positive[min(_FIRST_ITEMS, positive.size - 1)]) if positive.size else 1.0
 
-    def _search(self, threshold: float) -> Search | None:
+    def _search(self, threshold: float) -> BatchSearch | None:
         """A search of what a choice up to a threshold may use; None when there is none."""
         mask, _ = useful_items(self.model, self.prices, threshold)
         part = self.model.keep(mask)
@@ -169,7 +169,9 @@ class _Rounds:
         self.classes_left, self.items_left = len(order), int(part.sizes[order].sum())
         used = np.zeros(len(part.room), dtype=np.int64)
         paid = self._single(_total(at(part.value, alone)))
-        return Search(part.ordered(order), paid, used, prices, threshold, self.best, self.budget)
+        return BatchSearch(
+            part.ordered(order), paid, used, prices, threshold, self.best, self.budget
+        )
 
     def _single(self, value: int) -> Exact:
         """An exact cost as an array of one."""
@@ -179,7 +181,7 @@ class _Rounds:
         high = (value + (1 << 61)) >> 62
         return np.array([high]), np.array([value - (high << 62)])
 
-    def _take(self, search: Search) -> None:
+    def _take(self, search: BatchSearch) -> None:
         assert search.found is not None
         items = np.sort(np.array(self.forced + search.found.items, dtype=np.int64))
         self.choice, self.best = items - self.instance.offsets[:-1], search.found.value

@@ -10,10 +10,10 @@ import numpy as np
 from bitknap.problems import Instance, IntArray, fitting
 
 from ..base import Deadline
-from ..excess import Exact
+from ..excess import ExactCosts
 from ..frontier.convex import Completions, convex_part
 from ..frontier.lists import States, classes_of, extended
-from .space import Allocation, Answer, Space
+from .space import Allocation, RankedChoice, Space
 
 MAX_STATES = 10_000_000
 _SWAPS = 400
@@ -86,7 +86,7 @@ class _List:
     weight: list[int]
     excess: list[int]
     states: IntArray
-    values: Exact
+    values: ExactCosts
 
     def least(self, room: int) -> int | None:
         at = int(self.states.searchsorted(room, side="right")) - 1
@@ -127,7 +127,7 @@ def _lists(
     return found
 
 
-def _known(instance: Instance, best: Answer, k: int) -> float:
+def _known(instance: Instance, best: RankedChoice, k: int) -> float:
     """Excess of the k-th of the choices that differ from the best in at most two classes."""
     at = instance.positions(best.choice)
     useful = fitting(instance)

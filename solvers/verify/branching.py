@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .clock import Clock
+from .clock import ProofDeadline
 from .model import ExactModel
-from .search import Search
+from .search import SearchResult
 from .single import find_break, lagrangian, search_single
 
 _TRIAL = 5_000
 
 
-def search_branching(model: ExactModel, threshold: int, max_states: int, clock: Clock) -> Search:
+def search_branching(
+    model: ExactModel, threshold: int, max_states: int, clock: ProofDeadline
+) -> SearchResult:
     """Find the least cost below a threshold as :func:`.single.search_single` does, or in parts.
 
     Where the step at the break is far heavier than those next to it, the room that it leaves or
@@ -30,7 +32,7 @@ def search_branching(model: ExactModel, threshold: int, max_states: int, clock: 
     at = find_break(model, clock)
     bound = lagrangian(model, (at.multiplier,))
     if bound >= threshold:
-        return Search(None, None, 0, True, bound, (at.multiplier,))
+        return SearchResult(None, None, 0, True, bound, (at.multiplier,))
     divide = at.index is not None and at.uneven
     most = min(_TRIAL, max_states) if divide else max_states
     found = search_single(model, threshold, most, clock, at.multiplier, bound)

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from bitknap.problems import Instance, InstanceError
 
-from .clock import NEVER, Clock
+from .clock import NEVER, ProofDeadline
 
 Weights = tuple[int, ...]
 
@@ -63,7 +63,7 @@ class ExactModel:
         return {name: items[j].label for names, items, j in chosen for name in names}
 
 
-def exact_model(instance: Instance, *also: float, clock: Clock = NEVER) -> ExactModel:
+def exact_model(instance: Instance, *also: float, clock: ProofDeadline = NEVER) -> ExactModel:
     """The exact model of an instance, in units that hold the numbers ``also`` too.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from .bounds import Price, Stage
-from .clock import Clock
+from .clock import ProofDeadline
 from .model import Weights
 
 _PATIENCE = 10
@@ -21,7 +21,7 @@ def good_price(
     target: int,
     start: Price,
     steps: int,
-    clock: Clock,
+    clock: ProofDeadline,
 ) -> Price:
     """Multipliers lambda >= 0 whose bound L(lambda) is near its largest.
 
@@ -74,7 +74,7 @@ def _subgradient(
     goal: float,
     prices: list[float],
     steps: int,
-    clock: Clock,
+    clock: ProofDeadline,
 ) -> list[float]:
     best, best_value, theta, stale = prices, -float("inf"), 1.0, 0
     for _ in range(steps):

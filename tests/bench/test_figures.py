@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from bitknap.bench.figures.accuracy_against_size import Curve, Point, draw_accuracy
+from bitknap.bench.figures.accuracy_against_size import AccuracyCurve, Point, draw_accuracy
 from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
 from bitknap.bench.figures.predicted_loss import Prediction, draw_predicted_loss
 from bitknap.bench.figures.style import COLOURS, line_style, save
@@ -30,7 +30,7 @@ def predicted(least: float = 1e-3) -> Figure:
 
 def accuracy() -> Figure:
     points = [Point(3, 0.9, 0.89, 0.91), Point(2, 0.1, 0.09, 0.11)]
-    curves = [Curve("fisher", points, 0), Curve("greedy", points, 0, rival=True)]
+    curves = [AccuracyCurve("fisher", points, 0), AccuracyCurve("greedy", points, 0, rival=True)]
     return draw_accuracy(curves, 0.94, "a network")
 
 

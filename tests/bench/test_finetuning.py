@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from bitknap.bench.finetuning import fine_tune as finetuning
-from bitknap.bench.finetuning.fine_tune import FineTuned, FineTuning, fine_tune
+from bitknap.bench.finetuning.fine_tune import FineTunedNetwork, FineTuning, fine_tune
 from bitknap.bench.finetuning.quantized_training import QuantizedTraining
 from bitknap.bench.job.table_cache import QUANTIZER, traced
 from bitknap.bench.workloads.base import Accuracy, Workload
@@ -30,7 +30,7 @@ TUNING = FineTuning(epochs=3, learning_rate=0.02)
 
 def tuned(
     workload: Workload, tuning: FineTuning = TUNING, plan: dict[str, int] = PLAN, seed: int = 0
-) -> FineTuned:
+) -> FineTunedNetwork:
     table = traced(workload, workload.calibration(32, 0), (2, 3, 4), 0).table()
     return fine_tune(workload, table.layers, plan, tuning, seed=seed)
 

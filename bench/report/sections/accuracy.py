@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from scipy.stats import binomtest
 
 from ...figures.accuracy_against_size import (
-    Curve,
+    AccuracyCurve,
     Point,
     accuracy_panels,
     draw_accuracy,
@@ -53,7 +53,7 @@ def build(source: Source) -> Content | None:
     return Content(plots=[plot], tables={"accuracy": accuracy_table(results)} | printed)
 
 
-def accuracy_curves(results: Results) -> list[Curve]:
+def accuracy_curves(results: Results) -> list[AccuracyCurve]:
     """One curve per metric and solver, the uniform bit-widths, and the random plans' mean."""
     asked = results.asked
     curves = []
@@ -62,14 +62,20 @@ def accuracy_curves(results: Results) -> list[Curve]:
             rows = [m for m in results.measured if (m.plan, m.solver) == (metric, solver)]
             if rows:
                 name = f"{metric} ({solver})"
-                curves.append(Curve(name, list(map(_point, rows)), style, solver == "greedy"))
+                curves.append(
+                    AccuracyCurve(name, list(map(_point, rows)), style, solver == "greedy")
+                )
     uniform = [_point(m) for m in results.measured if m.plan == "uniform"]
     random = []
     for budget in asked.budgets:
         draws = [m for m in results.measured if (m.plan, m.budget) == ("random", budget.text)]
         random.append(_mean(draws))
     style = len(asked.metrics)
-    return [*curves, Curve("uniform", uniform, style), Curve("random", random, style + 1)]
+    return [
+        *curves,
+        AccuracyCurve("uniform", uniform, style),
+        AccuracyCurve("random", random, style + 1),
+    ]
 
 
 def interval(accuracy: Accuracy) -> tuple[float, float]:
@@ -93,7 +99,7 @@ def _mean(draws: Sequence[Evaluation]) -> Point:
     return Point(bits, statistics.fmean(values), min(values), max(values))
 
 
-def _mark(results: Results, curve: Curve, point: Point) -> Mark:
+def _mark(results: Results, curve: AccuracyCurve, point: Point) -> Mark:
     kilobytes = point.average_bits * results.table.weights / 8000
     return Mark(
         point.average_bits,
@@ -107,7 +113,7 @@ def _mark(results: Results, curve: Curve, point: Point) -> Mark:
     )
 
 
-def _numbers(curves: Sequence[Curve]) -> Table:
+def _numbers(curves: Sequence[AccuracyCurve]) -> Table:
     return Table(
         "Accuracy against size",
         ("plan", "average bits", "accuracy", "low", "high"),

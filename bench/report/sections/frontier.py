@@ -33,7 +33,7 @@ CAPTION = (
 
 
 @dataclass(frozen=True)
-class Curve:
+class FrontierCurve:
     """The frontier of one metric, with what was measured of the run."""
 
     results: Results
@@ -122,7 +122,7 @@ def build(source: Source) -> Content | None:
     table = results.table
     largest = int(np.maximum.reduceat(table.costs["size_bits"], table.offsets[:-1]).sum())
     curves = [
-        Curve(results, metric, frontier(table.to_instance(metric, largest)))
+        FrontierCurve(results, metric, frontier(table.to_instance(metric, largest)))
         for metric in results.asked.metrics
     ]
     measured = {tuple(m.allocation.values()): m for m in results.measured if m.allocation}
@@ -152,7 +152,7 @@ def build(source: Source) -> Content | None:
     )
 
 
-def _size(curve: Curve) -> str:
+def _size(curve: FrontierCurve) -> str:
     found = curve.frontier
     how = "exact" if found.exact else f"within {found.tolerance:.3g}, too many states for all"
     return (
