@@ -171,14 +171,15 @@ class Instance:
             raise InstanceError(f"instance {self.name!r} has no class {sorted(unknown)[0]!r}")
         choice = np.empty(len(self), dtype=np.int64)
         for i, name in enumerate(self.class_names):
-            own = self.labels[self.offsets[i] : self.offsets[i + 1]]
+            choices = self.labels[self.offsets[i] : self.offsets[i + 1]]
             if name not in labels:
                 raise InstanceError(f"class {name!r} of {self.name!r} has no choice")
-            if labels[name] not in own:
+            if labels[name] not in choices:
                 raise InstanceError(
-                    f"class {name!r} has no item labelled {labels[name]!r}, only {', '.join(own)}"
+                    f"class {name!r} has no item labelled {labels[name]!r}, "
+                    f"only {', '.join(choices)}"
                 )
-            choice[i] = own.index(labels[name])
+            choice[i] = choices.index(labels[name])
         return choice
 
     def with_capacity(self, capacity: ArrayLike, name: str | None = None) -> Instance:

@@ -70,15 +70,19 @@ def merge_ties(instance: Instance) -> MergedInstance:
         if i in tied and i not in groups:
             continue
         members = groups.get(i, [i])
-        own = [instance.labels[instance.offsets[m] : instance.offsets[m + 1]] for m in members]
-        shared = [label for label in own[0] if all(label in other for other in own[1:])]
+        label_lists = [
+            instance.labels[instance.offsets[m] : instance.offsets[m + 1]] for m in members
+        ]
+        shared = [
+            label for label in label_lists[0] if all(label in other for other in label_lists[1:])
+        ]
         if not shared:
             tied_names = ", ".join(instance.class_names[m] for m in members)
             raise InstanceError(
                 f"the tied classes {tied_names} have no label in common; "
                 "give them the same labels or drop the tie"
             )
-        for m, member_labels in zip(members, own, strict=True):
+        for m, member_labels in zip(members, label_lists, strict=True):
             class_index[m] = len(names)
             item_index[m] = np.array([member_labels.index(s) for s in shared], dtype=np.int64)
         at = np.array([instance.offsets[m] + item_index[m] for m in members])

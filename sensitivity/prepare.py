@@ -305,10 +305,10 @@ def _items(context: Context, activations: ActivationQuantizer | None) -> dict[st
     grids: list[Grid] = []
     for index, layer in enumerate(context.layers):
         info = layer.info
-        own = context.grids[index] if context.grids else (Grid(FLOAT_BITS),)
+        layer_grids = context.grids[index] if context.grids else (Grid(FLOAT_BITS),)
         for choice in context.bits:
             size = context.quantizer.size_bits(info.shape, choice, dim=info.channel_dim)
-            for activation, grid in zip(plain, own, strict=True):
+            for activation, grid in zip(plain, layer_grids, strict=True):
                 labels.append(label_of(choice, activation))
                 bits.append(operand_bits(choice))
                 sizes.append(size + (activations.overhead_bits(grid) if activations else 0))

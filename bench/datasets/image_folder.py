@@ -94,8 +94,8 @@ class Images(Dataset[tuple[Tensor, int]]):
         picture = read(path)
         if self.seed is None:
             return normalise(centre(picture)), label
-        own = self.seed * len(self.folder.files) + position
-        return normalise(random_part(picture, torch.Generator().manual_seed(own))), label
+        image_seed = self.seed * len(self.folder.files) + position
+        return normalise(random_part(picture, torch.Generator().manual_seed(image_seed))), label
 
 
 def read(path: Path) -> Image.Image:

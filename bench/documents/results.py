@@ -48,7 +48,7 @@ def filled(text: str, folder: Path) -> str:
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; columns of numbers stand right."""
     cells = [column[1:] for column in zip(columns, *rows, strict=True)]
-    numbers = [bool(own) and all(map(NUMBER.match, own)) for own in cells]
+    numbers = [bool(values) and all(map(NUMBER.match, values)) for values in cells]
     rule = ["---:" if number else "---" for number in numbers]
     lines = [" | ".join(cell.replace("|", r"\|") for cell in row) for row in (columns, *rows)]
     return "".join(f"| {line} |\n" for line in (lines[0], " | ".join(rule), *lines[1:]))

@@ -165,15 +165,15 @@ def _epoch(
 ) -> float:
     """One pass; returns the mean loss."""
     assert workload.training is not None
-    own = seed * 1_000_003 + epoch
-    data = workload.training(own)
+    epoch_seed = seed * 1_000_003 + epoch
+    data = workload.training(epoch_seed)
     steps = len(data) if tuning.batches is None else min(tuning.batches, len(data))
     if not steps:
         raise DataError(f"the training data of {workload.name} do not fill one batch")
     total, begun = 0.0, time.perf_counter()
     model.train()
     with torch.random.fork_rng():
-        torch.manual_seed(own)
+        torch.manual_seed(epoch_seed)
         for step, batch in enumerate(islice(iter(data), steps)):
             part = 1 - (epoch * steps + step + 0.5) / (tuning.epochs * steps)
             for group in optimizer.param_groups:

@@ -94,8 +94,8 @@ class QuantizedTraining(nn.Module):
         for layer in layers:
             values = found[layer.name].double()[None]
             signed = bool((values < 0).any())
-            own = self.inputs.get(layer.name, bits or 0)
-            low, high = (-(2 ** (own - 1)), 2 ** (own - 1) - 1) if signed else (0, 2**own - 1)
+            width = self.inputs.get(layer.name, bits or 0)
+            low, high = (-(2 ** (width - 1)), 2 ** (width - 1) - 1) if signed else (0, 2**width - 1)
             scale = least_squares_scale(values, min(low, -1), high).abs()
             weight = self.network.get_parameter(layer.parameter)
             step = StepQuantizer(scale.to(weight)[0], low, high, batched=True)

@@ -76,9 +76,9 @@ class MetricComparison:
         and the time of these is that of each.
         """
         found: dict[tuple[str, int], SensitivityTable] = {}
-        for samples in sorted({own for _, own in self.entries.values()}, reverse=True):
+        for samples in sorted({size for _, size in self.entries.values()}, reverse=True):
             chosen = {
-                name: metric for name, (metric, own) in self.entries.items() if own == samples
+                name: metric for name, (metric, size) in self.entries.items() if size == samples
             }
             for seed in self.seeds:
                 table = self._filled(samples, seed, list(chosen.values()))

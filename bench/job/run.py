@@ -118,8 +118,8 @@ def _run(job: Job, say: Say) -> Results:
     if records.exists() and any(record.suite != "run" for record in load_records(records)):
         raise DataError(f"{records} holds records of another command; name another --out")
     batches = calibration_batches(job.workload, job.samples, job.seed)
-    how = (job.quantizer, job.activations)
-    prepared = traced(job.workload, batches, job.bits, job.seed, say, *how)
+    quantizers = (job.quantizer, job.activations)
+    prepared = traced(job.workload, batches, job.bits, job.seed, say, *quantizers)
     blank = prepared.table()
     ties = _found_ties(job, blank)
     planned = job.policy.apply(replace(blank, ties=ties))

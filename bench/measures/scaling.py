@@ -80,9 +80,11 @@ def scaling(answers: Sequence[SolverRuns], solver: str) -> Fit | None:
     The others are left out, so the exponent of a solver that fails on the large instances is
     flattered; ``missing`` counts them.
     """
-    own = [answer for answer in answers if answer.first.solver == solver and answer.supported]
-    good = [answer for answer in own if answer.done]
+    answered = [answer for answer in answers if answer.first.solver == solver and answer.supported]
+    good = [answer for answer in answered if answer.done]
     points = [(a.first.classes, a.seconds) for a in good if a.seconds > 0.0]
     return fit_power(
-        [size for size, _ in points], [time for _, time in points], missing=len(own) - len(good)
+        [size for size, _ in points],
+        [time for _, time in points],
+        missing=len(answered) - len(good),
     )

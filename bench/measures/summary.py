@@ -59,15 +59,15 @@ def summarise(answers: Sequence[SolverRuns]) -> list[SolverSummary]:
     """The measures of every solver, sorted by name."""
     found = []
     taken = any(run.cpu_seconds is not None for answer in answers for run in answer.runs)
-    for solver, own in by_solver(answers).items():
-        able = [answer for answer in own if answer.supported]
+    for solver, solver_runs in by_solver(answers).items():
+        able = [answer for answer in solver_runs if answer.supported]
         distances = gaps(able)
-        runs = [run for answer in own for run in answer.runs]
+        runs = [run for answer in solver_runs for run in answer.runs]
         found.append(
             SolverSummary(
                 solver=solver,
-                exact=own[0].first.exact,
-                instances=len(own),
+                exact=solver_runs[0].first.exact,
+                instances=len(solver_runs),
                 supported=len(able),
                 success_rate=success_rate(able),
                 correct_rate=correct_rate(able),
@@ -94,18 +94,28 @@ def solver_table(records: Sequence[Record], answers: Sequence[SolverRuns]) -> Ta
     """One row per solver: instances, rates, gaps, time, memory, what went wrong."""
     rows = []
     found = summarise(answers)
-    processor = any(own.cpu_seconds is not None for own in found)
-    for own in found:
-        wrong = [f"{own.statuses[status]} {status}" for status in _CUT if status in own.statuses]
+    processor = any(summary.cpu_seconds is not None for summary in found)
+    for summary in found:
+        wrong = [
+            f"{summary.statuses[status]} {status}" for status in _CUT if status in summary.statuses
+        ]
         rows.append(
             [
-                own.solver,
-                "exact" if own.exact else "heuristic",
-                f"{own.supported}/{own.instances}",
-                *map(percent, (own.success_rate, own.correct_rate, own.mean_gap, own.worst_gap)),
-                _milliseconds(own.seconds),
-                *([_milliseconds(own.cpu_seconds)] if processor else []),
-                "-" if own.memory is None else f"{own.memory / 1e6:.0f}",
+                summary.solver,
+                "exact" if summary.exact else "heuristic",
+                f"{summary.supported}/{summary.instances}",
+                *map(
+                    percent,
+                    (
+                        summary.success_rate,
+                        summary.correct_rate,
+                        summary.mean_gap,
+                        summary.worst_gap,
+                    ),
+                ),
+                _milliseconds(summary.seconds),
+                *([_milliseconds(summary.cpu_seconds)] if processor else []),
+                "-" if summary.memory is None else f"{summary.memory / 1e6:.0f}",
                 ", ".join(wrong) or "-",
             ]
         )
@@ -137,10 +147,10 @@ def group_table(answers: Sequence[SolverRuns]) -> Table:
     """Mean time of every solver in every group of instances."""
     groups = list(dict.fromkeys(answer.first.group for answer in answers))
     rows = []
-    for solver, own in by_solver(answers).items():
+    for solver, solver_runs in by_solver(answers).items():
         cells = []
         for group in groups:
-            part = [a for a in own if a.first.group == group and a.supported]
+            part = [a for a in solver_runs if a.first.group == group and a.supported]
             done = sum(a.done for a in part)
             text = _milliseconds(mean_seconds(part))
             cells.append(text if done == len(part) else f"{text} ({done}/{len(part)})")

@@ -41,9 +41,9 @@ class _StoredStamps:
 
 def stamp(folder: Path) -> None:
     """Add this machine and these versions, where they are not among those of the folder."""
-    known, own = read_stamps(folder), Stamp(machine(), tuple(versions().items()))
-    if own not in known:
-        rows = [asdict(one) | {"versions": dict(one.versions)} for one in (*known, own)]
+    known, current = read_stamps(folder), Stamp(machine(), tuple(versions().items()))
+    if current not in known:
+        rows = [asdict(one) | {"versions": dict(one.versions)} for one in (*known, current)]
         document = {"format": FORMAT, "stamps": rows}
         write_atomically(folder / FILE, json.dumps(document, indent=1) + "\n")
 

@@ -136,7 +136,7 @@ def _measured(
 ) -> dict[str, Part]:
     """Every network, the largest rate first; the processes share the work."""
     parts = {name: _planned(name, load(name), scale, out, say, ranks) for name in scale.rates}
-    rates = dict.fromkeys(rate for own in scale.rates.values() for rate in own)
+    rates = dict.fromkeys(rate for network_rates in scale.rates.values() for rate in network_rates)
     for rate in reversed(rates):
         for _, plans, bench in parts.values():
             bench.measure([plan for plan in plans if plan.rate == rate])

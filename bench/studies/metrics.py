@@ -127,8 +127,8 @@ class Accuracies:
         found: dict[str, dict[float, list[float]]] = {}
         for row in self.measured:
             if row.plan not in ("float", "uniform"):
-                own = found.setdefault(row.plan, {})
-                own.setdefault(float(row.budget), []).append(100 * row.accuracy.value)
+                by_budget = found.setdefault(row.plan, {})
+                by_budget.setdefault(float(row.budget), []).append(100 * row.accuracy.value)
         uniform = {int(r.budget): r for r in self.measured if r.plan == "uniform"}
         found["uniform"] = {
             budget: [100 * uniform[max(b for b in uniform if b <= budget)].accuracy.value]
@@ -177,8 +177,8 @@ def _losses(accuracies: Accuracies, order: Sequence[str]) -> list[str]:
                 if name not in (*CONTROLS, "float") and mean < means[control]
             ]
             if losing:
-                own = f"{control} ({means[control]:.2f})"
-                found.append(f"At {budget:g} bits these lose to {own}: {', '.join(losing)}.")
+                reference = f"{control} ({means[control]:.2f})"
+                found.append(f"At {budget:g} bits these lose to {reference}: {', '.join(losing)}.")
     return found
 
 

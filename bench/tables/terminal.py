@@ -38,14 +38,16 @@ class Terminal(Console):
         if width is not None and not self.is_terminal:
             self.width = width
 
-    def render_str(self, text: str, **how: Any) -> Text:
+    def render_str(self, text: str, **options: Any) -> Text:
         """The text that a string stands for; rich turns every string into one by this."""
-        return super().render_str(shown_lines(text), **(how | {"markup": False, "emoji": False}))
+        return super().render_str(
+            shown_lines(text), **(options | {"markup": False, "emoji": False})
+        )
 
-    def status(self, status: RenderableType, **how: Any) -> Status:
+    def status(self, status: RenderableType, **options: Any) -> Status:
         """A spinner; rich takes a string beside it, unlike all others, for markup."""
         text = self.render_str(status) if isinstance(status, str) else status
-        return super().status(text, **how)
+        return super().status(text, **options)
 
     def say(self, text: str) -> None:
         """A line, not folded."""
@@ -62,7 +64,7 @@ def note(text: str) -> None:
     Terminal(stderr=True).say(text)
 
 
-def table(*headings: str, right: int | None = None, **how: Any) -> RichTable:
+def table(*headings: str, right: int | None = None, **options: Any) -> RichTable:
     """A table whose cells are folded where they are too long, never cut.
 
     Args:
@@ -70,7 +72,7 @@ def table(*headings: str, right: int | None = None, **how: Any) -> RichTable:
         right: from which column on cells stand right; by default none.
         options: further arguments of `rich.table.Table`.
     """
-    found = RichTable(**({"box": box.SIMPLE} | how))
+    found = RichTable(**({"box": box.SIMPLE} | options))
     for index, heading in enumerate(headings):
         justify: JustifyMethod = "left" if right is None or index < right else "right"
         found.add_column(heading, justify=justify, overflow="fold")

@@ -87,8 +87,8 @@ def command(
     names = [name for text in metric or standard for name in split(text, "--metric")]
     widths = bit_widths(bits)
     budgets = tuple(parse_budget(text) for text in split(budget, "--budget"))
-    two = any(limit.activation_bits is not None for limit in budgets)
-    methods = split(solvers or (SEVERAL if two else SOLVERS), "--solvers")
+    pairs = any(limit.activation_bits is not None for limit in budgets)
+    methods = split(solvers or (SEVERAL if pairs else SOLVERS), "--solvers")
     policy = layer_policy(pin, exclude, allow, tie)
     kinds = split(find_ties, "--find-ties") if find_ties else []
     require_kinds(kinds)
@@ -97,7 +97,7 @@ def command(
         KNOWN_METRICS.require(name)
     for name in methods:
         load_solver(name)
-    how = weight_quantizer(quantizer)
+    weights = weight_quantizer(quantizer)
     activations = activation_quantizer(activation_bits, activation_words, names)
     from bitknap.bench.job.run import Job, run_job
     from bitknap.bench.report.write import write_report
@@ -117,7 +117,7 @@ def command(
             policy=policy,
             tie_kinds=tuple(kinds),
             command=shlex.join(["bitknap", *sys.argv[1:]]),
-            quantizer=how,
+            quantizer=weights,
             activations=activations,
             time_limit=time_limit,
         )

@@ -73,13 +73,13 @@ def command(
         if out.suffix != ".npz":
             raise DataError(f"--out must name an .npz file, got {str(out)!r}")
         activations = activation_quantizer(activation_bits, activation_words, names)
-        how = (weight_quantizer(quantizer), activations)
+        quantizers = (weight_quantizer(quantizer), activations)
         from bitknap.bench.job.table_cache import calibration_batches, fill, traced
 
         with progress(f"loading {workload}", quiet=ranks.rank > 0) as say:
             loaded = load_workload(workload, data, device)
             batches = calibration_batches(loaded, samples, seed)
-            prepared = traced(loaded, batches, widths, seed, say, *how, chunk)
+            prepared = traced(loaded, batches, widths, seed, say, *quantizers, chunk)
             table = fill(prepared, out, tuple(dict.fromkeys(names)), say, ranks)
     if ranks.rank == 0:
         _print(table, out)

@@ -306,8 +306,8 @@ class Context:
             for weight, read_values, gradient in reads:
                 index = place[id(weight)]
                 assert inputs is not None
-                own = _activation_scores(read_values, gradient, self.grids[index], 1)
-                inputs[row, index] += own[0]
+                added = _activation_scores(read_values, gradient, self.grids[index], 1)
+                inputs[row, index] += added[0]
         if inputs is not None:
             table = table.unsqueeze(3) + inputs.unsqueeze(2)
         return table.flatten(1).cpu().numpy()

@@ -160,7 +160,7 @@ def run_items(
                 for metric in metrics:
                     column = metric.compare(context, batch, runner.plain, changed)
                     columns[metric.name].append(column)
-            found = {name: _array(torch.stack(own, dim=1)) for name, own in columns.items()}
+            found = {name: _array(torch.stack(values, dim=1)) for name, values in columns.items()}
             for metric in metrics:
                 if metric.unit is not None and layer == 0:
                     found[f"{metric.name} unit"] = _array(metric.unit(context, batch, runner.plain))
@@ -178,8 +178,8 @@ def _whole(
     parts: Mapping[str, Sequence[NDArray[Any]]], name: str, layers: int
 ) -> NDArray[np.floating[Any]]:
     """(N, n) values of a metric from its parts, which run over layers, then batches."""
-    own = parts[name]
-    rows = [np.hstack(own[start : start + layers]) for start in range(0, len(own), layers)]
+    pieces = parts[name]
+    rows = [np.hstack(pieces[start : start + layers]) for start in range(0, len(pieces), layers)]
     whole = torch.from_numpy(np.concatenate(rows))
     if units := parts.get(f"{name} unit"):
         whole = whole / torch.from_numpy(np.concatenate(units)).double().mean().to(whole.dtype)

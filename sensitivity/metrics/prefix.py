@@ -96,11 +96,11 @@ class PrefixCache(TorchFunctionMode):
     def _drop_dead(self) -> None:
         """Replace results that only the record refers to."""
         nothing = torch.empty(0)
-        own = Counter(id(result) for result in self._results)
+        references = Counter(id(result) for result in self._results)
         for place in range(len(self._results)):
             # Referred to by the record, once or more, and by the argument of getrefcount.
             if isinstance(self._results[place], Tensor) and (
-                sys.getrefcount(self._results[place]) <= own[id(self._results[place])] + 1
+                sys.getrefcount(self._results[place]) <= references[id(self._results[place])] + 1
             ):
-                own[id(self._results[place])] -= 1
+                references[id(self._results[place])] -= 1
                 self._results[place] = nothing

@@ -124,8 +124,10 @@ class Checkpoint:
         for number, owner in enumerate(owners):
             if self.ranks.size > 1:
                 source = dealt[number] if owner is None else owner
-                own = self._recalled(stage, number, compute) if source == self.ranks.rank else b""
-                result = decode(self.ranks.broadcast(own, source))
+                encoded = (
+                    self._recalled(stage, number, compute) if source == self.ranks.rank else b""
+                )
+                result = decode(self.ranks.broadcast(encoded, source))
             elif number in dealt:
                 progress(what, number, count)
                 result = self._measured(stage, number, compute)
@@ -163,8 +165,8 @@ class Checkpoint:
         newest, owner = stored[-1] if stored else (0, 0)
         if newest:
             self.say(f"{what}: resuming after {newest}")
-            own = stage.load(newest) if owner == self.ranks.rank else b""
-            state = decode(self.ranks.broadcast(own, owner))
+            encoded = stage.load(newest) if owner == self.ranks.rank else b""
+            state = decode(self.ranks.broadcast(encoded, owner))
             self._before = _add(self._before, document(state.pop(COST)))
             del state[PLACE]
             yield state

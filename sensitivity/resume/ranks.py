@@ -80,9 +80,9 @@ class Ranks:
             PeerLost: another process is gone.
         """
         key = f"round {next(self._rounds)}"
-        for own in count():
+        for number in count():
             try:
-                job = own if self.size == 1 else int(self.store.add(key, 1)) - 1
+                job = number if self.size == 1 else int(self.store.add(key, 1)) - 1
             except RuntimeError:
                 raise PeerLost(LOST) from None
             if job >= jobs:

@@ -44,8 +44,8 @@ def bops(
         C. Baskin et al., UNIQ: uniform noise injection for non-uniform quantization of neural
         networks, ACM TOCS 37 (2021), arXiv:1804.10969 (which adds a term for the accumulator).
     """
-    own = table.activation_bits if activation_bits is None else activation_bits
-    widths = np.asarray(own, dtype=np.int64)
+    given = table.activation_bits if activation_bits is None else activation_bits
+    widths = np.asarray(given, dtype=np.int64)
     if widths.shape not in ((), table.bits.shape) or bool((widths < 1).any()):
         raise DataError(
             f"activation bits must be one whole number >= 1 or {len(table.bits)} of them"

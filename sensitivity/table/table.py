@@ -243,13 +243,15 @@ class SensitivityTable:
             raise DataError(f"the table has no layer {unknown[0]!r}")
         found = []
         for i, name in enumerate(names):
-            own = self.labels[self.items(i)]
+            choices = self.labels[self.items(i)]
             if name not in plan:
                 raise DataError(f"the plan has no choice for layer {name!r}")
             label = str(plan[name])
-            if label not in own:
-                raise DataError(f"layer {name!r} has no choice {label!r}, only {', '.join(own)}")
-            found.append(int(self.offsets[i]) + own.index(label))
+            if label not in choices:
+                raise DataError(
+                    f"layer {name!r} has no choice {label!r}, only {', '.join(choices)}"
+                )
+            found.append(int(self.offsets[i]) + choices.index(label))
         return np.array(found, dtype=np.int64)
 
     @property
@@ -327,16 +329,18 @@ class SensitivityTable:
         ones have the nearest that they share.
         """
         wanted = by_size(str(choice))
-        own = {layer.name: set(self.labels[self.items(i)]) for i, layer in enumerate(self.layers)}
+        choices = {
+            layer.name: set(self.labels[self.items(i)]) for i, layer in enumerate(self.layers)
+        }
         for tie in self.ties:
-            shared = set.intersection(*(own[name] for name in tie.layers))
-            own |= dict.fromkeys(tie.layers, shared)
+            shared = set.intersection(*(choices[name] for name in tie.layers))
+            choices |= dict.fromkeys(tie.layers, shared)
 
         def distance(label: str) -> tuple[object, ...]:
             bits = by_size(label)
             return tuple(abs(a - b) for a, b in zip(bits, wanted, strict=True)), bits
 
-        return {name: min(labels, key=distance) for name, labels in own.items()}
+        return {name: min(labels, key=distance) for name, labels in choices.items()}
 
     def with_cost(self, resource: str, values: NDArray[np.int64]) -> SensitivityTable:
         """The table with one more resource, or another cost for one it has.

@@ -92,13 +92,13 @@ def substituted(values: Sequence[tuple[Tensor, Tensor]]) -> Iterator[None]:
     Args:
         values: each parameter and the value that stands in for it, of its shape and type.
     """
-    own = [(weight, weight.data) for weight, _ in values]
+    originals = [(weight, weight.data) for weight, _ in values]
     try:
         for weight, value in values:
             weight.data = value
         yield
     finally:
-        for weight, value in own:
+        for weight, value in originals:
             weight.data = value
 
 

@@ -183,12 +183,12 @@ def refuse_other_values(found: Tensor, losses: Tensor, rows: Sequence[int], eps:
 
 def _taps(weights: Sequence[Tensor], reads: Reads) -> Watch:
     def tap(weight: Tensor, inputs: Tensor) -> Tensor:
-        own = inputs.detach()
+        detached = inputs.detach()
         if inputs.requires_grad:
             tapped: Tensor = inputs.view_as(inputs)
         else:
-            tapped = own.clone().requires_grad_(True)
-        reads.append((weight, own, tapped))
+            tapped = detached.clone().requires_grad_(True)
+        reads.append((weight, detached, tapped))
         return tapped
 
     return Watch({id(w): w for w in weights}, lambda kind, use, run: run(), tap)

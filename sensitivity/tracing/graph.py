@@ -138,9 +138,9 @@ class Graph:
         wanted = [0] * len(self.steps)
         for i, step in reversed(list(enumerate(self.steps))):
             passed_on = step.op in OPERATIONS["shape"] and step.layer is None and wanted[i]
-            own = passed_on or bits.get(step.layer or "", FLOAT_BITS)
+            asked = passed_on or bits.get(step.layer or "", FLOAT_BITS)
             for j in step.inputs:
-                wanted[j] = max(wanted[j], own)
+                wanted[j] = max(wanted[j], asked)
         sizes = [s.elements * (w or FLOAT_BITS) for s, w in zip(self.steps, wanted, strict=True)]
         return -(-self._peak(sizes)[0] // self.samples)
 

@@ -85,6 +85,6 @@ def _einsum(given: Sequence[Any], operand: Tensor) -> Product:
     macs = 1
     for size in sizes.values():
         macs *= size
-    own = letters[next(i for i, value in enumerate(operands) if value is operand)]
-    kept = tuple(dim for dim, letter in enumerate(own) if letter in wanted)
+    subscript = letters[next(i for i, value in enumerate(operands) if value is operand)]
+    kept = tuple(dim for dim, letter in enumerate(subscript) if letter in wanted)
     return Product("einsum", kept, macs if len(operands) > 1 else 0)

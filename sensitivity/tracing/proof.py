@@ -148,8 +148,8 @@ def _chosen(
 def _in_proportion(rows: Sequence[int], some: int, uses: Sequence[WeightUse], samples: int) -> bool:
     """Whether some samples have their share of the rows that all have, in every use with any."""
     whole = sorted(seen.rows or 0 for seen in uses if seen.rows)
-    own = sorted(count for count in rows if count)
-    return [samples * count for count in own] == [some * count for count in whole]
+    counts = sorted(count for count in rows if count)
+    return [samples * count for count in counts] == [some * count for count in whole]
 
 
 class _ProbeTest:

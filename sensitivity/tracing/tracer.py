@@ -61,12 +61,12 @@ class BatchTrace:
 
     def signature(self, keys: Sequence[int]) -> Any:
         """Layout and uses of some weights: equal where they are used in the same way."""
-        own = tuple(
+        used = tuple(
             (place, seen.kind, seen.rows)
             for place, key in enumerate(keys)
             for seen in self.uses.get(key, ())
         )
-        return self.layout, own
+        return self.layout, used
 
 
 @dataclass(eq=False)

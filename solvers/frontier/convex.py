@@ -96,9 +96,9 @@ class Completions:
         self.left[i] = False
         if int(self.left.sum()) % self.every:
             return np.zeros(len(room))
-        own = np.flatnonzero(self.left[self.convex.class_index])
-        saving = np.append(self.convex.saving[own], 0.0)
-        width = np.append(self.convex.width[own], 1)
+        steps = np.flatnonzero(self.left[self.convex.class_index])
+        saving = np.append(self.convex.saving[steps], 0.0)
+        width = np.append(self.convex.width[steps], 1)
         ends = np.cumsum(width[:-1])
         k = np.searchsorted(ends, room, side="left")
         # Counted back from the step's end, so that small values keep their relative accuracy.

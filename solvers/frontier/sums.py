@@ -66,9 +66,9 @@ def running_objectives(
     found = [math.fsum(partials)]
     for c, item in zip(convex.class_index.tolist(), convex.item.tolist(), strict=True):
         for i in members[c]:
-            own = merged.item_index[i] if merged.item_index else None
-            _add(partials, -costs[starts[i] + _original(own, int(before[c]))])
-            _add(partials, costs[starts[i] + _original(own, item)])
+            positions = merged.item_index[i] if merged.item_index else None
+            _add(partials, -costs[starts[i] + _original(positions, int(before[c]))])
+            _add(partials, costs[starts[i] + _original(positions, item)])
         before[c] = item
         found.append(math.fsum(partials))
     return np.array(found)

@@ -75,11 +75,11 @@ class Annealing:
             block = min(1024, total - done)
             owners = moving[rng.integers(0, moving.size, (block, 2))].tolist()
             draws = rng.random((block, 4)).tolist()
-            for (first, second), (one, two, pair, accept) in zip(owners, draws, strict=True):
+            for (first, second), (place, other, pair, accept) in zip(owners, draws, strict=True):
                 temperature *= factor
-                to = {first: offsets[first] + int(one * sizes[first])}
+                to = {first: offsets[first] + int(place * sizes[first])}
                 if pair < 0.5:
-                    to[second] = offsets[second] + int(two * sizes[second])
+                    to[second] = offsets[second] + int(other * sizes[second])
                 rise = sum([costs[j] - costs[at[i]] for i, j in to.items()])
                 if rise > 0.0 and accept >= math.exp(max(-rise / temperature, -700.0)):
                     continue

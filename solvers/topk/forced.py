@@ -74,9 +74,9 @@ def _forced(instance: Instance, space: Space) -> ForcedItems:
         allowed[j] = True
         answer = space.solve(allowed)
         if answer is not None:
-            own = instance.cost[instance.positions(space.expanded(answer.choice))].tolist()
-            objective[j] = math.fsum(own)
-            rise[j] = math.fsum(own + [-cost for cost in costs])
+            chosen = instance.cost[instance.positions(space.expanded(answer.choice))].tolist()
+            objective[j] = math.fsum(chosen)
+            rise[j] = math.fsum(chosen + [-cost for cost in costs])
     position = np.full(instance.n_items, -1)
     for i, c in enumerate(merged.class_index.tolist()):
         of_class = np.arange(small.offsets[c], small.offsets[c + 1])

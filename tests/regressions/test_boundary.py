@@ -339,7 +339,7 @@ def test_bug_devices_and_fifos_as_input_hung(here: Path) -> None:
         ("solvers = 3", "solvers of the suite must be a list"),
         ("memory_limit = inf", "memory_limit of the suite must be a finite number"),
         ("summary = 1979-05-27", "summary of the suite must be a string"),
-        ('[[instances]]\nfiles = "/etc/*"', "is no pattern below the suite"),
+        ('[[instances]]\nfiles = "/etc/*"', "is not a pattern below the suite"),
         ('[[instances]]\nfamily = "mpq"\nclasses = 1000000000', "classes must be an integer from"),
         ('[[instances]]\nfamily = "mpq"\nclasses = "x"', "classes must be an integer from"),
     ],

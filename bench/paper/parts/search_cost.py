@@ -40,10 +40,11 @@ def _table(name: str, network: Network, study: Study) -> Table:
     costs.append(
         ("evolutionary search", found.samples, float(found.evaluations), found.cpu_seconds)
     )
-    own = costs[0][3] / costs[0][1]
+    reference = costs[0][3] / costs[0][1]
     rows = [
         [title, f"{samples:,}", f"{passes:,g}", f"{seconds:.1f}",
-         f"{1000 * seconds / samples:.2f}", f"{seconds / samples / own:.1f}" if own else "-"]
+         f"{1000 * seconds / samples:.2f}",
+         f"{seconds / samples / reference:.1f}" if reference else "-"]
         for title, samples, passes, seconds in costs
     ]  # fmt: skip
     return Table(

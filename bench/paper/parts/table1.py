@@ -69,8 +69,8 @@ def _ahead(name: str, network: Network, study: Study) -> Iterator[str]:
                 for method, title in methods_of(study.scale).items()
                 if (found := network.select(method, rate))
             }
-            own = means.pop(METHODS[PAPERS])
-            better = [title for title, value in means.items() if value > own]
+            papers = means.pop(METHODS[PAPERS])
+            better = [title for title, value in means.items() if value > papers]
             column = f"{rate}{', tuned' if tuned else ''}"
             yield f"Ahead of {METHODS[PAPERS]} at {column}: {', '.join(better) or 'none'}."
 
@@ -99,8 +99,8 @@ def _cells(study: Study) -> Table:
         for cell in network.cells:
             after = f"{cell.after.value:.4f}" if cell.after else "-"
             bits = " ".join(cell.plan.allocation.values())
-            own = [name, cell.plan.method, cell.plan.rate, str(cell.plan.seed), bits]
-            rows.append([*own, f"{cell.before.value:.4f}", after])
+            labels = [name, cell.plan.method, cell.plan.rate, str(cell.plan.seed), bits]
+            rows.append([*labels, f"{cell.before.value:.4f}", after])
     return Table(
         "Every plan",
         ("network", "method", "rate", "seed", "bits by layer", "Top-1", "fine-tuned"),

@@ -47,8 +47,8 @@ def _processor(records: list[Record]) -> list[list[str]]:
     times = [(r.cpu_seconds, r.seconds) for r in records if r.cpu_seconds is not None]
     if not times:
         return []
-    rows = [["processor time", f"{digits(sum(own for own, _ in times))} s"]]
-    shares = [own / wall for own, wall in times if wall >= 1.0]
+    rows = [["processor time", f"{digits(sum(cpu for cpu, _ in times))} s"]]
+    shares = [cpu / wall for cpu, wall in times if wall >= 1.0]
     if shares:
         low, high = min(shares), max(shares)
         rows.append(["share of the processor", f"{low:.2f} to {high:.2f}"])

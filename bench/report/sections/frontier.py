@@ -154,9 +154,9 @@ def build(source: Source) -> Content | None:
 
 def _size(curve: FrontierCurve) -> str:
     found = curve.frontier
-    how = "exact" if found.exact else f"within {found.tolerance:.3g}, too many states for all"
+    extent = "exact" if found.exact else f"within {found.tolerance:.3g}, too many states for all"
     return (
-        f"{curve.metric}: {len(found):,} undominated plans ({how}), "
+        f"{curve.metric}: {len(found):,} undominated plans ({extent}), "
         f"{int(found.supported.sum()):,} on the convex hull."
     )
 

@@ -77,11 +77,13 @@ def _certainty(answers: list[SolverRuns]) -> Table | None:
 
 
 def _most_proofs(answers: list[SolverRuns]) -> str:
-    own: dict[str, list[SolverRuns]] = {}
+    by_name: dict[str, list[SolverRuns]] = {}
     for answer in answers:
         if answer.first.exact and answer.proven:
-            own.setdefault(answer.first.solver, []).append(answer)
-    return min(own, key=lambda name: (-len(own[name]), mean_seconds(own[name])), default="")
+            by_name.setdefault(answer.first.solver, []).append(answer)
+    return min(
+        by_name, key=lambda name: (-len(by_name[name]), mean_seconds(by_name[name])), default=""
+    )
 
 
 SECTION = Section("Gap by solver", 70, "solves with an objective", build)

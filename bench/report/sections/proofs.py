@@ -23,9 +23,9 @@ def build(source: Source) -> Content | None:
 def _proofs(source: Source, times: Times) -> Table:
     false, won = false_claims(source.records), wins(times)
     rows = []
-    for solver, own in by_solver(source.answers).items():
-        able = [answer for answer in own if answer.supported]
-        exact = own[0].first.exact
+    for solver, solver_runs in by_solver(source.answers).items():
+        able = [answer for answer in solver_runs if answer.supported]
+        exact = solver_runs[0].first.exact
         rows.append(
             [
                 solver,
