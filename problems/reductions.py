@@ -105,8 +105,8 @@ def fitting(instance: Instance, capacity: IntArray | None = None) -> NDArray[np.
     """
     least = np.minimum.reduceat(instance.weight, instance.offsets[:-1], axis=1)
     above = instance.weight - np.repeat(least, instance.sizes, axis=1)
-    room = (instance.capacity if capacity is None else capacity) - instance.min_usage
-    keep: NDArray[np.bool_] = (above <= room[:, None]).all(axis=0)
+    residual = (instance.capacity if capacity is None else capacity) - instance.min_usage
+    keep: NDArray[np.bool_] = (above <= residual[:, None]).all(axis=0)
     hopeless = ~np.logical_or.reduceat(keep, instance.offsets[:-1])
     return keep | hopeless[instance.class_of]
 

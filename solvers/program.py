@@ -89,11 +89,11 @@ def small_program(instance: Instance, cost: FloatArray) -> Program:
     weight = instance.weight - np.repeat(lightest, instance.sizes, axis=1)
     unit = np.maximum(np.gcd.reduce(weight, axis=1), 1)
     weight //= unit[:, None]
-    room = (instance.capacity - lightest.sum(axis=1)) // unit
+    residual = (instance.capacity - lightest.sum(axis=1)) // unit
     rows: list[IntArray] = []
     right: list[int] = []
     carried: list[tuple[int, int]] = []
-    for w, c in zip(weight, room.tolist(), strict=True):
+    for w, c in zip(weight, residual.tolist(), strict=True):
         parts = max(-(-int(w.max()).bit_length() // DIGIT_BITS), 1)
         for d in range(parts):
             last = d >= parts - 1

@@ -49,16 +49,16 @@ def relax(instance: Instance) -> Relaxation:
     # Within a class slopes fall but for their rounding.
     order = np.lexsort((head, -slope))
     filled = np.cumsum(width[order])
-    room = int(instance.capacity[0] - instance.min_usage[0])
-    brk = int(np.searchsorted(filled, room, side="right"))
-    room -= int(filled[brk - 1]) if brk else 0
+    residual = int(instance.capacity[0] - instance.min_usage[0])
+    brk = int(np.searchsorted(filled, residual, side="right"))
+    residual -= int(filled[brk - 1]) if brk else 0
     at = np.searchsorted(cls, np.arange(len(instance)))
     np.maximum.at(at, cls[head[order[:brk]]], head[order[:brk]])
     completed = at.copy()
     for k in order[brk : brk + _STEPS].tolist():
         i = cls[head[k]]
-        if completed[i] == head[k] - 1 and width[k] <= room:
+        if completed[i] == head[k] - 1 and width[k] <= residual:
             completed[i] = head[k]
-            room -= int(width[k])
+            residual -= int(width[k])
     multiplier = float(slope[order[brk]]) if brk < order.size else 0.0
     return Relaxation(hull[at], hull[completed], multiplier, hull.size)

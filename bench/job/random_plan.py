@@ -35,16 +35,17 @@ def random_choice(instance: Instance, seed: int) -> IntArray:
     at = free.positions(lightest(free))
     source = random.Random(seed)
     while True:
-        room = free.capacity - free.weight[:, at].sum(axis=1)
-        if (room < 0).any():
-            k = int(np.argmax(room < 0))
+        residual = free.capacity - free.weight[:, at].sum(axis=1)
+        if (residual < 0).any():
+            k = int(np.argmax(residual < 0))
             raise InfeasibleError(
-                f"the lightest choice of {instance.name!r} uses {free.capacity[k] - room[k]:,} of "
+                f"the lightest choice of {instance.name!r} uses "
+                f"{free.capacity[k] - residual[k]:,} of "
                 f"{free.resources[k]}, above the capacity {free.capacity[k]:,}"
             )
         rise = free.weight - free.weight[:, at[free.class_of]]
         heavier = (rise >= 0).all(axis=0) & (rise > 0).any(axis=0)
-        items = np.flatnonzero(heavier & (rise <= room[:, None]).all(axis=0))
+        items = np.flatnonzero(heavier & (rise <= residual[:, None]).all(axis=0))
         if not items.size:
             return merged.expand(at - free.offsets[:-1])
         owner = free.class_of[items]

@@ -91,18 +91,18 @@ class Completions:
         self.every = 1 + count * len(self.left) // _STEPS
         self.slack = max(1e-9, 8.0 * count * 2.0**-52)
 
-    def without(self, i: int, room: IntArray) -> FloatArray:
-        """(m,) bounds once class i is decided, by the room above the others' lightest items."""
+    def without(self, i: int, residual: IntArray) -> FloatArray:
+        """(m,) bounds once class i is decided, by the residual capacity for the other classes."""
         self.left[i] = False
         if int(self.left.sum()) % self.every:
-            return np.zeros(len(room))
+            return np.zeros(len(residual))
         steps = np.flatnonzero(self.left[self.convex.class_index])
         saving = np.append(self.convex.saving[steps], 0.0)
         width = np.append(self.convex.width[steps], 1)
         ends = np.cumsum(width[:-1])
-        k = np.searchsorted(ends, room, side="left")
+        k = np.searchsorted(ends, residual, side="left")
         # Counted back from the step's end, so that small values keep their relative accuracy.
-        share = np.maximum(np.append(ends, 0)[k] - room, 0) / width[k]
+        share = np.maximum(np.append(ends, 0)[k] - residual, 0) / width[k]
         with np.errstate(over="ignore", invalid="ignore"):
             after = np.append(np.cumsum(saving[::-1])[::-1], 0.0)[1:]
             rest: FloatArray = after[k] + np.where(share > 0.0, saving[k] * share, 0.0)

@@ -113,7 +113,7 @@ def undominated_points(
         C. Papadimitriou, M. Yannakakis, FOCS 2000, 86-92 (the trimming).
     """
     known = convex.excess_at(lowest)
-    room = highest - convex.smallest
+    residual = highest - convex.smallest
     step = (1.0 + tolerance) ** (1.0 / len(instance)) - 1.0
     useful = undominated(instance) & fitting(instance, np.array([highest]))
     stages: list[tuple[int, NDArray[np.int32], NDArray[np.int32]]] = []
@@ -122,9 +122,11 @@ def undominated_points(
     bound = Completions(convex) if bounded else None
     kept: States | None = None
     for t, (i, items, own_weight, own_excess) in enumerate(classes_of(instance, useful)):
-        kept = extended(kept or States.start(own_excess), own_weight, own_excess, room, deadline)
+        kept = extended(
+            kept or States.start(own_excess), own_weight, own_excess, residual, deadline
+        )
         if bound is not None:
-            completion = bound.without(i, room - kept.weight)
+            completion = bound.without(i, residual - kept.weight)
             most = known * product * (1.0 + bound.slack)
             kept = kept.take(np.flatnonzero(kept.excess.floats() + completion <= most))
         share = max((max_states - states) // (len(instance) - t), 4)
@@ -160,14 +162,14 @@ def classes_of(
 
 
 def extended(
-    before: States, weight: IntArray, excess: ExactCosts, room: int, deadline: Deadline
+    before: States, weight: IntArray, excess: ExactCosts, residual: int, deadline: Deadline
 ) -> States:
-    """The list after one more class, undominated and within the room, lightest first.
+    """The list after one more class, undominated and within the residual capacity, lightest first.
 
     Args:
         before: the list before.
         weight, excess: the items of the class; the least of each is 0.
-        room: largest weight.
+        residual: largest weight.
         deadline: when to give up.
 
     Complexity: O(m n log n) for m states and n items.
@@ -178,11 +180,11 @@ def extended(
     for a in range(0, n, block):
         deadline.check()
         items = np.arange(a, min(a + block, n))
-        if weight[items].min() + before.weight[0] > room:
+        if weight[items].min() + before.weight[0] > residual:
             continue
         total = np.add.outer(weight[items], before.weight).ravel()
         code = np.add.outer(items, np.arange(m) * n).ravel()
-        fits = np.flatnonzero(total <= room)
+        fits = np.flatnonzero(total <= residual)
         sums = excess[items].outer(before.excess)[fits]
         runs.append(_undominated(States(total[fits], sums, code[fits])))
         while len(runs) > 1 and len(runs[-2].weight) < 2 * len(runs[-1].weight):

@@ -64,7 +64,7 @@ class Annealing:
         rng = np.random.default_rng(self.seed)
         costs, weights = instance.cost.tolist(), instance.weight.T.tolist()
         offsets, sizes = instance.offsets.tolist(), instance.sizes.tolist()
-        room = (instance.capacity - instance.usage(start)).tolist()
+        residual = (instance.capacity - instance.usage(start)).tolist()
         at = instance.positions(start).tolist()
         gone, least, best = 0.0, 0.0, list(at)
         temperature = _spread(instance)
@@ -85,13 +85,13 @@ class Annealing:
                     continue
                 left = [
                     r - sum([weights[j][k] - weights[at[i]][k] for i, j in to.items()])
-                    for k, r in enumerate(room)
+                    for k, r in enumerate(residual)
                 ]
                 if min(left) < 0:
                     continue
                 for i, j in to.items():
                     at[i] = j
-                room, gone = left, gone + rise
+                residual, gone = left, gone + rise
                 if gone < least:
                     least, best = gone, list(at)
         return np.array(best) - instance.offsets[:-1], total

@@ -70,14 +70,14 @@ class _NodeRelaxation:
 
     items: dict[int, int]
     cost: int
-    room: int
+    residual: int
     step: _Step | None
 
     def reaches(self, cost: int) -> bool:
-        """Whether the relaxation's value, cost - gain room / weight, is below a cost."""
+        """Whether the relaxation's value, cost - gain residual / weight, is below a cost."""
         if self.step is None:
             return self.cost < cost
-        return (self.cost - cost) * self.step.weight < self.step.gain * self.room
+        return (self.cost - cost) * self.step.weight < self.step.gain * self.residual
 
 
 @dataclass
@@ -105,7 +105,7 @@ class _Search:
         root = self._relax()
         self.root = Fraction(root.cost)
         if root.step is not None:
-            self.root -= Fraction(root.step.gain * root.room, root.step.weight)
+            self.root -= Fraction(root.step.gain * root.residual, root.step.weight)
 
     def run(self) -> bool:
         """Whether the whole tree was searched within the limits."""
@@ -138,7 +138,7 @@ class _Search:
             for i, j in (node.items | self.fixed).items():
                 chosen[i] = j
             self.best, self.best_cost = np.array(chosen, dtype=np.int64), node.cost
-        if node.step is None or not node.room:
+        if node.step is None or not node.residual:
             return
         stack.append((node.step.owner, iter(self._branches(node, node.step))))
 
@@ -152,22 +152,22 @@ class _Search:
             c[fixed.get(i, low)]
             for i, (c, low) in enumerate(zip(self.costs, self.lightest, strict=True))
         )
-        room = self.capacity - self._least_weight()
+        residual = self.capacity - self._least_weight()
         items: dict[int, int] = {}
         for step in self.steps:
             if step.owner in fixed:
                 continue
-            if step.weight > room:
-                return _NodeRelaxation(items, cost, room, step)
+            if step.weight > residual:
+                return _NodeRelaxation(items, cost, residual, step)
             items[step.owner] = step.item
             cost -= step.gain
-            room -= step.weight
-        return _NodeRelaxation(items, cost, room, None)
+            residual -= step.weight
+        return _NodeRelaxation(items, cost, residual, None)
 
     def _branches(self, node: _NodeRelaxation, step: _Step) -> list[int]:
         """Items of the fractional class, nearest to its fractional weight first."""
         weights = self.weights[step.owner]
-        target = weights[node.items.get(step.owner, self.lightest[step.owner])] + node.room
+        target = weights[node.items.get(step.owner, self.lightest[step.owner])] + node.residual
         return sorted(range(len(weights)), key=lambda j: abs(weights[j] - target))
 
 

@@ -104,10 +104,10 @@ class _Problem(NamedTuple):
 def _reduced(instance: Instance) -> _Problem:
     starts, sizes = instance.offsets[:-1], instance.sizes
     weight = instance.weight[0] - np.repeat(np.minimum.reduceat(instance.weight[0], starts), sizes)
-    room = int(instance.capacity[0] - instance.min_usage[0])
+    residual = int(instance.capacity[0] - instance.min_usage[0])
     unit = max(int(np.gcd.reduce(weight)), 1)
     weight //= unit
-    capacity = min(room // unit, int(np.maximum.reduceat(weight, starts).sum()))
+    capacity = min(residual // unit, int(np.maximum.reduceat(weight, starts).sum()))
     excess = excesses(instance.cost, instance.offsets)
     return _Problem(instance.offsets.tolist(), weight, excess, capacity)
 

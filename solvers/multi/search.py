@@ -47,10 +47,10 @@ class Incumbent:
 class BatchSearch:
     """The choices of an ordered model that cost at most a threshold.
 
-    States are expanded class by class. Of the successors those go that exceed the room with
-    even the lightest items to come, those whose bound is above the threshold, and dominated
-    ones. When more than ``width`` stay, only those of least bound go on; the others wait on a
-    stack. A batch that comes off the stack, or overflows, first asks for the best prices at its
+    States are expanded class by class. Successors are dropped that exceed the residual capacity
+    even with the lightest items to come, whose bound is above the threshold, or that are
+    dominated. When more than ``width`` stay, those of least bound are expanded; the others wait on
+    a stack. A batch that comes off the stack, or overflows, first asks for the best prices at its
     state of least bound, which then bound all its descendants too.
 
     Args:
@@ -99,7 +99,7 @@ class BatchSearch:
 
     def _limits(self) -> Ints:
         """(T + 1, K) the most a state may have used, whatever it chooses later."""
-        limit = np.tile(self.model.room, (self.stages + 1, 1))
+        limit = np.tile(self.model.residual, (self.stages + 1, 1))
         if self.stages:
             least = np.minimum.reduceat(self.model.weight, self.model.first, axis=1)
             limit[:-1] -= np.cumsum(least.T[::-1], axis=0)[::-1]
@@ -183,9 +183,11 @@ class BatchSearch:
         self.dual.start_at(batch.stage)
         lowest = int(np.argmin(batch.low))
         low, cost = float(batch.low[lowest]), self._cost(batch, lowest)
-        room = (self.model.room - batch.usage[:, lowest]) / np.maximum(self.model.room, 1)
+        residual = (self.model.residual - batch.usage[:, lowest]) / np.maximum(
+            self.model.residual, 1
+        )
         price, steps = self.dual.maximise(
-            room, batch.price, self.threshold - cost, 1e-3, _ITERATIONS
+            residual, batch.price, self.threshold - cost, 1e-3, _ITERATIONS
         )
         self.budget.counts["prices"] += 1
         self.budget.counts["iterations"] += steps

@@ -99,10 +99,10 @@ class _Rounds:
     def _dual(self) -> Floats:
         """Prices around the dual optimum, and a first choice rounded from its cheapest items."""
         model = self.model
-        start = np.zeros(len(model.room))
+        start = np.zeros(len(model.residual))
         dual = Dual(model, 2.0 * model.real(model.most) + 1.0)
-        room = model.room / np.maximum(model.room, 1)
-        price, steps = dual.maximise(room, start, math.inf, 1e-12, 60 + 40 * len(room))
+        residual = model.residual / np.maximum(model.residual, 1)
+        price, steps = dual.maximise(residual, start, math.inf, 1e-12, 60 + 40 * len(residual))
         self.budget.counts["iterations"] += steps
         price = price if np.isfinite(price).all() else start
         cheapest = model.item[dual.cheapest(price)] - self.instance.offsets[:-1]
@@ -160,14 +160,14 @@ class _Rounds:
         part = None if part is None else part.fitting()
         if part is None:
             return None
-        prices = self.prices * (part.room / np.maximum(self.model.room, 1))
+        prices = self.prices * (part.residual / np.maximum(self.model.residual, 1))
         open_classes = part.sizes > 1
         alone = part.first[~open_classes]
         order = _order(part, prices[0])
         order = order[open_classes[order]]
         self.forced = part.item[alone].tolist()
         self.classes_left, self.items_left = len(order), int(part.sizes[order].sum())
-        used = np.zeros(len(part.room), dtype=np.int64)
+        used = np.zeros(len(part.residual), dtype=np.int64)
         paid = self._single(_total(at(part.value, alone)))
         return BatchSearch(
             part.ordered(order), paid, used, prices, threshold, self.best, self.budget
@@ -206,7 +206,7 @@ class _Rounds:
         return self.model.unit.exponent - self.model.exponent
 
     def _multiplier(self) -> Floats:
-        prices: Floats = np.ldexp(self.prices[0] / np.maximum(self.model.room, 1), self._shift)
+        prices: Floats = np.ldexp(self.prices[0] / np.maximum(self.model.residual, 1), self._shift)
         return prices
 
     def _stats(self) -> dict[str, Any]:

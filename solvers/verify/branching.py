@@ -17,8 +17,8 @@ def search_branching(
 ) -> SearchResult:
     """Find the least cost below a threshold as :func:`.single.search_single` does, or in parts.
 
-    Where the step at the break is far heavier than those next to it, the room that it leaves or
-    lacks could be made up for by very many combinations of the others. When a first search does
+    Where the step at the break is far heavier than those next to it, the capacity that it leaves or
+    lacks could be compensated by very many combinations of the others. When a first search does
     not end, that class is fixed to each of its items in turn. Each choice takes one of them, so
     the parts together prove what the whole would; each has a multiplier of its own, and one whose
     L(lambda) is not below the threshold holds nothing cheaper.

@@ -131,7 +131,7 @@ def _extend(
     offers.sort()
     kept: list[State] = []
     origin, taken = array("q"), array("q")
-    dominated = Staircase() if len(test.room) == 2 else RecentDominance()
+    dominated = Staircase() if len(test.residual) == 2 else RecentDominance()
     for weights, cost, s, j in offers:
         if not dominated(weights, cost):
             kept.append((weights, cost))

@@ -32,7 +32,7 @@ def search_single(
     slope: what a unit of extra weight saves at most (heavier items), or what a unit of weight
     given back costs at least (lighter items). Let alpha be the largest saving and beta the
     smallest charge over a set T of classes still open. A partial choice that leaves d units of
-    room to the base items of T costs, however it is completed, at least:
+    residual capacity to the base items of T costs, however it is completed, at least:
 
         its cost + cost of the base items of T - alpha d    if d >= 0
         its cost + cost of the base items of T + beta |d|   if d <  0        (1)
@@ -96,21 +96,21 @@ class Break:
 
 def find_break(model: ExactModel, clock: ProofDeadline) -> Break:
     """Take the steps along all hulls from the lightest items on, those that save most first."""
-    room = model.capacity[0]
+    residual = model.capacity[0]
     steps: list[tuple[int, int, int, int]] = []
     for i, items in enumerate(model.classes):
         clock.check()
         hull = _hull(items)
-        room -= hull[0].weights[0]
+        residual -= hull[0].weights[0]
         for a, b in pairwise(hull):
             width, saving = b.weights[0] - a.weights[0], a.cost - b.cost
             steps.append(((saving << _SORT_BITS) // width, width, saving, i))
     steps.sort(reverse=True)
     for k, (_, width, saving, i) in enumerate(steps):
-        if width > room:
+        if width > residual:
             near = sorted(step[1] for step in steps[max(0, k - _NEAR) : k + _NEAR])
             return Break(Fraction(saving, width), i, width > _UNEVEN * near[len(near) // 2])
-        room -= width
+        residual -= width
     return Break(Fraction(0), None, False)
 
 
@@ -173,21 +173,21 @@ def _enumerate(
     bound: Fraction,
     multiplier: Fraction,
 ) -> SearchResult:
-    room = model.capacity[0] - sum(stage.base.weights[0] for stage in stages)
+    residual = model.capacity[0] - sum(stage.base.weights[0] for stage in stages)
     least = sum(stage.base.cost for stage in stages)
     slack = threshold - least
-    open_stages = _reduced(stages, room, slack)
+    open_stages = _reduced(stages, residual, slack)
     saving, charge = _suffix_slopes(open_stages)
     states, count = [(0, 0)], 0
     parents: list[tuple[int, array[int], array[int]]] = []
     for t, stage in enumerate(open_stages):
-        test = _BoundTest(room, slack, saving[t + 1], charge[t + 1])
+        test = _BoundTest(residual, slack, saving[t + 1], charge[t + 1])
         states, origin, taken = _extend(states, stage.moves, test, max_states, clock)
         parents.append((stage.index, origin, taken))
         count += len(states)
         if count > max_states:
             raise StateLimit
-    test = _BoundTest(room, slack, *_NOTHING_OPEN)
+    test = _BoundTest(residual, slack, *_NOTHING_OPEN)
     ends = [s for s, (weight, cost) in enumerate(states) if test.passes(weight, cost)]
     if not ends:
         return SearchResult(None, None, count, True, bound, (multiplier,))
@@ -202,10 +202,10 @@ def _position(model: ExactModel, stage: _BaseStage) -> int:
     return model.classes[stage.index].index(stage.base)
 
 
-def _reduced(stages: list[_BaseStage], room: int, slack: int) -> list[_BaseStage]:
+def _reduced(stages: list[_BaseStage], residual: int, slack: int) -> list[_BaseStage]:
     """The stages with only the items whose bound passes; those left with their base are closed."""
     saving, charge = _suffix_slopes(stages)
-    whole = _BoundTest(room, slack, saving[0], charge[0])
+    whole = _BoundTest(residual, slack, saving[0], charge[0])
     kept = []
     for stage in stages:
         moves = tuple(move for move in stage.moves if whole.passes(move[0], move[1]))
@@ -226,13 +226,13 @@ def _suffix_slopes(stages: list[_BaseStage]) -> tuple[list[Fraction], list[Fract
 class _BoundTest:
     """Bound (1) against the threshold, in integers."""
 
-    def __init__(self, room: int, slack: int, saving: Fraction, charge: Fraction) -> None:
-        self.room, self.slack = room, slack
+    def __init__(self, residual: int, slack: int, saving: Fraction, charge: Fraction) -> None:
+        self.residual, self.slack = residual, slack
         self.saving, self.charge = saving.as_integer_ratio(), charge.as_integer_ratio()
         self.closed = charge >= _INFINITE
 
     def passes(self, weight: int, cost: int) -> bool:
-        left = self.room - weight
+        left = self.residual - weight
         if left < 0 and self.closed:
             return False
         rise, run = self.saving if left >= 0 else self.charge
