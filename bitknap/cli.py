@@ -61,7 +61,7 @@ def build_app(first_argument: str | None) -> typer.Typer:
     return app
 
 
-def _interrupted(signum: int, frame: object) -> None:
+def _interrupted(_signum: int, _frame: object) -> None:
     """Report the interrupt at once; typer turns the exception into exit code 130."""
     if _leads():
         print("bitknap: interrupted; finished work is kept", file=sys.stderr)

@@ -18,11 +18,11 @@ _NUMBER = re.compile(
 
 
 def shown(text: str) -> str:
-    """The text with invisible characters and terminal control codes as escapes.
+    r"""The text with invisible characters and terminal control codes as escapes.
 
     Example:
-        >>> shown("conv\\x1b[2J")
-        'conv\\\\x1b[2J'
+        >>> shown("conv\x1b[2J")
+        'conv\\x1b[2J'
     """
     return _HIDDEN.sub(lambda match: ascii(match.group())[1:-1], text)
 

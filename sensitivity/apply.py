@@ -25,7 +25,8 @@ if TYPE_CHECKING:
         """The part of `bitknap.solvers.Solution` that is used here."""
 
         @property
-        def labels(self) -> Mapping[str, str] | None: ...
+        def labels(self) -> Mapping[str, str] | None:
+            """Layer -> label, or None without a choice."""
 
 
 def quantized_copy(

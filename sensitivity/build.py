@@ -15,7 +15,7 @@ from .metrics import METRICS
 from .metrics.context import Metric, Progress
 from .policy.layer_policy import LayerPolicy
 from .policy.patterns import matching
-from .prepare import prepare
+from .prepare import NetworkData, prepare
 from .quantization.activations import ActivationQuantizer
 from .quantization.choices import Choice
 from .quantization.quantizers import Quantizer
@@ -27,7 +27,7 @@ COVERED = 0.99
 """Share of the weights below which a table's coverage is warned about."""
 
 
-def sensitivity_table(
+def sensitivity_table(  # noqa: PLR0913, public keywords
     model: nn.Module,
     batches: Iterable[Batch],
     *,
@@ -94,20 +94,20 @@ def sensitivity_table(
     chosen = _chosen(metrics)
     # Tensors made under inference_mode have no gradients, whoever calls.
     with torch.inference_mode(False):
-        prepared = prepare(
+        given = NetworkData(
             model,
             batches,
-            metrics=chosen,
-            bits=bits,
-            loss_fn=loss_fn,
-            forward=forward,
-            quantizer=quantizer,
-            activations=activations,
-            seed=seed,
-            progress=progress,
-            provenance=provenance,
-            chunk=chunk,
+            bits,
+            loss_fn,
+            forward,
+            quantizer,
+            activations,
+            seed,
+            progress,
+            provenance,
+            chunk,
         )
+        prepared = prepare(given, chosen)
         names = [layer.info.name for layer in prepared.context.layers]
         excluded = {name for pattern in exclude for name in matching(pattern, names)}
         table = prepared.table(chosen, checkpoint, excluded)

@@ -15,16 +15,11 @@ _STEPS = 48
 class Relaxation(NamedTuple):
     """The relaxation, rounded down.
 
-    Attributes
-    ----------
-    item
-        The item of each class before the break, shape (L,).
-    completed
-        The same after the steps beyond that still fit.
-    multiplier
-        Slope of the break step; 0 when every class stands at its cheapest item.
-    hull_items
-        Number of items on all hulls.
+    Args:
+        item: the item of each class before the break, shape (L,).
+        completed: the same after the steps beyond that still fit.
+        multiplier: slope of the break step; 0 when every class stands at its cheapest item.
+        hull_items: number of items on all hulls.
     """
 
     item: IntArray

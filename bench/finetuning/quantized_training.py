@@ -30,11 +30,11 @@ _CALIBRATION_VALUES = 4096
 
 
 class QuantizedTraining(nn.Module):
-    """A copy of a network that computes with quantized weights and passes gradients to the float
-    ones and to the steps.
+    """A copy of a network that computes with quantized weights.
 
-    The steps start at the scales that the quantizer finds, so that the untrained copy computes
-    what `quantized_copy` does. Called like the network itself.
+    Gradients pass to the float weights and to the steps, which start at the scales that the
+    quantizer finds, so that the untrained copy computes what `quantized_copy` does. Called like
+    the network itself.
 
     Args:
         network: the float network; not changed.
@@ -110,7 +110,7 @@ class QuantizedTraining(nn.Module):
         share = -(-_CALIBRATION_VALUES // len(batches))
 
         def keep(name: str) -> Any:
-            def hook(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+            def hook(_module: nn.Module, arguments: tuple[Any, ...]) -> None:
                 flat = arguments[0].detach().flatten()
                 seen[name].append(flat[:: max(1, len(flat) // share)])
 

@@ -22,7 +22,7 @@ from bitknap.sensitivity import (
     save_table,
 )
 from bitknap.sensitivity.metrics.measured import MeasuredMetric
-from bitknap.sensitivity.prepare import PreparedNetwork, prepare
+from bitknap.sensitivity.prepare import NetworkData, PreparedNetwork, prepare
 from bitknap.sensitivity.quantization.choices import Choice
 from bitknap.sensitivity.resume.checkpoint import Checkpoint
 from bitknap.sensitivity.resume.ranks import Ranks
@@ -76,11 +76,10 @@ def traced(
             say(f"{what}: {done} of {total}")
             said = time.monotonic()
 
-    return prepare(
+    given = NetworkData(
         workload.model,
         batches,
-        metrics=(),
-        bits=bits,
+        bits,
         loss_fn=workload.loss,
         forward=workload.forward,
         quantizer=quantizer,
@@ -90,6 +89,7 @@ def traced(
         provenance={"workload": workload.name, **workload.provenance},
         chunk=chunk,
     )
+    return prepare(given, metrics=())
 
 
 def fill(

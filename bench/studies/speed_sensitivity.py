@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bitknap.sensitivity import Quantizer
 from bitknap.sensitivity.metrics.fisher import METRIC as FISHER
-from bitknap.sensitivity.prepare import PERTURBATIONS, prepare
+from bitknap.sensitivity.prepare import PERTURBATIONS, NetworkData, prepare
 
 from ..tables.table import Table
 from ._score_ways import BITS, FORMATS, NETWORKS, TIMED_LAYERS, TIMED_LOSSES, ScoringCase
@@ -219,7 +219,7 @@ def _whole(network: str, images: int) -> list[str]:
     batches = [(x[i : i + 16], y[i : i + 16]) for i in range(0, len(y), 16)]
     with _threads(1):
         start = time.process_time()
-        prepared = prepare(model, batches, metrics=(FISHER,), bits=BITS)
+        prepared = prepare(NetworkData(model, batches, BITS), (FISHER,))
         traced = time.process_time() - start
         table = prepared.table((FISHER,))
         whole = time.process_time() - start

@@ -36,7 +36,7 @@ EVERY = 5
 BATCH = 4
 
 
-def build(data: Path | None = None) -> Workload:
+def build(data: Path | None = None) -> Workload:  # noqa: ARG001, as in all workloads
     """Build the workload.
 
     A sample is 128 tokens of a topic of ``pydoc_data.topics``; its loss is the mean over its

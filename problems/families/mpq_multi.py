@@ -15,7 +15,7 @@ RESOURCES = ("size_bits", "bops", "latency_ns", "activation_bits")
 
 
 @checked
-def generate(
+def generate(  # noqa: PLR0913, one keyword per parameter of the family
     classes: Classes = 54,
     bits: tuple[Width, ...] = (2, 4, 8),
     activation_bits: tuple[Width, ...] = (),

@@ -117,7 +117,7 @@ def joined() -> Iterator[Ranks]:
         timeout=PATIENCE,
     )  # fmt: skip
 
-    def told(signum: int, frame: object) -> None:
+    def told(_signum: int, _frame: object) -> None:
         if _first(store):
             print(f"bitknap: {LOST}", file=sys.stderr, flush=True)
         sys.exit(1)

@@ -413,10 +413,18 @@ def _check(table: SensitivityTable) -> None:
             raise DataError(f"{name} must have shape ({items},), got {array.shape}")
     if "size_bits" not in table.costs:
         raise DataError("the table's costs lack the resource 'size_bits'")
+    _check_metrics(table)
+    _check_sizes(table)
+    _check_ties(table)
+
+
+def _check_metrics(table: SensitivityTable) -> None:
+    """Omega is finite; scores and interactions are about the same items."""
+    items = len(table.labels)
     for metric, array in table.omega.items():
         if not np.isfinite(array).all():
             place = int(np.flatnonzero(~np.isfinite(array))[0])
-            layer = table.layers[int(np.searchsorted(offsets, place, side="right")) - 1]
+            layer = table.layers[int(np.searchsorted(table.offsets, place, side="right")) - 1]
             raise DataError(
                 f"metric {metric} is not finite for layer {layer.name} at "
                 f"{table.labels[place]} bits; check the network's loss on this data for overflow"
@@ -428,8 +436,6 @@ def _check(table: SensitivityTable) -> None:
             raise DataError(f"unknown statistic {table.statistics[metric]!r} of metric {metric}")
         if scores.ndim != 2 or scores.shape[1] != items:
             raise DataError(f"scores of {metric} must be (N, {items}), got {scores.shape}")
-    _check_sizes(table)
-    _check_ties(table)
     for metric, array in table.interactions.items():
         if array.shape != (items, items):
             raise DataError(f"interactions of {metric} must be ({items}, {items})")

@@ -187,7 +187,7 @@ def backward_through(
     # that cycle runs through C++ and would never be freed.
     samples = [0]
 
-    def visit(kind: LayerKind, use: Use, run: Run) -> Tensor:
+    def visit(_kind: LayerKind, use: Use, run: Run) -> Tensor:
         output = run()
         if not torch.is_grad_enabled():
             return output

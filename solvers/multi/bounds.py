@@ -42,12 +42,9 @@ class Bundle:
     their largest magnitudes. ``tail`` holds all but ``c + u . w``, that much lowered, so that the
     bound is true as computed.
 
-    Attributes
-    ----------
-    price
-        (M, K), cost per unit of weight.
-    tail
-        (T + 1, M).
+    Args:
+        price: (M, K), cost per unit of weight.
+        tail: (T + 1, M).
     """
 
     price: Floats

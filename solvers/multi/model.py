@@ -21,26 +21,17 @@ Mask = NDArray[np.bool_]
 class Model:
     """Classes whose every item fits beside the lightest items of the others.
 
-    Attributes
-    ----------
-    item
-        Position of each item in the instance, shape (n,).
-    owner
-        Class of the instance of each class here, shape (L,).
-    ptr
-        Class i holds items ``ptr[i]:ptr[i + 1]``, shape (L + 1,).
-    value
-        Costs above the minimum of the class, exact integers in units of the instance's costs.
-    cost
-        The same as floats, scaled by a power of two so that the largest is near 1, shape (n,).
-    weight
-        Weights above the lightest of the class, shape (K, n).
-    residual
-        Capacities above the lightest usages, shape (K,).
-    exponent
-        ``cost == value * 2**exponent``.
-    unit
-        Unit of ``value`` in the instance's costs.
+    Args:
+        item: position of each item in the instance, shape (n,).
+        owner: class of the instance of each class here, shape (L,).
+        ptr: class i holds items ``ptr[i]:ptr[i + 1]``, shape (L + 1,).
+        value: costs above the minimum of the class, exact integers in units of the
+            instance's costs.
+        cost: the same as floats, scaled by a power of two so that the largest is near 1, (n,).
+        weight: weights above the lightest of the class, shape (K, n).
+        residual: capacities above the lightest usages, shape (K,).
+        exponent: ``cost == value * 2**exponent``.
+        unit: unit of ``value`` in the instance's costs.
     """
 
     item: Ints

@@ -29,19 +29,13 @@ _GROWTH = 3.0
 class MultiResult:
     """Answer of :func:`solve_multi`.
 
-    Attributes
-    ----------
-    status
-        ``"optimal"``, ``"infeasible"`` (both proven), ``"feasible"`` or ``"no_solution"`` (a
-        limit stopped the proof).
-    choice
-        Item of each class, or None.
-    bound
-        A true lower bound of the optimum; None when proven.
-    multiplier
-        (K,) prices of the capacities, cost per unit of weight.
-    stats
-        Counts.
+    Args:
+        status: ``"optimal"``, ``"infeasible"`` (both proven), ``"feasible"`` or
+            ``"no_solution"`` (a limit stopped the proof).
+        choice: item of each class, or None.
+        bound: A true lower bound of the optimum; None when proven.
+        multiplier: (K,) prices of the capacities, cost per unit of weight.
+        stats: counts.
     """
 
     status: str

@@ -21,7 +21,7 @@ CLAIMS = (
 )
 
 
-def build(study: Study) -> Content:
+def build(_study: Study) -> Content:
     """The three rows of Table 1 and the times that are known, from notes on the paper."""
     return Content(
         texts=[
