@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from .errors import DataError
 from .schema import brief, convert
-from .storage import LARGEST_TEXT, read_file
+from .storage import LARGEST_TEXT, read_file, write_atomically
 
 T = TypeVar("T")
 
@@ -114,3 +114,22 @@ def load_as(
         return convert(kind, document)
     except DataError as error:
         raise _no_document(path, formats, remedy, error) from None
+
+
+def save_document(
+    path: str | os.PathLike[str], form: str, content: Mapping[str, Any], indent: int = 1
+) -> dict[str, Any]:
+    """Write a JSON object that states its format, atomically; returns it.
+
+    Args:
+        path: the file.
+        form: name and version, e.g. ``bitknap.run/1``.
+        content: the other keys.
+        indent: of each level.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    document = {"format": form, **content}
+    write_atomically(path, json.dumps(document, indent=indent) + "\n")
+    return document

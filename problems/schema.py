@@ -7,6 +7,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
@@ -52,8 +53,9 @@ def convert(kind: type[T], value: Any, what: str = "") -> T:
     has a method `parse` is a text.
 
     Args:
-        kind: dataclass, ``str``, ``int``, ``float``, ``bool``, unions of these, lists, tuples,
-            mappings from ``str``, ``Annotated`` numbers with a `Range`, or ``Any``.
+        kind: dataclass, ``str``, ``int``, ``float``, ``bool``, a `StrEnum`, unions of
+            these, lists, tuples, mappings from ``str``, ``Annotated`` numbers with a `Range`, or
+            ``Any``.
         value: parsed from JSON or TOML.
         what: how to call it; by default "the document".
 
@@ -108,6 +110,8 @@ def _reader(kind: Any) -> Read:
         return _parsed(kind) if hasattr(kind, "parse") else _object(kind)
     if kind in (int, float):
         return _number(kind, INTEGERS if kind is int else FLOATS)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return _member(kind)
     words = {str: "a string", bool: "true or false", types.NoneType: "null"}
     return _plain(kind, words[kind])
 
@@ -158,6 +162,15 @@ def _one_of(words: tuple[str, ...]) -> Read:
         if value not in words:
             raise _Mismatch(f"one of {', '.join(words)}", value)
         return value
+
+    return read
+
+
+def _member(kind: type[StrEnum]) -> Read:
+    known = _one_of(tuple(kind))
+
+    def read(value: Any) -> Any:
+        return kind(known(value))
 
     return read
 

@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Protocol
 
 from bitknap.problems import FloatArray, Instance, IntArray
 
+FORMAT = "bitknap.solution/1"
+
 
 class Status(StrEnum):
     """How a solve ended; ``sentence`` says it in words."""
@@ -179,7 +181,7 @@ class Solution:
         """The solution as the JSON object ``bitknap.solution/1``."""
         names = self.instance.resources
         return {
-            "format": "bitknap.solution/1",
+            "format": FORMAT,
             "instance": self.instance.name,
             "solver": self.solver,
             "status": self.status.value,

@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from bitknap.problems import Instance, write_atomically
-from bitknap.problems.documents import load_as
+from bitknap.problems import Instance
+from bitknap.problems.documents import load_as, save_document
 from bitknap.sensitivity import Quantizer, SensitivityTable, apply_plan
 
 from ..workloads.base import Accuracy, Workload
@@ -134,8 +134,7 @@ class Evaluator:
 
     def _save(self) -> None:
         rows = {name: asdict(accuracy) for name, accuracy in sorted(self.known.items())}
-        document = {"format": FORMAT, "key": self.key, "rows": rows}
-        write_atomically(self.path, json.dumps(document, indent=1) + "\n")
+        save_document(self.path, FORMAT, {"key": self.key, "rows": rows})
 
 
 def _name(allocation: Allocation) -> str:

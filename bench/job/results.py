@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bitknap.problems import BitknapError, DataError, Instance, load_instance, write_atomically
-from bitknap.problems.documents import load_as
+from bitknap.problems import BitknapError, DataError, Instance, load_instance
+from bitknap.problems.documents import load_as, save_document
 from bitknap.sensitivity import LayerPolicy, SensitivityTable, Tie, load_table
 from bitknap.solvers import Solution, Status
 from bitknap.solvers.verify.document import load_solution, read_claim
@@ -102,14 +102,13 @@ def solution_path(out: Path, metric: str, budget: str, solver: str) -> Path:
 def save_results(results: Results) -> None:
     """Write ``run.json``; table, instances and solutions are in their own files already."""
     asked = asdict(results.asked) | {"budgets": [b.text for b in results.asked.budgets]}
-    document = {
-        "format": FORMAT,
+    content = {
         "asked": asked,
         "provenance": results.table.provenance,
         "proved": results.proved,
         "measured": [asdict(row) for row in results.measured],
     }
-    write_atomically(results.out / FILE, json.dumps(document, indent=1) + "\n")
+    save_document(results.out / FILE, FORMAT, content)
 
 
 @dataclass(frozen=True)

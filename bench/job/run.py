@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -16,12 +15,13 @@ from bitknap.problems import (
     InfeasibleError,
     Instance,
     save_instance,
-    write_atomically,
 )
+from bitknap.problems.documents import save_document
 from bitknap.problems.storage import only_writer
 from bitknap.sensitivity import ActivationQuantizer, LayerPolicy, Quantizer, SensitivityTable, Tie
 from bitknap.sensitivity.quantization.choices import Choice
 from bitknap.solvers import Solution, load_solver, solve
+from bitknap.solvers.base import FORMAT as SOLUTION_FORMAT
 from bitknap.solvers.verify import verify
 
 from ..records.record import Record, load_records, record_of, save_records
@@ -182,10 +182,8 @@ def _solve_all(
             solutions[metric, budget, name] = solution
             row = record_of("run", solution, seed=job.seed, exact=load_solver(name).exact)
             records.append(replace(row, time_limit=job.time_limit))
-            write_atomically(
-                solution_path(job.out, metric, budget, name),
-                json.dumps(solution.to_dict(), indent=1) + "\n",
-            )
+            path = solution_path(job.out, metric, budget, name)
+            save_document(path, SOLUTION_FORMAT, solution.to_dict())
         save_records(records, job.out / RECORDS)
     return solutions
 

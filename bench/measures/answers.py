@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from bitknap.solvers import Status
-
 from ..records.record import Record
+from ..records.status import RunStatus
 
 TOLERANCE = 1e-12
 """Relative; two recomputed objectives that differ by more are different."""
@@ -50,7 +49,7 @@ class SolverRuns:
     @property
     def supported(self) -> bool:
         """Whether the solver can handle the instance."""
-        return self.first.status != Status.UNSUPPORTED
+        return self.first.status != RunStatus.UNSUPPORTED
 
     @cached_property
     def seconds(self) -> float:
@@ -74,7 +73,7 @@ class SolverRuns:
         return self.proven if self.first.exact else self.first.objective is not None
 
 
-PROOFS = (Status.OPTIMAL, Status.INFEASIBLE)
+PROOFS = (RunStatus.OPTIMAL, RunStatus.INFEASIBLE)
 
 
 def is_claim(run: Record) -> bool:
@@ -82,18 +81,20 @@ def is_claim(run: Record) -> bool:
 
     The aim of an exact method is a proof, that of a heuristic a feasible choice.
     """
-    return run.status in (*PROOFS, "refuted") or (not run.exact and run.status == Status.FEASIBLE)
+    return run.status in (*PROOFS, RunStatus.REFUTED) or (
+        not run.exact and run.status == RunStatus.FEASIBLE
+    )
 
 
 def is_true(run: Record, reference: Reference) -> bool:
     """Whether no known result refutes the solver's claim."""
-    if run.status == Status.OPTIMAL:
+    if run.status == RunStatus.OPTIMAL:
         assert run.objective is not None
         assert reference.best is not None
         return same(run.objective, reference.best)
-    if run.status == Status.INFEASIBLE:
+    if run.status == RunStatus.INFEASIBLE:
         return reference.best is None
-    return run.status != "refuted"
+    return run.status != RunStatus.REFUTED
 
 
 def same(first: float, second: float, tolerance: float = TOLERANCE) -> bool:
@@ -114,7 +115,7 @@ def reference_of(records: Iterable[Record]) -> Reference:
         bounds = [row.bound for row in rows if row.bound is not None]
         return Reference(None, False, max(bounds, default=None))
     best = min(costs)
-    if any(r.status == Status.OPTIMAL and same(r.objective or 0.0, best) for r in rows):
+    if any(r.status == RunStatus.OPTIMAL and same(r.objective or 0.0, best) for r in rows):
         return Reference(best, True, best)
     bounds = [row.bound for row in rows if row.bound is not None and row.bound <= best]
     return Reference(best, False, max(bounds, default=None))

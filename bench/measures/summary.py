@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..records.record import Record
+from ..records.status import FAILURES
 from ..tables.table import Table, digits, percent
 from .answers import SolverRuns, answers_of, by_solver, key_of
 from .contradictions import contradictions
@@ -18,8 +19,6 @@ from .scaling import scaling
 from .shifted_mean import SHIFT, mean_cpu_seconds, mean_seconds
 
 CPU_NOTE = " CPU ms: the same of processor time, which other work on the machine changes less."
-
-_CUT = ("killed", "memory", "crashed", "refuted")
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,9 @@ def solver_table(records: Sequence[Record], answers: Sequence[SolverRuns]) -> Ta
     processor = any(summary.cpu_seconds is not None for summary in found)
     for summary in found:
         wrong = [
-            f"{summary.statuses[status]} {status}" for status in _CUT if status in summary.statuses
+            f"{summary.statuses[status]} {status}"
+            for status in FAILURES
+            if status in summary.statuses
         ]
         rows.append(
             [

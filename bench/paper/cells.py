@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bitknap.problems import write_atomically
-from bitknap.problems.documents import load_as
+from bitknap.problems.documents import load_as, save_document
 from bitknap.sensitivity import LayerInfo, SensitivityTable
 from bitknap.sensitivity.resume.ranks import Ranks
 
@@ -143,15 +142,14 @@ class _Tuner:
             seed=plan.seed, partial=partial, say=say,
         )  # fmt: skip
         say("evaluating")
-        document = {
-            "format": FORMAT,
+        content = {
             "allocation": dict(plan.allocation),
             "seed": plan.seed,
             "accuracy": asdict(self.workload.accuracy(found.network)),
             "losses": found.losses,
             "seconds": round(found.seconds, 2),
         }
-        write_atomically(path, json.dumps(document, indent=1) + "\n")
+        save_document(path, FORMAT, content)
         partial.unlink(missing_ok=True)
 
     def read(self, plan: Plan) -> Accuracy:

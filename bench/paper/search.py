@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from bitknap.problems import DataError, Instance, IntArray, write_atomically
-from bitknap.problems.documents import load_document
+from bitknap.problems import DataError, Instance, IntArray
+from bitknap.problems.documents import load_document, save_document
 from bitknap.problems.schema import convert
 from bitknap.sensitivity import SensitivityTable
 from bitknap.sensitivity.tracing.batches import per_sample
@@ -103,7 +102,6 @@ def evolve(
         say: told how far it is.
     """
     asked = {
-        "format": FORMAT,
         "workload": dict(workload.provenance),
         "quantizer": QUANTIZER.describe(),
         "capacity": instance.capacity.tolist(),
@@ -127,7 +125,7 @@ def evolve(
         cpu_seconds=round(time.process_time() - cpu, 2),
         reference=other,
     )
-    write_atomically(path, json.dumps(asked | {"found": asdict(found)}, indent=1) + "\n")
+    save_document(path, FORMAT, asked | {"found": asdict(found)})
     return found
 
 
@@ -166,7 +164,7 @@ def _child(
 def _stored(path: Path, asked: dict[str, Any]) -> SearchedPlan | None:
     if not path.exists():
         return None
-    document = load_document(path, remedy="remove it to search again")
+    document = load_document(path, (FORMAT,), remedy="remove it to search again")
     found = document.pop("found", None)
     if document != asked:
         return None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bitknap.problems import write_atomically
-from bitknap.problems.documents import load_as
+from bitknap.problems.documents import load_as, save_document
 
 from ..records.environment import machine, versions
 
@@ -44,8 +42,7 @@ def stamp(folder: Path) -> None:
     known, current = read_stamps(folder), Stamp(machine(), tuple(versions().items()))
     if current not in known:
         rows = [asdict(one) | {"versions": dict(one.versions)} for one in (*known, current)]
-        document = {"format": FORMAT, "stamps": rows}
-        write_atomically(folder / FILE, json.dumps(document, indent=1) + "\n")
+        save_document(folder / FILE, FORMAT, {"stamps": rows})
 
 
 def read_stamps(folder: Path) -> list[Stamp]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitknap.problems import Instance, UnsupportedError
-from bitknap.solvers import SOLVERS, Status, load_solver
+from bitknap.solvers import SOLVERS, load_solver
 
 from ..records.record import Record
+from ..records.status import FAILURES, RunStatus
 from .cases import InstanceFacts, InstanceRecipe
 from .suite import Allowance, Suite
 
-FINAL = ("killed", "memory", "refuted", Status.CRASHED.value, Status.UNSUPPORTED.value)
+FINAL = (*FAILURES, RunStatus.UNSUPPORTED)
 """Statuses of runs that are not repeated."""
 
 
@@ -50,7 +51,7 @@ class Task:
             exact=exact,
             seed=self.seed + repeat,
             repeat=repeat,
-            status=status,
+            status=RunStatus(status),
             seconds=seconds,
             time_limit=self.allowance.time,
             memory_limit=self.allowance.memory,
@@ -74,7 +75,7 @@ def is_final(record: Record) -> bool:
 
     An exact method without a proof was stopped by a limit.
     """
-    unproven = record.exact and record.status in (Status.FEASIBLE, Status.NO_SOLUTION)
+    unproven = record.exact and record.status in (RunStatus.FEASIBLE, RunStatus.NO_SOLUTION)
     limit = record.time_limit
     return record.status in FINAL or unproven or (limit is not None and record.seconds >= limit)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from bitknap.problems import DataError, merge_ties, write_atomically
-from bitknap.problems.documents import load_as
+from bitknap.problems import DataError, merge_ties
+from bitknap.problems.documents import load_as, save_document
 from bitknap.problems.storage import only_writer
 
 from ..records.record import Record
@@ -124,7 +123,6 @@ def _write_plan(
 ) -> None:
     """Write what was asked; refuse a folder with something else."""
     document: dict[str, Any] = {
-        "format": FORMAT,
         "name": suite.name,
         "summary": suite.summary,
         "seed": suite.seed,
@@ -147,7 +145,7 @@ def _write_plan(
             return
     elif not log.empty:
         raise DataError(f"{path.parent} holds records of another command; name another --out")
-    write_atomically(path, json.dumps(document, indent=1) + "\n")
+    save_document(path, FORMAT, document)
 
 
 def load_plan(path: Path) -> dict[str, Any]:
@@ -157,7 +155,7 @@ def load_plan(path: Path) -> dict[str, Any]:
         DataError: the file is missing, unreadable or of another format.
     """
     missing = "no such file; `bitknap bench SUITE` writes it"
-    return {"format": FORMAT} | asdict(load_as(_SuitePlan, path, (FORMAT,), missing))
+    return asdict(load_as(_SuitePlan, path, (FORMAT,), missing))
 
 
 @dataclass(frozen=True)

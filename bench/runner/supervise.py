@@ -19,6 +19,7 @@ from typing import IO, Any
 import psutil
 
 from ..records.record import Record
+from ..records.status import RunStatus
 from .plan import Task, is_final
 
 POLL = 0.02
@@ -152,9 +153,13 @@ class Child:
             self.waited = time.monotonic() - start
             self.peak = max(self.peak, self._family.resident())
             if self.peak > self.limit:
-                raise Cut("memory", f"used more than {self.limit / 1e6:g} MB and was killed")
+                raise Cut(
+                    RunStatus.MEMORY, f"used more than {self.limit / 1e6:g} MB and was killed"
+                )
             if self.waited > allowed:
-                raise Cut("killed", f"did not keep {what} and was killed after {allowed:g} s")
+                raise Cut(
+                    RunStatus.KILLED, f"did not keep {what} and was killed after {allowed:g} s"
+                )
         line, self._buffer = self._buffer.split(b"\n", 1)
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -165,11 +170,11 @@ class Child:
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         reason = f": {lines[-1].strip()[:200]}" if lines else ""
         if code >= 0:
-            return Cut("crashed", f"its process ended with exit code {code}{reason}")
+            return Cut(RunStatus.CRASHED, f"its process ended with exit code {code}{reason}")
         name = signal.Signals(-code).name
         if self.peak > NEAR * self.limit:
-            return Cut("memory", f"its process died of {name} near {self.limit / 1e6:g} MB")
-        return Cut("crashed", f"its process died of {name}{reason}")
+            return Cut(RunStatus.MEMORY, f"its process died of {name} near {self.limit / 1e6:g} MB")
+        return Cut(RunStatus.CRASHED, f"its process died of {name}{reason}")
 
     def kill(self) -> None:
         """Kill it and all that it started; does nothing when it has ended."""

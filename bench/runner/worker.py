@@ -21,6 +21,7 @@ from typing import Any
 from bitknap.problems import Instance, SolverError, UnsupportedError, build_instance
 from bitknap.solvers import Limits, Solution, Solver, load_solver, solve
 
+from ..records.status import RunStatus
 from .cases import InstanceRecipe, content_hash
 
 
@@ -93,11 +94,14 @@ def _run(
     try:
         answer = _answer(solve(instance, method, limits=limits))
     except SolverError as error:
-        answer = {"status": "refuted", "message": str(error)}
+        answer = {"status": RunStatus.REFUTED, "message": str(error)}
     except MemoryError:
-        answer = {"status": "memory", "message": "a request for memory beyond the limit failed"}
+        answer = {
+            "status": RunStatus.MEMORY,
+            "message": "a request for memory beyond the limit failed",
+        }
     except Exception as error:
-        answer = {"status": "crashed", "message": f"{type(error).__name__}: {error}"}
+        answer = {"status": RunStatus.CRASHED, "message": f"{type(error).__name__}: {error}"}
     return answer | {"cpu_seconds": _cpu_seconds() - before, "memory": _peak()}
 
 

@@ -24,6 +24,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from bitknap.problems.catalogue import Catalogue
+from bitknap.problems.documents import save_document
 from bitknap.problems.errors import BitknapError, DataError, UnsupportedError
 from bitknap.problems.storage import require_file, write_atomically
 
@@ -180,8 +181,7 @@ def _run(options: argparse.Namespace, recipe: Recipe, data: FashionMNIST) -> dic
     train_set, held_out = hold_out(data.train) if options.holdout else (data.train, data.test)
     network, state = train(train_set, recipe, options.seed, partial)
     accuracy = classification_accuracy(network, held_out)
-    record = {
-        "format": FORMAT,
+    content = {
         "workload": options.workload,
         "recipe": recipe.describe(),
         "seed": options.seed,
@@ -199,7 +199,7 @@ def _run(options: argparse.Namespace, recipe: Recipe, data: FashionMNIST) -> dic
         "checkpoint_sha256": _write_checkpoint(out, network),
         "data_sha256": data.sha256,
     }
-    write_atomically(out.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
+    record = save_document(out.with_suffix(".json"), FORMAT, content, indent=2)
     partial.unlink(missing_ok=True)
     return record
 

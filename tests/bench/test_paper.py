@@ -150,7 +150,7 @@ def test_the_environment_is_that_of_the_measurement(
 
 def test_published_figures_stand_alone() -> None:
     content = published.build(None)  # type: ignore[arg-type]
-    assert set(content.grids) == {"published_accuracy", "published_cost"}
+    assert set(content.tables) == {"published_accuracy", "published_cost"}
 
 
 def test_figure_1_is_the_running_mean_of_the_terms(study: Study) -> None:

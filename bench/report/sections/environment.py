@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bitknap.solvers import Status
-
 from ...records.record import Record
+from ...records.status import RunStatus
 from ...tables.table import Table, digits
 from ..base import Content, Section
 from ..source import Source
@@ -26,7 +25,7 @@ def build(source: Source) -> Content | None:
     )
     rows = [
         *([["command", source.command]] if source.command else []),
-        ["runs", f"{sum(record.status != Status.UNSUPPORTED for record in records):,}"],
+        ["runs", f"{sum(record.status != RunStatus.UNSUPPORTED for record in records):,}"],
         ["solve time", f"{digits(sum(record.seconds for record in records))} s"],
         *_processor(records),
         *(["machine", name] for name in dict.fromkeys(record.machine for record in records)),
