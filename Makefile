@@ -47,7 +47,7 @@ coverage: setup data ## the same with its coverage, which has a floor
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 fuzz: setup ## thousands of mutated files, names and options for all commands; FUZZ of each kind
 	FUZZ=$(or $(FUZZ),2500) $(BIN)/python -m pytest -n 2 -rA tests/fuzz
-fuzz-solvers: setup ## exact answers, tight capacities and time limits at length: an hour or two, on a quiet machine
+fuzz-solvers: setup ## exact answers, tied costs, tight capacities and time limits at length: a quarter of an hour, on a quiet machine
 	$(BIN)/python -m pytest -n 2 -m slow tests/fuzz --ignore tests/fuzz/test_limits.py
 	$(BIN)/python -m pytest -m slow tests/fuzz/test_limits.py
 test-slow: setup data ## the long runs

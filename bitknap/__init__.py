@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bitknap.plans import apply_plan
     from bitknap.problems import (
         BitknapError,
         CoverageWarning,
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
         load_instance,
         save_instance,
     )
-    from bitknap.sensitivity import Quantizer, SensitivityTable, apply_plan, sensitivity_table
+    from bitknap.sensitivity import Quantizer, SensitivityTable, sensitivity_table
     from bitknap.solvers import Solution, Status, solve
 
 __version__ = "0.2.0"
@@ -36,7 +37,8 @@ _ROOM = {
         "load_instance",
         "save_instance",
     ),
-    "sensitivity": ("Quantizer", "SensitivityTable", "apply_plan", "sensitivity_table"),
+    "plans": ("apply_plan",),
+    "sensitivity": ("Quantizer", "SensitivityTable", "sensitivity_table"),
     "solvers": ("Solution", "Status", "solve"),
 }
 _HOME = {name: room for room, names in _ROOM.items() for name in names}

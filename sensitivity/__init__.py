@@ -13,7 +13,7 @@ from .table.files import load_table, save_table
 from .table.table import LayerInfo, SensitivityTable, Tie
 
 if TYPE_CHECKING:
-    from .apply import apply_plan, quantized_copy
+    from .apply import quantized_copy
     from .build import sensitivity_table
     from .facts import table_provenance
     from .quantization.activations import ActivationQuantizer
@@ -26,7 +26,6 @@ _LAZY = {
     "Checkpoint": "resume.checkpoint",
     "Graph": "tracing.graph",
     "Quantizer": "quantization.quantizers",
-    "apply_plan": "apply",
     "quantized_copy": "apply",
     "sensitivity_table": "build",
     "table_provenance": "facts",
@@ -44,7 +43,6 @@ __all__ = [
     "Quantizer",
     "SensitivityTable",
     "Tie",
-    "apply_plan",
     "bops",
     "latency_ns",
     "load_table",

@@ -15,7 +15,8 @@ ALLOWED = {
     "problems": set(),
     "sensitivity": {"problems"},
     "solvers": {"problems"},
-    "bench": {"problems", "sensitivity", "solvers"},
+    "plans": {"problems", "sensitivity", "solvers"},
+    "bench": {"plans", "problems", "sensitivity", "solvers"},
 }
 
 

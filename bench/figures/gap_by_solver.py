@@ -14,6 +14,9 @@ from .style import styled
 FINEST = -6
 """Power of ten, in per cent, below which gaps are drawn on a linear scale."""
 
+LARGEST = 12
+"""Power of ten, in per cent, at which larger gaps are drawn; that of an objective of 0 is inf."""
+
 
 def draw_gaps(gaps: Mapping[str, Sequence[float]]) -> Figure:
     """Draw the gaps in per cent, on an axis that is logarithmic but for its zero.
@@ -21,12 +24,14 @@ def draw_gaps(gaps: Mapping[str, Sequence[float]]) -> Figure:
     Args:
         gaps: solver -> its gap on every instance with a choice, as ratios; the first on top.
     """
-    found = [100 * gap for row in gaps.values() for gap in row if gap > 0]
+    percent = {
+        solver: [min(100 * gap, 10.0**LARGEST) for gap in row] for solver, row in gaps.items()
+    }
+    found = [gap for row in percent.values() for gap in row if gap > 0]
     first = max(math.floor(math.log10(min(found))), FINEST) if found else 0
-    last = math.ceil(math.log10(max(found))) if found else 1
+    last = max(math.ceil(math.log10(max(found))) if found else 1, first + 1)
     least = 10.0**first
     none = [f"{sum(gap == 0 for gap in row)}/{len(row)}" for row in gaps.values()]
-    percent = {solver: [100 * gap for gap in row] for solver, row in gaps.items()}
     with styled():
         figure, axes = dot_rows(percent, none, "at 0")
         axes.set_xscale("symlog", linthresh=least, linscale=0.4)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from bitknap.plans import apply_plan
+from bitknap.plans.repair.base import NONE
 from bitknap.problems import Instance
 from bitknap.problems.documents import load_as, save_document
-from bitknap.sensitivity import Quantizer, SensitivityTable, apply_plan
+from bitknap.sensitivity import Quantizer, SensitivityTable
 
 from ..workloads.base import Accuracy, Workload
 from .random_plan import random_choice
@@ -34,6 +36,7 @@ class Evaluation:
         average_bits: bits per weight, codes only; 32 for the float network.
         accuracy: right answers and questions.
         allocation: layer -> label of its choice; empty for the float network.
+        repair: of the quantized network, by the calibration data; ``none`` as quantized.
     """
 
     plan: str
@@ -43,6 +46,7 @@ class Evaluation:
     average_bits: float
     accuracy: Accuracy
     allocation: Allocation
+    repair: str = NONE
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Evaluator:
         table: its layers and sizes.
         path: where answers are kept; those of another network, test set or quantizer are dropped.
         say: told what is evaluated.
+        calibration: batches for repairs.
     """
 
     def __init__(
@@ -69,9 +74,10 @@ class Evaluator:
         table: SensitivityTable,
         path: Path,
         say: Callable[[str], None],
+        calibration: Sequence[Any] = (),
     ) -> None:
         self.workload, self.quantizer, self.table = workload, quantizer, table
-        self.path, self.say = path, say
+        self.path, self.say, self.calibration = path, say, calibration
         key: dict[str, Any] = {**workload.provenance, "quantizer": quantizer.describe()}
         if table.activations is not None:
             content = b"".join(array.tobytes() for array in table.activations.arrays.values())
@@ -79,9 +85,9 @@ class Evaluator:
         self.key = _digest(key)
         self.known = self._load()
 
-    def has(self, allocation: Allocation) -> bool:
+    def has(self, allocation: Allocation, repair: str = NONE) -> bool:
         """Whether the plan's accuracy is already known."""
-        return _name(allocation) in self.known
+        return _name(allocation, repair) in self.known
 
     def measure(
         self,
@@ -91,37 +97,52 @@ class Evaluator:
         solver: str = "",
         budget: str = "",
         draw: int = 0,
+        repair: str = NONE,
     ) -> Evaluation:
         """The accuracy of the network with this plan applied; an empty one is the float network."""
-        found = self.known.get(name := _name(allocation))
+        found = self.known.get(name := _name(allocation, repair))
         if found is None:
-            self.say(f"evaluating {plan} {budget} {solver}".rstrip())
+            repaired = "" if repair == NONE else ", repaired"
+            self.say(f"evaluating {plan} {budget} {solver}".rstrip() + repaired)
             model = self.workload.model
             if allocation:
-                model = apply_plan(model, self.table, allocation, self.quantizer)
+                model = apply_plan(
+                    model,
+                    self.table,
+                    allocation,
+                    self.quantizer,
+                    calibration=self.calibration,
+                    repair=repair,
+                    forward=self.workload.forward,
+                )
             found = self.known[name] = self.workload.accuracy(model)
             self._save()
         average = 32.0
         if allocation:
             codes = self.table.code_bits[self.table.positions(allocation)]
             average = int(codes.sum()) / self.table.weights
-        return Evaluation(plan, solver, budget, draw, average, found, dict(allocation))
+        chosen = dict(allocation)
+        return Evaluation(plan, solver, budget, draw, average, found, chosen, repair)
 
-    def controls(self, instances: Mapping[str, Instance], seed: int) -> list[Evaluation]:
+    def controls(
+        self, instances: Mapping[str, Instance], seed: int, repair: str = NONE
+    ) -> list[Evaluation]:
         """The float network, every uniform bit-width, and random plans within each budget.
 
         Args:
             instances: text of each budget -> a knapsack with it, whose policy and ties random
                 plans keep; its costs do not matter.
             seed: of the random draws.
+            repair: of the quantized networks.
         """
         rows = [self.measure("float", {})]
         for label in self.table.choices:
-            rows.append(self.measure("uniform", self.table.uniform(label), budget=label))
+            plan = self.table.uniform(label)
+            rows.append(self.measure("uniform", plan, budget=label, repair=repair))
         for budget, instance in instances.items():
             for draw in range(RANDOM_DRAWS):
                 plan = instance.by_label(random_choice(instance, seed + draw))
-                rows.append(self.measure("random", plan, budget=budget, draw=draw))
+                rows.append(self.measure("random", plan, budget=budget, draw=draw, repair=repair))
         return rows
 
     def _load(self) -> dict[str, Accuracy]:
@@ -137,8 +158,9 @@ class Evaluator:
         save_document(self.path, FORMAT, {"key": self.key, "rows": rows})
 
 
-def _name(allocation: Allocation) -> str:
-    return _digest({k: int(v) if v.isdecimal() else v for k, v in allocation.items()})
+def _name(allocation: Allocation, repair: str) -> str:
+    name = _digest({k: int(v) if v.isdecimal() else v for k, v in allocation.items()})
+    return name if repair == NONE or not allocation else f"{name} {repair}"
 
 
 def _digest(value: Mapping[str, Any]) -> str:

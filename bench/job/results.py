@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bitknap.plans.search import MeasuredPlan
 from bitknap.problems import BitknapError, DataError, Instance, load_instance
 from bitknap.problems.documents import load_as, save_document
 from bitknap.sensitivity import LayerPolicy, SensitivityTable, Tie, load_table
@@ -68,6 +69,7 @@ class Results:
         solutions: by (metric, budget text, solver).
         proved: on how many instances the independent checker proved the best solution optimal.
         measured: accuracies of plans and controls.
+        recommended: by budget text, where plans were measured.
     """
 
     asked: JobSettings
@@ -77,6 +79,7 @@ class Results:
     solutions: Mapping[tuple[str, str, str], Solution]
     proved: int = 0
     measured: tuple[Evaluation, ...] = ()
+    recommended: Mapping[str, MeasuredPlan] = field(default_factory=dict)
 
     def best(self, metric: str, budget: str) -> Solution:
         """The solution of least cost, an optimal one where there is one."""
@@ -99,6 +102,11 @@ def solution_path(out: Path, metric: str, budget: str, solver: str) -> Path:
     return out / "solutions" / f"{metric}_{budget}_{solver}.json"
 
 
+def plan_path(out: Path, budget: str) -> Path:
+    """Where the recommended plan of a budget is kept."""
+    return out / "plans" / f"{budget}.json"
+
+
 def save_results(results: Results) -> None:
     """Write ``run.json``; table, instances and solutions are in their own files already."""
     asked = asdict(results.asked) | {"budgets": [b.text for b in results.asked.budgets]}
@@ -107,6 +115,7 @@ def save_results(results: Results) -> None:
         "provenance": results.table.provenance,
         "proved": results.proved,
         "measured": [asdict(row) for row in results.measured],
+        "recommended": {budget: asdict(plan) for budget, plan in results.recommended.items()},
     }
     save_document(results.out / FILE, FORMAT, content)
 
@@ -119,6 +128,7 @@ class _StoredRun:
     provenance: dict[str, Any]
     proved: int
     measured: tuple[Evaluation, ...]
+    recommended: dict[str, MeasuredPlan] = field(default_factory=dict)
 
 
 def load_results(out: Path) -> Results:
@@ -140,7 +150,9 @@ def load_results(out: Path) -> Results:
         for key, instance in instances.items()
         for solver in asked.solvers
     }
-    return Results(asked, out, table, instances, solutions, run.proved, run.measured)
+    return Results(
+        asked, out, table, instances, solutions, run.proved, run.measured, run.recommended
+    )
 
 
 def read_solution(path: Path, instance: Instance) -> Solution:

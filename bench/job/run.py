@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bitknap.plans.repair.base import NONE
 from bitknap.problems import (
     DataError,
     InfeasibleError,
@@ -28,6 +30,7 @@ from ..records.record import Record, load_records, record_of, save_records
 from ..workloads.base import Workload
 from .budgets import Budget
 from .evaluation import Evaluation, Evaluator
+from .recommended import RECOMMENDED, recommend
 from .results import JobSettings, Results, instance_path, save_results, solution_path
 from .table_cache import QUANTIZER, calibration_batches, fill, traced
 from .ties import trace_workload, with_found_ties
@@ -40,6 +43,9 @@ Say = Callable[[str], None]
 
 TIME_LIMIT = 60.0
 """Seconds for each solve by default."""
+
+MEASURE = 100
+"""Networks that the search for a recommended plan runs by default."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,9 @@ class Job:
         tie_kinds: kinds of ties to find in the traced network, of `sensitivity.ties.KINDS`.
         command: the command line, kept beside the results.
         time_limit: seconds for each solve, and for each proof of the independent checker.
+        measure: networks that the search for the recommended plan may run, for each budget, on
+            half of the calibration samples; 0 recommends none.
+        repair: of the quantized networks, measured beside them as they are quantized.
     """
 
     workload: Workload
@@ -77,6 +86,8 @@ class Job:
     activations: ActivationQuantizer | None = None
     command: str = ""
     time_limit: float = TIME_LIMIT
+    measure: int = MEASURE
+    repair: str = "auto"
 
     def asked(self, ties: tuple[Tie, ...]) -> JobSettings:
         """What is kept of the job beside its results; ``ties`` were found in the network."""
@@ -137,7 +148,9 @@ def _run(job: Job, say: Say) -> Results:
         if verify(instance, results.best(*key).to_dict(), time_limit=job.time_limit).proved
     }
     _save_instances(job, proved)
-    results = replace(results, proved=len(proved), measured=_measure(job, results, say))
+    recommended = recommend(job, results, batches, say)
+    results = replace(results, proved=len(proved), recommended=recommended)
+    results = replace(results, measured=_measure(job, results, batches, say))
     save_results(results)
     return results
 
@@ -217,19 +230,28 @@ def _lightest(table: SensitivityTable) -> NDArray[np.int64]:
     return np.array([a + sizes[a:b].argmin() for a, b in pairwise(table.offsets)], dtype=np.int64)
 
 
-def _measure(job: Job, results: Results, say: Say) -> tuple[Evaluation, ...]:
-    """Accuracy of every optimum and greedy plan, and of the controls."""
+def _measure(
+    job: Job, results: Results, batches: Sequence[Any], say: Say
+) -> tuple[Evaluation, ...]:
+    """Accuracy of every plan and of the controls, as quantized and repaired."""
     table = results.table
     path = job.out / "accuracies.json"
-    evaluator = Evaluator(job.workload, job.quantizer, table, path, say)
+    evaluator = Evaluator(job.workload, job.quantizer, table, path, say, batches)
     by_budget = {budget: instance for (_, budget), instance in results.instances.items()}
-    rows = evaluator.controls(by_budget, job.seed)
-    for metric, budget in results.instances:
-        plans = {"optimum": results.best(metric, budget)}
-        if "greedy" in job.solvers:
-            plans["greedy"] = results.solutions[metric, budget, "greedy"]
-        for solver, solution in plans.items():
-            if solution.labels is not None:
-                row = evaluator.measure(metric, solution.labels, solver=solver, budget=budget)
-                rows.append(row)
+    rows: list[Evaluation] = []
+    for repair in dict.fromkeys((NONE, job.repair)):
+        rows += evaluator.controls(by_budget, job.seed, repair)[1 if rows else 0 :]
+        for budget, found in results.recommended.items():
+            rows.append(evaluator.measure(RECOMMENDED, found.plan, budget=budget, repair=repair))
+        for metric, budget in results.instances:
+            plans = {"optimum": results.best(metric, budget)}
+            if "greedy" in job.solvers:
+                plans["greedy"] = results.solutions[metric, budget, "greedy"]
+            for solver, solution in plans.items():
+                if solution.labels is not None:
+                    rows.append(
+                        evaluator.measure(
+                            metric, solution.labels, solver=solver, budget=budget, repair=repair
+                        )
+                    )
     return tuple(rows)

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from bitknap.plans.repair.base import NONE
 from bitknap.solvers import Status, load_solver, relative_gap
 
 from ..tables.table import Table, percent
@@ -122,10 +123,10 @@ def optimum_table(results: Results) -> Table:
     )
 
 
-def accuracy_table(results: Results) -> Table:
-    """Measured accuracy by metric and budget, beside the controls."""
+def accuracy_table(results: Results, repair: str = NONE) -> Table:
+    """Measured accuracy by metric and budget, beside the controls, under one repair."""
     budgets = [b.text for b in results.asked.budgets]
-    series, controls = _series(results, _share)
+    series, controls = _series(results, _share, repair)
     whole = next(m.accuracy for m in results.measured if m.plan == "float")
     rows = [
         [name, *(f"{100 * values[b]:.2f}" if b in values else "-" for b in budgets)]
@@ -145,24 +146,72 @@ def accuracy_table(results: Results) -> Table:
         f"Test accuracy in %, {whole.total:,} samples; its standard error is at most {error:.2f}.",
         "uniform: the largest single choice within the budget; random: mean of the draws.",
         *results.asked.notes,
-        *(losses or ["No metric loses to a control at any budget."]),
+        *(losses or ["No plan loses to a control at any budget."]),
     ]
-    return Table("Measured accuracy, %, by budget", ("plan", *budgets), rows, notes=notes)
+    return Table(
+        f"Measured accuracy {_state(repair)}, %, by budget", ("plan", *budgets), rows, notes=notes
+    )
+
+
+def recommended_table(results: Results) -> Table:
+    """The recommended plan of each budget: size, accuracy repaired, and where it comes from."""
+    repair = last_repair(results)
+    whole = next(m.accuracy for m in results.measured if m.plan == "float")
+    uniform = _uniform(results, _share, repair)
+    rows = []
+    for budget, found in results.recommended.items():
+        own = next(
+            m
+            for m in results.measured
+            if (m.plan, m.budget, m.repair) == ("recommended", budget, repair)
+        )
+        table = results.table
+        size = int(table.costs["size_bits"][table.positions(own.allocation)].sum())
+        exchanges = f", {found.exchanges} exchanges" if found.exchanges else ""
+        rows.append(
+            [
+                budget,
+                f"{own.average_bits:.2f}",
+                f"{size / 8000:.1f}",
+                f"{32 / own.average_bits:.1f}x",
+                f"{100 * own.accuracy.value:.2f}",
+                f"{100 * uniform[budget]:.2f}" if budget in uniform else "-",
+                f"{found.damage:.4f} ± {found.error:.4f}",
+                f"{found.origin}{exchanges}",
+            ]
+        )
+    columns = ("budget", "bits", "kB", "smaller", "accuracy", "uniform", "KL", "from")
+    notes = (
+        f"Accuracy in %, {_state(repair)}; float {100 * whole.value:.2f}. uniform: the largest "
+        "single choice within the budget.",
+        "KL: divergence from the float network on the calibration samples, with its standard "
+        "error. Plans: plans/BUDGET.json.",
+    )
+    return Table("Recommended plans", columns, rows, notes=notes)
+
+
+def last_repair(results: Results) -> str:
+    """The repair of the job, ``none`` where nothing was repaired."""
+    return next((m.repair for m in results.measured if m.repair != NONE), NONE)
+
+
+def _state(repair: str) -> str:
+    return "as quantized" if repair == NONE else "repaired"
 
 
 def measure_tables(results: Results) -> dict[str, Table]:
     """What else the workload measured, such as perplexity: one table per measure, by its name."""
-    budgets = [b.text for b in results.asked.budgets]
+    budgets, repair = [b.text for b in results.asked.budgets], last_repair(results)
     whole = next(m.accuracy for m in results.measured if m.plan == "float")
     tables = {}
     for name in whole.measures:
-        series, controls = _series(results, _measure(name))
+        series, controls = _series(results, _measure(name), repair)
         rows = [
             [plan, *(f"{values[b]:.4g}" if b in values else "-" for b in budgets)]
             for plan, values in [*series, *controls]
         ]
         rows.append(["float", *[f"{whole.measures[name]:.4g}"] * len(budgets)])
-        title = f"{name[0].upper()}{name[1:]}, by budget"
+        title = f"{name[0].upper()}{name[1:]} {_state(repair)}, by budget"
         tables[name] = Table(title, ("plan", *budgets), rows)
     return tables
 
@@ -179,35 +228,42 @@ def _measure(name: str) -> Value:
     return lambda accuracy: accuracy.measures[name]
 
 
-def _series(results: Results, value: Value) -> tuple[Series, Series]:
-    """Values by budget of every metric's plans, and of the controls."""
-    series = [
+def _series(results: Results, value: Value, repair: str) -> tuple[Series, Series]:
+    """Values by budget of the recommended and every metric's plans, and of the controls."""
+    best = _by_budget(results.measured, value, "recommended", repair=repair)
+    series = [("recommended", best)] if best else []
+    series += [
         (f"{metric} ({solver})", found)
         for metric in results.asked.metrics
         for solver in ("optimum", "greedy")
-        if (found := _by_budget(results.measured, value, metric, solver))
+        if (found := _by_budget(results.measured, value, metric, solver, repair))
     ]
     controls = [
-        ("uniform", _uniform(results, value)),
-        ("random", _by_budget(results.measured, value, "random")),
+        ("uniform", _uniform(results, value, repair)),
+        ("random", _by_budget(results.measured, value, "random", repair=repair)),
     ]
     return series, controls
 
 
 def _by_budget(
-    measured: Sequence[Evaluation], value: Value, plan: str, solver: str = ""
+    measured: Sequence[Evaluation],
+    value: Value,
+    plan: str,
+    solver: str = "",
+    repair: str = NONE,
 ) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for m in measured:
-        if m.plan == plan and m.solver == solver:
+        if (m.plan, m.solver, m.repair) == (plan, solver, repair):
             values.setdefault(m.budget, []).append(value(m.accuracy))
     return {budget: statistics.fmean(v) for budget, v in values.items()}
 
 
-def _uniform(results: Results, value: Value) -> dict[str, float]:
+def _uniform(results: Results, value: Value, repair: str) -> dict[str, float]:
     """Value at the largest uniform choice that fits each budget."""
     fits: dict[str, float] = {}
-    table, uniform = results.table, [m for m in results.measured if m.plan == "uniform"]
+    table = results.table
+    uniform = [m for m in results.measured if (m.plan, m.repair) == ("uniform", repair)]
     usage = {
         m.budget: {r: int(c[table.positions(m.allocation)].sum()) for r, c in table.costs.items()}
         for m in uniform

@@ -13,6 +13,9 @@ from ..records.status import RunStatus
 TOLERANCE = 1e-12
 """Relative; two recomputed objectives that differ by more are different."""
 
+TICK = 1e-9
+"""Seconds that clocks can tell; ratios of times stay within float64."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -53,14 +56,17 @@ class SolverRuns:
 
     @cached_property
     def seconds(self) -> float:
-        """Median time of the runs."""
-        return statistics.median(run.seconds for run in self.runs)
+        """Median time of the runs, a tick at least."""
+        return max(statistics.median(run.seconds for run in self.runs), TICK)
 
     @cached_property
     def cpu_seconds(self) -> float | None:
-        """Median processor time of the runs, or None where one has none."""
+        """Median processor time of the runs, 0 below a tick, or None where one has none."""
         times = [run.cpu_seconds for run in self.runs if run.cpu_seconds is not None]
-        return statistics.median(times) if len(times) == len(self.runs) else None
+        if len(times) < len(self.runs):
+            return None
+        median = statistics.median(times)
+        return median if median >= TICK else 0.0
 
     @cached_property
     def proven(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable
 
@@ -15,7 +16,8 @@ def gap(answer: SolverRuns) -> float | None:
 
     The reference is the proven optimum, and the best bound of any solver where nothing is proven,
     so that the gap is then an upper estimate. None without a reference, or when a run found no
-    choice. 0 is equality of the recomputed objectives.
+    choice. 0 is equality of the recomputed objectives; beyond 1e100 it is inf, as it is of an
+    objective of 0.
 
     References:
         G. Gamrath, T. Achterberg et al., SCIP, whose tables divide by |objective| likewise.
@@ -27,7 +29,8 @@ def gap(answer: SolverRuns) -> float | None:
     for run in answer.runs:
         if run.objective is None:
             return None
-        gaps.append(relative_gap(run.objective, reference))
+        distance = relative_gap(run.objective, reference)
+        gaps.append(distance if distance <= 1e100 else math.inf)
     return statistics.fmean(gaps)
 
 

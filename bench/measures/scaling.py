@@ -82,7 +82,7 @@ def scaling(answers: Sequence[SolverRuns], solver: str) -> Fit | None:
     """
     answered = [answer for answer in answers if answer.first.solver == solver and answer.supported]
     good = [answer for answer in answered if answer.done]
-    points = [(a.first.classes, a.seconds) for a in good if a.seconds > 0.0]
+    points = [(a.first.classes, a.seconds) for a in good]
     return fit_power(
         [size for size, _ in points],
         [time for _, time in points],

@@ -57,6 +57,15 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Folder; default runs/WORKLOAD.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     device: Device = "cpu",
+    measure: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Networks run to find each budget's recommended plan; 0 recommends none."
+        ),
+    ] = 100,
+    repair: Annotated[
+        str, typer.Option(help="Repairs of quantized networks: auto, none, or names with commas.")
+    ] = "auto",
     quantizer: Quantized = None,
     activation_bits: ActivationBits = None,
     activation_words: ActivationWords = None,
@@ -101,8 +110,11 @@ def command(
     activations = activation_quantizer(activation_bits, activation_words, names)
     from bitknap.bench.job.run import Job, run_job
     from bitknap.bench.report.write import write_report
+    from bitknap.plans.repair.base import repairs_named
 
     from ._progress import progress
+
+    repairs_named(repair)
 
     with progress(f"loading {workload}") as tell:
         job = Job(
@@ -120,16 +132,30 @@ def command(
             quantizer=weights,
             activations=activations,
             time_limit=time_limit,
+            measure=measure,
+            repair=repair,
         )
         results = run_job(job, tell)
         tell("drawing the report")
         page = write_report(job.out)
-    from bitknap.bench.job.tables import accuracy_table, measure_tables, optimum_table, solver_table
+    from bitknap.bench.job.tables import (
+        accuracy_table,
+        last_repair,
+        measure_tables,
+        optimum_table,
+        recommended_table,
+        solver_table,
+    )
     from bitknap.bench.tables.terminal import print_table, say
 
     print_table(solver_table(results))
     print_table(optimum_table(results))
-    for table in (accuracy_table(results), *measure_tables(results).values()):
+    print_table(accuracy_table(results))
+    if (repaired := last_repair(results)) != "none":
+        print_table(accuracy_table(results, repaired))
+    for table in measure_tables(results).values():
         print_table(table)
+    if results.recommended:
+        print_table(recommended_table(results))
     say(f"coverage: {results.table.coverage}")
     say(f"report: {page}")

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from bitknap.bench.figures.accuracy_against_size import AccuracyCurve, Point, draw_accuracy
 from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
+from bitknap.bench.figures.gap_by_solver import draw_gaps
 from bitknap.bench.figures.predicted_loss import Prediction, draw_predicted_loss
 from bitknap.bench.figures.style import COLOURS, line_style, save
 from bitknap.bench.report.base import Mark, Panel
@@ -61,6 +62,15 @@ def test_series_differ_by_colour_and_in_greyscale() -> None:
 def test_negative_predictions_do_not_vanish_from_the_axis() -> None:
     assert predicted().axes[0].get_yscale() == "log"
     assert predicted(-1e-3).axes[0].get_yscale() == "symlog"
+
+
+@pytest.mark.parametrize(
+    "gaps", [[0.0], [0.01], [1e-9, 1e-12], [float("inf")], [1e308, 1e-320], [0.1, 0.2]], ids=str
+)
+def test_bug_gaps_of_one_size_or_beyond_all_sizes_were_not_drawn(gaps: list[float]) -> None:
+    low, high = draw_gaps({"core": [0.0], "greedy": gaps}).axes[0].get_xlim()
+    assert low < 0.0 < min(100 * max(gaps), 1e12) or max(gaps) == 0.0
+    assert high > min(100 * max(gaps), 1e12)
 
 
 @pytest.mark.parametrize("draw", [bits, predicted, accuracy])

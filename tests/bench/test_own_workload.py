@@ -111,6 +111,8 @@ def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder as current directory of this process, nothing of it imported before or after."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("mine", "half", "wrong"):
+        sys.modules.pop(name, None)
     yield folder
     for name in ("mine", "half", "wrong"):
         sys.modules.pop(name, None)

@@ -17,13 +17,14 @@ from bitknap.bench.job.results import Results, load_results
 from bitknap.bench.job.run import Job, run_job
 from bitknap.bench.job.ties import price_ties
 from bitknap.bench.report.write import write_report
+from bitknap.plans import apply_plan
 from bitknap.problems import (
     DataError,
     InfeasibleError,
     UnsupportedError,
     load_instance,
 )
-from bitknap.sensitivity import ActivationQuantizer, LayerPolicy, apply_plan, load_table
+from bitknap.sensitivity import ActivationQuantizer, LayerPolicy, load_table
 from bitknap.solvers import Status, solve
 
 from .commands import call

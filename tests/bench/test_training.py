@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -158,7 +159,8 @@ def test_less_than_a_batch_and_divergence_are_refused() -> None:
 
 @pytest.fixture
 def small_data(monkeypatch: pytest.MonkeyPatch) -> FashionMNIST:
-    data = FashionMNIST(images(5_064), images(50, seed=1), "hash of the data")
+    data = FashionMNIST(images(264), images(50, seed=1), "hash of the data")
+    monkeypatch.setattr(training, "hold_out", partial(hold_out, count=200))
     monkeypatch.setattr(training, "load_fashion_mnist", lambda folder: data)
     monkeypatch.setattr(training, "_recipe", lambda workload, epochs: RECIPE)
     return data
@@ -176,13 +178,13 @@ def test_command_writes_checkpoint_and_record(
     record = json.loads(out.with_suffix(".json").read_text())
     assert record["format"] == "bitknap.training/1"
     assert record["recipe"]["network"] == "small_network"
-    assert (record["training_images"], record["total"], record["seed"]) == (64, 5_000, 3)
+    assert (record["training_images"], record["total"], record["seed"]) == (64, 200, 3)
     assert record["checkpoint_sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
     assert record["data_sha256"] == "hash of the data"
     assert len(record["losses"]) == 2
     network = small_network()
     network.load_state_dict(safetensors.torch.load_file(out))
-    held = hold_out(small_data.train)[1]
+    held = hold_out(small_data.train, count=200)[1]
     assert classification_accuracy(network, held).correct == record["correct"]
 
 

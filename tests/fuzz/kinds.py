@@ -409,9 +409,12 @@ def records(rng: Random) -> Trial:
         "run/records.jsonl": b"\n".join(lines) + b"\n",
         "run/suite.json": hostile.to_text(plan, rng),
     }
+    files["whole/records.jsonl"] = Path("records.jsonl").read_bytes()
     section = rng.choice(["solvers", "proofs", "environment", "what_was_run"])
-    sections = [] if rng.random() < 0.02 else ["--section", section]
-    return Trial(["report", "run", *sections], files)
+    more = ["--section", section]
+    if rng.random() < 0.04:
+        more = rng.choice([[], ["whole", "--out", "out"]])
+    return Trial(["report", "run", *more], files)
 
 
 COMMANDS = {

@@ -418,6 +418,23 @@ def test_bug_records_of_any_kind(here: Path, line: bytes) -> None:
     refused("report", "run", words="line 1: is not a bitknap.record/3 record")
 
 
+@pytest.mark.parametrize(("first", "second"), [(0.0, 0.1), (5e-324, 0.1), (0.1, 1e-300)])
+def test_bug_times_that_no_clock_tells_were_divided(
+    here: Path, first: float, second: float
+) -> None:
+    for folder, seconds in (("a", first), ("b", second)):
+        rows = [
+            Record("s", "i", solver, "optimal", 1.0, 1.0, seconds, cpu_seconds=seconds, exact=True)
+            for solver in ("core", "dp")
+        ]
+        Path(folder).mkdir()
+        Path(folder, "records.jsonl").write_text("".join(row.to_line() for row in rows))
+        done = call(["report", folder, "--section", "profile", "--section", "proofs"])
+        assert (done.code, done.wrong) == (0, None)
+    done = call(["report", "a", "b", "--out", "out"])
+    assert (done.code, done.wrong) == (0, None)
+
+
 def test_bug_a_full_closed_or_plain_standard_output(here: Path) -> None:
     command = [sys.executable, "-m", "bitknap", "solve", "i.json"]
     with open("/dev/full", "wb") as full:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bitknap.plans import apply_plan
 from bitknap.problems import DataError, UnsupportedError
 from bitknap.sensitivity import (
     METRICS,
@@ -18,7 +19,6 @@ from bitknap.sensitivity import (
     LayerPolicy,
     Quantizer,
     SensitivityTable,
-    apply_plan,
     bops,
     load_table,
     quantized_copy,

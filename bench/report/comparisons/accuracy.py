@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 
+from bitknap.plans.repair.base import NONE
+
 from ...job.results import Results
 from ...tables.table import Table
 from ..base import Content, Section
@@ -52,7 +54,8 @@ def _accuracies(results: Results) -> dict[Key, tuple[float, float]]:
     found: dict[Key, list[tuple[float, float]]] = {}
     for m in results.measured:
         value = m.accuracy.value, m.accuracy.standard_error
-        found.setdefault((m.plan, m.solver or "-", m.budget or "-"), []).append(value)
+        plan = m.plan if m.repair == NONE else f"{m.plan}, repaired"
+        found.setdefault((plan, m.solver or "-", m.budget or "-"), []).append(value)
     return {
         key: (
             statistics.fmean(value for value, _ in group),

@@ -22,7 +22,7 @@ def build(a: Source, b: Source) -> Content | None:
     """One dot per instance; the table has every pair."""
     by_solver: dict[str, list[Pair]] = {}
     for pair in paired(a, b):
-        if pair.done and pair.first.seconds > 0 and pair.second.seconds > 0:
+        if pair.done:
             by_solver.setdefault(pair.solver, []).append(pair)
     if not by_solver:
         return None

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from scipy.stats import binomtest
 
+from bitknap.plans.repair.base import NONE
+
 from ...figures.accuracy_against_size import (
     AccuracyCurve,
     Point,
@@ -15,7 +17,7 @@ from ...figures.accuracy_against_size import (
 )
 from ...job.evaluation import Evaluation
 from ...job.results import Results
-from ...job.tables import accuracy_table, measure_tables
+from ...job.tables import accuracy_table, last_repair, measure_tables, recommended_table
 from ...tables.table import Table
 from ...workloads.base import Accuracy
 from ..base import Content, Mark, Panel, Plot, Section
@@ -24,9 +26,9 @@ from ..source import Source
 LEVEL = 0.95
 
 CAPTION = (
-    "Measured test accuracy of each metric's plans, beside uniform bit-widths, random plans and "
-    "the float network (dashed). Filled: the exact optimum; hollow: the greedy. Bars are 95 % "
-    "Wilson intervals over the test samples; those of random plans run from the lowest to the "
+    "Measured test accuracy {state} of each metric's plans, beside uniform bit-widths, random "
+    "plans and the float network (dashed). Filled: the exact optimum; hollow: the greedy. Bars are "
+    "95 % Wilson intervals over the test samples; those of random plans run from the lowest to the "
     "highest draw, around their mean."
 )
 
@@ -37,38 +39,45 @@ def build(source: Source) -> Content | None:
     if results is None:
         return None
     whole = next(m.accuracy.value for m in results.measured if m.plan == "float")
-    curves = accuracy_curves(results)
+    repair = last_repair(results)
+    curves = accuracy_curves(results, repair)
     marks = [_mark(results, curve, point) for curve in curves for point in curve.points]
     left, right = accuracy_panels(curves, whole)
     lowest, end = right.axes[0].get_ylim()[0], right.axes[0].get_xlim()[1]
     close = [mark for mark in marks if mark.y >= lowest and mark.x <= end]
     plot = Plot(
         "accuracy",
-        CAPTION,
+        CAPTION.format(state="as quantized" if repair == NONE else "repaired"),
         draw_accuracy(curves, whole, results.asked.title),
         panels=(Panel(left, marks), Panel(right, close)),
         data=_numbers(curves),
     )
     printed = {n.replace(" ", "_"): table for n, table in measure_tables(results).items()}
-    return Content(plots=[plot], tables={"accuracy": accuracy_table(results)} | printed)
+    tables = {"recommended": recommended_table(results)} if results.recommended else {}
+    if repair != NONE:
+        tables["accuracy_repaired"] = accuracy_table(results, repair)
+    tables["accuracy"] = accuracy_table(results)
+    return Content(plots=[plot], tables=tables | printed)
 
 
-def accuracy_curves(results: Results) -> list[AccuracyCurve]:
-    """One curve per metric and solver, the uniform bit-widths, and the random plans' mean."""
+def accuracy_curves(results: Results, repair: str = NONE) -> list[AccuracyCurve]:
+    """The recommended plans, each metric's and solver's, uniform bit-widths, random plans' mean."""
     asked = results.asked
-    curves = []
+    measured = [m for m in results.measured if m.repair == repair]
+    best = [_point(m) for m in measured if m.plan == "recommended"]
+    curves = [AccuracyCurve("recommended", best, len(asked.metrics) + 2)] if best else []
     for style, metric in enumerate(asked.metrics):
         for solver in ("optimum", "greedy"):
-            rows = [m for m in results.measured if (m.plan, m.solver) == (metric, solver)]
+            rows = [m for m in measured if (m.plan, m.solver) == (metric, solver)]
             if rows:
                 name = f"{metric} ({solver})"
                 curves.append(
                     AccuracyCurve(name, list(map(_point, rows)), style, solver == "greedy")
                 )
-    uniform = [_point(m) for m in results.measured if m.plan == "uniform"]
+    uniform = [_point(m) for m in measured if m.plan == "uniform"]
     random = []
     for budget in asked.budgets:
-        draws = [m for m in results.measured if (m.plan, m.budget) == ("random", budget.text)]
+        draws = [m for m in measured if (m.plan, m.budget) == ("random", budget.text)]
         random.append(_mean(draws))
     style = len(asked.metrics)
     return [

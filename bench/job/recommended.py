@@ -1,0 +1,79 @@
+"""The recommended plan of every budget: measured on the calibration data, and improved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bitknap.plans.measure import Measurer
+from bitknap.plans.search import MeasuredPlan, measured_plan
+from bitknap.plans.yardsticks import yardstick
+from bitknap.problems import write_atomically
+
+from .results import Results, plan_path
+
+if TYPE_CHECKING:
+    from .run import Job, Say
+
+RECOMMENDED = "recommended"
+"""Name of the recommended plans beside the metrics'."""
+
+DAMAGE = "kl"
+
+
+def recommend(
+    job: Job, results: Results, batches: Sequence[Any], say: Say
+) -> Mapping[str, MeasuredPlan]:
+    """Budget -> recommended plan; none where the job asks for none.
+
+    Candidates are the optimum of every metric, the greedy's plans, and the largest uniform choice
+    within the budget. Each plan is written to ``plans/BUDGET.json`` as layer -> label.
+    """
+    if not job.measure:
+        return {}
+    budgets = list(dict.fromkeys(budget for _, budget in results.instances))
+    place = ""
+
+    def told(number: int) -> None:
+        say(f"measuring plans {place}, network {number}")
+
+    measure = Measurer(
+        job.workload.model,
+        results.table,
+        batches,
+        job.workload.forward,
+        yardstick(DAMAGE),
+        name=DAMAGE,
+        quantizer=job.quantizer,
+        path=job.out / "damages.json",
+        say=told,
+    )
+    found = {}
+    for number, budget in enumerate(budgets, 1):
+        place = f"at {budget} ({number} of {len(budgets)} budgets)"
+        instance = results.instances[results.asked.metrics[0], budget]
+        candidates = _candidates(results, budget)
+        plan = measured_plan(instance, results.table, candidates, measure, job.measure)
+        found[budget] = plan
+        write_atomically(plan_path(job.out, budget), json.dumps(dict(plan.plan), indent=1) + "\n")
+    return found
+
+
+def _candidates(results: Results, budget: str) -> dict[str, Mapping[str, str]]:
+    """Distinct plans within the budget, by the name of the first that proposes each."""
+    plans: dict[str, Mapping[str, str] | None] = {}
+    for metric in results.asked.metrics:
+        plans[metric] = results.best(metric, budget).labels
+        if (metric, budget, "greedy") in results.solutions:
+            plans[f"{metric}, greedy"] = results.solutions[metric, budget, "greedy"].labels
+    instance = results.instances[results.asked.metrics[0], budget]
+    for label in results.table.choices:
+        uniform = results.table.uniform(label)
+        if instance.is_feasible(instance.from_labels(uniform)):
+            plans["uniform"] = uniform
+    distinct: dict[str, Mapping[str, str]] = {}
+    for name, plan in plans.items():
+        if plan is not None and plan not in distinct.values():
+            distinct[name] = dict(plan)
+    return distinct

@@ -1,0 +1,147 @@
+"""Apply a plan: a copy of the network with its choices, repaired where data are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from bitknap.problems.errors import DataError
+from bitknap.sensitivity import Quantizer, SensitivityTable, quantized_copy
+from bitknap.sensitivity.apply import refuse_other_weights
+from bitknap.sensitivity.tracing.batches import (
+    Batch,
+    Forward,
+    as_tensors,
+    default_forward,
+    device_of,
+    placed,
+)
+from bitknap.sensitivity.tracing.capture import without_fused_attention
+from bitknap.sensitivity.tracing.folding import folded
+from bitknap.sensitivity.tracing.inputs import QuantizeInputs
+
+from .repair.base import Quantized, repairs_named
+
+
+class Solution(Protocol):
+    """What is needed of a `bitknap.solvers.Solution`."""
+
+    @property
+    def labels(self) -> Mapping[str, str] | None:
+        """Layer -> label, or None without a choice."""
+
+
+Plan = Mapping[str, int | str] | Solution
+
+
+def apply_plan(
+    model: nn.Module,
+    table: SensitivityTable,
+    plan: Plan,
+    quantizer: Quantizer | None = None,
+    *,
+    calibration: Iterable[Batch] | None = None,
+    repair: str = "auto",
+    forward: Forward | None = None,
+) -> nn.Module:
+    """A copy of the model with a plan's weights and, where the plan has any, activations.
+
+    Weights are quantized as the table's were. Inputs are quantized where the network calls a
+    function with one of the weights; its code and its class stay as they are. Calls that bypass
+    the copy's ``forward`` see quantized weights and float inputs.
+
+    Given calibration data the copy is repaired, at no cost in size: batch-norm statistics are
+    estimated again, and biases of layers that lead into no batch norm corrected.
+
+    Args:
+        model: the float network of the table; not changed.
+        table: gives the layers, the quantizer and the calibrated grids.
+        plan: layer name -> label, for every layer of the table; or a solution of its instance.
+        quantizer: an equal one that e.g. remembers results; by default made from the table.
+        calibration: batches, such as those that the table was computed from.
+        repair: ``auto`` (``batch_norm,bias``), ``none``, or names of ``plans/repair`` with commas,
+            done in that order; ``rounding`` is the third.
+        forward: ``forward(model, batch)``, as for the table.
+
+    Raises:
+        DataError: the plan is none of the table's, the network has other weights than the
+            table's, the quantizer is another one, or repairs are named without calibration data.
+        UnsupportedError: there is no such repair, or it cannot be done here.
+    """
+    choices = choices_of(plan)
+    positions = table.positions(choices)
+    described = table.provenance.get("quantizer")
+    if quantizer is None:
+        quantizer = Quantizer() if described is None else Quantizer.described(described)
+    elif described is not None and quantizer.describe() != described:
+        raise DataError(
+            f"the table was made with another quantizer, {described}; leave quantizer= out"
+        )
+    refuse_other_weights(model, table)
+    repairs = repairs_named(repair)
+    if calibration is None and repair not in ("auto", "none"):
+        raise DataError(f"repair={repair!r} needs calibration data; pass calibration=[batch, ...]")
+    quantized = quantized_copy(model, table.layers, choices, quantizer)
+    quantized.eval()
+    _quantize_inputs(quantized, table, positions.tolist())
+    if calibration is not None and repairs:
+        labels = {name: str(label) for name, label in choices.items()}
+        given = Quantized(
+            quantized,
+            folded(model),
+            table.layers,
+            labels,
+            quantizer,
+            _batches(calibration, device_of(model)),
+            forward or default_forward,
+        )
+        for one in repairs:
+            one(given)
+    return quantized
+
+
+def choices_of(plan: Plan) -> Mapping[str, int | str]:
+    """Layer -> choice of a plan or a solution.
+
+    Raises:
+        DataError: it is neither, or a solution without a choice.
+    """
+    if isinstance(plan, Mapping):
+        return plan
+    labels = getattr(plan, "labels", None)
+    if labels is None:
+        status = getattr(plan, "status", None)
+        got = type(plan).__name__ if status is None else f"a solution without a choice ({status})"
+        raise DataError(f"a plan must be a mapping of layer -> bits or a Solution, got {got}")
+    return dict(labels)
+
+
+def _quantize_inputs(
+    quantized: nn.Module, table: SensitivityTable, positions: Sequence[int]
+) -> None:
+    """Make the network's ``forward`` quantize what its layers read, as the items say."""
+    if table.activations is None:
+        return
+    grids = {}
+    for layer, item in zip(table.layers, positions, strict=True):
+        grid = table.activations.at(item)
+        if grid.scale:
+            weight = quantized.get_parameter(layer.parameter)
+            grids[id(weight)] = (weight, grid)
+    plain = quantized.forward
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        with without_fused_attention(), QuantizeInputs(grids):
+            return plain(*args, **kwargs)
+
+    object.__setattr__(quantized, "forward", forward)
+
+
+def _batches(calibration: Iterable[Batch], place: torch.device) -> list[Batch]:
+    found = [placed(as_tensors(batch), place) for batch in calibration]
+    if not found:
+        raise DataError("there are no calibration batches; at least one is needed")
+    return found

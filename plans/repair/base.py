@@ -1,0 +1,99 @@
+"""What a repair works with, and the order in which repairs are done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from bitknap.problems.errors import DataError
+from bitknap.sensitivity import Quantizer
+from bitknap.sensitivity.table.table import LayerInfo
+from bitknap.sensitivity.tracing.batches import Batch, Forward, tensors
+
+from . import REPAIRS
+
+AUTO = ("batch_norm", "bias")
+"""Repairs of ``auto``, in their order; one whose layers a network lacks changes nothing."""
+
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A quantized network on its way to being repaired.
+
+    Args:
+        network: the quantized copy, in evaluation mode; repairs change it in place.
+        model: the float network, parametrized weights folded; not changed.
+        layers: the table's layers.
+        plan: layer name -> label.
+        quantizer: how the weights were quantized.
+        batches: calibration data on the network's device.
+        forward: runs a network on a batch.
+    """
+
+    network: nn.Module
+    model: nn.Module
+    layers: Sequence[LayerInfo]
+    plan: Mapping[str, str]
+    quantizer: Quantizer
+    batches: Sequence[Batch]
+    forward: Forward
+
+
+class Repair(Protocol):
+    """A repair: one file in ``plans/repair`` with the object in ``REPAIR``."""
+
+    passes: int
+    """Forward passes over the calibration data, those of the float network included."""
+
+    def __call__(self, quantized: Quantized) -> None:
+        """Change the quantized network in place."""
+
+
+def repairs_named(text: str) -> list[Repair]:
+    """The repairs that e.g. ``auto``, ``none`` or ``rounding,batch_norm`` stands for, in order.
+
+    Raises:
+        UnsupportedError: a word is none of them.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if words == [NONE]:
+        return []
+    names = [name for word in words for name in (AUTO if word == "auto" else (word,))]
+    return [REPAIRS.load(name) for name in dict.fromkeys(names)]
+
+
+def samples_of(batch: Batch) -> int:
+    """Samples of a batch: the length of its first tensor.
+
+    Raises:
+        DataError: it holds no tensor.
+    """
+    found = tensors(batch)
+    if not found:
+        raise DataError("a calibration batch holds no tensor")
+    return len(found[0]) if found[0].dim() else 1
+
+
+@contextmanager
+def hooked(
+    modules: Mapping[str, nn.Module], hook: Callable[[str, nn.Module, Tensor, Tensor], Any]
+) -> Iterator[None]:
+    """Calls ``hook(name, module, input, output)`` after each; what it returns is the output."""
+
+    def call(name: str) -> Callable[..., Any]:
+        return lambda module, inputs, output: hook(name, module, inputs[0], output)
+
+    handles = [module.register_forward_hook(call(name)) for name, module in modules.items()]
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,218 @@
+"""Repairs against plain references in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import bitknap
+from bitknap.plans import apply_plan
+from bitknap.plans.repair import REPAIRS
+from bitknap.plans.repair.rounding import round_rows
+from bitknap.problems import DataError, UnsupportedError
+from bitknap.sensitivity import Quantizer, SensitivityTable
+
+
+class Normalised(nn.Module):
+    """Convolutions, batch norm, a head, and a batch norm that never runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(2, 4, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(4)
+        self.second = nn.Conv2d(4, 4, 3, groups=2, bias=True)
+        self.normed = nn.BatchNorm2d(4)
+        self.unused = nn.BatchNorm2d(4)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.first(x)).relu()
+        x = self.normed(self.second(x)).relu()
+        out: Tensor = self.head(x.mean(dim=(2, 3)))
+        return out
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    model = Normalised().double()
+    with torch.no_grad():
+        for norm in (model.norm, model.normed, model.unused):
+            norm.running_mean += torch.rand(4).double()
+    return model.eval()
+
+
+def data(count: int = 3, size: int = 8) -> list[Any]:
+    g = torch.Generator().manual_seed(1)
+    return [
+        (
+            torch.randn(size, 2, 6, 6, generator=g, dtype=torch.float64),
+            torch.randint(3, (size,), generator=g),
+        )
+        for _ in range(count)
+    ]
+
+
+def made(model: nn.Module, batches: list[Any]) -> SensitivityTable:
+    return bitknap.sensitivity_table(model, batches, metrics=["fisher"], bits=[2, 4])
+
+
+def changed(one: nn.Module, other: nn.Module) -> set[str]:
+    pairs = zip(one.state_dict().items(), other.state_dict().values(), strict=True)
+    return {name for (name, a), b in pairs if not torch.equal(a, b)}
+
+
+def test_batch_norm_statistics_are_pytorch_s_cumulative_average() -> None:
+    model, batches = network(), data()
+    table = made(model, batches)
+    plan = table.uniform("2")
+    plain = apply_plan(model, table, plan)
+    repaired = apply_plan(model, table, plan, calibration=batches, repair="batch_norm")
+    wanted = apply_plan(model, table, plan)
+    for norm in (wanted.norm, wanted.normed):
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    with torch.no_grad():
+        for x, _ in batches:
+            wanted(x)
+    for norm in ("norm", "normed"):
+        for name in ("running_mean", "running_var"):
+            got, want = (getattr(getattr(m, norm), name) for m in (repaired, wanted))
+            assert torch.allclose(got, want, rtol=1e-12, atol=0)
+    assert changed(plain, repaired) == {
+        f"{norm}.{name}" for norm in ("norm", "normed") for name in ("running_mean", "running_var")
+    }
+    assert not any(module.training for module in repaired.modules())
+    assert repaired.norm.momentum == model.norm.momentum
+
+
+def test_larger_batches_weigh_more_in_the_statistics() -> None:
+    model, (whole,) = network(), data(1, 12)
+    table = made(model, [whole])
+    plan = table.uniform("4")
+    cut = [(whole[0][:9], whole[1][:9]), (whole[0][9:], whole[1][9:])]
+    found = [
+        apply_plan(model, table, plan, calibration=batches, repair="batch_norm").norm.running_mean
+        for batches in ([whole], cut)
+    ]
+    assert torch.allclose(*found, rtol=1e-12, atol=0)
+
+
+def test_one_value_per_channel_is_refused() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)).double().eval()
+    batches = [(torch.randn(1, 3, dtype=torch.float64), torch.zeros(1, dtype=torch.long))]
+    table = made(model, batches)
+    with pytest.raises(UnsupportedError, match="one value per channel"):
+        apply_plan(model, table, table.uniform("2"), calibration=batches)
+
+
+def test_biases_restore_the_mean_of_every_layer() -> None:
+    torch.manual_seed(3)
+    model = nn.Sequential(
+        nn.Conv1d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 5), nn.Tanh(), nn.Linear(5, 3)
+    )
+    model = model.double().eval()
+    batches = [(torch.randn(16, 2, 6).double(), torch.randint(3, (16,)))]
+    table = made(model, batches)
+    plain = apply_plan(model, table, table.uniform("2"))
+    repaired = apply_plan(model, table, table.uniform("2"), calibration=batches)
+    assert changed(plain, repaired) == {"0.bias", "3.bias", "5.bias"}
+    x = batches[0][0]
+    for depth in (1, 4, 6):
+        with torch.no_grad():
+            means = [m[:depth](x).mean(dim=(0, 2) if depth == 1 else 0) for m in (model, repaired)]
+        assert torch.allclose(*means, rtol=1e-10, atol=1e-12)
+
+
+def test_layers_that_lead_into_batch_norm_keep_their_biases() -> None:
+    model, batches = network(), data()
+    table = made(model, batches)
+    plain = apply_plan(model, table, table.uniform("2"))
+    repaired = apply_plan(model, table, table.uniform("2"), calibration=batches, repair="bias")
+    assert changed(plain, repaired) == {"head.bias"}
+
+
+def rounded_by_least_squares(
+    weight: Tensor, moment: Tensor, quantizer: Quantizer, bits: int
+) -> Tensor:
+    """The rest of a row solves its least-squares problem after each column is rounded."""
+    low, high = quantizer.codes(bits)
+    _, scale = quantizer.encode(weight, bits)
+    damped = moment + 0.01 * moment.diagonal().mean() * torch.eye(len(moment), dtype=torch.float64)
+    order = damped.diagonal().argsort(descending=True, stable=True).tolist()
+    out = weight.clone()
+    for row, step in zip(out, scale[:, 0], strict=True):
+        now = row.clone()
+        for place, j in enumerate(order):
+            row[j] = (now[j] / step).round().clamp(low, high) * step
+            rest = order[place + 1 :]
+            if rest:
+                error = now[j] - row[j]
+                now[rest] += torch.linalg.solve(
+                    damped[rest][:, rest], damped[rest][:, [j]] * error
+                )[:, 0]
+    return out
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+@pytest.mark.parametrize("seed", range(4))
+def test_rounding_is_least_squares_column_by_column(bits: int, seed: int) -> None:
+    g = torch.Generator().manual_seed(seed)
+    weight = torch.randn(5, 7, generator=g, dtype=torch.float64)
+    inputs = torch.randn(30, 7, generator=g, dtype=torch.float64) @ torch.randn(
+        7, 7, generator=g, dtype=torch.float64
+    )
+    moment = inputs.mT @ inputs / 30
+    quantizer = Quantizer()
+    got = round_rows(weight, moment[None], quantizer, bits)
+    want = rounded_by_least_squares(weight, moment, quantizer, bits)
+    assert torch.allclose(got, want, rtol=1e-9, atol=1e-12)
+
+
+def test_rounding_lowers_the_error_of_outputs_and_stays_on_the_grid() -> None:
+    model, batches = network(), data()
+    table = made(model, batches)
+    x = batches[0][0]
+    plain = apply_plan(model, table, table.uniform("2"))
+    repaired = apply_plan(model, table, table.uniform("2"), calibration=batches, repair="rounding")
+    assert "second.weight" in changed(plain, repaired)
+    assert changed(plain, repaired) <= {"first.weight", "second.weight", "head.weight"}
+    with torch.no_grad():
+        errors = [float((m.first(x) - model.first(x)).square().sum()) for m in (plain, repaired)]
+        inner = model.norm(model.first(x)).relu()
+        grouped = [
+            float((m.second(inner) - model.second(inner)).square().sum()) for m in (plain, repaired)
+        ]
+    assert errors[1] <= errors[0]
+    assert grouped[1] < grouped[0]
+    _, scale = Quantizer().encode(model.second.weight, 2)
+    codes = repaired.second.weight.detach().flatten(1) / scale
+    assert torch.allclose(codes, codes.round(), atol=1e-9)
+    assert set(codes.round().unique().tolist()) <= {-2.0, -1.0, 0.0, 1.0}
+
+
+def test_repairs_are_named_in_order_and_others_refused() -> None:
+    model, batches = network(), data()
+    table = made(model, batches)
+    plan = table.uniform("2")
+    with pytest.raises(UnsupportedError, match="no repair is named 'polish'"):
+        apply_plan(model, table, plan, calibration=batches, repair="polish")
+    with pytest.raises(DataError, match="needs calibration data"):
+        apply_plan(model, table, plan, repair="batch_norm")
+    assert not changed(
+        apply_plan(model, table, plan),
+        apply_plan(model, table, plan, calibration=batches, repair="none"),
+    )
+    assert REPAIRS.names() == ["batch_norm", "bias", "rounding"]
+
+
+def test_repairs_change_neither_model_nor_each_other() -> None:
+    model, batches = network(), data()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    table = made(model, batches)
+    for repair in REPAIRS.names():
+        apply_plan(model, table, table.uniform("2"), calibration=batches, repair=repair)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
