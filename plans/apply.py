@@ -26,7 +26,7 @@ from bitknap.sensitivity.tracing.inputs import QuantizeInputs
 from .repair.base import Quantized, repairs_named
 
 
-class Solution(Protocol):
+class ChosenLabels(Protocol):
     """What is needed of a `bitknap.solvers.Solution`."""
 
     @property
@@ -34,7 +34,7 @@ class Solution(Protocol):
         """Layer -> label, or None without a choice."""
 
 
-Plan = Mapping[str, int | str] | Solution
+Plan = Mapping[str, int | str] | ChosenLabels
 
 
 def apply_plan(

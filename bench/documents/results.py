@@ -14,6 +14,7 @@ from pathlib import Path
 from bitknap.problems import BitknapError, DataError, write_atomically
 
 from ..measures.answers import answers_of
+from ..measures.contradictions import clashes
 from ..measures.summary import solver_table
 from ..records.record import Record, load_records
 
@@ -65,7 +66,7 @@ def _solvers(path: Path) -> str:
     """How each solver did in the records of a suite, and the command that made them."""
     records = load_records(path)
     first, repeats = records[0], 1 + max(record.repeat for record in records)
-    table = solver_table(records, answers_of(records))
+    table = solver_table(answers_of(records), clashes(records))
     notes = "".join(f"- {note}\n" for note in table.notes)
     command = f"bitknap bench {first.suite} --time-limit {first.time_limit:g} --repeat {repeats}"
     return f"{markdown(table.columns, table.rows)}\n{notes}\n`{command}` on {_made_with(first)}.\n"

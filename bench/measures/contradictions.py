@@ -63,6 +63,11 @@ def contradictions(records: Sequence[Record]) -> list[Contradiction]:
     return list(found.values())
 
 
+def clashes(records: Sequence[Record]) -> list[str]:
+    """The sentences of all contradictions."""
+    return [found.sentence for found in contradictions(records)]
+
+
 def false_claims(records: Sequence[Record]) -> Counter[str]:
     """Solver -> how many runs the referee refuted, and how many claims other runs contradict."""
     refuted = Counter(record.solver for record in records if record.status == RunStatus.REFUTED)

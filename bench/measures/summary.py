@@ -8,11 +8,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..records.record import Record
 from ..records.status import FAILURES
 from ..tables.table import Table, digits, percent
-from .answers import SolverRuns, answers_of, by_solver, key_of
-from .contradictions import contradictions
+from .answers import SolverRuns, by_solver, key_of
 from .gap import gaps
 from .rates import correct_rate, success_rate
 from .scaling import scaling
@@ -81,15 +79,19 @@ def summarise(answers: Sequence[SolverRuns]) -> list[SolverSummary]:
     return found
 
 
-def summary_tables(records: Sequence[Record]) -> list[Table]:
-    """Solvers over all instances, their times by group, and how their times grow."""
-    answers = answers_of(records)
-    tables = [solver_table(records, answers), group_table(answers)]
+def summary_tables(answers: Sequence[SolverRuns], clashes: Sequence[str]) -> list[Table]:
+    """Solvers over all instances, their times by group, and how their times grow.
+
+    Args:
+        answers: of all runs.
+        clashes: sentences of `contradictions`.
+    """
+    tables = [solver_table(answers, clashes), group_table(answers)]
     growth = scaling_table(answers)
     return tables + ([growth] if growth.rows else [])
 
 
-def solver_table(records: Sequence[Record], answers: Sequence[SolverRuns]) -> Table:
+def solver_table(answers: Sequence[SolverRuns], clashes: Sequence[str]) -> Table:
     """One row per solver: instances, rates, gaps, time, memory, what went wrong."""
     rows = []
     found = summarise(answers)
@@ -120,7 +122,6 @@ def solver_table(records: Sequence[Record], answers: Sequence[SolverRuns]) -> Ta
                 ", ".join(wrong) or "-",
             ]
         )
-    clashes = [found.sentence for found in contradictions(records)]
     return Table(
         f"Solvers over {len({key_of(answer.first) for answer in answers})} instances",
         (

@@ -135,7 +135,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 def _run_suite(suite: Suite, out: Path, workers: int, dask: str | None, as_json: bool) -> None:
     from bitknap.bench.measures.answers import answers_of
-    from bitknap.bench.measures.contradictions import contradictions
+    from bitknap.bench.measures.contradictions import clashes
     from bitknap.bench.measures.summary import summarise, summary_tables
     from bitknap.bench.runner import run_suite
     from bitknap.bench.runner.progress import TerminalProgress
@@ -151,20 +151,20 @@ def _run_suite(suite: Suite, out: Path, workers: int, dask: str | None, as_json:
             dask=dask,
             command=shlex.join(["bitknap", *sys.argv[1:]]),
         )
-    clashes = [found.sentence for found in contradictions(records)]
+    answers, refuted = answers_of(records), clashes(records)
     if as_json:
         document = {
             "records": str(out / RECORDS),
             "runs": len(records),
-            "solvers": [asdict(summary) for summary in summarise(answers_of(records))],
-            "contradictions": clashes,
+            "solvers": [asdict(summary) for summary in summarise(answers)],
+            "contradictions": refuted,
         }
         typer.echo(json.dumps(_finite(document), indent=1))
     else:
-        for table in summary_tables(records):
+        for table in summary_tables(answers, refuted):
             print_table(table)
         say(f"records: {out / RECORDS}; `bitknap report {out}` makes a page of them")
-    if clashes:
+    if refuted:
         raise typer.Exit(EXIT_FAILED)
 
 
