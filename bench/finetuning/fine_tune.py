@@ -18,9 +18,9 @@ from bitknap.problems import DataError, UnsupportedError
 from bitknap.sensitivity import LayerInfo
 
 from ..job.table_cache import QUANTIZER
+from ..training.state import resume, save_state
 from ..workloads.base import Workload
 from .quantized_training import QuantizedTraining
-from .state import resume, save_state
 
 __all__ = ["FineTunedNetwork", "FineTuning", "fine_tune", "untrained"]
 
@@ -113,7 +113,8 @@ def fine_tune(
     model = untrained(workload, layers, allocation, tuning, seed)
     optimizer = _optimizer(model, tuning)
     key = _key(workload, allocation, tuning, seed)
-    losses, seconds = resume(partial, key, model, optimizer)
+    progress = resume(partial, key, model, optimizer)
+    losses, seconds = progress.get("losses", []), progress.get("seconds", 0.0)
     for epoch in range(len(losses), tuning.epochs):
         start = time.perf_counter()
         losses.append(_epoch(model, optimizer, workload, tuning, epoch, seed, say))
@@ -121,7 +122,8 @@ def fine_tune(
         if not math.isfinite(losses[-1]):
             raise DataError(f"the loss of epoch {epoch + 1} is {losses[-1]}; lower the rate")
         if partial is not None and epoch + 1 < tuning.epochs:
-            save_state(partial, key, model, optimizer, losses, seconds)
+            progress = {"losses": losses, "seconds": seconds}
+            save_state(partial, key, model, optimizer, progress)
     return FineTunedNetwork(model.finished(), losses, seconds)
 
 

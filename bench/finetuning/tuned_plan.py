@@ -63,7 +63,7 @@ def _tune(
     say("evaluating the plan")
     start = untrained(workload, table.layers, allocation, tuning, seed)
     accuracy["before"] = workload.accuracy(start.finished())
-    partial = out / "partial.safetensors"
+    partial = out / "partial.pt"
     tuned = fine_tune(
         workload, table.layers, allocation, tuning, seed=seed, partial=partial, say=say
     )

@@ -97,7 +97,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     momentum = 0.9 if input_bits else 0.0
     tuning = FineTuning(4, learning_rate=0.05, momentum=momentum, input_bits=input_bits)
     whole = fine_tune(workload, table.layers, plan, tuning)
-    partial, epochs = tmp_path / "partial.safetensors", []
+    partial, epochs = tmp_path / "partial.pt", []
     run = finetuning._epoch
 
     def interrupted(*arguments: object) -> float:
@@ -113,10 +113,10 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     assert epochs == [0, 1, 2, 2, 3]
     assert same(whole.network, resumed.network)
     assert whole.losses == resumed.losses
-    with pytest.raises(DataError, match="another fine-tuning"):
+    with pytest.raises(DataError, match="another recipe, seed or data"):
         fine_tune(workload, table.layers, plan, tuning, seed=5, partial=partial)
     partial.write_bytes(b"damaged")
-    with pytest.raises(DataError, match="no saved fine-tuning"):
+    with pytest.raises(DataError, match="not a saved training"):
         fine_tune(workload, table.layers, plan, tuning, partial=partial)
 
 
@@ -193,7 +193,7 @@ def test_the_command_writes_network_and_record(
     network = copy.deepcopy(tiny_workload().model)
     network.load_state_dict(state)
     assert len(state["0.weight"].unique()) <= 4 * 8
-    assert not (tmp_path / "tuned" / "partial.safetensors").exists()
+    assert not (tmp_path / "tuned" / "partial.pt").exists()
     (tmp_path / "plan.json").write_text(json.dumps(PLAN | {"0": "three"}))
     outcome = CliRunner().invoke(build_app("finetune"), arguments)
     assert isinstance(outcome.exception, DataError)
