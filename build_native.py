@@ -1,8 +1,8 @@
 """How bitknap is built: setuptools, and a C++ compiler for the kernel of the exact method.
 
-The kernel needs no headers of Python's and no C++ library, so any compiler will do, and the wheel
-serves every Python 3. Where there is no compiler, that of the PyPI package ``ziglang`` is asked
-for. A kernel that cannot be built is left out: bitknap then solves with other methods, and says so.
+The kernel needs neither Python headers nor a C++ library, so any compiler will do, and the wheel
+works with every Python 3. Without a compiler the build requires the PyPI package ``ziglang``. A
+kernel that cannot be built is left out: bitknap then solves with other methods, and says so.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def compilers() -> list[list[str]]:
 
 
 def get_requires_for_build_wheel(config_settings: object = None) -> list[str]:
-    """Ask for a compiler where there is none."""
+    """Require a compiler where there is none."""
     asked = _setuptools.get_requires_for_build_wheel(config_settings)
     return asked if compilers() else [*asked, "ziglang"]
 

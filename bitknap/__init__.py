@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bitknap.sensitivity import Quantizer, SensitivityTable, sensitivity_table
     from bitknap.solvers import Solution, Status, solve
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _ROOM = {
     "problems": (

@@ -1,4 +1,4 @@
-"""Where a command meets its user: what an option may hold, and what an unforeseen error ends in."""
+"""The command line's boundary: valid option values, and how an unexpected error is reported."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from bitknap.problems.names import shown
 from bitknap.problems.schema import brief
 
 MOST_INTEGER = 1 << 62
-"""Integers are smaller, so that 64 bits hold them and their sums."""
+"""Upper limit of integers, so that they and their sums fit in 64 bits."""
 
 MOST_TEXT = 4096
-"""Characters of an argument: what systems allow a path."""
+"""Longest argument in characters, the usual limit of a path."""
 
 
 class Command(TyperCommand):
-    """A command whose options hold numbers that can be computed with, and texts that can be kept.
+    """A command that accepts only options with valid numbers and texts.
 
     Numbers are finite and within 62 bits, texts are Unicode of at most `MOST_TEXT` characters, and
     ``--out`` is none of the files that the command reads.
     """
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command, if its options are sound."""
+        """Run the command if its options are valid."""
         given = [
             (_option(parameter), value)
             for parameter in self.params

@@ -1,4 +1,4 @@
-"""The ``bitknap`` command: one sub-command a file in ``bitknap/commands``."""
+"""The ``bitknap`` command: one sub-command per file in ``bitknap/commands``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXIT_BAD_INPUT = 2
 EXIT_INFEASIBLE = 3
 EXIT_NO_SOLUTION = 4
 EXIT_FAULT = 70
-"""Of an error that nothing foresaw: EX_SOFTWARE of sysexits.h."""
+"""Exit code of an unexpected error: EX_SOFTWARE of sysexits.h."""
 
 
 def _version(wanted: bool) -> None:
@@ -61,10 +61,10 @@ def build_app(first_argument: str | None) -> typer.Typer:
     return app
 
 
-def _interrupted(signum: int, frame: object) -> None:
-    """Say so at once; typer turns the exception into exit code 130."""
+def _interrupted(_signum: int, _frame: object) -> None:
+    """Report the interrupt at once; typer turns the exception into exit code 130."""
     if _leads():
-        print("bitknap: interrupted; what was finished is kept", file=sys.stderr)
+        print("bitknap: interrupted; finished work is kept", file=sys.stderr)
     raise KeyboardInterrupt
 
 
@@ -135,5 +135,5 @@ def _told(error: Exception) -> tuple[str, int]:
 
 
 def _give_up_stdout() -> None:
-    """Nobody takes what is left to be written; the interpreter would try once more at its end."""
+    """Discard unwritten output, which the interpreter would otherwise try to flush at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

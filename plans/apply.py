@@ -26,14 +26,15 @@ from bitknap.sensitivity.tracing.inputs import QuantizeInputs
 from .repair.base import Quantized, repairs_named
 
 
-class Solution(Protocol):
+class ChosenLabels(Protocol):
     """What is needed of a `bitknap.solvers.Solution`."""
 
     @property
-    def labels(self) -> Mapping[str, str] | None: ...
+    def labels(self) -> Mapping[str, str] | None:
+        """Layer -> label, or None without a choice."""
 
 
-Plan = Mapping[str, int | str] | Solution
+Plan = Mapping[str, int | str] | ChosenLabels
 
 
 def apply_plan(

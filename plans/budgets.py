@@ -1,4 +1,4 @@
-"""Budgets as people write them: average bits a weight, a size, or average bits of both operands."""
+"""Budgets in text form: average bits per weight, a size, or average bits of both operands."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Budget:
 
     Args:
         text: as written, e.g. ``2.5``, ``12.2x`` or ``300kB``.
-        average_bits: bits a weight for the codes, scales coming on top; or None.
+        average_bits: bits per weight for the codes, scales coming on top; or None.
         size_bits: everything included, in bits; or None.
         activation_bits: with ``average_bits``: no more bit operations than a network has whose
             weights and activations all have these bits; or None.
@@ -74,11 +74,11 @@ class Budget:
 
 
 def parse_budget(text: str) -> Budget:
-    """The budget that ``2.5`` (average bits a weight) or ``300kB`` (size) stands for.
+    """The budget that ``2.5`` (average bits per weight) or ``300kB`` (size) stands for.
 
-    ``w3a6`` is 3 bits a weight on average and the bit operations of 3 times 6 bits.
+    ``w3a6`` is 3 bits per weight on average and the bit operations of 3 times 6 bits.
 
-    ``12.2x`` is a compression rate of float32 weights: 32 / 12.2 bits a weight on average.
+    ``12.2x`` is a compression rate of float32 weights: 32 / 12.2 bits per weight on average.
     kB, MB and GB are powers of 1000; KiB, MiB and GiB powers of 1024; case does not matter.
 
     Raises:
@@ -92,9 +92,9 @@ def parse_budget(text: str) -> Budget:
     unit = match.group(2).lower() if match else ""
     if match is None or (unit and unit not in (*_UNITS, "x")) or not Fraction(match.group(1)):
         raise DataError(
-            f"a budget must be average bits a weight such as 2.5, of weights and activations such "
-            f"as w3a6, a rate such as 12.2x, or a size such as 300kB (B, kB, MB, GB, KiB, MiB, "
-            f"GiB), got {text!r}"
+            f"a budget must be average bits per weight such as 2.5, of weights and activations "
+            "such as w3a6, a rate such as 12.2x, or a size such as 300kB (B, kB, MB, GB, KiB, "
+            f"MiB, GiB), got {text!r}"
         )
     number = Fraction(match.group(1))
     if unit == "x":

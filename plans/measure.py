@@ -67,10 +67,10 @@ class Measurer:
         name: of the damage, for the file.
         quantizer: an equal one that e.g. remembers results.
         path: where damages are kept; those of other data or another network are dropped.
-        say: told of every evaluation, with its number.
+        say: called with the number of every evaluation.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, keywords
         self,
         model: nn.Module,
         table: SensitivityTable,

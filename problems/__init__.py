@@ -15,7 +15,7 @@ from .files import load_instance, save_instance
 from .instance import FloatArray, Instance, IntArray, build_instance
 from .reductions import fitting, lower_hull, lower_hulls, restrict, undominated
 from .storage import write_atomically
-from .ties import Merged, merge_ties
+from .ties import MergedInstance, merge_ties
 
 __all__ = [
     "BitknapError",
@@ -28,7 +28,7 @@ __all__ = [
     "InstanceError",
     "IntArray",
     "LimitError",
-    "Merged",
+    "MergedInstance",
     "SolverError",
     "UnsupportedError",
     "build_instance",

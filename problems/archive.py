@@ -1,4 +1,4 @@
-"""NPZ archives at the boundary: what is declared is checked before anything is unpacked."""
+"""NPZ archives at the boundary: the declared sizes are checked before anything is unpacked."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Member:
         if self.dtype.kind == "U" and array.size and self.dtype.itemsize:
             codes = np.ascontiguousarray(array).view(self.dtype.str.replace("U", "u")[:2] + "4")
             if ((codes >= 0xD800) & (codes <= 0xDFFF) | (codes > 0x10FFFF)).any():
-                raise ValueError(f"{self.info.filename!r} holds codes that are no characters")
+                raise ValueError(f"{self.info.filename!r} holds codes that are not characters")
         return array
 
 
@@ -58,8 +58,8 @@ def open_archive(data: bytes) -> dict[str, Member]:
     """The arrays that an NPZ file declares, by name.
 
     Raises:
-        ValueError: the bytes are no archive of arrays, it is encrypted, its arrays are not those
-            that numpy saves, or together they are larger than `LARGEST` bytes.
+        ValueError: the bytes are not an archive of arrays, it is encrypted, its arrays are not
+            those that numpy saves, or together they are larger than `LARGEST` bytes.
     """
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
@@ -90,7 +90,7 @@ def _declared(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Mem
             shape, _, dtype = _HEADERS[version](stream, max_header_size=_HEADER)
             size = stream.tell() + math.prod(shape) * dtype.itemsize
     except Exception as error:
-        raise ValueError(f"{name!r} is no array ({_reason(error)})") from None
+        raise ValueError(f"{name!r} is not an array ({_reason(error)})") from None
     if dtype.kind not in KINDS:
         raise ValueError(f"{name!r} holds {dtype}; expected numbers or text")
     if size != info.file_size or min(shape, default=1) < 0:
@@ -106,7 +106,7 @@ def decode(data: bytes) -> Arrays:
     """The arrays of an NPZ file.
 
     Raises:
-        ValueError: as of `open_archive`, or damaged bytes.
+        ValueError: as for `open_archive`, or damaged bytes.
     """
     return {name: member.read() for name, member in open_archive(data).items()}
 

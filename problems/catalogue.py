@@ -1,4 +1,4 @@
-"""Plug-ins by folder listing: one file is one thing, its stem is its name."""
+"""Plug-ins by folder listing: one file defines one plug-in, its stem is the name."""
 
 from __future__ import annotations
 

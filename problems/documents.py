@@ -1,16 +1,16 @@
-"""JSON documents: parsed with one sentence for whatever is wrong, and read into typed objects."""
+"""JSON documents, parsed with one sentence for any error and read into typed objects."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from .errors import DataError
 from .schema import brief, convert
-from .storage import LARGEST_TEXT, read_file
+from .storage import LARGEST_TEXT, read_file, write_atomically
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 def parse_json(data: bytes) -> Any:
     """The value that a JSON text stands for.
 
-    Beside what is not JSON this refuses what Python reads, but cannot keep or would change:
+    Besides invalid JSON, this refuses values that Python reads but cannot keep or would change:
     repeated keys, NaN and infinities, integers of thousands of digits, halves of surrogate pairs,
     and nesting beyond Python's own.
 
@@ -71,9 +71,9 @@ def load_document(
 
     Args:
         path: the file.
-        formats: one of which it must state, where there are any; the first is the one of today.
+        formats: one of which it must state, if any are given; the first is the current one.
         missing: what to say where there is no such file.
-        remedy: what to do where the file is another one.
+        remedy: what to do when it is another kind of file.
 
     Raises:
         DataError: the file is missing, unreadable, no JSON object, or of another format.
@@ -104,13 +104,32 @@ def load_as(
     missing: str = "no such file",
     remedy: str = "",
 ) -> T:
-    """The object of a dataclass that a file holds; arguments as of `load_document`.
+    """The object of a dataclass that a file holds; arguments as for `load_document`.
 
     Raises:
-        DataError: as of `load_document` and `convert`.
+        DataError: as for `load_document` and `convert`.
     """
     document = load_document(path, formats, missing, remedy)
     try:
         return convert(kind, document)
     except DataError as error:
         raise _no_document(path, formats, remedy, error) from None
+
+
+def save_document(
+    path: str | os.PathLike[str], form: str, content: Mapping[str, Any], indent: int = 1
+) -> dict[str, Any]:
+    """Write a JSON object that states its format, atomically; returns it.
+
+    Args:
+        path: the file.
+        form: name and version, e.g. ``bitknap.run/1``.
+        content: the other keys.
+        indent: of each level.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    document = {"format": form, **content}
+    write_atomically(path, json.dumps(document, indent=indent) + "\n")
+    return document

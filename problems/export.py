@@ -77,7 +77,7 @@ def decode_name(name: str) -> tuple[str, ...]:
 
 
 def variable_names(instance: Instance) -> list[str]:
-    """One name an item: ``x``, its class and its label, encoded."""
+    """One name per item: ``x``, its class and its label, encoded."""
     classes, labels = instance.class_names, instance.labels
     return [
         encode_name("x", classes[i], label)
@@ -90,7 +90,7 @@ Row = tuple[str, list[tuple[int, int]], str, int]
 
 
 def _rows(instance: Instance) -> Iterator[Row]:
-    """The constraints: one item a class, every capacity, and the ties as equations."""
+    """The constraints: one item per class, every capacity, and the ties as equations."""
     starts = instance.offsets.tolist()
     for i, name in enumerate(instance.class_names):
         yield encode_name("one", name), [(j, 1) for j in range(*starts[i : i + 2])], "=", 1

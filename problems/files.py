@@ -51,7 +51,7 @@ def save_instance(instance: Instance, path: str | os.PathLike[str]) -> None:
 
 
 def to_json(instance: Instance) -> str:
-    """The instance as a ``bitknap.instance/1`` document, one class a line."""
+    """The instance as a ``bitknap.instance/1`` document, one class per line."""
     head: dict[str, Any] = {
         "format": FORMAT,
         "name": instance.name,
@@ -93,7 +93,7 @@ def _from_json(data: bytes) -> Instance:
 
 
 @dataclass(frozen=True)
-class _Header:
+class _InstanceHeader:
     """What is said of an instance beside its classes."""
 
     name: str
@@ -136,7 +136,7 @@ class _Class:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Document(_Header):
+class _InstanceDocument(_InstanceHeader):
     capacity: list[Count]
     classes: list[_Class]
 
@@ -148,7 +148,7 @@ def from_document(document: Any) -> Instance:
         InstanceError: with the first key, class or item that is wrong.
     """
     try:
-        given = convert(_Document, _content(document))
+        given = convert(_InstanceDocument, _content(document))
     except DataError as error:
         raise InstanceError(str(error)) from None
     names = [entry.name for entry in given.classes]
@@ -219,7 +219,9 @@ def _from_npz(data: bytes) -> Instance:
         if isinstance(error, InstanceError):
             raise
         raise InstanceError(f"is not a readable NPZ archive ({error})") from None
-    header = convert(_Header, _content(parse_json(str(arrays["header"]).encode())), "the header")
+    header = convert(
+        _InstanceHeader, _content(parse_json(str(arrays["header"]).encode())), "the header"
+    )
     return Instance(
         offsets=arrays["offsets"],
         cost=arrays["cost"],

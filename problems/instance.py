@@ -123,7 +123,7 @@ class Instance:
         chosen = np.asarray(choice)
         if chosen.shape != (len(self),) or chosen.dtype.kind not in "iu":
             raise InstanceError(
-                f"a choice for {self.name!r} must be {len(self)} integers, one a class, "
+                f"a choice for {self.name!r} must be {len(self)} integers, one per class, "
                 f"got shape {chosen.shape} of {chosen.dtype}"
             )
         bad = ((chosen < 0) | (chosen >= self.sizes)).nonzero()[0]
@@ -171,14 +171,15 @@ class Instance:
             raise InstanceError(f"instance {self.name!r} has no class {sorted(unknown)[0]!r}")
         choice = np.empty(len(self), dtype=np.int64)
         for i, name in enumerate(self.class_names):
-            own = self.labels[self.offsets[i] : self.offsets[i + 1]]
+            choices = self.labels[self.offsets[i] : self.offsets[i + 1]]
             if name not in labels:
                 raise InstanceError(f"class {name!r} of {self.name!r} has no choice")
-            if labels[name] not in own:
+            if labels[name] not in choices:
                 raise InstanceError(
-                    f"class {name!r} has no item labelled {labels[name]!r}, only {', '.join(own)}"
+                    f"class {name!r} has no item labelled {labels[name]!r}, "
+                    f"only {', '.join(choices)}"
                 )
-            choice[i] = own.index(labels[name])
+            choice[i] = choices.index(labels[name])
         return choice
 
     def with_capacity(self, capacity: ArrayLike, name: str | None = None) -> Instance:
@@ -217,7 +218,7 @@ def build_instance(
     limits = [capacity] if isinstance(capacity, int | np.integer) else list(capacity)
     rows = [[w] if isinstance(w, int | np.integer) else list(w) for part in items for _, w in part]
     if len({len(row) for row in rows} | {len(limits)}) > 1:
-        raise InstanceError(f"every weight must have {len(limits)} entries, one a capacity")
+        raise InstanceError(f"every weight must have {len(limits)} entries, one per capacity")
     defaults: dict[str, object] = {
         "class_names": tuple(f"c{i}" for i in range(len(items))),
         "labels": tuple(str(j) for part in items for j in range(len(part))),

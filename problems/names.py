@@ -1,4 +1,4 @@
-"""Names as they are, escaped for where they go: terminals, sentences, figures and CSV."""
+"""Names, escaped for their destination: terminals, sentences, figures and CSV."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 _HIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufffe\uffff]"
 )
-"""Control characters, what turns or joins text unseen, halves of surrogate pairs."""
+"""Control characters, invisible marks that turn or join text, halves of surrogate pairs."""
 
 _NUMBER = re.compile(
     r"[-+]?(\d[\d,]*\.?\d*|\.\d+)(e[-+]?\d+)?( ?%| [A-Za-z/]+| ± \d+\.?\d*)?", re.IGNORECASE
@@ -18,24 +18,24 @@ _NUMBER = re.compile(
 
 
 def shown(text: str) -> str:
-    """The text with everything that a reader would not see, or a terminal obey, as an escape.
+    r"""The text with invisible characters and terminal control codes as escapes.
 
     Example:
-        >>> shown("conv\\x1b[2J")
-        'conv\\\\x1b[2J'
+        >>> shown("conv\x1b[2J")
+        'conv\\x1b[2J'
     """
     return _HIDDEN.sub(lambda match: ascii(match.group())[1:-1], text)
 
 
 def shown_lines(text: str) -> str:
-    """The same of a text whose line ends are meant."""
+    """The same for a text that keeps its line ends."""
     return "\n".join(map(shown, text.split("\n")))
 
 
 def cut(names: Sequence[str], width: int) -> list[str]:
-    """Names in at most so many characters, those that differ still apart.
+    """Names shortened to a width, so that different names stay different.
 
-    The middle of a long name goes; where that makes two alike, their number stands in its place.
+    The middle of a long name is dropped; where two names would then be equal, a number replaces it.
 
     Args:
         names: all that are to be told apart.
@@ -71,8 +71,8 @@ def drawn(text: str, width: int = 120) -> str:
 def to_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table as CSV, whose text cells no spreadsheet takes for formulas.
 
-    A cell that is no number and begins with ``=``, ``+``, ``-``, ``@`` or an unseen character gets
-    an apostrophe before it, which spreadsheets do not show.
+    A cell that is not a number and begins with ``=``, ``+``, ``-``, ``@`` or an unseen character
+    gets an apostrophe before it, which spreadsheets do not show.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

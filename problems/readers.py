@@ -1,4 +1,4 @@
-"""Instance files of others: the plain-text layout of the multi-resource literature."""
+"""The plain-text instance files of the multi-resource literature."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .storage import read_text
 def read_mmkp(path: str | os.PathLike[str]) -> Instance:
     """Read a multiple-choice multi-resource instance of maximal profit from a text file.
 
-    Numbers apart by blanks or lines: classes N and resources M, the M capacities, then for each
+    Numbers separated by blanks or lines: classes N and resources M, the M capacities, then for each
     class the number of its items and for each item its profit and its M weights. The instance
     minimises cost = max p - p of each class, so that profit = P - cost with the constant P that
     ``source`` states.

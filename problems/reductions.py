@@ -1,4 +1,4 @@
-"""Items no optimum needs: dominance, and the lower convex hull of a class."""
+"""Items that no optimum needs: dominance, and the lower convex hull of a class."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def undominated(instance: Instance) -> NDArray[np.bool_]:
 
 
 def _undominated_1(instance: Instance) -> NDArray[np.bool_]:
-    """In order of class, weight and cost an item stays when its cost is below all before it."""
+    """In order of class, weight and cost per item stays when its cost is below all before it."""
     order = np.lexsort((instance.cost, instance.weight[0], instance.class_of))
     keep = np.empty(instance.n_items, dtype=bool)
     keep[order] = _falls(instance.class_of[order], instance.cost[order])
@@ -36,7 +36,7 @@ def _undominated_1(instance: Instance) -> NDArray[np.bool_]:
 
 
 def _falls(class_of: IntArray, cost: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which costs are below all before them in their class.
+    """Mask of the costs that are below all earlier ones of their class.
 
     They enter as dense ranks, each class shifted below the one before, so that one running
     minimum over all restarts at each class.
@@ -75,7 +75,7 @@ def _no_worse(rows: IntArray, some: IntArray, others: IntArray) -> NDArray[np.bo
 
 
 def _undominated_large(instance: Instance, start: int, stop: int) -> NDArray[np.bool_]:
-    """By rising cost, items are compared in blocks with the first of those that stayed."""
+    """In order of cost, items are compared block by block with the first items kept so far."""
     span = slice(start, stop)
     # Dense ranks, so that weights beyond 2^53 stay different.
     values = (instance.cost[span], *instance.weight[:, span])
@@ -105,8 +105,8 @@ def fitting(instance: Instance, capacity: IntArray | None = None) -> NDArray[np.
     """
     least = np.minimum.reduceat(instance.weight, instance.offsets[:-1], axis=1)
     above = instance.weight - np.repeat(least, instance.sizes, axis=1)
-    room = (instance.capacity if capacity is None else capacity) - instance.min_usage
-    keep: NDArray[np.bool_] = (above <= room[:, None]).all(axis=0)
+    residual = (instance.capacity if capacity is None else capacity) - instance.min_usage
+    keep: NDArray[np.bool_] = (above <= residual[:, None]).all(axis=0)
     hopeless = ~np.logical_or.reduceat(keep, instance.offsets[:-1])
     return keep | hopeless[instance.class_of]
 

@@ -21,7 +21,7 @@ class ReductionReport:
         merged_classes: classes once tied ones are merged.
         merged_items: their items.
         undominated_items: items that no other of their class dominates.
-        single_classes: classes with one undominated item, which are thereby decided.
+        single_classes: classes with one undominated item, which decides them.
         hull_items: items on the lower convex hulls, those the linear relaxation uses; None for
             several resources.
     """

@@ -1,4 +1,4 @@
-"""Values out of files as typed objects: what a field may hold is what its annotation says."""
+"""Values from files as typed objects: a field's annotation says what it may contain."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
@@ -25,7 +26,7 @@ class Range:
 
 
 INTEGERS = Range(-(1 << 63), (1 << 63) - 1)
-"""What an integer without a `Range` may be: what 64 bits hold."""
+"""The range of an integer without a `Range`: 64 bits."""
 
 FLOATS = Range(-math.inf, math.inf)
 
@@ -36,8 +37,8 @@ Count = Annotated[int, Range(0, 1 << 62)]
 Seconds = Annotated[float, Range(0, 1e12)]
 
 
-class _Wrong(Exception):
-    """What is wrong, and where: the innermost place first."""
+class _Mismatch(Exception):
+    """What is wrong, and where: the path, innermost first."""
 
     def __init__(self, expected: str, value: Any = None, told: str = "") -> None:
         self.expected, self.value, self.told = expected, value, told
@@ -45,16 +46,17 @@ class _Wrong(Exception):
 
 
 def convert(kind: type[T], value: Any, what: str = "") -> T:
-    """A parsed value as an object of a dataclass, or of another type.
+    """Convert a parsed value to a dataclass or another type.
 
     Nothing is coerced, except that an integer may stand for a float: numbers must be finite and
     in range, an object has all the fields without a default and no others. An object whose class
     has a method `parse` is a text.
 
     Args:
-        kind: dataclass, ``str``, ``int``, ``float``, ``bool``, unions of these, lists, tuples,
-            mappings from ``str``, ``Annotated`` numbers with a `Range`, or ``Any``.
-        value: out of JSON or TOML.
+        kind: dataclass, ``str``, ``int``, ``float``, ``bool``, a `StrEnum`, unions of
+            these, lists, tuples, mappings from ``str``, ``Annotated`` numbers with a `Range`, or
+            ``Any``.
+        value: parsed from JSON or TOML.
         what: how to call it; by default "the document".
 
     Raises:
@@ -70,7 +72,7 @@ def convert(kind: type[T], value: Any, what: str = "") -> T:
     """
     try:
         return _reader(kind)(value)  # type: ignore[no-any-return, arg-type]
-    except _Wrong as wrong:
+    except _Mismatch as wrong:
         place = "".join(reversed(wrong.places)).removeprefix(".")
         where = " of ".join(part for part in (place, what) if part) or "the document"
         told = wrong.told or f"must be {wrong.expected}, got {brief(wrong.value)}"
@@ -78,7 +80,7 @@ def convert(kind: type[T], value: Any, what: str = "") -> T:
 
 
 def brief(value: Any) -> str:
-    """A value as Python writes it, cut to what a sentence bears."""
+    """A value's `repr`, cut to fit in a sentence."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):
@@ -108,6 +110,8 @@ def _reader(kind: Any) -> Read:
         return _parsed(kind) if hasattr(kind, "parse") else _object(kind)
     if kind in (int, float):
         return _number(kind, INTEGERS if kind is int else FLOATS)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return _member(kind)
     words = {str: "a string", bool: "true or false", types.NoneType: "null"}
     return _plain(kind, words[kind])
 
@@ -115,7 +119,7 @@ def _reader(kind: Any) -> Read:
 def _plain(kind: Any, expected: str) -> Read:
     def read(value: Any) -> Any:
         if not isinstance(value, kind):
-            raise _Wrong(expected, value)
+            raise _Mismatch(expected, value)
         return value
 
     return read
@@ -132,7 +136,7 @@ def _number(kind: type, allowed: Range) -> Read:
     def read(value: Any) -> Any:
         right = isinstance(value, known) and not isinstance(value, bool)
         if not right or not allowed.least <= value <= allowed.most:
-            raise _Wrong(expected, value)
+            raise _Mismatch(expected, value)
         if kind is int:
             return value
         try:
@@ -140,7 +144,7 @@ def _number(kind: type, allowed: Range) -> Read:
         except OverflowError:
             number = math.inf
         if not math.isfinite(number):
-            raise _Wrong(expected, value)
+            raise _Mismatch(expected, value)
         return number
 
     return read
@@ -156,8 +160,17 @@ def _plainly(limit: float) -> str:
 def _one_of(words: tuple[str, ...]) -> Read:
     def read(value: Any) -> Any:
         if value not in words:
-            raise _Wrong(f"one of {', '.join(words)}", value)
+            raise _Mismatch(f"one of {', '.join(words)}", value)
         return value
+
+    return read
+
+
+def _member(kind: type[StrEnum]) -> Read:
+    known = _one_of(tuple(kind))
+
+    def read(value: Any) -> Any:
+        return kind(known(value))
 
     return read
 
@@ -169,13 +182,13 @@ def _union(kinds: tuple[Any, ...]) -> Read:
     def read(value: Any) -> Any:
         if value is None and optional:
             return None
-        found: list[_Wrong] = []
+        found: list[_Mismatch] = []
         for kind, reader in zip(kinds, readers, strict=True):
             if kind is types.NoneType:
                 continue
             try:
                 return reader(value)
-            except _Wrong as wrong:
+            except _Mismatch as wrong:
                 found.append(wrong)
         deepest = max(found, key=lambda wrong: len(wrong.places))
         if not deepest.places:
@@ -191,11 +204,11 @@ def _sequence(kind: Any, container: type) -> Read:
 
     def read(value: Any) -> Any:
         if not isinstance(value, list | tuple):
-            raise _Wrong("a list", value)
+            raise _Mismatch("a list", value)
         found: list[Any] = []
         try:
             found.extend(map(reader, value))
-        except _Wrong as wrong:
+        except _Mismatch as wrong:
             wrong.places.append(_numbered(len(found), value[len(found)]))
             raise
         return container(found)
@@ -214,7 +227,7 @@ def _pair(kinds: tuple[Any, ...]) -> Read:
 
     def read(value: Any) -> Any:
         if not isinstance(value, list | tuple) or len(value) != len(readers):
-            raise _Wrong(f"a list of {len(readers)} entries", value)
+            raise _Mismatch(f"a list of {len(readers)} entries", value)
         steps = enumerate(zip(readers, value, strict=True))
         return tuple([_at(reader, entry, f"[{k}]") for k, (reader, entry) in steps])
 
@@ -226,7 +239,7 @@ def _mapping(kind: Any) -> Read:
 
     def read(value: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise _Wrong("an object", value)
+            raise _Mismatch("an object", value)
         return {key: _at(reader, entry, f".{key}") for key, entry in value.items()}
 
     return read
@@ -248,19 +261,19 @@ def _object(kind: Any) -> Read:
 
     def read(value: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise _Wrong("an object", value)
+            raise _Mismatch("an object", value)
         for name in needed:
             if name not in value:
-                raise _Wrong("", told=f"lacks the key {name!r}")
+                raise _Mismatch("", told=f"lacks the key {name!r}")
         for name in value:
             if name not in wanted:
                 known = ", ".join(wanted)
-                raise _Wrong("", told=f"has the unknown key {name!r}; known are {known}")
+                raise _Mismatch("", told=f"has the unknown key {name!r}; known are {known}")
         found: dict[str, Any] = {}
         for name, entry in value.items():
             try:
                 found[name] = wanted[name](entry)
-            except _Wrong as wrong:
+            except _Mismatch as wrong:
                 wrong.places.append(f".{name}")
                 raise
         return _sound(lambda: kind(**found))
@@ -269,16 +282,16 @@ def _object(kind: Any) -> Read:
 
 
 def _sound(build: Callable[[], Any]) -> Any:
-    """What is built, unless the class itself objects."""
+    """The object, unless its class refuses the values."""
     try:
         return build()
     except BitknapError as error:
-        raise _Wrong("", told=f"is wrong: {error}") from None
+        raise _Mismatch("", told=f"is wrong: {error}") from None
 
 
 def _at(reader: Read, value: Any, place: str) -> Any:
     try:
         return reader(value)
-    except _Wrong as wrong:
+    except _Mismatch as wrong:
         wrong.places.append(place)
         raise

@@ -32,7 +32,7 @@ def read_file(
     most: int = LARGEST,
     missing: str = "no such file",
 ) -> bytes:
-    """The content of a plain file. Its kind and size are looked at before it is opened.
+    """The content of a plain file. Its kind and size are checked before it is opened.
 
     Args:
         path: the file.
@@ -41,7 +41,7 @@ def read_file(
         missing: what to say where there is none.
 
     Raises:
-        BitknapError: there is no such file, or it is no plain file, too large or unreadable.
+        BitknapError: there is no such file, or it is not a plain file, too large or unreadable.
     """
     size = require_file(path, error, missing)
     if size > most:
@@ -58,7 +58,7 @@ def require_file(
     error: type[BitknapError] = DataError,
     missing: str = "no such file",
 ) -> int:
-    """Bytes of a plain file, which reading ends; arguments as of `read_file`.
+    """Size of a plain file in bytes; arguments as for `read_file`.
 
     Raises:
         BitknapError: there is no such file, or it is a folder, a device or a FIFO.
@@ -82,7 +82,7 @@ def read_text(
     """The content of a text file in UTF-8, with or without a byte order mark.
 
     Raises:
-        BitknapError: as of `read_file`, or it is not UTF-8.
+        BitknapError: as for `read_file`, or it is not UTF-8.
     """
     try:
         return read_file(path, error, LARGEST_TEXT, missing).decode("utf-8-sig")
@@ -91,7 +91,7 @@ def read_text(
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes | str) -> None:
-    """Write a file so that readers see the old content or the new, never a part.
+    """Write a file atomically: readers see the old content or the new, never a part.
 
     A symbolic link stays one: the file that it leads to is written.
 
@@ -122,7 +122,7 @@ def _mode(path: str | os.PathLike[str]) -> int:
     """Permissions of the file that is replaced, or of a new one.
 
     Raises:
-        DataError: what is there is no plain file.
+        DataError: what is there is not a plain file.
     """
     try:
         found = os.stat(path)
@@ -147,11 +147,11 @@ def _reason(problem: OSError | ValueError) -> str:
 def only_writer(out: Path, lock: str = ".bitknap.lock") -> Iterator[None]:
     """Keep other processes from writing a folder while this one does.
 
-    An empty file in it is locked and goes at the end; the lock of a process that dies is free.
+    An empty file in it is locked, and removed at the end; the lock of a dead process is free.
 
     Args:
         out: the folder; made when missing.
-        lock: name of the file; what different locks guard may be written at the same time.
+        lock: name of the file; parts under different locks may be written at the same time.
 
     Raises:
         DataError: another process holds the lock, or the folder cannot be written.
@@ -164,7 +164,7 @@ def only_writer(out: Path, lock: str = ".bitknap.lock") -> Iterator[None]:
             f"{out}: another run is writing it; wait until it has ended, or name another --out"
         ) from None
     except OSError as problem:
-        why = "it is no folder" if isinstance(problem, FileExistsError) else _reason(problem)
+        why = "it is not a folder" if isinstance(problem, FileExistsError) else _reason(problem)
         raise DataError(f"{out}: cannot be written ({why})") from None
     try:
         yield

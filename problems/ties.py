@@ -13,7 +13,7 @@ from .instance import Instance, IntArray
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergedInstance:
     """An instance without ties, and the way back.
 
     Args:
@@ -44,7 +44,7 @@ _KEPT = Fraction(1, 1 << 50)
 """Share of an excess that the rounding of sums may change."""
 
 
-def merge_ties(instance: Instance) -> Merged:
+def merge_ties(instance: Instance) -> MergedInstance:
     """Replace each group of tied classes by one class of the labels they share.
 
     What a choice costs above the cheapest labels changes by at most 2^-50 of itself.
@@ -54,7 +54,7 @@ def merge_ties(instance: Instance) -> Merged:
             add up beyond float64.
     """
     if not instance.ties:
-        return Merged(instance, np.arange(len(instance)), ())
+        return MergedInstance(instance, np.arange(len(instance)), ())
     groups = {min(group): sorted(group) for group in instance.ties}
     tied = {i for group in groups.values() for i in group}
     class_index = np.empty(len(instance), dtype=np.int64)
@@ -70,15 +70,19 @@ def merge_ties(instance: Instance) -> Merged:
         if i in tied and i not in groups:
             continue
         members = groups.get(i, [i])
-        own = [instance.labels[instance.offsets[m] : instance.offsets[m + 1]] for m in members]
-        shared = [label for label in own[0] if all(label in other for other in own[1:])]
+        label_lists = [
+            instance.labels[instance.offsets[m] : instance.offsets[m + 1]] for m in members
+        ]
+        shared = [
+            label for label in label_lists[0] if all(label in other for other in label_lists[1:])
+        ]
         if not shared:
             tied_names = ", ".join(instance.class_names[m] for m in members)
             raise InstanceError(
                 f"the tied classes {tied_names} have no label in common; "
                 "give them the same labels or drop the tie"
             )
-        for m, member_labels in zip(members, own, strict=True):
+        for m, member_labels in zip(members, label_lists, strict=True):
             class_index[m] = len(names)
             item_index[m] = np.array([member_labels.index(s) for s in shared], dtype=np.int64)
         at = np.array([instance.offsets[m] + item_index[m] for m in members])
@@ -107,11 +111,11 @@ def merge_ties(instance: Instance) -> Merged:
         instance.resources,
         source=instance.source,
     )
-    return Merged(merged, class_index, tuple(item_index))
+    return MergedInstance(merged, class_index, tuple(item_index))
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """The name, with a sign after it while another class has it."""
+    """The name, with a suffix where another class already has it."""
     while name in taken:
         name += "+"
     taken.add(name)

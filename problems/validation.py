@@ -1,4 +1,4 @@
-"""What makes an instance well-formed, each rule with the sentence that names the place."""
+"""The rules of a well-formed instance, each with a sentence that names the place."""
 
 from __future__ import annotations
 

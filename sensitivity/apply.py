@@ -52,7 +52,7 @@ def refuse_other_weights(model: nn.Module, table: SensitivityTable) -> None:
     """Refuse a network whose weights are not those that a table was computed from.
 
     Raises:
-        DataError: they differ, or the model is none.
+        DataError: they differ, or the model is not a module.
     """
     if not isinstance(model, nn.Module):
         raise DataError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
@@ -60,7 +60,7 @@ def refuse_other_weights(model: nn.Module, table: SensitivityTable) -> None:
     if known is not None and hash_model(model) != known:
         raise DataError(
             "the network has other weights than the one that the table was computed from; compute "
-            "the table again, or load the weights of that time"
+            "the table again, or load the original weights"
         )
 
 

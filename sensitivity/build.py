@@ -15,7 +15,7 @@ from .metrics import METRICS
 from .metrics.context import Metric, Progress
 from .policy.layer_policy import LayerPolicy
 from .policy.patterns import matching
-from .prepare import prepare
+from .prepare import NetworkData, prepare
 from .quantization.activations import ActivationQuantizer
 from .quantization.choices import Choice
 from .quantization.quantizers import Quantizer
@@ -24,10 +24,10 @@ from .table.table import SensitivityTable
 from .tracing.batches import Batch, Forward, LossFn
 
 COVERED = 0.99
-"""Share of the weights from which on a table is taken to be whole."""
+"""Share of the weights below which a table's coverage is warned about."""
 
 
-def sensitivity_table(
+def sensitivity_table(  # noqa: PLR0913, public keywords
     model: nn.Module,
     batches: Iterable[Batch],
     *,
@@ -47,8 +47,8 @@ def sensitivity_table(
     """Predicted loss increase of every (layer, bit-width) of a network, by each metric.
 
     A layer is a weight of two or more dimensions that the forward pass uses on any batch, in
-    whatever way. What the table leaves out is named in its ``coverage``. The network is neither
-    edited nor left changed: flags, mode and weights are as before.
+    any way. The table's ``coverage`` names what is left out. The network is unchanged
+    afterwards: flags, mode and weights are as before.
 
     Args:
         model: in evaluation mode.
@@ -94,20 +94,20 @@ def sensitivity_table(
     chosen = _chosen(metrics)
     # Tensors made under inference_mode have no gradients, whoever calls.
     with torch.inference_mode(False):
-        prepared = prepare(
+        given = NetworkData(
             model,
             batches,
-            metrics=chosen,
-            bits=bits,
-            loss_fn=loss_fn,
-            forward=forward,
-            quantizer=quantizer,
-            activations=activations,
-            seed=seed,
-            progress=progress,
-            provenance=provenance,
-            chunk=chunk,
+            bits,
+            loss_fn,
+            forward,
+            quantizer,
+            activations,
+            seed,
+            progress,
+            provenance,
+            chunk,
         )
+        prepared = prepare(given, chosen)
         names = [layer.info.name for layer in prepared.context.layers]
         excluded = {name for pattern in exclude for name in matching(pattern, names)}
         table = prepared.table(chosen, checkpoint, excluded)

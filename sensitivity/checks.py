@@ -15,10 +15,10 @@ from .tracing.tracer import BatchTrace
 
 
 def refuse_unready(model: nn.Module) -> None:
-    """Refuse what is no network, trains, or has weights without values.
+    """Refuse what is not a network, trains, or has weights without values.
 
     Raises:
-        DataError: it is no module.
+        DataError: it is not a module.
         UnsupportedError: with the reason.
     """
     if not isinstance(model, nn.Module):

@@ -25,7 +25,7 @@ def table_provenance(
     seed: int,
     activations: ActivationQuantizer | None = None,
 ) -> dict[str, Any]:
-    """What a table depends on, for recording it and for telling whether a stored one is stale."""
+    """What a table depends on: recorded with it, and compared to detect a stale one."""
     pairs: dict[str, Any] = {"activation_bits": FLOAT_BITS}
     if activations is not None:
         pairs = {

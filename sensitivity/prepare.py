@@ -49,11 +49,11 @@ from .tracing.proof import provable
 from .tracing.tracer import BatchTrace, Objective, Tracer
 
 PERTURBATIONS = "perturbations"
-"""The row of a table's costs that is no metric: finding the quantized weights."""
+"""The row of a table's costs that is not a metric: finding the quantized weights."""
 
 
 @dataclass(eq=False)
-class Prepared:
+class PreparedNetwork:
     """A traced network, from which tables of metrics are computed.
 
     Args:
@@ -155,42 +155,52 @@ class Prepared:
             )
 
 
-def prepare(
-    model: nn.Module,
-    batches: Iterable[Batch],
-    *,
-    metrics: Collection[Metric],
-    bits: Choice | Sequence[Choice],
-    loss_fn: LossFn | nn.Module | None = None,
-    forward: Forward | None = None,
-    quantizer: Quantizer | None = None,
-    activations: ActivationQuantizer | None = None,
-    seed: int = 0,
-    progress: Progress | None = None,
-    provenance: Mapping[str, Any] | None = None,
-    chunk: int | None = None,
-) -> Prepared:
-    """Run the network on all batches once and find its layers; arguments of `sensitivity_table`.
+@dataclass(frozen=True)
+class NetworkData:
+    """A network with its calibration data, and how tables are computed from them.
 
     Args:
+        model, batches, bits, loss_fn, forward, quantizer, activations, seed, progress, provenance,
+            chunk: as for `bitknap.sensitivity.sensitivity_table`.
+    """
+
+    model: nn.Module
+    batches: Iterable[Batch]
+    bits: Choice | Sequence[Choice]
+    loss_fn: LossFn | nn.Module | None = None
+    forward: Forward | None = None
+    quantizer: Quantizer | None = None
+    activations: ActivationQuantizer | None = None
+    seed: int = 0
+    progress: Progress | None = None
+    provenance: Mapping[str, Any] | None = None
+    chunk: int | None = None
+
+
+def prepare(given: NetworkData, metrics: Collection[Metric]) -> PreparedNetwork:
+    """Run the network on all batches once and find its layers.
+
+    Args:
+        given: the network and its data.
         metrics: all that shall be computed; one that needs the loss makes labels necessary.
     """
-    widths = require_choices((bits,) if isinstance(bits, int | str) else bits)
+    model, activations, seed = given.model, given.activations, given.seed
+    widths = require_choices((given.bits,) if isinstance(given.bits, int | str) else given.bits)
     if activations is not None:
         require_activations(metrics)
     refuse_unready(model)
     network = folded(model)
-    data = _data(batches, device_of(model))
-    run = guarded("the model's forward pass", forward or default_forward)
+    data = _data(given.batches, device_of(model))
+    run = guarded("the model's forward pass", given.forward or default_forward)
     labelled = any(metric.uses_loss for metric in metrics)
-    loss = _loss(loss_fn, labelled)
-    say: Progress = progress or (lambda what, done, total: None)
+    loss = _loss(given.loss_fn, labelled)
+    say: Progress = given.progress or (lambda what, done, total: None)
 
     def objective(piece: Batch) -> tuple[Any, Tensor]:
         output = run(network, piece)
         return output, per_sample(loss(output, piece))
 
-    pieces = split(data, chunk)
+    pieces = split(data, given.chunk)
     with frozen(network):
         tracer = Tracer(network, objective)
         traces, outputs = [], None
@@ -205,10 +215,10 @@ def prepare(
         if network is not model:
             _refuse_original(model, objective, pieces[0])
         if len(pieces) > len(data):
-            _refuse_wrong_cut(objective, data, chunk, traces)
+            _refuse_wrong_cut(objective, data, given.chunk, traces)
         find_hidden(tracer, pieces, traces)
         layers, ignored = layers_of(tracer, traces)
-        quantizer = quantizer or Quantizer()
+        quantizer = given.quantizer or Quantizer()
         context = Context(network, layers, pieces, run, loss, widths, quantizer, seed)
         context.traces, context.progress = traces, say
         context.reuse = in_order(layers, traces)
@@ -218,18 +228,18 @@ def prepare(
             **table_provenance(model, data, widths, quantizer, seed, activations),
             "architecture": hash_architecture(model),
             "behaviour": behaviour(outputs, traces[0].samples),
-            "loss": "default" if loss_fn is None else describe_function(loss_fn),
-            "forward": "default" if forward is None else describe_function(forward),
-            **({"chunk": chunk} if len(pieces) > len(data) else {}),
+            "loss": "default" if given.loss_fn is None else describe_function(given.loss_fn),
+            "forward": "default" if given.forward is None else describe_function(given.forward),
+            **({"chunk": given.chunk} if len(pieces) > len(data) else {}),
             "weights": sum(p.numel() for p in network.parameters() if p.dim() > 1),
             "ignored": ignored,
-            **(provenance or {}),
+            **(given.provenance or {}),
         }
         if activations is not None:
             weights = [layer.weight for layer in layers]
             run = partial(tapped_run, weights, context.forwards)
             context.grids = activations.calibrate(weights, run)
-    return Prepared(network, context, facts, activations)
+    return PreparedNetwork(network, context, facts, activations)
 
 
 def _data(batches: Iterable[Batch], place: torch.device) -> list[Batch]:
@@ -305,10 +315,10 @@ def _items(context: Context, activations: ActivationQuantizer | None) -> dict[st
     grids: list[Grid] = []
     for index, layer in enumerate(context.layers):
         info = layer.info
-        own = context.grids[index] if context.grids else (Grid(FLOAT_BITS),)
+        layer_grids = context.grids[index] if context.grids else (Grid(FLOAT_BITS),)
         for choice in context.bits:
             size = context.quantizer.size_bits(info.shape, choice, dim=info.channel_dim)
-            for activation, grid in zip(plain, own, strict=True):
+            for activation, grid in zip(plain, layer_grids, strict=True):
                 labels.append(label_of(choice, activation))
                 bits.append(operand_bits(choice))
                 sizes.append(size + (activations.overhead_bits(grid) if activations else 0))

@@ -1,4 +1,4 @@
-"""Instance -> Solution: one file a method, one entry point, one referee."""
+"""Instance -> Solution: one file per method, one entry point, one referee."""
 
 from .base import Limits, Outcome, Solution, Solver, Status, relative_gap
 from .registry import SOLVERS, default_solver, load_solver, solve

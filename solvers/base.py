@@ -1,4 +1,4 @@
-"""The one interface of all solvers, and what they answer."""
+"""The interface of all solvers, and their answers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Any, ClassVar, Protocol
 
 from bitknap.problems import FloatArray, Instance, IntArray
 
+FORMAT = "bitknap.solution/1"
+
 
 class Status(StrEnum):
-    """How a solve ended; ``sentence`` says it to a person."""
+    """How a solve ended; ``sentence`` says it in words."""
 
     OPTIMAL = "optimal"
     FEASIBLE = "feasible"
@@ -45,7 +47,7 @@ class Limits:
     Args:
         time: seconds of wall time, or None.
         states: number of search states or nodes, or None.
-        threads: threads a back-end may use.
+        threads: threads per back-end may use.
     """
 
     time: float | None = None
@@ -179,7 +181,7 @@ class Solution:
         """The solution as the JSON object ``bitknap.solution/1``."""
         names = self.instance.resources
         return {
-            "format": "bitknap.solution/1",
+            "format": FORMAT,
             "instance": self.instance.name,
             "solver": self.solver,
             "status": self.status.value,

@@ -1,4 +1,4 @@
-"""A call in a process of its own, which is ended when its time is over."""
+"""A call in a process of its own, which is killed when its time is over."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _SHARE, _GRACE = 0.1, 0.25
 
 
 def within(seconds: float | None, call: Callable[[], Result]) -> Result | None:
-    """What a call returns, or None when it has not returned in time.
+    """The result of a call, or None when it does not return in time.
 
-    Compiled back-ends look at the clock when they choose to, and cannot be interrupted. With a
+    Compiled back-ends check the clock when they choose to, and cannot be interrupted. With a
     limit the call runs in a forked process, which is killed with all that it has started a little
     after the limit; without one, or where processes cannot fork, it runs in this one.
 
@@ -64,7 +64,7 @@ def within(seconds: float | None, call: Callable[[], Result]) -> Result | None:
 def _run(there: Connection, seconds: float, call: Callable[[], object]) -> None:
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # Should this process' parent be killed, it ends by itself some time later.
+    # If this process' parent is killed, the child ends by itself some time later.
     limit = math.ceil(seconds * (os.cpu_count() or 1)) + 1
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))

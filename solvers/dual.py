@@ -57,9 +57,9 @@ def dual_bound(instance: Instance, multiplier: FloatArray) -> float:
         least = np.minimum.reduceat(instance.cost + charge - slack, instance.offsets[:-1])
     if not np.isfinite(least).all():
         return -math.inf
-    room = (instance.capacity - instance.min_usage).tolist()
+    residual = (instance.capacity - instance.min_usage).tolist()
     paid = sum(
-        (Fraction(u) * r for u, r in zip(multiplier.tolist(), room, strict=True)), Fraction(0)
+        (Fraction(u) * r for u, r in zip(multiplier.tolist(), residual, strict=True)), Fraction(0)
     )
     total = math.nextafter(math.fsum(least.tolist()), -math.inf)
     return float_below(Fraction(total) - paid)

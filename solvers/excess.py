@@ -20,7 +20,7 @@ _CLOSE = 2.0**-50
 
 
 @dataclass(frozen=True, eq=False)
-class Exact:
+class ExactCosts:
     """An array of exact costs: integers in units of ``2**unit.exponent``, none of them negative.
 
     Sums and comparisons have no tolerance. The integers are int64 where no sum can overflow,
@@ -38,32 +38,34 @@ class Exact:
     def __len__(self) -> int:
         return len(self.high)
 
-    def __getitem__(self, index: Any) -> Exact:
+    def __getitem__(self, index: Any) -> ExactCosts:
         low = None if self.low is None else self.low[index]
-        return Exact(self.high[index], low, self.unit)
+        return ExactCosts(self.high[index], low, self.unit)
 
-    def __add__(self, other: Exact) -> Exact:
-        return Exact(*plus((self.high, self.low), (other.high, other.low)), self.unit)
+    def __add__(self, other: ExactCosts) -> ExactCosts:
+        return ExactCosts(*plus((self.high, self.low), (other.high, other.low)), self.unit)
 
-    def zeros(self, count: int) -> Exact:
+    def zeros(self, count: int) -> ExactCosts:
         """So many zeros in the same unit."""
         high = np.zeros(count, dtype=self.high.dtype)
-        return Exact(high, None if self.low is None else np.zeros(count, dtype=np.int64), self.unit)
+        return ExactCosts(
+            high, None if self.low is None else np.zeros(count, dtype=np.int64), self.unit
+        )
 
-    def put(self, index: IntArray, values: Exact) -> None:
+    def put(self, index: IntArray, values: ExactCosts) -> None:
         """Replace some of the numbers."""
         self.high[index] = values.high
         if self.low is not None and values.low is not None:
             self.low[index] = values.low
 
-    def outer(self, other: Exact) -> Exact:
+    def outer(self, other: ExactCosts) -> ExactCosts:
         """The sums of every number here with every one of another array, ours varying slowest."""
         pairs = self[:, None] + other[None, :]
-        return Exact(
+        return ExactCosts(
             pairs.high.ravel(), None if pairs.low is None else pairs.low.ravel(), self.unit
         )
 
-    def below(self, other: Exact) -> BoolArray:
+    def below(self, other: ExactCosts) -> BoolArray:
         """(m,) whether a number is less than the one at its place in another array."""
         mask: BoolArray = self.high < other.high
         if self.low is not None and other.low is not None:
@@ -112,14 +114,14 @@ def _falls(values: NDArray[Any]) -> BoolArray:
     return np.concatenate(([True], values[1:] < np.minimum.accumulate(values)[:-1]))
 
 
-def joined(parts: Sequence[Exact]) -> Exact:
+def joined(parts: Sequence[ExactCosts]) -> ExactCosts:
     """Arrays of one unit, one after another."""
     high = np.concatenate([part.high for part in parts])
     lows = [part.low for part in parts if part.low is not None]
-    return Exact(high, np.concatenate(lows) if lows else None, parts[0].unit)
+    return ExactCosts(high, np.concatenate(lows) if lows else None, parts[0].unit)
 
 
-def excesses(cost: FloatArray, starts: IntArray) -> Exact:
+def excesses(cost: FloatArray, starts: IntArray) -> ExactCosts:
     """(n,) costs above the cheapest of the class, whose sums over all classes stay exact.
 
     Args:
@@ -128,4 +130,4 @@ def excesses(cost: FloatArray, starts: IntArray) -> Exact:
     """
     unit = choose_unit(cost, len(starts) - 1)
     least = np.repeat(np.minimum.reduceat(cost, starts[:-1]), np.diff(starts))
-    return Exact(*minus(fixed(cost, unit), fixed(least, unit)), unit)
+    return ExactCosts(*minus(fixed(cost, unit), fixed(least, unit)), unit)

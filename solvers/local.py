@@ -1,4 +1,4 @@
-"""Single-item moves on a choice: repair what exceeds a capacity, then improve what is left."""
+"""Single-item moves on a choice: make it feasible, then improve it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TOUCHED = 100_000_000
 
 
 def lightest(instance: Instance) -> IntArray:
-    """The choice whose largest share of the room above the lightest usages is least by class.
+    """In each class the item whose largest share of the residual capacity is least.
 
     For one resource it is the lightest choice, hence feasible.
     """
@@ -22,11 +22,11 @@ def lightest(instance: Instance) -> IntArray:
 
 
 def _shares(instance: Instance) -> FloatArray:
-    """(K, n) weights above the lightest of the class, as shares of the room left."""
+    """(K, n) weights above the lightest of the class, as shares of the residual capacity."""
     least = np.minimum.reduceat(instance.weight, instance.offsets[:-1], axis=1)
     above = instance.weight - np.repeat(least, instance.sizes, axis=1)
-    room = instance.capacity - least.sum(axis=1)
-    shares: FloatArray = above / np.maximum(room, 1)[:, None]
+    residual = instance.capacity - least.sum(axis=1)
+    shares: FloatArray = above / np.maximum(residual, 1)[:, None]
     return shares
 
 
@@ -40,7 +40,7 @@ def repair(instance: Instance, choice: IntArray, deadline: Deadline = NEVER) -> 
     Each move replaces one item; it lowers the total excess over the capacities, measured in
     rooms above the lightest usages, and costs the least per unit of excess removed.
 
-    Complexity: O(K n) a move, at most 4 L moves; as many as touch 10^8 numbers, and at least eight.
+    Complexity: O(K n) per move, at most 4 L moves, or as many as touch 10^8 numbers (at least 8).
     """
     scale = 1.0 / np.maximum(instance.capacity - instance.min_usage, 1)[:, None]
     at = instance.positions(choice)
@@ -68,20 +68,20 @@ def repair(instance: Instance, choice: IntArray, deadline: Deadline = NEVER) -> 
 def improve(instance: Instance, choice: IntArray, deadline: Deadline = NEVER) -> IntArray:
     """Replace single items while that fits and lowers the cost.
 
-    First goes the largest fall per share of the room that the exchange takes up; exchanges that
-    take up nothing go before all others.
+    The largest fall per share of the residual capacity goes first; exchanges that take up no
+    capacity go before all others.
 
-    Complexity: O(K n) a move; as many moves as touch 10^8 numbers, and at least eight.
+    Complexity: O(K n) per move; as many moves as touch 10^8 numbers, and at least eight.
     """
     at = instance.positions(choice)
     scale = 1.0 / np.maximum(instance.capacity - instance.min_usage, 1)
     for _ in range(_moves(instance)):
-        room = instance.capacity - instance.weight[:, at].sum(axis=1)
+        residual = instance.capacity - instance.weight[:, at].sum(axis=1)
         mine = at[instance.class_of]
         added = instance.weight - instance.weight[:, mine]
         with np.errstate(over="ignore"):
             fall = instance.cost[mine] - instance.cost
-        good = np.flatnonzero((added <= room[:, None]).all(axis=0) & (fall > 0.0))
+        good = np.flatnonzero((added <= residual[:, None]).all(axis=0) & (fall > 0.0))
         if not good.size or deadline.passed:
             break
         share = scale @ np.maximum(added[:, good], 0)

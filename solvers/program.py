@@ -1,4 +1,4 @@
-"""The 0-1 program that back-ends of floating-point rows get: small integers, exactly equivalent."""
+"""The 0-1 program for back-ends with floating-point rows: small integers, exactly equivalent."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ def plain_program(instance: Instance, cost: FloatArray) -> Program:
 
 
 def small_program(instance: Instance, cost: FloatArray) -> Program:
-    """The same choices by small numbers.
+    """An equivalent program with small numbers.
 
     Weights count from the lightest of the class, capacities from the lightest usages, both in
     units of the weights' greatest common divisor. A capacity whose weights have more than
-    ``DIGIT_BITS`` bits becomes one row a digit. With weights w = sum_d w_d B^d and the capacity c
+    ``DIGIT_BITS`` bits becomes one row per digit. With weights w = sum_d w_d B^d and the capacity c
     likewise, carries z_d between the rows stand for what lower digits add up to:
 
         w_0 x - B z_1 <= c_0,   w_1 x + z_1 - B z_2 <= c_1,   ...,   w_D x + z_D <= c_D
@@ -89,11 +89,11 @@ def small_program(instance: Instance, cost: FloatArray) -> Program:
     weight = instance.weight - np.repeat(lightest, instance.sizes, axis=1)
     unit = np.maximum(np.gcd.reduce(weight, axis=1), 1)
     weight //= unit[:, None]
-    room = (instance.capacity - lightest.sum(axis=1)) // unit
+    residual = (instance.capacity - lightest.sum(axis=1)) // unit
     rows: list[IntArray] = []
     right: list[int] = []
     carried: list[tuple[int, int]] = []
-    for w, c in zip(weight, room.tolist(), strict=True):
+    for w, c in zip(weight, residual.tolist(), strict=True):
         parts = max(-(-int(w.max()).bit_length() // DIGIT_BITS), 1)
         for d in range(parts):
             last = d >= parts - 1

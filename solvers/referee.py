@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from bitknap.problems import Instance, InstanceError, Merged, SolverError
+from bitknap.problems import Instance, InstanceError, MergedInstance, SolverError
 
 from .base import Outcome, Solution, Status
 
@@ -27,7 +27,7 @@ def infeasibility(instance: Instance) -> str | None:
 
 
 def not_together(instance: Instance) -> str:
-    """What is said of an instance whose limits can be met one by one, but not all at once."""
+    """The message for an instance whose limits can be met one by one, but not all at once."""
     return (
         f"no choice of {instance.name!r} fits {', '.join(instance.resources)} at once, though each "
         "limit alone can be met; raise one of them"
@@ -35,7 +35,7 @@ def not_together(instance: Instance) -> str:
 
 
 def judge(
-    merged: Merged, original: Instance, outcome: Outcome, solver: str, seconds: float
+    merged: MergedInstance, original: Instance, outcome: Outcome, solver: str, seconds: float
 ) -> Solution:
     """The solution an outcome amounts to, recomputed on the original instance.
 

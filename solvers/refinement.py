@@ -23,7 +23,7 @@ LARGEST = 1e6
 
 
 @dataclass(frozen=True)
-class Answer:
+class BackendAnswer:
     """What a back-end said of one scaled problem.
 
     Args:
@@ -41,7 +41,7 @@ class Answer:
     stats: Mapping[str, Any] = field(default_factory=dict)
 
 
-Backend = Callable[[Program, Deadline | None], Answer]
+Backend = Callable[[Program, Deadline | None], BackendAnswer]
 """Solves a program with costs in [0, LARGEST], or integers, until a deadline."""
 
 
@@ -63,8 +63,8 @@ def refine(
     until the scale no longer grows tenfold. No item is lost that an optimum needs, and the
     back-end's tolerance shrinks with the costs that matter.
 
-    Weights enter as small integers (:func:`.program.small_program`). A choice that exceeds a
-    capacity all the same is cut off (:func:`.program.cover`), and the rest solved again.
+    Weights enter as small integers (:func:`.program.small_program`). A choice that still exceeds a
+    capacity is cut off (:func:`.program.cover`), and the rest solved again.
 
     Args:
         instance: without ties.
@@ -81,13 +81,13 @@ def refine(
     deadline = Deadline.after(limits.time)
     problem, old = restrict(instance, undominated(instance) & fitting(instance))
     lowest = np.minimum.reduceat(problem.cost, problem.offsets[:-1])
-    best = _Best()
+    best = _BestAnswer()
     before = math.inf
     while True:
         above = problem.cost - np.repeat(lowest, problem.sizes)
         top = float(above.max())
         if before < 10.0 * top or (top == 0.0 and before < math.inf):
-            # Rounding down takes less than one unit a class.
+            # Rounding down takes less than one unit per class.
             if integers and top > 0.0 and len(problem) * before > 1e-12 * largest * best.total:
                 return best.outcome(Status.FEASIBLE, lowest)
             return best.outcome(Status.OPTIMAL, lowest)
@@ -110,15 +110,15 @@ def refine(
 
 
 def _feasible(
-    problem: Instance, program: Program, backend: Backend, deadline: Deadline, best: _Best
-) -> Answer:
+    problem: Instance, program: Program, backend: Backend, deadline: Deadline, best: _BestAnswer
+) -> BackendAnswer:
     """The back-end's answer once every choice that exceeds a capacity has been cut off."""
     cuts: list[tuple[IntArray, int]] = []
     seen: set[bytes] = set()
     while True:
         left = deadline.left
         if left <= 0.0:
-            return Answer(None)
+            return BackendAnswer(None)
         answer = _called(backend, program.with_cuts(cuts), None if left == math.inf else left)
         best.count(answer)
         cut = None if answer.choice is None else cover(problem, answer.choice)
@@ -126,13 +126,15 @@ def _feasible(
             return answer
         best.stats["refuted"] += 1
         if answer.choice.tobytes() in seen:
-            return Answer(None, bound=answer.bound)
+            return BackendAnswer(None, bound=answer.bound)
         seen.add(answer.choice.tobytes())
         cuts.append(cut)
 
 
-def _doubted(problem: Instance, answer: Answer, deadline: Deadline, best: _Best) -> Answer:
-    """The answer; unproven, without its bound, when the exchange of an item betters it."""
+def _doubted(
+    problem: Instance, answer: BackendAnswer, deadline: Deadline, best: _BestAnswer
+) -> BackendAnswer:
+    """The answer; unproven, without its bound, when exchanging one item improves it."""
     if not answer.proven or answer.choice is None:
         return answer
     better = improve(problem, answer.choice, deadline)
@@ -141,10 +143,10 @@ def _doubted(problem: Instance, answer: Answer, deadline: Deadline, best: _Best)
     if least >= problem.objective(answer.choice) - 1e-12 * magnitude:
         return answer
     best.stats["claim_refuted"] = True
-    return Answer(better)
+    return BackendAnswer(better)
 
 
-def _called(backend: Backend, program: Program, seconds: float | None) -> Answer:
+def _called(backend: Backend, program: Program, seconds: float | None) -> BackendAnswer:
     """The answer of a back-end, or of one that was ended at the limit.
 
     With few items they keep their limits by themselves, and a process takes longer to start.
@@ -152,11 +154,11 @@ def _called(backend: Backend, program: Program, seconds: float | None) -> Answer
     deadline = None if seconds is None else Deadline.after(seconds)
     if len(program.cost) <= _FEW:
         return backend(program, deadline)
-    return within(seconds, lambda: backend(program, deadline)) or Answer(None)
+    return within(seconds, lambda: backend(program, deadline)) or BackendAnswer(None)
 
 
 def as_it_comes(instance: Instance, limits: Limits, backend: Backend) -> Outcome:
-    """One call of the back-end on costs and weights as they are, its claim taken at its word.
+    """One call of the back-end on unchanged costs and weights; its claim is not checked.
 
     For studies of what back-ends say; the bound it states is not corrected.
     """
@@ -169,7 +171,7 @@ def as_it_comes(instance: Instance, limits: Limits, backend: Backend) -> Outcome
 
 
 @dataclass
-class _Best:
+class _BestAnswer:
     """The best choice so far, its cost above the minima, and a bound of the optimum's."""
 
     choice: IntArray | None = None
@@ -177,10 +179,12 @@ class _Best:
     bound: float = 0.0
     stats: dict[str, Any] = field(default_factory=lambda: {"rounds": 0, "refuted": 0})
 
-    def count(self, answer: Answer) -> None:
+    def count(self, answer: BackendAnswer) -> None:
         self.stats |= dict(answer.stats)
 
-    def take(self, answer: Answer, problem: Instance, above: FloatArray, items: IntArray) -> None:
+    def take(
+        self, answer: BackendAnswer, problem: Instance, above: FloatArray, items: IntArray
+    ) -> None:
         self.stats["rounds"] += 1
         if answer.choice is None:
             return
@@ -203,7 +207,7 @@ class _Best:
         found = "Nothing feasible was found" if self.choice is None else "The choice is feasible"
         why = "the time limit was met" if late else "the back-end ended without a proof"
         if "claim_refuted" in self.stats:
-            why = "the back-end claimed it of a choice that the exchange of one item betters"
+            why = "the back-end claimed it of a choice that the exchange of one item improves"
         refuted = self.stats["refuted"]
         more = f"; {refuted} of its choices exceeded a capacity" if refuted else ""
         return f"{found}, but not proven to be the best: {why}{more}."

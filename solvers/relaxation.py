@@ -12,19 +12,14 @@ from bitknap.problems import Instance, IntArray, lower_hulls
 _STEPS = 48
 
 
-class Relaxed(NamedTuple):
+class Relaxation(NamedTuple):
     """The relaxation, rounded down.
 
-    Attributes
-    ----------
-    item
-        The item of each class before the break, shape (L,).
-    completed
-        The same after the steps beyond that still fit.
-    multiplier
-        Slope of the break step; 0 when every class stands at its cheapest item.
-    hull_items
-        Number of items on all hulls.
+    Args:
+        item: the item of each class before the break, shape (L,).
+        completed: the same after the steps beyond that still fit.
+        multiplier: slope of the break step; 0 when every class stands at its cheapest item.
+        hull_items: number of items on all hulls.
     """
 
     item: IntArray
@@ -33,7 +28,7 @@ class Relaxed(NamedTuple):
     hull_items: int
 
 
-def relax(instance: Instance) -> Relaxed:
+def relax(instance: Instance) -> Relaxation:
     """Take the hull steps of all classes by falling slope until the capacity is met.
 
     References:
@@ -49,16 +44,16 @@ def relax(instance: Instance) -> Relaxed:
     # Within a class slopes fall but for their rounding.
     order = np.lexsort((head, -slope))
     filled = np.cumsum(width[order])
-    room = int(instance.capacity[0] - instance.min_usage[0])
-    brk = int(np.searchsorted(filled, room, side="right"))
-    room -= int(filled[brk - 1]) if brk else 0
+    residual = int(instance.capacity[0] - instance.min_usage[0])
+    brk = int(np.searchsorted(filled, residual, side="right"))
+    residual -= int(filled[brk - 1]) if brk else 0
     at = np.searchsorted(cls, np.arange(len(instance)))
     np.maximum.at(at, cls[head[order[:brk]]], head[order[:brk]])
     completed = at.copy()
     for k in order[brk : brk + _STEPS].tolist():
         i = cls[head[k]]
-        if completed[i] == head[k] - 1 and width[k] <= room:
+        if completed[i] == head[k] - 1 and width[k] <= residual:
             completed[i] = head[k]
-            room -= int(width[k])
+            residual -= int(width[k])
     multiplier = float(slope[order[brk]]) if brk < order.size else 0.0
-    return Relaxed(hull[at], hull[completed], multiplier, hull.size)
+    return Relaxation(hull[at], hull[completed], multiplier, hull.size)

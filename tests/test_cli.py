@@ -75,7 +75,7 @@ def test_infeasible_exits_with_3_and_names_the_smallest_capacity(tmp_path: Path)
         (["solve", "{instance}", "--time-limit", "soon"], "Invalid value"),
         (["solve"], "Missing argument"),
         (["slove"], "Did you mean 'solve'"),
-        (["run", "--budget", "tiny"], "a budget must be average bits a weight"),
+        (["run", "--budget", "tiny"], "a budget must be average bits per weight"),
         (["run", "--bits", "2,three"], "--bits must be whole numbers from 2 to 16"),
         (["run", "--bits", "1,2"], "--bits must be whole numbers from 2 to 16"),
         (["run", "--quantizer", "afine"], "--quantizer is made of"),

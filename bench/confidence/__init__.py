@@ -1,1 +1,1 @@
-"""How sure a plan is, by resampled calibration data."""
+"""How certain a plan is: bootstrap over calibration samples, and tables of the result."""

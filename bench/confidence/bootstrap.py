@@ -1,6 +1,6 @@
 """Omega on resampled calibration data, and exact solves under many costs.
 
-Omega is a mean over calibration samples, so another draw of samples gives another Omega, and may
+Omega is a mean over calibration samples, so another sample gives another Omega, and may
 give another plan. The stored per-sample terms tell how much: a resample draws N of the N samples
 with replacement, which is one row of multinomial counts c, and its Omega is c' terms / N.
 """
@@ -25,7 +25,7 @@ class Bootstrap:
     """Omega of a metric on resampled calibration data.
 
     Args:
-        table: holds the per-sample scores.
+        table: contains the per-sample scores.
         metric: a metric with scores.
         resamples: number R of resamples, >= 1.
         seed: of the resamples.
@@ -82,7 +82,7 @@ class Bootstrap:
         return self.folded(np.concatenate(parts))
 
     def losses(self, positions: IntArray) -> FloatArray:
-        """(R,) predicted loss of a plan in every resample; positions as of `Instance.positions`."""
+        """(R,) predicted loss of a plan in every resample; positions as in `Instance.positions`."""
         total: FloatArray = self.omega[:, positions].sum(axis=1)
         return total
 
@@ -112,8 +112,8 @@ def optimum(instance: Instance) -> tuple[IntArray, float]:
     return solution.choice, solution.objective
 
 
-class Resolve:
-    """Solves one feasible instance again and again, under other costs."""
+class Resolver:
+    """Solves one feasible instance repeatedly, under different costs."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance

@@ -8,7 +8,7 @@ import numpy as np
 
 from bitknap.problems import DataError, FloatArray, IntArray
 
-from .bootstrap import Bootstrap, Resolve
+from .bootstrap import Bootstrap, Resolver
 from .resampled_plans import Confidence
 
 
@@ -32,7 +32,7 @@ class PlanComparison:
 def compare(resampled: Bootstrap, a: IntArray, b: IntArray, level: float = 0.95) -> PlanComparison:
     """The probability that plan A's predicted loss is below plan B's.
 
-    Both are evaluated on the same resamples, so that what their layers share cancels.
+    Both are evaluated on the same resamples, so that their common variation cancels.
 
     Args:
         resampled: Omega of the metric on resamples.
@@ -55,7 +55,7 @@ def compare(resampled: Bootstrap, a: IntArray, b: IntArray, level: float = 0.95)
 
 
 @dataclass(frozen=True, eq=False)
-class Robust:
+class RobustPlan:
     """A plan that trades predicted loss for certainty, and what it costs.
 
     Args:
@@ -80,7 +80,7 @@ def robust_plan(
     errors: float | None = None,
     quantile: float | None = None,
     level: float = 0.95,
-) -> Robust:
+) -> RobustPlan:
     """The exact optimum of pessimistic costs, priced against the plan.
 
     The cost of an item is Omega + k standard errors, or the quantile of its Omega over the
@@ -94,11 +94,11 @@ def robust_plan(
         quantile: between 0 and 1; exactly one of the two is given.
         level: of the interval.
     """
-    choice = Resolve(plan.instance)(_pessimistic(resampled, errors, quantile))
+    choice = Resolver(plan.instance)(_pessimistic(resampled, errors, quantile))
     at = plan.instance.positions(choice)
     objective = plan.instance.objective(choice)
     tails = np.quantile(resampled.losses(at), [(1 - level) / 2, (1 + level) / 2])
-    return Robust(
+    return RobustPlan(
         choice=choice,
         objective=objective,
         price=max(objective - plan.objective, 0.0),

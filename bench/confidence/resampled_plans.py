@@ -1,4 +1,4 @@
-"""How sure the plan of a budget is: an exact solve on every resample of the calibration data."""
+"""How certain the plan of a budget is: an exact solve on every resample of the calibration data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from bitknap.problems import DataError, FloatArray, Instance, IntArray
 
-from .bootstrap import Bootstrap, Resolve, optimum
+from .bootstrap import Bootstrap, Resolver, optimum
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class FirstSamples:
 
 @dataclass(frozen=True, eq=False)
 class Confidence:
-    """How sure the optimal plan of one budget is.
+    """How certain the optimal plan of one budget is.
 
     Args:
         instance: what was solved.
@@ -113,7 +113,7 @@ def confidence(
     table, metric = resampled.table, resampled.metric
     instance = table.to_instance(metric, budget, resource, name)
     choice, objective = optimum(instance)
-    resolve = Resolve(instance)
+    resolve = Resolver(instance)
     choices = np.array([resolve(cost) for cost in resampled.omega])
     at = instance.positions(choice)
     tails = np.quantile(resampled.losses(at), [(1 - level) / 2, (1 + level) / 2])
@@ -132,7 +132,7 @@ def confidence(
 
 
 def _prefixes(
-    resampled: Bootstrap, resolve: Resolve, choice: IntArray, objective: float
+    resampled: Bootstrap, resolve: Resolver, choice: IntArray, objective: float
 ) -> tuple[FirstSamples, ...]:
     found = []
     count = 1

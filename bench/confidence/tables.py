@@ -15,12 +15,12 @@ from bitknap.sensitivity.quantization.choices import by_size
 
 from ..tables.table import Table, percent
 from .bootstrap import Bootstrap
-from .plan_comparison import PlanComparison, Robust
+from .plan_comparison import PlanComparison, RobustPlan
 from .resampled_plans import Confidence
 
 FORMAT = "bitknap.confidence/1"
 
-Plans = Mapping[str, tuple[Confidence, Robust | None]]
+Plans = Mapping[str, tuple[Confidence, RobustPlan | None]]
 """Text of each budget -> its optimum, and its robust plan where one was asked for."""
 
 
@@ -52,7 +52,7 @@ def document(
     }
 
 
-def _budget(plan: Confidence, robust: Robust | None) -> dict[str, Any]:
+def _budget(plan: Confidence, robust: RobustPlan | None) -> dict[str, Any]:
     instance = plan.instance
     labels = instance.by_label(plan.choice)
     layers = {
@@ -84,7 +84,7 @@ def _budget(plan: Confidence, robust: Robust | None) -> dict[str, Any]:
     }
 
 
-def _robust(instance: Instance, robust: Robust) -> dict[str, Any]:
+def _robust(instance: Instance, robust: RobustPlan) -> dict[str, Any]:
     return {
         "predicted_loss": robust.objective,
         "price": robust.price,
@@ -95,7 +95,7 @@ def _robust(instance: Instance, robust: Robust) -> dict[str, Any]:
 
 
 def summary_table(resampled: Bootstrap, plans: Plans, level: float) -> Table:
-    """One row a budget: predicted loss, its interval, how often the plan stays."""
+    """One row per budget: predicted loss, its interval, how often the plan stays."""
     rows = []
     for text, (plan, robust) in plans.items():
         rows.append([text, "optimum", *_loss(plan), percent(plan.same), _least(plan)])
@@ -123,7 +123,7 @@ def summary_table(resampled: Bootstrap, plans: Plans, level: float) -> Table:
 
 
 def layer_table(plan: Confidence, budget: str, resampled: Bootstrap) -> Table:
-    """One row a layer: its choice, how often it is kept, what else is chosen."""
+    """One row per layer: its choice, how often it is kept, what else is chosen."""
     instance = plan.instance
     at = instance.positions(plan.choice)
     error = resampled.table.standard_error(resampled.metric)
@@ -150,7 +150,7 @@ def layer_table(plan: Confidence, budget: str, resampled: Bootstrap) -> Table:
 
 
 def prefix_table(plan: Confidence, budget: str) -> Table:
-    """One row a number of first samples: layers that differ, excess."""
+    """One row per number of first samples: layers that differ, excess."""
     rows = [
         [f"{p.samples:,}", str(p.changed), _relative(p.excess, plan.objective)]
         for p in plan.prefixes
@@ -211,7 +211,7 @@ def _sentences(plans: Plans) -> list[str]:
     return sentences
 
 
-def _loss(plan: Confidence | Robust) -> list[str]:
+def _loss(plan: Confidence | RobustPlan) -> list[str]:
     low, high = plan.interval
     return [f"{plan.objective:.4g}", f"{plan.standard_error:.2g}", f"{low:.4g} to {high:.4g}"]
 

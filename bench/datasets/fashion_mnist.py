@@ -134,7 +134,7 @@ def load_fashion_mnist(data: Path | None = None) -> FashionMNIST:
 
     The folder is `data` if given, else the environment variable ``BITKNAP_DATA`` if set, else that
     of the Debian package ``dataset-fashion-mnist``, else a cache folder filled by download. Files
-    are IDX, plain or ``.gz``. A folder that was named must hold them: nothing else is tried then.
+    are IDX, plain or ``.gz``. A given folder must contain them; no other place is tried.
 
     Args:
         data: folder of the four files.
@@ -231,7 +231,7 @@ def _check(content: bytes, file: _File, where: str) -> None:
 
 
 def _download(file: _File, cache: Path) -> None:
-    """Fetch one file into the cache; it appears there only when complete and checked."""
+    """Download one file into the cache; it appears there only when complete and checked."""
     failures = []
     for base in ADDRESSES:
         address = f"{base}{file.name}.gz"

@@ -27,7 +27,7 @@ DEVIATION = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
 @dataclass(frozen=True)
 class Folder:
-    """Images in one folder a class; classes are numbered in the order of their names.
+    """Images in one folder per class; classes are numbered in the order of their names.
 
     Args:
         root: e.g. ``imagenet/val``.
@@ -94,15 +94,15 @@ class Images(Dataset[tuple[Tensor, int]]):
         picture = read(path)
         if self.seed is None:
             return normalise(centre(picture)), label
-        own = self.seed * len(self.folder.files) + position
-        return normalise(random_part(picture, torch.Generator().manual_seed(own))), label
+        image_seed = self.seed * len(self.folder.files) + position
+        return normalise(random_part(picture, torch.Generator().manual_seed(image_seed))), label
 
 
 def read(path: Path) -> Image.Image:
     """An image in RGB.
 
     Raises:
-        DataError: the file is no image.
+        DataError: the file is not an image.
     """
     try:
         with Image.open(path) as file:

@@ -1,4 +1,4 @@
-"""Labelled photos for ImageNet classifiers, read from packages that happen to ship some."""
+"""Labelled photos for ImageNet classifiers, read from packages that ship some."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIDE = 224
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 WHITE = (255, 255, 255)
 SMALLEST_CROP = 0.5
-"""Share of a photo's area that a random crop keeps at least."""
+"""Smallest share of a photo's area that a random crop keeps."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def read_square(path: Path) -> Tensor:
     """``(3, 224, 224)`` uint8: what is transparent is white, white margins make it square.
 
     Raises:
-        DataError: the file is no image.
+        DataError: the file is not an image.
     """
     try:
         with Image.open(path) as file:

@@ -25,7 +25,7 @@ def update(text: str, folder: Path) -> tuple[str, list[str]]:
     """A document with the output of its commands as it is now, and what differed.
 
     The commands of one document run in one folder, in order. Where the document says ``...``, any
-    text will do: for times, and for what is left out.
+    text matches: for times, and for output that is left out.
 
     Args:
         text: the document, Markdown.

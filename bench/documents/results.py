@@ -14,6 +14,7 @@ from pathlib import Path
 from bitknap.problems import BitknapError, DataError, write_atomically
 
 from ..measures.answers import answers_of
+from ..measures.contradictions import clashes
 from ..measures.summary import solver_table
 from ..records.record import Record, load_records
 
@@ -48,7 +49,7 @@ def filled(text: str, folder: Path) -> str:
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; columns of numbers stand right."""
     cells = [column[1:] for column in zip(columns, *rows, strict=True)]
-    numbers = [bool(own) and all(map(NUMBER.match, own)) for own in cells]
+    numbers = [bool(values) and all(map(NUMBER.match, values)) for values in cells]
     rule = ["---:" if number else "---" for number in numbers]
     lines = [" | ".join(cell.replace("|", r"\|") for cell in row) for row in (columns, *rows)]
     return "".join(f"| {line} |\n" for line in (lines[0], " | ".join(rule), *lines[1:]))
@@ -65,7 +66,7 @@ def _solvers(path: Path) -> str:
     """How each solver did in the records of a suite, and the command that made them."""
     records = load_records(path)
     first, repeats = records[0], 1 + max(record.repeat for record in records)
-    table = solver_table(records, answers_of(records))
+    table = solver_table(answers_of(records), clashes(records))
     notes = "".join(f"- {note}\n" for note in table.notes)
     command = f"bitknap bench {first.suite} --time-limit {first.time_limit:g} --repeat {repeats}"
     return f"{markdown(table.columns, table.rows)}\n{notes}\n`{command}` on {_made_with(first)}.\n"

@@ -18,7 +18,7 @@ class Point:
     """One measured plan, or the mean of several.
 
     Args:
-        average_bits: bits a weight.
+        average_bits: bits per weight.
         accuracy: share of right answers.
         low, high: its interval.
     """
@@ -30,7 +30,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Curve:
+class AccuracyCurve:
     """Plans of one kind.
 
     Args:
@@ -52,7 +52,7 @@ SETTLED = 0.5
 """The close-up ends at the largest size with a plan so many percentage points below."""
 
 
-def draw_accuracy(curves: Sequence[Curve], float_accuracy: float, title: str) -> Figure:
+def draw_accuracy(curves: Sequence[AccuracyCurve], float_accuracy: float, title: str) -> Figure:
     """Draw accuracy in per cent with error bars, whole and close to the float network.
 
     Args:
@@ -69,7 +69,9 @@ def draw_accuracy(curves: Sequence[Curve], float_accuracy: float, title: str) ->
     return figure
 
 
-def accuracy_panels(curves: Sequence[Curve], float_accuracy: float) -> tuple[Figure, Figure]:
+def accuracy_panels(
+    curves: Sequence[AccuracyCurve], float_accuracy: float
+) -> tuple[Figure, Figure]:
     """The two drawings of `draw_accuracy`, each a figure of its own."""
     figures = []
     with styled():
@@ -81,18 +83,18 @@ def accuracy_panels(curves: Sequence[Curve], float_accuracy: float) -> tuple[Fig
     return figures[0], figures[1]
 
 
-def _labels(curves: Sequence[Curve]) -> list[str]:
+def _labels(curves: Sequence[AccuracyCurve]) -> list[str]:
     return ["float 00.00 %", *(curve.name for curve in curves)]
 
 
-def _draw_whole(axes: Axes, curves: Sequence[Curve], top: float) -> None:
+def _draw_whole(axes: Axes, curves: Sequence[AccuracyCurve], top: float) -> None:
     _draw(axes, curves, top)
     axes.margins(y=0.08)
     axes.set_ylabel("test accuracy, %")
     axes.set_title("all points", fontsize=9.5)
 
 
-def _draw_close(axes: Axes, curves: Sequence[Curve], top: float) -> None:
+def _draw_close(axes: Axes, curves: Sequence[AccuracyCurve], top: float) -> None:
     end = _settled_from(curves, top)
     _draw(
         axes,
@@ -104,7 +106,7 @@ def _draw_close(axes: Axes, curves: Sequence[Curve], top: float) -> None:
     axes.set_title(f"the last {CLOSE_UP:g} percentage points", fontsize=9.5)
 
 
-def _settled_from(curves: Sequence[Curve], top: float) -> float:
+def _settled_from(curves: Sequence[AccuracyCurve], top: float) -> float:
     """The largest size with a plan more than `SETTLED` below the float network, in whole bits."""
     sizes = [
         point.average_bits
@@ -115,7 +117,7 @@ def _settled_from(curves: Sequence[Curve], top: float) -> float:
     return math.ceil(max(sizes)) if sizes else math.inf
 
 
-def _draw(axes: Axes, curves: Sequence[Curve], top: float) -> None:
+def _draw(axes: Axes, curves: Sequence[AccuracyCurve], top: float) -> None:
     axes.axhline(
         top, color="#555555", linewidth=1, linestyle=(0, (6, 3)), label=f"float {top:.2f} %"
     )
@@ -138,4 +140,4 @@ def _draw(axes: Axes, curves: Sequence[Curve], top: float) -> None:
             label=curve.name,
             **(line_style(curve.style) | changed),
         )
-    axes.set_xlabel("average bits a weight (codes)")
+    axes.set_xlabel("average bits per weight (codes)")

@@ -1,4 +1,4 @@
-"""Which layer gets how many bits: one row a plan, one column a layer."""
+"""Which layer gets how many bits: one row per plan, one column per layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure each layer's bits are: share of the resamples that choose each bit-width."""
+"""How certain each layer's bits are: share of the resamples that choose each bit-width."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def draw_stability(
     labels: Sequence[str],
     title: str,
 ) -> Figure:
-    """Draw the stability map: one column a layer, one row a choice, each cell in per cent.
+    """Draw the stability map: one column per layer, one row per choice, each cell in per cent.
 
     Args:
         share: (rows, layers) share of the resamples that make the choice; NaN where a layer has
             no such choice.
         chosen: row of each layer's choice in the plan of all samples, outlined.
         layers: layer names.
-        labels: the choices, one a row, the first at the bottom.
+        labels: the choices, one per row, the first at the bottom.
         title: above the axes.
     """
     layers = cut(layers, LONGEST)
@@ -59,7 +59,7 @@ def draw_stability(
             )
         label_map(axes, layers, labels)
         axes.set_xlabel("layer, in order of execution")
-        axes.set_ylabel("bits a weight")
+        axes.set_ylabel("bits per weight")
         axes.set_title(title)
         bar = figure.colorbar(mesh, ax=axes, pad=0.01, format=lambda x, _: f"{100 * x:.0f}")
         bar.set_label("resamples, %")

@@ -1,4 +1,4 @@
-"""Rows of dots: one row a name, one dot a value, a word at the end of each row."""
+"""Rows of dots: one row per name, one dot per value, a word at the end of each row."""
 
 from __future__ import annotations
 

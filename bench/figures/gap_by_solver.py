@@ -1,4 +1,4 @@
-"""Gaps by solver: one row a solver, one dot an instance."""
+"""Gaps by solver: one row per solver, one dot per instance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often each layer keeps its choice over resamples: one row a plan, one column a layer."""
+"""How often each layer keeps its choice over resamples: one row per plan, one column per layer."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _MARKERS = 8
 
 
 def draw_profiles(profiles: Mapping[str, Ratios], styles: Mapping[str, int]) -> Figure:
-    """Draw rho(tau) in per cent against tau, on a logarithmic axis; one panel a profile.
+    """Draw rho(tau) in per cent against tau, on a logarithmic axis; one panel per profile.
 
     Args:
         profiles: title -> ratios; solvers that always failed are left out.

@@ -18,7 +18,7 @@ class Prediction:
     """What one metric predicts.
 
     Args:
-        sizes: average bits a weight of the undominated plans, ascending.
+        sizes: average bits per weight of the undominated plans, ascending.
         losses: their predicted loss increase, in the unit of the metric, falling.
         greedy: (average bits, predicted loss) of the greedy's plans at the budgets.
         budgets: the same of the optima at the budgets.
@@ -33,11 +33,11 @@ class Prediction:
 
 
 def draw_predicted_loss(predictions: Mapping[str, Prediction], kilobytes_per_bit: float) -> Figure:
-    """Draw one panel a metric; each has its own unit, so only the shapes compare.
+    """Draw one panel per metric; each has its own unit, so only the shapes compare.
 
     Args:
         predictions: metric -> what it predicts.
-        kilobytes_per_bit: kB that one more average bit a weight costs, for the upper axis.
+        kilobytes_per_bit: kB that one more average bit per weight costs, for the upper axis.
     """
     with styled():
         count = len(predictions)
@@ -92,7 +92,7 @@ def _draw(axes: Axes, metric: str, data: Prediction, kilobytes_per_bit: float) -
     else:
         axes.set_yscale("symlog", linthresh=_linear_up_to(positive))
     axes.set_title(metric)
-    axes.set_xlabel("average bits a weight")
+    axes.set_xlabel("average bits per weight")
     top = axes.secondary_xaxis("top", functions=_scaling(kilobytes_per_bit))
     top.set_xlabel("size of the codes, kB", fontsize=8.5)
     top.tick_params(labelsize=8)

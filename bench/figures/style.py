@@ -1,4 +1,4 @@
-"""One look for all figures: colour-blind safe, legible in greyscale, deterministic."""
+"""One style for all figures: colour-blind safe, legible in greyscale, deterministic."""
 
 from __future__ import annotations
 

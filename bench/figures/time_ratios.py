@@ -1,4 +1,4 @@
-"""Ratios of time by solver: one row a solver, one dot an instance."""
+"""Ratios of time by solver: one row per solver, one dot per instance."""
 
 from __future__ import annotations
 

@@ -18,11 +18,11 @@ from bitknap.problems import DataError, UnsupportedError
 from bitknap.sensitivity import LayerInfo
 
 from ..job.table_cache import QUANTIZER
+from ..training.state import resume, save_state
 from ..workloads.base import Workload
 from .quantized_training import QuantizedTraining
-from .state import resume, save_state
 
-__all__ = ["FineTuned", "FineTuning", "fine_tune", "untrained"]
+__all__ = ["FineTunedNetwork", "FineTuning", "fine_tune", "untrained"]
 
 CALIBRATION = 256
 """Samples that the steps of inputs are first fitted to."""
@@ -64,7 +64,7 @@ class FineTuning:
 
 
 @dataclass
-class FineTuned:
+class FineTunedNetwork:
     """What a fine-tuning gave.
 
     Args:
@@ -87,7 +87,7 @@ def fine_tune(
     seed: int = 0,
     partial: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
-) -> FineTuned:
+) -> FineTunedNetwork:
     """Train the network with its weights quantized as allocated.
 
     The same arguments, library versions and threads give the same weights, interrupted or not.
@@ -98,7 +98,7 @@ def fine_tune(
         allocation: layer name -> choice; layers left out stay in float.
         tuning: how to train.
         seed: of order and augmentation, through ``workload.training``, and of dropout.
-        partial: file that keeps the state after every epoch; an existing one is gone on from.
+        partial: file that keeps the state after every epoch; an existing one is resumed.
         say: told after every few steps how far it is.
 
     Raises:
@@ -113,7 +113,8 @@ def fine_tune(
     model = untrained(workload, layers, allocation, tuning, seed)
     optimizer = _optimizer(model, tuning)
     key = _key(workload, allocation, tuning, seed)
-    losses, seconds = resume(partial, key, model, optimizer)
+    progress = resume(partial, key, model, optimizer)
+    losses, seconds = progress.get("losses", []), progress.get("seconds", 0.0)
     for epoch in range(len(losses), tuning.epochs):
         start = time.perf_counter()
         losses.append(_epoch(model, optimizer, workload, tuning, epoch, seed, say))
@@ -121,8 +122,9 @@ def fine_tune(
         if not math.isfinite(losses[-1]):
             raise DataError(f"the loss of epoch {epoch + 1} is {losses[-1]}; lower the rate")
         if partial is not None and epoch + 1 < tuning.epochs:
-            save_state(partial, key, model, optimizer, losses, seconds)
-    return FineTuned(model.finished(), losses, seconds)
+            progress = {"losses": losses, "seconds": seconds}
+            save_state(partial, key, model, optimizer, progress)
+    return FineTunedNetwork(model.finished(), losses, seconds)
 
 
 def untrained(
@@ -132,7 +134,7 @@ def untrained(
     tuning: FineTuning,
     seed: int = 0,
 ) -> QuantizedTraining:
-    """What the training starts from; arguments as of `fine_tune`."""
+    """What the training starts from; arguments as for `fine_tune`."""
     model = QuantizedTraining(workload.model, layers, allocation, QUANTIZER)
     model.quantize_inputs(workload, tuning.input_bits, CALIBRATION, seed)
     return model
@@ -165,15 +167,15 @@ def _epoch(
 ) -> float:
     """One pass; returns the mean loss."""
     assert workload.training is not None
-    own = seed * 1_000_003 + epoch
-    data = workload.training(own)
+    epoch_seed = seed * 1_000_003 + epoch
+    data = workload.training(epoch_seed)
     steps = len(data) if tuning.batches is None else min(tuning.batches, len(data))
     if not steps:
         raise DataError(f"the training data of {workload.name} do not fill one batch")
     total, begun = 0.0, time.perf_counter()
     model.train()
     with torch.random.fork_rng():
-        torch.manual_seed(own)
+        torch.manual_seed(epoch_seed)
         for step, batch in enumerate(islice(iter(data), steps)):
             part = 1 - (epoch * steps + step + 0.5) / (tuning.epochs * steps)
             for group in optimizer.param_groups:

@@ -30,11 +30,11 @@ _CALIBRATION_VALUES = 4096
 
 
 class QuantizedTraining(nn.Module):
-    """A copy of a network that computes with quantized weights and passes gradients to the float
-    ones and to the steps.
+    """A copy of a network that computes with quantized weights.
 
-    The steps start at the scales that the quantizer finds, so that the untrained copy computes
-    what `quantized_copy` does. Called like the network itself.
+    Gradients pass to the float weights and to the steps, which start at the scales that the
+    quantizer finds, so that the untrained copy computes what `quantized_copy` does. Called like
+    the network itself.
 
     Args:
         network: the float network; not changed.
@@ -75,9 +75,9 @@ class QuantizedTraining(nn.Module):
     def quantize_inputs(
         self, workload: Workload, bits: int | None, samples: int, seed: int
     ) -> None:
-        """Quantize the inputs of convolution and linear layers too, where anything says so.
+        """Quantize the inputs of convolution and linear layers too, where bits for them are given.
 
-        One step a layer, first of least squared error on calibration data; codes 0 to 2^b - 1
+        One step per layer, first of least squared error on calibration data; codes 0 to 2^b - 1
         where no input is negative, else -2^(b-1) to 2^(b-1) - 1.
 
         Args:
@@ -94,8 +94,8 @@ class QuantizedTraining(nn.Module):
         for layer in layers:
             values = found[layer.name].double()[None]
             signed = bool((values < 0).any())
-            own = self.inputs.get(layer.name, bits or 0)
-            low, high = (-(2 ** (own - 1)), 2 ** (own - 1) - 1) if signed else (0, 2**own - 1)
+            width = self.inputs.get(layer.name, bits or 0)
+            low, high = (-(2 ** (width - 1)), 2 ** (width - 1) - 1) if signed else (0, 2**width - 1)
             scale = least_squares_scale(values, min(low, -1), high).abs()
             weight = self.network.get_parameter(layer.parameter)
             step = StepQuantizer(scale.to(weight)[0], low, high, batched=True)
@@ -110,7 +110,7 @@ class QuantizedTraining(nn.Module):
         share = -(-_CALIBRATION_VALUES // len(batches))
 
         def keep(name: str) -> Any:
-            def hook(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+            def hook(_module: nn.Module, arguments: tuple[Any, ...]) -> None:
                 flat = arguments[0].detach().flatten()
                 seen[name].append(flat[:: max(1, len(flat) // share)])
 

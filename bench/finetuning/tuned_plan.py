@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import safetensors.torch
 
 from bitknap.problems import write_atomically
+from bitknap.problems.documents import save_document
 from bitknap.problems.storage import only_writer
 from bitknap.sensitivity.quantization.choices import by_size, parse_label
 
@@ -63,17 +63,16 @@ def _tune(
     say("evaluating the plan")
     start = untrained(workload, table.layers, allocation, tuning, seed)
     accuracy["before"] = workload.accuracy(start.finished())
-    partial = out / "partial.safetensors"
+    partial = out / "partial.pt"
     tuned = fine_tune(
         workload, table.layers, allocation, tuning, seed=seed, partial=partial, say=say
     )
     say("evaluating the fine-tuned network")
     accuracy["after"] = workload.accuracy(tuned.network)
-    content = safetensors.torch.save(
+    network = safetensors.torch.save(
         {name: value.clone().contiguous() for name, value in tuned.network.state_dict().items()}
     )
-    record = {
-        "format": FORMAT,
+    content = {
         "workload": workload.name,
         "allocation": allocation,
         "tuning": asdict(tuning),
@@ -88,13 +87,13 @@ def _tune(
             if isinstance(hook, InputQuantizer)
         },
         "provenance": dict(workload.provenance),
-        "network_sha256": hashlib.sha256(content).hexdigest(),
+        "network_sha256": hashlib.sha256(network).hexdigest(),
         "seconds": round(tuned.seconds, 1),
         "machine": machine(),
         "versions": versions(),
     }
-    write_atomically(out / "network.safetensors", content)
-    write_atomically(out / "finetuning.json", json.dumps(record, indent=1) + "\n")
+    write_atomically(out / "network.safetensors", network)
+    record = save_document(out / "finetuning.json", FORMAT, content)
     partial.unlink(missing_ok=True)
     return record
 

@@ -12,7 +12,7 @@ from bitknap.sensitivity import Quantizer
 from bitknap.sensitivity.quantization.channels import ChannelDim
 from bitknap.sensitivity.quantization.choices import Choice
 
-__all__ = ["RememberingQuantizer"]
+__all__ = ["CachedQuantizer"]
 
 Key = tuple[str, str, tuple[int, ...], Choice, ChannelDim]
 
@@ -20,12 +20,12 @@ _CODES: dict[tuple[object, Key], tuple[Tensor, Tensor]] = {}
 
 
 @dataclass(frozen=True)
-class RememberingQuantizer(Quantizer):
+class CachedQuantizer(Quantizer):
     """`Quantizer` with the same values, which keeps codes and scales.
 
     Finding a channel's least-squares scale costs far more than applying it, and one run needs the
     same quantized weights for the table and for every plan that is measured. Weights are told
-    apart by their content, so copies of a network share; codes take one or two bytes a weight.
+    apart by their content, so copies of a network share; codes take one or two bytes per weight.
     """
 
     def encode(

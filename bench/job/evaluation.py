@@ -12,8 +12,8 @@ from typing import Any
 
 from bitknap.plans.apply import Applier
 from bitknap.plans.repair.base import NONE
-from bitknap.problems import Instance, write_atomically
-from bitknap.problems.documents import load_as
+from bitknap.problems import Instance
+from bitknap.problems.documents import load_as, save_document
 from bitknap.sensitivity import Quantizer, SensitivityTable
 
 from ..workloads.base import Accuracy, Workload
@@ -34,7 +34,7 @@ class Evaluation:
         solver: which solver chose it; empty for controls.
         budget: text of the budget it keeps; for ``uniform`` its label.
         draw: number of the random draw.
-        average_bits: bits a weight, codes only; 32 for the float network.
+        average_bits: bits per weight, codes only; 32 for the float network.
         accuracy: right answers and questions.
         allocation: layer -> label of its choice; empty for the float network.
         repair: of the quantized network, by the calibration data; ``none`` as quantized.
@@ -51,7 +51,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _StoredAccuracies:
     key: str
     rows: dict[str, Accuracy]
 
@@ -97,7 +97,7 @@ class Evaluator:
         )
 
     def has(self, allocation: Allocation, repair: str = NONE) -> bool:
-        """Whether the plan's accuracy is known already."""
+        """Whether the plan's accuracy is already known."""
         return _name(allocation, repair) in self.known
 
     def measure(
@@ -151,13 +151,14 @@ class Evaluator:
     def _load(self) -> dict[str, Accuracy]:
         if not self.path.exists():
             return {}
-        stored = load_as(_Stored, self.path, (FORMAT,), remedy="remove it to measure again")
+        stored = load_as(
+            _StoredAccuracies, self.path, (FORMAT,), remedy="remove it to measure again"
+        )
         return stored.rows if stored.key == self.key else {}
 
     def _save(self) -> None:
         rows = {name: asdict(accuracy) for name, accuracy in sorted(self.known.items())}
-        document = {"format": FORMAT, "key": self.key, "rows": rows}
-        write_atomically(self.path, json.dumps(document, indent=1) + "\n")
+        save_document(self.path, FORMAT, {"key": self.key, "rows": rows})
 
 
 def _name(allocation: Allocation, repair: str) -> str:

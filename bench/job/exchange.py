@@ -29,7 +29,7 @@ def exchanged(instance: Instance, pairs: FloatArray, choice: IntArray) -> IntArr
     Raises:
         UnsupportedError: classes are tied.
 
-    Complexity: O(K n^2) an exchange.
+    Complexity: O(K n^2) per exchange.
     """
     if instance.ties:
         raise UnsupportedError("exchanges of two classes do not keep ties; merge them first")
@@ -42,11 +42,11 @@ def exchanged(instance: Instance, pairs: FloatArray, choice: IntArray) -> IntArr
         linear = instance.cost + terms[:, at].sum(axis=1)
         gain = linear - linear[mine]
         added = instance.weight - instance.weight[:, mine]
-        room = instance.capacity - instance.weight[:, at].sum(axis=1)
+        residual = instance.capacity - instance.weight[:, at].sum(axis=1)
         mixed = terms - terms[:, mine] - terms[mine, :] + terms[np.ix_(mine, mine)]
         both = np.where(apart, gain[:, None] + gain[None, :] + mixed, np.inf)
         for k in range(instance.n_resources):
-            both[added[k][:, None] + added[k][None, :] > room[k]] = np.inf
+            both[added[k][:, None] + added[k][None, :] > residual[k]] = np.inf
         i, j = np.unravel_index(int(np.argmin(both)), both.shape)
         scale = np.abs(instance.cost[at]).sum() + np.abs(terms[np.ix_(at, at)]).sum()
         if both[i, j] >= -1e-12 * scale:

@@ -34,7 +34,7 @@ Tables = Mapping[tuple[str, int], SensitivityTable]
 
 
 class Entry(NamedTuple):
-    """A metric and its calibration samples a draw.
+    """A metric and its calibration samples per draw.
 
     Of one draw, fewer samples are the first of more.
     """
@@ -51,7 +51,7 @@ class MetricComparison:
         workload: network and data.
         entries: name -> what is compared under it.
         bits: candidate bit-widths.
-        budgets: average bits a weight.
+        budgets: average bits per weight.
         seeds: of the calibration draws; draw number s also seeds the controls.
         held_out: images for the yardsticks, less those that are in a draw.
         folder: keeps all that is finished.
@@ -76,9 +76,9 @@ class MetricComparison:
         and the time of these is that of each.
         """
         found: dict[tuple[str, int], SensitivityTable] = {}
-        for samples in sorted({own for _, own in self.entries.values()}, reverse=True):
+        for samples in sorted({size for _, size in self.entries.values()}, reverse=True):
             chosen = {
-                name: metric for name, (metric, own) in self.entries.items() if own == samples
+                name: metric for name, (metric, size) in self.entries.items() if size == samples
             }
             for seed in self.seeds:
                 table = self._filled(samples, seed, list(chosen.values()))

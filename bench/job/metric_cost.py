@@ -18,8 +18,8 @@ def metric_cost_table(table: SensitivityTable) -> Table:
         ("metric", "seconds", "passes", "peak MB"),
         rows,
         notes=(
-            "A pass is one forward or one backward over the samples. Seconds of a run that went on "
-            "after a stop are those of all its parts. Peak: memory of the whole process, network "
+            "A pass is one forward or one backward over the samples. Seconds of a resumed run "
+            "are those of all its parts. Peak: memory of the whole process, network "
             "and libraries included; on CUDA what torch had allocated.",
         ),
     )

@@ -14,7 +14,7 @@ __all__ = ["random_choice"]
 
 
 def random_choice(instance: Instance, seed: int) -> IntArray:
-    """Draw a choice at random that keeps every budget and tie and leaves no room.
+    """Draw a random choice that keeps every budget and tie, and in which no heavier item fits.
 
     Every class starts at its lightest item; a random class then climbs to a random heavier item,
     among all pairs of class and item that still fit, until none does. What a policy has decided
@@ -35,16 +35,17 @@ def random_choice(instance: Instance, seed: int) -> IntArray:
     at = free.positions(lightest(free))
     source = random.Random(seed)
     while True:
-        room = free.capacity - free.weight[:, at].sum(axis=1)
-        if (room < 0).any():
-            k = int(np.argmax(room < 0))
+        residual = free.capacity - free.weight[:, at].sum(axis=1)
+        if (residual < 0).any():
+            k = int(np.argmax(residual < 0))
             raise InfeasibleError(
-                f"the lightest choice of {instance.name!r} uses {free.capacity[k] - room[k]:,} of "
+                f"the lightest choice of {instance.name!r} uses "
+                f"{free.capacity[k] - residual[k]:,} of "
                 f"{free.resources[k]}, above the capacity {free.capacity[k]:,}"
             )
         rise = free.weight - free.weight[:, at[free.class_of]]
         heavier = (rise >= 0).all(axis=0) & (rise > 0).any(axis=0)
-        items = np.flatnonzero(heavier & (rise <= room[:, None]).all(axis=0))
+        items = np.flatnonzero(heavier & (rise <= residual[:, None]).all(axis=0))
         if not items.size:
             return merged.expand(at - free.offsets[:-1])
         owner = free.class_of[items]

@@ -12,8 +12,8 @@ import numpy as np
 
 from bitknap.plans.budgets import Budget
 from bitknap.plans.search import MeasuredPlan
-from bitknap.problems import BitknapError, DataError, Instance, load_instance, write_atomically
-from bitknap.problems.documents import load_as
+from bitknap.problems import BitknapError, DataError, Instance, load_instance
+from bitknap.problems.documents import load_as, save_document
 from bitknap.sensitivity import LayerPolicy, SensitivityTable, Tie, load_table
 from bitknap.solvers import Solution, Status
 from bitknap.solvers.verify.document import load_solution, read_claim
@@ -110,19 +110,18 @@ def plan_path(out: Path, budget: str) -> Path:
 def save_results(results: Results) -> None:
     """Write ``run.json``; table, instances and solutions are in their own files already."""
     asked = asdict(results.asked) | {"budgets": [b.text for b in results.asked.budgets]}
-    document = {
-        "format": FORMAT,
+    content = {
         "asked": asked,
         "provenance": results.table.provenance,
         "proved": results.proved,
         "measured": [asdict(row) for row in results.measured],
         "recommended": {budget: asdict(plan) for budget, plan in results.recommended.items()},
     }
-    write_atomically(results.out / FILE, json.dumps(document, indent=1) + "\n")
+    save_document(results.out / FILE, FORMAT, content)
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _StoredRun:
     """What ``run.json`` holds."""
 
     asked: JobSettings
@@ -138,7 +137,7 @@ def load_results(out: Path) -> Results:
     Raises:
         DataError: the folder holds no finished run, or its files do not belong together.
     """
-    run = load_as(_Stored, out / FILE, (FORMAT,), remedy="run again")
+    run = load_as(_StoredRun, out / FILE, (FORMAT,), remedy="run again")
     asked = run.asked
     stored = replace(load_table(out / "table.npz"), ties=asked.ties)
     table = asked.policy.apply(stored)
@@ -157,10 +156,10 @@ def load_results(out: Path) -> Results:
 
 
 def read_solution(path: Path, instance: Instance) -> Solution:
-    """A ``bitknap.solution/1`` file as the solution of its instance.
+    """Read a ``bitknap.solution/1`` file as the solution of its instance.
 
     Raises:
-        DataError: the file is no solution of this instance.
+        DataError: the file is not a solution of this instance.
     """
     try:
         claim = read_claim(load_solution(path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -19,12 +18,13 @@ from bitknap.problems import (
     InfeasibleError,
     Instance,
     save_instance,
-    write_atomically,
 )
+from bitknap.problems.documents import save_document
 from bitknap.problems.storage import only_writer
 from bitknap.sensitivity import ActivationQuantizer, LayerPolicy, Quantizer, SensitivityTable, Tie
 from bitknap.sensitivity.quantization.choices import Choice
 from bitknap.solvers import Solution, load_solver, solve
+from bitknap.solvers.base import FORMAT as SOLUTION_FORMAT
 from bitknap.solvers.verify import verify
 
 from ..records.record import Record, load_records, record_of, save_records
@@ -38,7 +38,7 @@ from .ties import trace_workload, with_found_ties
 RECORDS = "records.jsonl"
 
 Say = Callable[[str], None]
-"""Reports what is being done, one short line a step."""
+"""Reports what is being done, one short line per step."""
 
 
 TIME_LIMIT = 60.0
@@ -129,8 +129,8 @@ def _run(job: Job, say: Say) -> Results:
     if records.exists() and any(record.suite != "run" for record in load_records(records)):
         raise DataError(f"{records} holds records of another command; name another --out")
     batches = calibration_batches(job.workload, job.samples, job.seed)
-    how = (job.quantizer, job.activations)
-    prepared = traced(job.workload, batches, job.bits, job.seed, say, *how)
+    quantizers = (job.quantizer, job.activations)
+    prepared = traced(job.workload, batches, job.bits, job.seed, say, *quantizers)
     blank = prepared.table()
     ties = _found_ties(job, blank)
     planned = job.policy.apply(replace(blank, ties=ties))
@@ -168,7 +168,7 @@ def _save_instances(job: Job, instances: Mapping[tuple[str, str], Instance]) -> 
 
 
 def make_instances(job: Job, table: SensitivityTable) -> dict[tuple[str, str], Instance]:
-    """One instance a metric and budget."""
+    """One instance per metric and budget."""
     found = {}
     quantizer = ", ".join(f"{k} {v}" for k, v in table.provenance["quantizer"].items())
     for metric in job.metrics:
@@ -195,10 +195,8 @@ def _solve_all(
             solutions[metric, budget, name] = solution
             row = record_of("run", solution, seed=job.seed, exact=load_solver(name).exact)
             records.append(replace(row, time_limit=job.time_limit))
-            write_atomically(
-                solution_path(job.out, metric, budget, name),
-                json.dumps(solution.to_dict(), indent=1) + "\n",
-            )
+            path = solution_path(job.out, metric, budget, name)
+            save_document(path, SOLUTION_FORMAT, solution.to_dict())
         save_records(records, job.out / RECORDS)
     return solutions
 
@@ -222,7 +220,7 @@ def check_budgets(job: Job, table: SensitivityTable) -> None:
             raise InfeasibleError(
                 f"the budget {budget.text} is infeasible for {job.workload.name} with "
                 f"{job.bits[0]} bits or more: the smallest feasible one is {average:g} "
-                f"bits a weight, or {least / 8000:.3f} kB"
+                f"bits per weight, or {least / 8000:.3f} kB"
             )
 
 

@@ -22,7 +22,7 @@ from bitknap.sensitivity import (
     save_table,
 )
 from bitknap.sensitivity.metrics.measured import MeasuredMetric
-from bitknap.sensitivity.prepare import Prepared, prepare
+from bitknap.sensitivity.prepare import NetworkData, PreparedNetwork, prepare
 from bitknap.sensitivity.quantization.choices import Choice
 from bitknap.sensitivity.resume.checkpoint import Checkpoint
 from bitknap.sensitivity.resume.ranks import Ranks
@@ -30,10 +30,10 @@ from bitknap.sensitivity.table.files import UnusableTable
 from bitknap.sensitivity.table.provenance import changes, hash_data
 
 from ..workloads.base import Workload
-from .cached_quantizer import RememberingQuantizer
+from .cached_quantizer import CachedQuantizer
 
-QUANTIZER: Quantizer = RememberingQuantizer()
-"""How weights are quantized unless something else is asked for."""
+QUANTIZER: Quantizer = CachedQuantizer()
+"""The default weight quantizer."""
 
 SILENCE = 0.5
 """Seconds between reports of progress."""
@@ -63,7 +63,7 @@ def traced(
     quantizer: Quantizer = QUANTIZER,
     activations: ActivationQuantizer | None = None,
     chunk: int | None = None,
-) -> Prepared:
+) -> PreparedNetwork:
     """A workload's network traced on its data, once for all metrics.
 
     `say` is told of the progress twice a second at most. `chunk` is that of `sensitivity_table`.
@@ -76,11 +76,10 @@ def traced(
             say(f"{what}: {done} of {total}")
             said = time.monotonic()
 
-    return prepare(
+    given = NetworkData(
         workload.model,
         batches,
-        metrics=(),
-        bits=bits,
+        bits,
         loss_fn=workload.loss,
         forward=workload.forward,
         quantizer=quantizer,
@@ -90,10 +89,11 @@ def traced(
         provenance={"workload": workload.name, **workload.provenance},
         chunk=chunk,
     )
+    return prepare(given, metrics=())
 
 
 def fill(
-    prepared: Prepared,
+    prepared: PreparedNetwork,
     path: Path,
     metrics: Sequence[str],
     say: Callable[[str], None],
@@ -104,13 +104,13 @@ def fill(
 
     Metrics that share one pass are computed together, every other on its own, and the file is
     written after each step. Within a step finished chunks are kept in PATH.partial, so that an
-    interrupted run goes on where it stopped.
+    interrupted run resumes where it stopped.
 
     Args:
         prepared: the traced network.
         path: where the table is kept.
         metrics: names.
-        say: told what is done, and by name what made a stored table stale.
+        say: told what is done, and which facts made a stored table stale.
         ranks: processes that share the work; the first one reads and writes the file.
         excluded: layers that a policy takes out of the table afterwards.
 
@@ -125,7 +125,7 @@ def fill(
 
 
 def _fill(
-    prepared: Prepared,
+    prepared: PreparedNetwork,
     path: Path,
     metrics: Sequence[str],
     say: Callable[[str], None],

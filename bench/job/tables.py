@@ -69,7 +69,7 @@ def agreement(results: Results) -> str:
             worst = max(worst, abs(relative_gap(max(costs), min(costs))))
     if worst <= 1e-12:
         return "All proven optima agree on every instance (1e-12 relative)."
-    return f"Proven optima differ by up to {worst:.1e} relative: a back-end's tolerance shows."
+    return f"Proven optima differ by up to {worst:.1e} relative, by a back-end's tolerance."
 
 
 def objective_table(results: Results) -> Table:
@@ -200,7 +200,7 @@ def _state(repair: str) -> str:
 
 
 def measure_tables(results: Results) -> dict[str, Table]:
-    """What else the workload measured, such as perplexity: one table a measure, by its name."""
+    """What else the workload measured, such as perplexity: one table per measure, by its name."""
     budgets, repair = [b.text for b in results.asked.budgets], last_repair(results)
     whole = next(m.accuracy for m in results.measured if m.plan == "float")
     tables = {}

@@ -13,7 +13,7 @@ from ..confidence.bootstrap import optimum
 from ..workloads.base import Workload
 
 TRACED_SAMPLES = 2
-"""Samples of the traced batch: more than one, so that the samples' dimension is no constant."""
+"""Samples of the traced batch: more than one, so that the samples' dimension is not a constant."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Measures of solvers, computed from records and never stored: one idea a file."""
+"""Measures of solvers, computed from records and never stored: one measure per file."""

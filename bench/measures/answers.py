@@ -1,4 +1,4 @@
-"""Answers: what all runs of one solver on one instance amount to, and the best that is known."""
+"""Answers: all runs of one solver on one instance taken together, and the best known result."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from bitknap.solvers import Status
-
 from ..records.record import Record
+from ..records.status import RunStatus
 
 TOLERANCE = 1e-12
 """Relative; two recomputed objectives that differ by more are different."""
@@ -53,7 +52,7 @@ class SolverRuns:
     @property
     def supported(self) -> bool:
         """Whether the solver can handle the instance."""
-        return self.first.status != Status.UNSUPPORTED
+        return self.first.status != RunStatus.UNSUPPORTED
 
     @cached_property
     def seconds(self) -> float:
@@ -76,30 +75,32 @@ class SolverRuns:
 
     @property
     def done(self) -> bool:
-        """Whether the solver did what it is for: a proof (exact), or a choice (heuristic)."""
+        """Whether the solver met its aim: a proof (exact), or a choice (heuristic)."""
         return self.proven if self.first.exact else self.first.objective is not None
 
 
-PROOFS = (Status.OPTIMAL, Status.INFEASIBLE)
+PROOFS = (RunStatus.OPTIMAL, RunStatus.INFEASIBLE)
 
 
 def is_claim(run: Record) -> bool:
-    """Whether the solver says that it did what it is for.
+    """Whether the solver claims to have met its aim.
 
-    An exact method is for a proof, a heuristic for a feasible choice.
+    The aim of an exact method is a proof, that of a heuristic a feasible choice.
     """
-    return run.status in (*PROOFS, "refuted") or (not run.exact and run.status == Status.FEASIBLE)
+    return run.status in (*PROOFS, RunStatus.REFUTED) or (
+        not run.exact and run.status == RunStatus.FEASIBLE
+    )
 
 
 def is_true(run: Record, reference: Reference) -> bool:
-    """Whether nothing that is known refutes what the solver said."""
-    if run.status == Status.OPTIMAL:
+    """Whether no known result refutes the solver's claim."""
+    if run.status == RunStatus.OPTIMAL:
         assert run.objective is not None
         assert reference.best is not None
         return same(run.objective, reference.best)
-    if run.status == Status.INFEASIBLE:
+    if run.status == RunStatus.INFEASIBLE:
         return reference.best is None
-    return run.status != "refuted"
+    return run.status != RunStatus.REFUTED
 
 
 def same(first: float, second: float, tolerance: float = TOLERANCE) -> bool:
@@ -108,7 +109,7 @@ def same(first: float, second: float, tolerance: float = TOLERANCE) -> bool:
 
 
 def key_of(record: Record) -> str:
-    """What tells instances apart: the hash, or the name in records that have none."""
+    """The key of an instance: its hash, or its name in records without one."""
     return record.instance_hash or record.instance
 
 
@@ -120,7 +121,7 @@ def reference_of(records: Iterable[Record]) -> Reference:
         bounds = [row.bound for row in rows if row.bound is not None]
         return Reference(None, False, max(bounds, default=None))
     best = min(costs)
-    if any(r.status == Status.OPTIMAL and same(r.objective or 0.0, best) for r in rows):
+    if any(r.status == RunStatus.OPTIMAL and same(r.objective or 0.0, best) for r in rows):
         return Reference(best, True, best)
     bounds = [row.bound for row in rows if row.bound is not None and row.bound <= best]
     return Reference(best, False, max(bounds, default=None))

@@ -1,4 +1,4 @@
-"""Cost of certainty: what a proof costs beside a heuristic, and what it buys."""
+"""Cost of certainty: what a proof costs compared with a heuristic, and what it gains."""
 
 from __future__ import annotations
 

@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bitknap.solvers import Status
-
 from ..records.record import Record
+from ..records.status import RunStatus
 from .answers import TOLERANCE, key_of, same
 
 BOUND_TOLERANCE = 1e-9
@@ -64,19 +63,24 @@ def contradictions(records: Sequence[Record]) -> list[Contradiction]:
     return list(found.values())
 
 
+def clashes(records: Sequence[Record]) -> list[str]:
+    """The sentences of all contradictions."""
+    return [found.sentence for found in contradictions(records)]
+
+
 def false_claims(records: Sequence[Record]) -> Counter[str]:
     """Solver -> how many runs the referee refuted, and how many claims other runs contradict."""
-    refuted = Counter(record.solver for record in records if record.status == "refuted")
+    refuted = Counter(record.solver for record in records if record.status == RunStatus.REFUTED)
     return refuted + Counter(found.claimed for found in contradictions(records))
 
 
 def _refuted(row: Record, best: float) -> str | None:
     """The claim of a row that a feasible choice of cost ``best`` refutes, or None."""
-    if row.status == Status.INFEASIBLE:
+    if row.status == RunStatus.INFEASIBLE:
         return "that no choice fits"
-    if row.status == Status.OPTIMAL and not same(row.objective or 0.0, best, TOLERANCE):
+    if row.status == RunStatus.OPTIMAL and not same(row.objective or 0.0, best, TOLERANCE):
         return f"the optimum {row.objective!r}"
-    over = row.bound is not None and row.bound > best and row.status != Status.OPTIMAL
+    over = row.bound is not None and row.bound > best and row.status != RunStatus.OPTIMAL
     if over and not same(row.bound or 0.0, best, BOUND_TOLERANCE):
         return f"the bound {row.bound!r}"
     return None

@@ -83,7 +83,7 @@ def performance_profile(answers: Sequence[SolverRuns], solved: Solved = is_prove
         row = []
         for instance in instances:
             least = min(times.get((instance, other), math.inf) for other in solvers)
-            own = times.get((instance, solver), math.inf)
-            row.append(own / least if math.isfinite(own) and least > 0.0 else own)
+            taken = times.get((instance, solver), math.inf)
+            row.append(taken / least if math.isfinite(taken) and least > 0.0 else taken)
         ratios[solver] = tuple(sorted(row))
     return Profile(ratios)

@@ -1,4 +1,4 @@
-"""Success rate and correct rate: what a solver says it did, and how much of it is true."""
+"""Success rate and correct rate: the share of runs with a claim, and with a true claim."""
 
 from __future__ import annotations
 

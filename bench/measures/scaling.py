@@ -42,7 +42,7 @@ def fit_power(sizes: Sequence[float], seconds: Sequence[float], missing: int = 0
     """Least squares of log t = log a + b log n; None with fewer than two different sizes.
 
     The interval is b +- t_{0.975, p - 2} s_b for p points with independent normal errors of equal
-    variance in the logarithms, which several seeds a size make plausible and nothing proves.
+    variance in the logarithms, which several seeds per size make plausible and nothing proves.
 
     References:
         C. McGeoch, A Guide to Experimental Algorithmics, Cambridge 2012, chapter 7; N. Draper,
@@ -80,9 +80,11 @@ def scaling(answers: Sequence[SolverRuns], solver: str) -> Fit | None:
     The others are left out, so the exponent of a solver that fails on the large instances is
     flattered; ``missing`` counts them.
     """
-    own = [answer for answer in answers if answer.first.solver == solver and answer.supported]
-    good = [answer for answer in own if answer.done]
+    answered = [answer for answer in answers if answer.first.solver == solver and answer.supported]
+    good = [answer for answer in answered if answer.done]
     points = [(a.first.classes, a.seconds) for a in good]
     return fit_power(
-        [size for size, _ in points], [time for _, time in points], missing=len(own) - len(good)
+        [size for size, _ in points],
+        [time for _, time in points],
+        missing=len(answered) - len(good),
     )

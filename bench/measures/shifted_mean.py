@@ -1,4 +1,4 @@
-"""Shifted geometric mean of times: neither the longest nor the shortest decide it."""
+"""Shifted geometric mean of times, which neither the longest nor the shortest times dominate."""
 
 from __future__ import annotations
 

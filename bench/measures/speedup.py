@@ -48,11 +48,11 @@ def wins(times: Times) -> Counter[str]:
     )
 
 
-def speedup(times: Times, solver: str, rivals: Collection[str]) -> Speedup | None:
-    """min over rivals r of t(p, r) / t(p, s), over the instances p that s and a rival proved.
+def speedup(times: Times, solver: str, peers: Collection[str]) -> Speedup | None:
+    """min over peers r of t(p, r) / t(p, s), over the instances p that s and a peer proved.
 
-    The least time of several methods is that of their virtual best solver, which nobody has: one
-    would have to know beforehand which of them to call.
+    The least time of several methods is that of their virtual best solver, an ideal: one
+    would have to know in advance which of them to call.
 
     References:
         L. Xu, F. Hutter, H. Hoos, K. Leyton-Brown, Evaluating Component Solver Contributions to
@@ -61,7 +61,7 @@ def speedup(times: Times, solver: str, rivals: Collection[str]) -> Speedup | Non
     ratios: Sequence[float] = [
         min(others) / row[solver]
         for row in times.values()
-        if solver in row and (others := [row[r] for r in rivals if r in row and r != solver])
+        if solver in row and (others := [row[r] for r in peers if r in row and r != solver])
     ]
     if not ratios:
         return None

@@ -8,18 +8,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..records.record import Record
+from ..records.status import FAILURES
 from ..tables.table import Table, digits, percent
-from .answers import SolverRuns, answers_of, by_solver, key_of
-from .contradictions import contradictions
+from .answers import SolverRuns, by_solver, key_of
 from .gap import gaps
 from .rates import correct_rate, success_rate
 from .scaling import scaling
 from .shifted_mean import SHIFT, mean_cpu_seconds, mean_seconds
 
 CPU_NOTE = " CPU ms: the same of processor time, which other work on the machine changes less."
-
-_CUT = ("killed", "memory", "crashed", "refuted")
 
 
 @dataclass(frozen=True)
@@ -59,15 +56,15 @@ def summarise(answers: Sequence[SolverRuns]) -> list[SolverSummary]:
     """The measures of every solver, sorted by name."""
     found = []
     taken = any(run.cpu_seconds is not None for answer in answers for run in answer.runs)
-    for solver, own in by_solver(answers).items():
-        able = [answer for answer in own if answer.supported]
+    for solver, solver_runs in by_solver(answers).items():
+        able = [answer for answer in solver_runs if answer.supported]
         distances = gaps(able)
-        runs = [run for answer in own for run in answer.runs]
+        runs = [run for answer in solver_runs for run in answer.runs]
         found.append(
             SolverSummary(
                 solver=solver,
-                exact=own[0].first.exact,
-                instances=len(own),
+                exact=solver_runs[0].first.exact,
+                instances=len(solver_runs),
                 supported=len(able),
                 success_rate=success_rate(able),
                 correct_rate=correct_rate(able),
@@ -82,34 +79,49 @@ def summarise(answers: Sequence[SolverRuns]) -> list[SolverSummary]:
     return found
 
 
-def summary_tables(records: Sequence[Record]) -> list[Table]:
-    """Solvers over all instances, their times by group, and how their times grow."""
-    answers = answers_of(records)
-    tables = [solver_table(records, answers), group_table(answers)]
+def summary_tables(answers: Sequence[SolverRuns], clashes: Sequence[str]) -> list[Table]:
+    """Solvers over all instances, their times by group, and how their times grow.
+
+    Args:
+        answers: of all runs.
+        clashes: sentences of `contradictions`.
+    """
+    tables = [solver_table(answers, clashes), group_table(answers)]
     growth = scaling_table(answers)
     return tables + ([growth] if growth.rows else [])
 
 
-def solver_table(records: Sequence[Record], answers: Sequence[SolverRuns]) -> Table:
-    """One row a solver: instances, rates, gaps, time, memory, what went wrong."""
+def solver_table(answers: Sequence[SolverRuns], clashes: Sequence[str]) -> Table:
+    """One row per solver: instances, rates, gaps, time, memory, what went wrong."""
     rows = []
     found = summarise(answers)
-    processor = any(own.cpu_seconds is not None for own in found)
-    for own in found:
-        wrong = [f"{own.statuses[status]} {status}" for status in _CUT if status in own.statuses]
+    processor = any(summary.cpu_seconds is not None for summary in found)
+    for summary in found:
+        wrong = [
+            f"{summary.statuses[status]} {status}"
+            for status in FAILURES
+            if status in summary.statuses
+        ]
         rows.append(
             [
-                own.solver,
-                "exact" if own.exact else "heuristic",
-                f"{own.supported}/{own.instances}",
-                *map(percent, (own.success_rate, own.correct_rate, own.mean_gap, own.worst_gap)),
-                _milliseconds(own.seconds),
-                *([_milliseconds(own.cpu_seconds)] if processor else []),
-                "-" if own.memory is None else f"{own.memory / 1e6:.0f}",
+                summary.solver,
+                "exact" if summary.exact else "heuristic",
+                f"{summary.supported}/{summary.instances}",
+                *map(
+                    percent,
+                    (
+                        summary.success_rate,
+                        summary.correct_rate,
+                        summary.mean_gap,
+                        summary.worst_gap,
+                    ),
+                ),
+                _milliseconds(summary.seconds),
+                *([_milliseconds(summary.cpu_seconds)] if processor else []),
+                "-" if summary.memory is None else f"{summary.memory / 1e6:.0f}",
                 ", ".join(wrong) or "-",
             ]
         )
-    clashes = [found.sentence for found in contradictions(records)]
     return Table(
         f"Solvers over {len({key_of(answer.first) for answer in answers})} instances",
         (
@@ -137,10 +149,10 @@ def group_table(answers: Sequence[SolverRuns]) -> Table:
     """Mean time of every solver in every group of instances."""
     groups = list(dict.fromkeys(answer.first.group for answer in answers))
     rows = []
-    for solver, own in by_solver(answers).items():
+    for solver, solver_runs in by_solver(answers).items():
         cells = []
         for group in groups:
-            part = [a for a in own if a.first.group == group and a.supported]
+            part = [a for a in solver_runs if a.first.group == group and a.supported]
             done = sum(a.done for a in part)
             text = _milliseconds(mean_seconds(part))
             cells.append(text if done == len(part) else f"{text} ({done}/{len(part)})")

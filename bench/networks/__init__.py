@@ -1,1 +1,1 @@
-"""Architectures of the built-in workloads, one family a file."""
+"""Architectures of the built-in workloads, one family per file."""

@@ -1,4 +1,4 @@
-"""The paper's tables and figures on networks that are here: one file a table or figure."""
+"""The study behind the paper's tables and figures; ``parts/`` has one file for each of them."""
 
 from bitknap.problems import Catalogue
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bitknap.problems import DataError, write_atomically
-from bitknap.problems.documents import load_as
+from bitknap.problems import DataError
+from bitknap.problems.documents import load_as, save_document
 
 from ..report.source import CELLS
 from ..workloads.base import Workload
@@ -63,7 +62,7 @@ class Call:
 
 def save_call(call: Call, folder: Path) -> None:
     """Write ``paper.json``."""
-    write_atomically(folder / FILE, json.dumps({"format": FORMAT} | asdict(call), indent=1) + "\n")
+    save_document(folder / FILE, FORMAT, asdict(call))
 
 
 def load_study(folder: Path, say: Callable[[str], None]) -> Study:

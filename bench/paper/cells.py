@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bitknap.problems import write_atomically
-from bitknap.problems.documents import load_as
+from bitknap.problems.documents import load_as, save_document
 from bitknap.sensitivity import LayerInfo, SensitivityTable
 from bitknap.sensitivity.resume.ranks import Ranks
 
@@ -35,7 +34,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Bench:
+class PlanMeasurer:
     """Where a network's plans are measured.
 
     Args:
@@ -103,7 +102,7 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class _Tuned:
+class _FineTunedCell:
     """What a file holds."""
 
     allocation: dict[str, int | str]
@@ -135,7 +134,7 @@ class _Tuner:
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
 
     def tune(self, plan: Plan, say: Callable[[str], None]) -> None:
-        """Fine-tune and evaluate; what is left of an interrupted training is gone on from."""
+        """Fine-tune and evaluate; an interrupted training is resumed."""
         path = self.path(plan)
         partial = path.with_suffix(".partial")
         found = fine_tune(
@@ -143,18 +142,17 @@ class _Tuner:
             seed=plan.seed, partial=partial, say=say,
         )  # fmt: skip
         say("evaluating")
-        document = {
-            "format": FORMAT,
+        content = {
             "allocation": dict(plan.allocation),
             "seed": plan.seed,
             "accuracy": asdict(self.workload.accuracy(found.network)),
             "losses": found.losses,
             "seconds": round(found.seconds, 2),
         }
-        write_atomically(path, json.dumps(document, indent=1) + "\n")
+        save_document(path, FORMAT, content)
         partial.unlink(missing_ok=True)
 
     def read(self, plan: Plan) -> Accuracy:
         """The accuracy after fine-tuning."""
         remedy = "remove it to tune again"
-        return load_as(_Tuned, self.path(plan), (FORMAT,), remedy=remedy).accuracy
+        return load_as(_FineTunedCell, self.path(plan), (FORMAT,), remedy=remedy).accuracy

@@ -1,4 +1,4 @@
-"""What a study will take, told before it starts: from one timed batch."""
+"""Estimate, from one timed batch, what a study will take."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMED = 32
 
 
 def estimate(name: str, workload: Workload, scale: Scale, test: int) -> Table:
-    """Time and disk, every plan taken for a different one.
+    """Time and disk space, as if all plans differed.
 
     One batch is read and run on this machine; the rest is counting.
 
@@ -52,7 +52,7 @@ def estimate(name: str, workload: Workload, scale: Scale, test: int) -> Table:
             f"{1000 * forward:.2f} ms to run it forward; backward counted as two forwards, a "
             "Hessian-vector product as four (depthwise convolutions may take several times that on "
             "a CPU). Measured loss and KL share their passes.",
-            f"Disk: {disk / 1e6:,.0f} MB. What is done is kept; the same command goes on.",
+            f"Disk: {disk / 1e6:,.0f} MB. Finished work is kept; the same command resumes.",
         ),
     )
 

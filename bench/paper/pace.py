@@ -1,4 +1,4 @@
-"""How far a study is and how long it has still to go."""
+"""Progress of a study, and an estimate of the time left."""
 
 from __future__ import annotations
 

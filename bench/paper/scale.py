@@ -1,4 +1,4 @@
-"""How much of the paper's comparison is run: networks, rates, draws, fine-tuning."""
+"""The extent of the paper's comparison: networks, rates, draws, fine-tuning."""
 
 from __future__ import annotations
 

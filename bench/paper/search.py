@@ -1,9 +1,8 @@
-"""An evolutionary search that evaluates the network: what allocation costs without a metric."""
+"""An evolutionary search that evaluates the network: the cost of allocation without a metric."""
 
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from bitknap.problems import DataError, Instance, IntArray, write_atomically
-from bitknap.problems.documents import load_document
+from bitknap.problems import DataError, Instance, IntArray
+from bitknap.problems.documents import load_document, save_document
 from bitknap.problems.schema import convert
 from bitknap.sensitivity import SensitivityTable
 from bitknap.sensitivity.tracing.batches import per_sample
@@ -39,7 +38,7 @@ class SearchedPlan:
         samples: how many these are.
         seconds: wall time.
         cpu_seconds: time of this process's processor.
-        rival: mean loss, on the same samples, of the paper's exact plan.
+        reference: mean loss, on the same samples, of the paper's exact plan.
     """
 
     allocation: dict[str, str]
@@ -48,7 +47,7 @@ class SearchedPlan:
     samples: int
     seconds: float
     cpu_seconds: float
-    rival: float
+    reference: float
 
 
 class _Network:
@@ -80,7 +79,7 @@ def evolve(
     workload: Workload,
     table: SensitivityTable,
     instance: Instance,
-    rival: IntArray,
+    reference: IntArray,
     samples: int,
     evaluations: int,
     path: Path,
@@ -96,25 +95,24 @@ def evolve(
         workload: network and calibration data.
         table: its layers.
         instance: gives the choices and the capacity; its costs are not looked at.
-        rival: a choice to compare with, on the same samples.
+        reference: a choice to compare with, on the same samples.
         samples: calibration samples, of draw 0.
         evaluations: passes over the samples that may be spent.
         path: file that keeps the answer.
         say: told how far it is.
     """
     asked = {
-        "format": FORMAT,
         "workload": dict(workload.provenance),
         "quantizer": QUANTIZER.describe(),
         "capacity": instance.capacity.tolist(),
         "samples": samples,
         "evaluations": evaluations,
-        "rival": rival.tolist(),
+        "rival": reference.tolist(),
     }
     if (found := _stored(path, asked)) is not None:
         return found
     network = _Network(workload, table, workload.calibration(samples, 0))
-    other = network.loss(rival)
+    other = network.loss(reference)
     network.known.clear()
     wall, cpu = time.perf_counter(), time.process_time()
     best = _evolve(network, instance, evaluations, say)
@@ -125,9 +123,9 @@ def evolve(
         samples=samples,
         seconds=round(time.perf_counter() - wall, 2),
         cpu_seconds=round(time.process_time() - cpu, 2),
-        rival=other,
+        reference=other,
     )
-    write_atomically(path, json.dumps(asked | {"found": asdict(found)}, indent=1) + "\n")
+    save_document(path, FORMAT, asked | {"found": asdict(found)})
     return found
 
 
@@ -166,7 +164,7 @@ def _child(
 def _stored(path: Path, asked: dict[str, Any]) -> SearchedPlan | None:
     if not path.exists():
         return None
-    document = load_document(path, remedy="remove it to search again")
+    document = load_document(path, (FORMAT,), remedy="remove it to search again")
     found = document.pop("found", None)
     if document != asked:
         return None

@@ -1,13 +1,11 @@
-"""Where and with which versions the cells of a study were measured, kept beside them."""
+"""The machines and versions that measured the cells of a study, kept next to them."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bitknap.problems import write_atomically
-from bitknap.problems.documents import load_as
+from bitknap.problems.documents import load_as, save_document
 
 from ..records.environment import machine, versions
 
@@ -35,17 +33,16 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _StoredStamps:
     stamps: tuple[_Row, ...]
 
 
 def stamp(folder: Path) -> None:
     """Add this machine and these versions, where they are not among those of the folder."""
-    known, own = read_stamps(folder), Stamp(machine(), tuple(versions().items()))
-    if own not in known:
-        rows = [asdict(one) | {"versions": dict(one.versions)} for one in (*known, own)]
-        document = {"format": FORMAT, "stamps": rows}
-        write_atomically(folder / FILE, json.dumps(document, indent=1) + "\n")
+    known, current = read_stamps(folder), Stamp(machine(), tuple(versions().items()))
+    if current not in known:
+        rows = [asdict(one) | {"versions": dict(one.versions)} for one in (*known, current)]
+        save_document(folder / FILE, FORMAT, {"stamps": rows})
 
 
 def read_stamps(folder: Path) -> list[Stamp]:
@@ -57,5 +54,5 @@ def read_stamps(folder: Path) -> list[Stamp]:
     path = folder / FILE
     if not path.exists():
         return []
-    rows = load_as(_Stored, path, (FORMAT,), remedy="remove it").stamps
+    rows = load_as(_StoredStamps, path, (FORMAT,), remedy="remove it").stamps
     return [Stamp(row.machine, tuple(row.versions.items())) for row in rows]

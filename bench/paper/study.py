@@ -17,7 +17,7 @@ from ..job.metric_comparison import Entry, MetricComparison, Tables, optimum
 from ..job.run import Say
 from ..workloads.base import Accuracy, Workload, classification_accuracy
 from ..workloads.loading import load_workload
-from .cells import Bench, Cell
+from .cells import Cell, PlanMeasurer
 from .plans import Plan, instance_at, make_plans
 from .scale import BITS, Scale
 from .search import SearchedPlan, evolve
@@ -54,7 +54,7 @@ class Network:
         return 100 * (accuracy.value - self.whole.value)
 
     def select(self, method: str, rate: str) -> list[Cell]:
-        """The cells of a method at a rate, one a seed."""
+        """The cells of a method at a rate, one per seed."""
         return [c for c in self.cells if (c.plan.method, c.plan.rate) == (method, rate)]
 
 
@@ -127,7 +127,7 @@ def fashion(scale: Scale, data: Path | None) -> Callable[[str], Workload]:
     return load
 
 
-Part = tuple[Tables, list[Plan], Bench]
+Part = tuple[Tables, list[Plan], PlanMeasurer]
 """Tables and plans of a network, and where they are measured."""
 
 
@@ -136,7 +136,7 @@ def _measured(
 ) -> dict[str, Part]:
     """Every network, the largest rate first; the processes share the work."""
     parts = {name: _planned(name, load(name), scale, out, say, ranks) for name in scale.rates}
-    rates = dict.fromkeys(rate for own in scale.rates.values() for rate in own)
+    rates = dict.fromkeys(rate for network_rates in scale.rates.values() for rate in network_rates)
     for rate in reversed(rates):
         for _, plans, bench in parts.values():
             bench.measure([plan for plan in plans if plan.rate == rate])
@@ -165,10 +165,10 @@ def _planned(
     ).tables()
     plans = make_plans(name, tables, scale)
     table = tables["fisher", scale.seeds[0]]
-    return tables, plans, Bench(workload, table, scale.tuning, folder, say, ranks)
+    return tables, plans, PlanMeasurer(workload, table, scale.tuning, folder, say, ranks)
 
 
-def _search(name: str, tables: Tables, bench: Bench, scale: Scale) -> SearchedPlan:
+def _search(name: str, tables: Tables, bench: PlanMeasurer, scale: Scale) -> SearchedPlan:
     instance = instance_at(tables, "fisher", scale.seeds[0], scale.rates[name][-1])
     return evolve(
         bench.workload, bench.table, instance, optimum(instance), scale.search_samples,

@@ -1,4 +1,4 @@
-"""Records: one flat row a run, kept as JSON lines."""
+"""Records: one flat row per run, kept as JSON lines."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from bitknap.problems import DataError, write_atomically
 from bitknap.problems.documents import parse_json
 from bitknap.problems.schema import Count, Seconds, convert
 from bitknap.problems.storage import read_file
-from bitknap.solvers import Solution, Status
+from bitknap.solvers import Solution
 
 from .environment import machine, versions
+from .status import RunStatus
 
 FORMAT = "bitknap.record/3"
 
 READABLE = (FORMAT, "bitknap.record/2", "bitknap.record/1")
-"""Records of the older formats lack what came later; those fields have their defaults."""
+"""Records of older formats lack later fields, which then have their defaults."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,7 @@ class Record:
         suite: what the run belongs to.
         instance: its name.
         solver: name of the method.
-        status: how it ended: a :class:`~bitknap.solvers.Status`, or ``killed`` (ran past its time
-            limit and the grace), ``memory`` (needed more than its memory limit), ``refuted`` (made
-            a claim that the referee found false).
+        status: how it ended.
         objective: recomputed cost, or None.
         bound: proven lower bound, or None.
         seconds: wall time of the method, as in ``Solution``; of a killed run, until it was killed.
@@ -59,7 +58,7 @@ class Record:
     suite: str
     instance: str
     solver: str
-    status: str
+    status: RunStatus
     objective: float | None
     bound: float | None
     seconds: Seconds
@@ -90,14 +89,17 @@ class Record:
         """The record in one line of JSON.
 
         Raises:
-            DataError: the line is no record of a known format.
+            DataError: the line is not a record of a known format.
         """
         try:
             row = parse_json(line)
             if not isinstance(row, dict) or row.pop("format", None) not in READABLE:
                 raise DataError("it states another format")
             record = convert(Record, row)
-            if record.status in (Status.OPTIMAL, Status.FEASIBLE) and record.objective is None:
+            if (
+                record.status in (RunStatus.OPTIMAL, RunStatus.FEASIBLE)
+                and record.objective is None
+            ):
                 raise DataError(f"it is {record.status} without an objective")
             return record
         except DataError as error:
@@ -111,7 +113,7 @@ def record_of(suite: str, solution: Solution, *, seed: int = 0, exact: bool = Fa
         suite=suite,
         instance=instance.name,
         solver=solution.solver,
-        status=solution.status.value,
+        status=RunStatus(solution.status),
         objective=solution.objective,
         bound=solution.bound,
         seconds=solution.seconds,
@@ -125,7 +127,7 @@ def record_of(suite: str, solution: Solution, *, seed: int = 0, exact: bool = Fa
 
 
 def save_records(records: Iterable[Record], path: Path) -> None:
-    """Write records atomically, one JSON object a line."""
+    """Write records atomically, one JSON object per line."""
     write_atomically(path, "".join(record.to_line() for record in records))
 
 

@@ -1,4 +1,4 @@
-"""What a section is made of: facts, sentences, figures with points to read off, and tables."""
+"""The parts of a section: facts, sentences, figures with points to read off, and tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures inside the page: SVG text, and where the points that can be read off lie in it."""
+"""Figures inside the page: SVG text, and the positions of the points that can be read off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What two folders have in common: the same solver on the instance of the same name."""
+"""Pairs of answers from two folders: the same solver on the instance of the same name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Pair:
 
     @property
     def done(self) -> bool:
-        """Whether the solver did what it is for in both."""
+        """Whether the solver met its aim in both."""
         return self.first.done and self.second.done
 
 

@@ -1,4 +1,4 @@
-"""The benchmark runner: suites of instances and solvers, each run in a process of its own."""
+"""The benchmark runner: suites of instances and solvers, each pair in its own process."""
 
 from .run import run_suite
 from .suite import Allowance, Suite, find_suite, suite_files

@@ -21,7 +21,7 @@ MOST_CASES = 10_000
 
 
 @dataclass(frozen=True)
-class Case:
+class InstanceRecipe:
     """How to build one instance.
 
     Args:
@@ -55,7 +55,7 @@ class Case:
         return replace(instance, name=self.prefix + instance.name) if self.prefix else instance
 
 
-def cases_of(entry: Mapping[str, Any], folder: Path) -> Iterator[Case]:
+def cases_of(entry: Mapping[str, Any], folder: Path) -> Iterator[InstanceRecipe]:
     """The cases of one ``[[instances]]`` table.
 
     Args:
@@ -83,7 +83,7 @@ def cases_of(entry: Mapping[str, Any], folder: Path) -> Iterator[Case]:
             raise DataError(f"vary of {name!r} asks for more than {MOST_CASES:,} instances")
         for values in itertools.product(*vary.values()):
             parameters = rest | dict(zip(vary, values, strict=True))
-            yield Case(kind, name, parameters, group or name, prefix)
+            yield InstanceRecipe(kind, name, parameters, group or name, prefix)
         return
     if rest or "vary" in entry:
         strange = sorted({*rest, "vary"} & set(entry))[0]
@@ -96,7 +96,7 @@ def cases_of(entry: Mapping[str, Any], folder: Path) -> Iterator[Case]:
         raise DataError(f"{kind} = {name!r} matches no instance")
     for text in found:
         default = Path(text).parent.name if kind == "library" else "files"
-        yield Case(kind, text, {}, group or default, prefix)
+        yield InstanceRecipe(kind, text, {}, group or default, prefix)
 
 
 def _files(folder: Path, pattern: str) -> list[str]:
@@ -104,14 +104,14 @@ def _files(folder: Path, pattern: str) -> list[str]:
     try:
         found = [str(path) for path in itertools.islice(folder.glob(pattern), MOST_CASES + 1)]
     except (ValueError, NotImplementedError, IndexError, OSError) as error:
-        raise DataError(f"files = {pattern!r} is no pattern below the suite ({error})") from None
+        raise DataError(f"files = {pattern!r} is not a pattern below the suite ({error})") from None
     if len(found) > MOST_CASES:
         raise DataError(f"files = {pattern!r} matches more than {MOST_CASES:,} files")
     return sorted(found)
 
 
 @dataclass(frozen=True)
-class Facts:
+class InstanceFacts:
     """What records state of an instance.
 
     Args:
@@ -131,9 +131,9 @@ class Facts:
     group: str
 
 
-def facts_of(instance: Instance, case: Case) -> Facts:
+def facts_of(instance: Instance, case: InstanceRecipe) -> InstanceFacts:
     """Name, hash and sizes of a case's instance."""
-    return Facts(
+    return InstanceFacts(
         instance=instance.name,
         instance_hash=content_hash(instance),
         classes=len(instance),

@@ -18,14 +18,14 @@ class RecordLog:
 
     A record is one ``write`` of one line, made durable before the next. A process killed in the
     middle, or a full disk, can leave part of the last line only; that part is dropped before the
-    next record, so that a file which is none of records stays as it is. The folder is locked by
-    whoever opens the log.
+    next record. A file without records is left unchanged. The folder is locked by the process
+    that opens the log.
 
     Args:
         path: the file; made when missing.
 
     Raises:
-        DataError: it is no file of records, or cannot be written.
+        DataError: it is not a file of records, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,7 +65,7 @@ class RecordLog:
             self.records.append(record)
 
     def drop_torn_line(self) -> None:
-        """Take away what a killed process left of a line."""
+        """Remove the incomplete line that a killed process left."""
         os.ftruncate(self._file, self._size)
 
     def check(self) -> None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitknap.problems import Instance, UnsupportedError
-from bitknap.solvers import SOLVERS, Status, load_solver
+from bitknap.solvers import SOLVERS, load_solver
 
 from ..records.record import Record
-from .cases import Case, Facts
+from ..records.status import FAILURES, RunStatus
+from .cases import InstanceFacts, InstanceRecipe
 from .suite import Allowance, Suite
 
-FINAL = ("killed", "memory", "refuted", Status.CRASHED.value, Status.UNSUPPORTED.value)
+FINAL = (*FAILURES, RunStatus.UNSUPPORTED)
 """Statuses of runs that are not repeated."""
 
 
@@ -33,8 +34,8 @@ class Task:
     """
 
     suite: str
-    case: Case
-    facts: Facts
+    case: InstanceRecipe
+    facts: InstanceFacts
     solver: str
     repeats: tuple[int, ...]
     seed: int
@@ -50,7 +51,7 @@ class Task:
             exact=exact,
             seed=self.seed + repeat,
             repeat=repeat,
-            status=status,
+            status=RunStatus(status),
             seconds=seconds,
             time_limit=self.allowance.time,
             memory_limit=self.allowance.memory,
@@ -65,22 +66,22 @@ def traits(solver: str) -> tuple[dict[str, Any], bool]:
         method = SOLVERS.load(solver)
         parameters = {name: value for name, value in vars(method).items() if name != "seed"}
         return parameters, bool(method.exact)
-    except Exception:  # A file that does not load is the run's finding, not the plan's.
+    except Exception:  # A file that does not load is reported by the run.
         return {}, False
 
 
 def is_final(record: Record) -> bool:
-    """Whether the run was cut off, so that a repeat would tell nothing new.
+    """Whether a limit stopped the run, so that a repeat would add nothing.
 
     An exact method without a proof was stopped by a limit.
     """
-    unproven = record.exact and record.status in (Status.FEASIBLE, Status.NO_SOLUTION)
+    unproven = record.exact and record.status in (RunStatus.FEASIBLE, RunStatus.NO_SOLUTION)
     limit = record.time_limit
     return record.status in FINAL or unproven or (limit is not None and record.seconds >= limit)
 
 
 def remaining(
-    suite: Suite, cases: Sequence[tuple[Case, Facts]], records: Sequence[Record]
+    suite: Suite, cases: Sequence[tuple[InstanceRecipe, InstanceFacts]], records: Sequence[Record]
 ) -> list[Task]:
     """The tasks that records do not cover, shuffled by the suite's seed."""
     done: dict[tuple[str, str, str], set[int]] = {}

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bitknap.problems.names import shown
 
 from ..records.record import Record
+from ..records.status import FAILURES
 from ..tables.terminal import Terminal
 
 
@@ -47,7 +48,7 @@ class TerminalProgress:
             advance=1 + skipped,
             description=shown(f"{record.solver} on {record.instance}: {record.status}"),
         )
-        if record.status in ("killed", "memory", "crashed", "refuted"):
+        if record.status in FAILURES:
             self._console.say(
                 f"{record.solver} on {record.instance}: {record.status}, {record.message}"
             )

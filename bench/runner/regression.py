@@ -31,7 +31,7 @@ def last_two(folder: Path) -> tuple[Path, Path]:
 
 
 def load_minima(path: Path) -> dict[str, float]:
-    """Benchmark -> the least seconds of its rounds, which disturbs from outside only raise.
+    """Benchmark -> the least seconds of its rounds; other work on the machine only adds to them.
 
     Raises:
         DataError: the file is missing or not one of pytest-benchmark's.
@@ -56,7 +56,7 @@ def slower(old: dict[str, float], new: dict[str, float], factor: float) -> list[
 
 
 def regression_table(old: dict[str, float], new: dict[str, float], factor: float) -> Table:
-    """Old and new milliseconds and their ratio, one row a benchmark of either run."""
+    """Old and new milliseconds and their ratio, one row per benchmark of either run."""
     flagged = slower(old, new, factor)
     rows = []
     for name in sorted(old.keys() | new.keys()):

@@ -1,18 +1,17 @@
-"""Run a suite into a folder, or go on where it was stopped."""
+"""Run a suite into a folder, or resume it."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from bitknap.problems import DataError, merge_ties, write_atomically
-from bitknap.problems.documents import load_as
+from bitknap.problems import DataError, merge_ties
+from bitknap.problems.documents import load_as, save_document
 from bitknap.problems.storage import only_writer
 
 from ..records.record import Record
-from .cases import Case, Facts, facts_of
+from .cases import InstanceFacts, InstanceRecipe, facts_of
 from .log import RecordLog
 from .plan import is_final, refusal, remaining
 from .pool import run_locally, run_on_dask
@@ -25,7 +24,7 @@ PLAN = "suite.json"
 
 
 class Progress(Protocol):
-    """Told what is going on."""
+    """Receives progress."""
 
     def say(self, text: str) -> None:
         """What is being done now."""
@@ -48,13 +47,13 @@ def run_suite(
 ) -> list[Record]:
     """Run what the folder's records do not cover, and return all records of the folder.
 
-    Writes ``records.jsonl``, a line a run, and ``suite.json``, what was asked. Nothing that is
-    recorded is run again, so a suite that was killed goes on and a finished one ends at once.
+    Writes ``records.jsonl``, a line per run, and ``suite.json``, what was asked. Recorded
+    runs are not repeated, so a killed suite resumes and a finished one ends at once.
 
     Args:
         suite: what to run.
         out: the folder.
-        progress: told what is going on.
+        progress: receives progress.
         workers: processes at a time on this machine.
         dask: address of a scheduler; the runs then happen on its workers.
         command: kept in ``suite.json``.
@@ -95,9 +94,11 @@ Refusals = dict[tuple[str, str], str]
 """(instance, solver) -> why the solver cannot handle the instance."""
 
 
-def _prepare(suite: Suite, progress: Progress) -> tuple[list[tuple[Case, Facts]], Refusals]:
+def _prepare(
+    suite: Suite, progress: Progress
+) -> tuple[list[tuple[InstanceRecipe, InstanceFacts]], Refusals]:
     """Build every instance once, for its facts and for what solvers say of it."""
-    cases: dict[str, tuple[Case, Facts]] = {}
+    cases: dict[str, tuple[InstanceRecipe, InstanceFacts]] = {}
     refusals: Refusals = {}
     for case in suite.cases:
         progress.say(f"preparing {case.name}")
@@ -107,7 +108,7 @@ def _prepare(suite: Suite, progress: Progress) -> tuple[list[tuple[Case, Facts]]
         if known[1].instance_hash != facts.instance_hash:
             raise DataError(
                 f"two instances of {suite.name} are named {facts.instance!r}; "
-                "give one of their [[instances]] tables a group"
+                "give one of their [[instances]] tables per group"
             )
         merged = merge_ties(instance).instance
         for solver in suite.solvers:
@@ -117,10 +118,11 @@ def _prepare(suite: Suite, progress: Progress) -> tuple[list[tuple[Case, Facts]]
     return list(cases.values()), refusals
 
 
-def _write_plan(suite: Suite, facts: list[Facts], path: Path, log: RecordLog, command: str) -> None:
-    """Keep what was asked; refuse to mix it with something else."""
+def _write_plan(
+    suite: Suite, facts: list[InstanceFacts], path: Path, log: RecordLog, command: str
+) -> None:
+    """Write what was asked; refuse a folder with something else."""
     document: dict[str, Any] = {
-        "format": FORMAT,
         "name": suite.name,
         "summary": suite.summary,
         "seed": suite.seed,
@@ -143,7 +145,7 @@ def _write_plan(suite: Suite, facts: list[Facts], path: Path, log: RecordLog, co
             return
     elif not log.empty:
         raise DataError(f"{path.parent} holds records of another command; name another --out")
-    write_atomically(path, json.dumps(document, indent=1) + "\n")
+    save_document(path, FORMAT, document)
 
 
 def load_plan(path: Path) -> dict[str, Any]:
@@ -153,18 +155,18 @@ def load_plan(path: Path) -> dict[str, Any]:
         DataError: the file is missing, unreadable or of another format.
     """
     missing = "no such file; `bitknap bench SUITE` writes it"
-    return {"format": FORMAT} | asdict(load_as(_Plan, path, (FORMAT,), missing))
+    return asdict(load_as(_SuitePlan, path, (FORMAT,), missing))
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _SuitePlan:
     """What ``suite.json`` holds."""
 
     name: str
     summary: str
     seed: int
     allowance: Allowance
-    instances: list[Facts]
+    instances: list[InstanceFacts]
     solvers: list[str]
     repeat: int
     command: str

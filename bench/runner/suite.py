@@ -13,7 +13,7 @@ from bitknap.problems.schema import Range, Seconds, convert
 from bitknap.problems.storage import read_text
 from bitknap.solvers import SOLVERS
 
-from .cases import Case, cases_of
+from .cases import InstanceRecipe, cases_of
 
 FOLDER = Path(__file__).parents[1] / "suites"
 
@@ -34,7 +34,7 @@ class Allowance:
         time: seconds, as the solver is told.
         grace: seconds beyond that after which it is killed.
         memory: bytes of resident memory of its process and the processes that it starts.
-        warm_up: seconds for imports and a trifle, before anything is timed.
+        warm_up: seconds for imports and a first tiny solve, which are not timed.
         threads: threads it may use.
     """
 
@@ -61,7 +61,7 @@ class Suite:
 
     name: str
     summary: str
-    cases: tuple[Case, ...]
+    cases: tuple[InstanceRecipe, ...]
     solvers: tuple[str, ...]
     allowance: Allowance = field(default_factory=Allowance)
     repeat: int = 5
@@ -97,7 +97,7 @@ def find_suite(text: str) -> Suite:
 
 
 @dataclass(frozen=True)
-class _Document:
+class _SuiteDocument:
     """What a suite's file may hold."""
 
     instances: tuple[dict[str, Any], ...]
@@ -113,7 +113,7 @@ class _Document:
 
 
 def _suite(path: Path, document: Mapping[str, Any]) -> Suite:
-    found = convert(_Document, document, "the suite")
+    found = convert(_SuiteDocument, document, "the suite")
     cases = tuple(case for entry in found.instances for case in cases_of(entry, path.parent))
     solvers = solver_names(found.solvers)
     if not cases:
@@ -148,5 +148,5 @@ def kind_of(name: str) -> str:
     """``exact``, ``heuristic``, or ``unknown`` when the method cannot be loaded."""
     try:
         return "exact" if SOLVERS.load(name).exact else "heuristic"
-    except Exception:  # Whatever is wrong with the file shows when it is run.
+    except Exception:  # An error in the file is reported when it is run.
         return "unknown"

@@ -19,6 +19,7 @@ from typing import IO, Any
 import psutil
 
 from ..records.record import Record
+from ..records.status import RunStatus
 from .plan import Task, is_final
 
 POLL = 0.02
@@ -40,7 +41,7 @@ class Cut(Exception):
     """The process did not answer; carries the status and a sentence."""
 
 
-class Stopped(Exception):
+class SuiteStopped(Exception):
     """The suite is being stopped."""
 
 
@@ -51,13 +52,13 @@ def supervise(
 
     The process is killed, with all that it started, when a run takes longer than its time limit
     and the grace, when its memory exceeds the limit, and when ``stop`` is set; the last ends the
-    iteration without a record. No run follows one that was cut off.
+    iteration without a record. No run follows one that a limit stopped.
     """
     with tempfile.TemporaryFile() as errors:
         child = Child(task, cpu, errors, stop or threading.Event())
         try:
             yield from _records(task, child)
-        except Stopped:
+        except SuiteStopped:
             return
         finally:
             child.kill()
@@ -117,7 +118,7 @@ class Child:
             env=os.environ | dict.fromkeys(_THREAD_VARIABLES, threads),
             start_new_session=True,
         )
-        self._family = Family(self._process.pid)
+        self._family = ProcessTree(self._process.pid)
         order = asdict(task.allowance) | {
             "case": asdict(task.case),
             "hash": task.facts.instance_hash,
@@ -148,13 +149,17 @@ class Child:
                     raise self._death()
                 self._buffer += chunk
             if self._stop.is_set():
-                raise Stopped
+                raise SuiteStopped
             self.waited = time.monotonic() - start
             self.peak = max(self.peak, self._family.resident())
             if self.peak > self.limit:
-                raise Cut("memory", f"used more than {self.limit / 1e6:g} MB and was killed")
+                raise Cut(
+                    RunStatus.MEMORY, f"used more than {self.limit / 1e6:g} MB and was killed"
+                )
             if self.waited > allowed:
-                raise Cut("killed", f"did not keep {what} and was killed after {allowed:g} s")
+                raise Cut(
+                    RunStatus.KILLED, f"did not keep {what} and was killed after {allowed:g} s"
+                )
         line, self._buffer = self._buffer.split(b"\n", 1)
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -165,14 +170,14 @@ class Child:
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         reason = f": {lines[-1].strip()[:200]}" if lines else ""
         if code >= 0:
-            return Cut("crashed", f"its process ended with exit code {code}{reason}")
+            return Cut(RunStatus.CRASHED, f"its process ended with exit code {code}{reason}")
         name = signal.Signals(-code).name
         if self.peak > NEAR * self.limit:
-            return Cut("memory", f"its process died of {name} near {self.limit / 1e6:g} MB")
-        return Cut("crashed", f"its process died of {name}{reason}")
+            return Cut(RunStatus.MEMORY, f"its process died of {name} near {self.limit / 1e6:g} MB")
+        return Cut(RunStatus.CRASHED, f"its process died of {name}{reason}")
 
     def kill(self) -> None:
-        """End it and whatever it started; harmless when it has ended."""
+        """Kill it and all that it started; does nothing when it has ended."""
         if self._ended:
             return
         self._ended = True
@@ -190,7 +195,7 @@ class Child:
                     stream.close()
 
 
-class Family:
+class ProcessTree:
     """A process and its descendants, looked for a few times a second."""
 
     def __init__(self, pid: int) -> None:

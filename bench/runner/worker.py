@@ -21,7 +21,8 @@ from typing import Any
 from bitknap.problems import Instance, SolverError, UnsupportedError, build_instance
 from bitknap.solvers import Limits, Solution, Solver, load_solver, solve
 
-from .cases import Case, content_hash
+from ..records.status import RunStatus
+from .cases import InstanceRecipe, content_hash
 
 
 def main() -> None:
@@ -44,8 +45,8 @@ def _end_with_parent() -> None:
 
 
 def _serve(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """One answer when it is warm, then one a run."""
-    instance = Case(**task["case"]).build()
+    """One answer when it is warm, then one per run."""
+    instance = InstanceRecipe(**task["case"]).build()
     if content_hash(instance) != task["hash"]:
         raise SystemExit("the instance is not the planned one: its file or its family has changed")
     try:
@@ -63,7 +64,7 @@ def _serve(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _warm_up(solver: Solver, instance: Instance, limits: Limits) -> None:
-    """Import what the timed solve would; a failure here is left for it to show."""
+    """Import what the timed solve needs; a failure here is left for that solve to report."""
     count = instance.n_resources
     items = [[(3, [1] * count), (1, [2] * count)], [(5, [1] * count), (1, [3] * count)]]
     try:
@@ -93,11 +94,14 @@ def _run(
     try:
         answer = _answer(solve(instance, method, limits=limits))
     except SolverError as error:
-        answer = {"status": "refuted", "message": str(error)}
+        answer = {"status": RunStatus.REFUTED, "message": str(error)}
     except MemoryError:
-        answer = {"status": "memory", "message": "a request for memory beyond the limit failed"}
+        answer = {
+            "status": RunStatus.MEMORY,
+            "message": "a request for memory beyond the limit failed",
+        }
     except Exception as error:
-        answer = {"status": "crashed", "message": f"{type(error).__name__}: {error}"}
+        answer = {"status": RunStatus.CRASHED, "message": f"{type(error).__name__}: {error}"}
     return answer | {"cpu_seconds": _cpu_seconds() - before, "memory": _peak()}
 
 
@@ -119,7 +123,7 @@ def _cpu_seconds() -> float:
 
 
 def _forget_peak() -> None:
-    """Start the high-water mark of resident memory anew, where the system can."""
+    """Reset the high-water mark of resident memory, where the system allows it."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:

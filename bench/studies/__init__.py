@@ -1,4 +1,4 @@
-"""Studies: one measured question a file, run by ``bitknap bench NAME``."""
+"""Studies: one measured question per file, run by ``bitknap bench NAME``."""
 
 from bitknap.problems import Catalogue
 

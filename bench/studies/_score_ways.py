@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from bitknap.sensitivity import Quantizer
 from bitknap.sensitivity.metrics.loss import METRIC as MEASURED_LOSS
 from bitknap.sensitivity.metrics.measured import run_items
-from bitknap.sensitivity.prepare import prepare
+from bitknap.sensitivity.prepare import NetworkData, prepare
 from bitknap.sensitivity.tracing.capture import backward_through, frozen
 from bitknap.sensitivity.tracing.losses import cross_entropy
 
@@ -31,7 +31,7 @@ TIMED_LAYERS = 5
 TIMED_LOSSES = TIMED_LAYERS * len(BITS) + 1
 
 
-class Case:
+class ScoringCase:
     """A network and one batch of images, every way to the scores of its (layer, bits) items.
 
     Args:
@@ -53,19 +53,15 @@ class Case:
 
     def prepare(self, quantizer: Quantizer = QUANTIZER) -> None:
         """Find the layers; their perturbations are computed when they are first used."""
-        prepared = prepare(
-            self.model,
-            [self.batch],
-            metrics=(),
-            bits=BITS,
-            quantizer=quantizer,
-            loss_fn=cross_entropy,
+        given = NetworkData(
+            self.model, [self.batch], BITS, loss_fn=cross_entropy, quantizer=quantizer
         )
+        prepared = prepare(given, ())
         self.context = prepared.context
         self.context.reuse = False
 
     def perturb(self) -> None:
-        """Compute the perturbations of all items: once a table, however many images."""
+        """Compute the perturbations of all items: once per table, however many images."""
         for layer in range(len(self.context.layers)):
             self.context.delta(layer)
 

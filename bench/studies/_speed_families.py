@@ -15,7 +15,7 @@ from bitknap.solvers.methods.core import Core
 from ..tables.table import Table, digits
 
 # Milliseconds of the published C program for minimal cores (D. Pisinger, EJOR 83, 1995), medians
-# of ten instances a cell on two shared cores of an AMD EPYC, 2026-11: by classes, items and family,
+# of ten instances per cell on two shared cores of an AMD EPYC, 2026-11: by classes, items, family,
 # for the ranges 1000 and 10000.
 PUBLISHED: dict[tuple[int, int], dict[str, tuple[float | None, float | None]]] = {
     (1000, 10): {
@@ -44,7 +44,7 @@ PUBLISHED: dict[tuple[int, int], dict[str, tuple[float | None, float | None]]] =
 }
 
 
-# Other guests of a machine slow it for seconds: cells are measured in rounds, so far apart.
+# Other virtual machines disturb for seconds: cells are measured in rounds, this far apart.
 ROUNDS = 20
 
 
@@ -64,7 +64,7 @@ def _seconds(instance: Instance) -> float:
 
 
 def pisinger(quick: bool) -> Table:
-    """Median and largest milliseconds a cell, and the published program's."""
+    """Median and largest milliseconds per cell, and the published program's."""
     seeds = range(1, 3 if quick else 6)
     cells = [
         (family, classes, items, limit, published)

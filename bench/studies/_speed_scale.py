@@ -47,7 +47,7 @@ def at_scale(sizes: Mapping[int, range]) -> Table:
             ]
         )
     return Table(
-        "Large instances of 8 items a layer, proven, arrays in memory",
+        "Large instances of 8 items per layer, proven, arrays in memory",
         (
             "layers", "seeds", "least ms", "median ms", "most ms", "most CPU ms", "most states",
             "most branches", "libraries MB", "arrays MB", "peak MB",
@@ -63,7 +63,7 @@ def at_scale(sizes: Mapping[int, range]) -> Table:
 
 
 def arrays(layers: int, seed: int) -> tuple[Any, Any, Any, int]:
-    """Offsets, costs, weights and a capacity of 4 bits a weight, of the mpq family."""
+    """Offsets, costs, weights and a capacity of 4 bits per weight, of the mpq family."""
     rng = np.random.default_rng(seed)
     widths = np.array(BITS[8], dtype=np.int64)
     sizes = mpq.layer_sizes(rng, layers)

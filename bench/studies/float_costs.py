@@ -1,4 +1,4 @@
-"""Which back-ends call a non-optimum optimal on float costs, how often, by how much."""
+"""Which back-ends wrongly claim optimality on float costs, how often and by how much."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIMITS = Limits(time=30.0)
 
 
 def contenders() -> dict[str, Solver]:
-    """Back-ends as they come, asked for zero gap; then the same, scaled and refined."""
+    """Back-ends unchanged, at zero gap; then the same, scaled and refined."""
     return {
         "HiGHS, default gap 1e-4": Highs(refined=False, gap=1e-4),
         "HiGHS": Highs(refined=False),
@@ -75,8 +75,9 @@ def study(quick: bool) -> Iterator[Table]:
         ("solver", *(f"{top:g}" for top in LARGEST)),
         rows,
         notes=(
-            f"{len(sizes) * len(seeds)} MPQ-like instances a column ({', '.join(map(str, sizes))} "
-            f"layers x 3 bit-widths, seeds 1 to {len(seeds)}), the same but for the factor.",
+            f"{len(sizes) * len(seeds)} MPQ-like instances per column "
+            f"({', '.join(map(str, sizes))} layers x 3 bit-widths, seeds 1 to {len(seeds)}), "
+            "the same but for the factor.",
             "w/c: w of c claims of optimality were wrong (above 1e-12 relative), then the worst; "
             "- where it never claimed one. Truth: core, whose comparisons are exact in rationals.",
         ),

@@ -37,7 +37,7 @@ SAMPLES = {
     "hawq_v2": 32,
     "pairwise": 32,
 }
-"""Calibration samples a draw: fewer where a sample costs more."""
+"""Calibration samples per draw: fewer where a sample costs more."""
 FEWEST = min(SAMPLES.values())
 SCALE = 1024
 """Samples that the shown seconds are for."""
@@ -67,7 +67,7 @@ def study(quick: bool, folder: Path, say: Callable[[str], None]) -> Iterator[Tab
 
 
 def compare(comparison: MetricComparison) -> Iterator[Table]:
-    """The printed of a comparison: cost and agreement, accuracy, differences from fisher."""
+    """The tables of a comparison: cost and agreement, accuracy, differences from fisher."""
     tables = comparison.tables()
     yield agreement_table(comparison, tables, comparison.yardstick())
     accuracies = Accuracies(comparison, comparison.accuracies(tables))
@@ -111,7 +111,7 @@ def agreement_table(
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Accuracies in % by plan and budget, one a draw.
+    """Accuracies in % by plan and budget, one per draw.
 
     Args:
         comparison: what was compared.
@@ -127,8 +127,8 @@ class Accuracies:
         found: dict[str, dict[float, list[float]]] = {}
         for row in self.measured:
             if row.plan not in ("float", "uniform"):
-                own = found.setdefault(row.plan, {})
-                own.setdefault(float(row.budget), []).append(100 * row.accuracy.value)
+                by_budget = found.setdefault(row.plan, {})
+                by_budget.setdefault(float(row.budget), []).append(100 * row.accuracy.value)
         uniform = {int(r.budget): r for r in self.measured if r.plan == "uniform"}
         found["uniform"] = {
             budget: [100 * uniform[max(b for b in uniform if b <= budget)].accuracy.value]
@@ -177,8 +177,8 @@ def _losses(accuracies: Accuracies, order: Sequence[str]) -> list[str]:
                 if name not in (*CONTROLS, "float") and mean < means[control]
             ]
             if losing:
-                own = f"{control} ({means[control]:.2f})"
-                found.append(f"At {budget:g} bits these lose to {own}: {', '.join(losing)}.")
+                reference = f"{control} ({means[control]:.2f})"
+                found.append(f"At {budget:g} bits these lose to {reference}: {', '.join(losing)}.")
     return found
 
 

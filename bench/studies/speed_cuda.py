@@ -13,7 +13,7 @@ import torch
 
 from ..tables.table import Table
 from ..workloads.devices import device_named
-from ._score_ways import NETWORKS, TIMED_LAYERS, TIMED_LOSSES, Case
+from ._score_ways import NETWORKS, TIMED_LAYERS, TIMED_LOSSES, ScoringCase
 
 IMAGES = {"ResNet-18, 224x224": 64, "fashion-resnet18": 256}
 
@@ -53,7 +53,7 @@ def study(quick: bool) -> Iterator[Table]:
             "plain: forward and backward over the batch, evaluation mode, all weight gradients; to "
             "outputs: without weight gradients, which all scores need.",
             "vmap: torch.func vmap(grad), contraction inside, at its fastest chunk_size (in "
-            "parentheses); all kept: of the whole batch as documented, then a product a layer; - "
+            "parentheses); all kept: of the whole batch as documented, then a product per layer; - "
             "where the memory does not do.",
             "losses: a forward for every (layer, bits), counted up from the time of "
             f"{TIMED_LOSSES}. MB: torch.cuda.max_memory_allocated above what was "
@@ -65,7 +65,7 @@ def study(quick: bool) -> Iterator[Table]:
 
 def _row(device: torch.device, network: str, layout: str, tf32: bool, repeats: int) -> list[str]:
     images = IMAGES[network]
-    case = Case(network, images, layout, device)
+    case = ScoringCase(network, images, layout, device)
     case.prepare()
     case.perturb()
     with _precision(tf32):
@@ -116,7 +116,7 @@ def _seconds(run: Callable[[], Any]) -> float | None:
     return time.perf_counter() - began
 
 
-def _fastest_chunk(case: Case, images: int) -> int:
+def _fastest_chunk(case: ScoringCase, images: int) -> int:
     """The chunk_size of least time, of the powers of two up to the batch."""
     seconds: dict[int, float] = {}
     for chunk in (2**k for k in range(2, images.bit_length())):

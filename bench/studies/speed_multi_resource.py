@@ -1,4 +1,4 @@
-"""Several capacities at once: who proves optima, how fast, and who is fastest where."""
+"""Several capacities at once: which solvers prove optima, and how fast."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Setting:
 
     Args:
         labels: cells that name the row.
-        instances: one a seed.
+        instances: one per seed.
     """
 
     labels: tuple[str, ...]

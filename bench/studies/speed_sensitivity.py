@@ -21,10 +21,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bitknap.sensitivity import Quantizer
 from bitknap.sensitivity.metrics.fisher import METRIC as FISHER
-from bitknap.sensitivity.prepare import PERTURBATIONS, prepare
+from bitknap.sensitivity.prepare import PERTURBATIONS, NetworkData, prepare
 
 from ..tables.table import Table
-from ._score_ways import BITS, FORMATS, NETWORKS, TIMED_LAYERS, TIMED_LOSSES, Case
+from ._score_ways import BITS, FORMATS, NETWORKS, TIMED_LAYERS, TIMED_LOSSES, ScoringCase
 
 _PERTURBED = {
     "least squares": Quantizer(),
@@ -79,11 +79,11 @@ def study(quick: bool, say: Callable[[str], None]) -> Iterator[Table]:
             "to outputs: forward and backward without weight gradients, which all scores need.",
             "vmap: torch.func vmap(grad), contraction inside, at its fastest chunk_size (tried 1, "
             "2, 4, ... up to the batch). all kept: vmap(grad) of the whole batch as documented, "
-            "then a product a layer. one by one: autograd on single images.",
+            "then a product per layer. one by one: autograd on single images.",
             "losses: a forward for every (layer, bits), counted up from the time of "
             f"{TIMED_LOSSES}; prefix reused: all of them, as the metric `loss`.",
             "The perturbations, here to the largest weight's scale, are computed before the clock "
-            "starts: once a table.",
+            "starts: once per table.",
         ),
         text_columns=2,
     )
@@ -105,7 +105,7 @@ def study(quick: bool, say: Callable[[str], None]) -> Iterator[Table]:
         ),
     )
     yield Table(
-        "The perturbations of all items, computed once a table, processor seconds",
+        "The perturbations of all items, computed once per table, processor seconds",
         ("network", "weights", *_PERTURBED),
         [_perturbations(network) for network in NETWORKS],
         notes=("One thread; more share the search of scales.",),
@@ -135,7 +135,7 @@ def _clock(run: Callable[[], Any]) -> Clock:
 
 def _times(network: str, layout: str, threads: int, images: int, repeats: int) -> list[str]:
     with _threads(threads):
-        case = Case(network, images, layout)
+        case = ScoringCase(network, images, layout)
         case.prepare()
         chunk = _fastest_chunk(case, images)
         methods: dict[str, Callable[[], Any]] = {
@@ -173,7 +173,7 @@ def _times(network: str, layout: str, threads: int, images: int, repeats: int) -
     ]
 
 
-def _fastest_chunk(case: Case, images: int) -> int:
+def _fastest_chunk(case: ScoringCase, images: int) -> int:
     """The chunk_size of least processor time, of the powers of two up to the batch."""
     seconds: dict[int, float] = {}
     for chunk in (2**k for k in range(images.bit_length())):
@@ -183,7 +183,7 @@ def _fastest_chunk(case: Case, images: int) -> int:
 
 
 def _refuse_unequal(first: Tensor, *others: Tensor) -> None:
-    """All ways must give the same scores, to float32's accuracy of the largest of a column.
+    """All methods must give the same scores, to float32 accuracy of the largest of a column.
 
     A ReLU's input within rounding of 0 falls on either side by the order of summation, which moves
     all scores of its image: one image in twenty may differ, and one in any batch.
@@ -205,7 +205,7 @@ def _threads(number: int) -> Iterator[None]:
 
 
 def _perturbations(network: str) -> list[str]:
-    case, seconds = Case(network, 1), []
+    case, seconds = ScoringCase(network, 1), []
     with _threads(1):
         for quantizer in _PERTURBED.values():
             case.prepare(quantizer)
@@ -219,7 +219,7 @@ def _whole(network: str, images: int) -> list[str]:
     batches = [(x[i : i + 16], y[i : i + 16]) for i in range(0, len(y), 16)]
     with _threads(1):
         start = time.process_time()
-        prepared = prepare(model, batches, metrics=(FISHER,), bits=BITS)
+        prepared = prepare(NetworkData(model, batches, BITS), (FISHER,))
         traced = time.process_time() - start
         table = prepared.table((FISHER,))
         whole = time.process_time() - start
@@ -232,7 +232,7 @@ def _whole(network: str, images: int) -> list[str]:
 
 
 def _operations(network: str) -> list[str]:
-    case = Case(network, 1)
+    case = ScoringCase(network, 1)
     case.prepare()
     counts = []
     for run in (case.forward, case.plain, case.scores):
@@ -262,7 +262,7 @@ def _memory(network: str, images: int, processes: int) -> list[str]:
 def _peak(network: str, images: int, method: str) -> int:
     """KB of resident memory that two passes of a method add at most."""
     torch.set_num_threads(1)
-    case = Case(network, images)
+    case = ScoringCase(network, images)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM
     before = _resident("VmRSS")
     if method != "plain":

@@ -19,7 +19,7 @@ from ._timing import median_seconds
 
 PEERS = ("highs", "cbc", "scip", "cpsat")
 TURNS = 5
-# Seconds of a turn above which there is no other: its noise is that of many shorter ones.
+# A turn of more seconds than this is not repeated: its noise averages out by itself.
 LONG = 10.0
 
 

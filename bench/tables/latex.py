@@ -1,4 +1,4 @@
-"""Grids as LaTeX: a ``booktabs`` tabular to ``\\input``."""
+r"""Tables as LaTeX: a ``booktabs`` tabular to ``\input``."""
 
 from __future__ import annotations
 

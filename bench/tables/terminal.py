@@ -1,4 +1,4 @@
-"""What is shown on a terminal: every text as it is, none of it markup or orders to the terminal."""
+"""Output on a terminal: every text is shown literally, never taken for markup or control codes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Terminal(Console):
 
     Args:
         stderr: write there, not on standard output.
-        width: of what is no terminal.
+        width: of what is not a terminal.
         quiet: show nothing.
     """
 
@@ -38,14 +38,16 @@ class Terminal(Console):
         if width is not None and not self.is_terminal:
             self.width = width
 
-    def render_str(self, text: str, **how: Any) -> Text:
+    def render_str(self, text: str, **options: Any) -> Text:
         """The text that a string stands for; rich turns every string into one by this."""
-        return super().render_str(shown_lines(text), **(how | {"markup": False, "emoji": False}))
+        return super().render_str(
+            shown_lines(text), **(options | {"markup": False, "emoji": False})
+        )
 
-    def status(self, status: RenderableType, **how: Any) -> Status:
+    def status(self, status: RenderableType, **options: Any) -> Status:
         """A spinner; rich takes a string beside it, unlike all others, for markup."""
         text = self.render_str(status) if isinstance(status, str) else status
-        return super().status(text, **how)
+        return super().status(text, **options)
 
     def say(self, text: str) -> None:
         """A line, not folded."""
@@ -62,15 +64,15 @@ def note(text: str) -> None:
     Terminal(stderr=True).say(text)
 
 
-def table(*headings: str, right: int | None = None, **how: Any) -> RichTable:
+def table(*headings: str, right: int | None = None, **options: Any) -> RichTable:
     """A table whose cells are folded where they are too long, never cut.
 
     Args:
         headings: of the columns.
         right: from which column on cells stand right; by default none.
-        how: further arguments of `rich.table.Table`.
+        options: further arguments of `rich.table.Table`.
     """
-    found = RichTable(**({"box": box.SIMPLE} | how))
+    found = RichTable(**({"box": box.SIMPLE} | options))
     for index, heading in enumerate(headings):
         justify: JustifyMethod = "left" if right is None or index < right else "right"
         found.add_column(heading, justify=justify, overflow="fold")
@@ -78,7 +80,7 @@ def table(*headings: str, right: int | None = None, **how: Any) -> RichTable:
 
 
 def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table of texts on stdout; one of many rows as plain columns, which rich is slow at.
+    """Print a table of texts on stdout; one of many rows as plain columns, since rich is slow.
 
     Example:
         >>> print_rows(("class", "choice"), [("conv1", "4")] * 1001)  # doctest: +ELLIPSIS

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
-import io
 import json
 import math
 import sys
@@ -24,14 +23,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from bitknap.problems.catalogue import Catalogue
+from bitknap.problems.documents import save_document
 from bitknap.problems.errors import BitknapError, DataError, UnsupportedError
-from bitknap.problems.storage import require_file, write_atomically
+from bitknap.problems.storage import write_atomically
 
 from ..datasets.fashion_mnist import FashionMNIST, ImageSet, hold_out, load_fashion_mnist
 from ..records.environment import machine, versions
 from ..tables.terminal import Terminal
 from ..workloads.base import classification_accuracy
 from ..workloads.recipe import Epoch, Recipe, learning_rate
+from .state import resume, save_state
 
 __all__ = ["FORMAT", "TrainingState", "main", "train"]
 
@@ -79,10 +80,9 @@ def train(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(network, recipe)
     key = json.dumps(recipe.describe() | {"seed": seed, "images": len(train_set)})
-    state = TrainingState()
-    if partial is not None and partial.exists():
-        state = _resume(partial, key, network, optimizer)
-        _console.print(f"going on after epoch {len(state.losses)}, saved in {partial}")
+    state = TrainingState(**resume(partial, key, network, optimizer))
+    if state.losses:
+        _console.print(f"resuming after epoch {len(state.losses)}, saved in {partial}")
     for epoch in range(len(state.losses), recipe.epochs):
         wall, cpu = time.perf_counter(), time.process_time()
         batches = Epoch(train_set, recipe, seed * 1_000_003 + epoch)
@@ -94,7 +94,7 @@ def train(
         state.cpu_seconds += time.process_time() - cpu
         _console.print(f"epoch {epoch + 1}/{recipe.epochs}: loss {loss:.4f}, {state.seconds:.0f} s")
         if partial is not None:
-            _save(partial, key, network, optimizer, state)
+            save_state(partial, key, network, optimizer, dataclasses.asdict(state))
     return network.eval(), state
 
 
@@ -135,36 +135,6 @@ def _train_epoch(
     return total / steps
 
 
-def _save(
-    path: Path, key: str, network: nn.Module, optimizer: torch.optim.SGD, state: TrainingState
-) -> None:
-    buffer = io.BytesIO()
-    content = {
-        "key": key,
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "state": dataclasses.asdict(state),
-    }
-    torch.save(content, buffer)
-    write_atomically(path, buffer.getvalue())
-
-
-def _resume(path: Path, key: str, network: nn.Module, optimizer: torch.optim.SGD) -> TrainingState:
-    require_file(path)
-    try:
-        content = torch.load(path, weights_only=True)
-    except Exception as error:  # torch.load names no set of exceptions for damaged files
-        raise DataError(f"{path} is no saved training; remove it to start anew") from error
-    if not isinstance(content, dict) or content.get("key") != key:
-        raise DataError(f"{path} belongs to another recipe, seed or data; remove it to start anew")
-    try:
-        network.load_state_dict(content["network"])
-    except RuntimeError as error:
-        raise DataError(f"{path} belongs to another network; remove it to start anew") from error
-    optimizer.load_state_dict(content["optimizer"])
-    return TrainingState(**content["state"])
-
-
 def _write_checkpoint(path: Path, network: nn.Module) -> str:
     """Write the weights and buffers as safetensors; returns the sha256 of the file."""
     tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
@@ -180,8 +150,7 @@ def _run(options: argparse.Namespace, recipe: Recipe, data: FashionMNIST) -> dic
     train_set, held_out = hold_out(data.train) if options.holdout else (data.train, data.test)
     network, state = train(train_set, recipe, options.seed, partial)
     accuracy = classification_accuracy(network, held_out)
-    record = {
-        "format": FORMAT,
+    content = {
         "workload": options.workload,
         "recipe": recipe.describe(),
         "seed": options.seed,
@@ -199,7 +168,7 @@ def _run(options: argparse.Namespace, recipe: Recipe, data: FashionMNIST) -> dic
         "checkpoint_sha256": _write_checkpoint(out, network),
         "data_sha256": data.sha256,
     }
-    write_atomically(out.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
+    record = save_document(out.with_suffix(".json"), FORMAT, content, indent=2)
     partial.unlink(missing_ok=True)
     return record
 
@@ -250,7 +219,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped; the same command goes on after the last whole epoch.", file=sys.stderr)
+        print("Stopped; the same command resumes after the last whole epoch.", file=sys.stderr)
         return 130
     value = 100 * record["correct"] / record["total"]
     print(

@@ -1,4 +1,4 @@
-"""What a workload is: a trained network with its data, its loss and its accuracy."""
+"""Workloads: a trained network with its data, its loss and its accuracy."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Workload:
         return found
 
     def on(self, device: torch.device) -> Workload:
-        """The same with network and calibration data on a device.
+        """This workload with network and calibration data on a device.
 
         ``evaluate`` is given networks on that device.
         """

@@ -21,13 +21,13 @@ def device_named(name: str) -> torch.device:
         raise UnsupportedError(f"the devices are {' and '.join(DEVICES)}, got {name!r}")
     if name == "cpu":
         return torch.device(name)
-    own, found = own_gpu(), torch.cuda.device_count()
-    if own.index >= found:
+    gpu, found = own_gpu(), torch.cuda.device_count()
+    if gpu.index >= found:
         raise UnsupportedError(
-            f"CUDA device {own.index} was asked for, but torch {torch.__version__} finds {found}; "
+            f"CUDA device {gpu.index} was asked for, but torch {torch.__version__} finds {found}; "
             "start fewer processes, or use --device cpu"
         )
-    return own
+    return gpu
 
 
 def own_gpu() -> torch.device:

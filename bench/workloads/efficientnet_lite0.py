@@ -27,7 +27,7 @@ BATCH = 32
 def build(data: Path | None = None) -> Workload:
     """Build the workload.
 
-    Calibration data are random crops of the very photos on which accuracy is measured: there are
+    Calibration data are random crops of the photos on which accuracy is measured, since there are
     no others. Each has the accepted class that the float network finds most likely in the photo.
 
     Args:
@@ -79,7 +79,7 @@ def load_network(path: Path) -> EfficientNetLite0:
     """The network with the published weights, whose names have underscores in front.
 
     Raises:
-        DataError: the file is no such checkpoint.
+        DataError: the file is not such a checkpoint.
     """
     network = EfficientNetLite0()
     try:

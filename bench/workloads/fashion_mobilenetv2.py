@@ -19,7 +19,7 @@ def build(data: Path | None = None) -> Workload:
         data: folder of the Fashion-MNIST files; by default they are looked for.
 
     Raises:
-        DataError: the data set is not to be had, or the checkpoint is damaged.
+        DataError: the data set cannot be obtained, or the checkpoint is damaged.
     """
     return fashion_classifier(
         name="fashion-mobilenetv2",

@@ -1,4 +1,4 @@
-"""ImageNet itself, for whoever has it: a folder of images and weights in torchvision's names."""
+"""ImageNet from your own copy: a folder of images and weights in torchvision's names."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def build(data: Path | None = None) -> Workload:
     """Build the workload.
 
     The task is to tell the lexicographer class (26 of them: act, animal, artifact, ...) from the
-    definition of a noun. 1,000 definitions drawn at random are for measuring; calibration draws
+    definition of a noun. Accuracy is measured on 1,000 random definitions; calibration draws
     from the others, among them the 8,000 that the probe was trained on.
 
     Args:

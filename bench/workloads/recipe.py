@@ -23,7 +23,7 @@ class Recipe:
     Args:
         network: builds the network, with random weights.
         epochs: passes over the training set.
-        batch: images a step; what is left over at the end of an epoch is not used.
+        batch: images per step; what is left over at the end of an epoch is not used.
         learning_rate: peak of the schedule, see `learning_rate`.
         warm_up: part of the steps in which the learning rate rises.
         momentum: Nesterov momentum.

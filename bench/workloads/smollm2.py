@@ -32,11 +32,11 @@ LENGTH = 128
 TEST = 16
 """Samples to measure with."""
 EVERY = 5
-"""One topic of so many, in alphabetical order, is for measuring."""
+"""Accuracy is measured on one topic out of this many, in alphabetical order."""
 BATCH = 4
 
 
-def build(data: Path | None = None) -> Workload:
+def build(data: Path | None = None) -> Workload:  # noqa: ARG001, as in all workloads
     """Build the workload.
 
     A sample is 128 tokens of a topic of ``pydoc_data.topics``; its loss is the mean over its
@@ -129,7 +129,7 @@ def load_model() -> tuple[nn.Module, Any, str]:
     library = cast(Any, importlib.import_module("transformers"))
     library.logging.set_verbosity_error()
     library.logging.disable_progress_bar()
-    # Its progress bar heeds no setting.
+    # No setting switches off its progress bar.
     with contextlib.redirect_stderr(io.StringIO()):
         model = library.AutoModelForCausalLM.from_pretrained(
             path.parent, gguf_file=path.name, dtype=torch.float32, attn_implementation="eager"

@@ -1,0 +1,1 @@
+"""The commands of ``bitknap``, one typer function ``command`` per file."""

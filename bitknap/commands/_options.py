@@ -68,9 +68,9 @@ def bit_widths(text: str) -> tuple[Choice, ...]:
 
 def weight_quantizer(text: str | None) -> Quantizer:
     """The value of ``--quantizer``; by default symmetric, per channel, least squares."""
-    from bitknap.bench.job.cached_quantizer import RememberingQuantizer
+    from bitknap.bench.job.cached_quantizer import CachedQuantizer
 
-    return RememberingQuantizer() if text is None else RememberingQuantizer.parse(text)
+    return CachedQuantizer() if text is None else CachedQuantizer.parse(text)
 
 
 def activation_quantizer(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from bitknap.bench.tables.terminal import Terminal
 
 PAUSE = 10.0
-"""Seconds between two lines of a log that differ in what follows a colon alone."""
+"""Seconds between two lines of a log that differ only in the text after a colon."""
 
 
 @contextmanager

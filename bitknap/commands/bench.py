@@ -35,13 +35,13 @@ def command(
         typer.Option(min=0.001, max=1e9, help="Seconds a run; 60 unless the suite says."),
     ] = None,
     memory_limit: Annotated[
-        int | None, typer.Option(min=1, max=10**9, help="MB a run; 4000 unless the suite says.")
+        int | None, typer.Option(min=1, max=10**9, help="MB per run; 4000 unless the suite says.")
     ] = None,
     repeat: Annotated[
         int | None, typer.Option(min=1, max=10_000, help="Runs a pair; 5 unless the suite says.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=MOST_SEED, help="Of the order and the methods.")
+        int | None, typer.Option(min=0, max=MOST_SEED, help="Seed of the order and the methods.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes at a time.")] = 1,
     dask: Annotated[
@@ -51,14 +51,14 @@ def command(
         Path | None, typer.Option(help="Folder; of a suite runs/bench/NAME by default.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option(help="Go on with a suite that was stopped, or refuse its folder.")
+        bool, typer.Option(help="Resume a suite that was stopped, or refuse its folder.")
     ] = True,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer instances (studies).")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run a suite of solvers and instances, or a study; without a name, list them.
 
-    A suite appends every run to OUT/records.jsonl and goes on where it was stopped; it ends with
+    A suite appends every run to OUT/records.jsonl and resumes where it was stopped; it ends with
     a summary and exit code 1 when answers of solvers contradict each other. A study prints its
     tables, and with --out writes them as CSV; long ones keep what is finished in runs/STUDY.
     """
@@ -85,7 +85,7 @@ def command(
     suite = _suite(name, solvers, time_limit, memory_limit, repeat, seed)
     out = out or Path("runs") / "bench" / suite.name
     if not resume and out.exists():
-        raise DataError(f"{out} exists; name another --out, or go on with it by --resume")
+        raise DataError(f"{out} exists; name another --out, or resume it with --resume")
     _run_suite(suite, out, workers, dask, as_json)
 
 
@@ -135,7 +135,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 def _run_suite(suite: Suite, out: Path, workers: int, dask: str | None, as_json: bool) -> None:
     from bitknap.bench.measures.answers import answers_of
-    from bitknap.bench.measures.contradictions import contradictions
+    from bitknap.bench.measures.contradictions import clashes
     from bitknap.bench.measures.summary import summarise, summary_tables
     from bitknap.bench.runner import run_suite
     from bitknap.bench.runner.progress import TerminalProgress
@@ -151,20 +151,20 @@ def _run_suite(suite: Suite, out: Path, workers: int, dask: str | None, as_json:
             dask=dask,
             command=shlex.join(["bitknap", *sys.argv[1:]]),
         )
-    clashes = [found.sentence for found in contradictions(records)]
+    answers, refuted = answers_of(records), clashes(records)
     if as_json:
         document = {
             "records": str(out / RECORDS),
             "runs": len(records),
-            "solvers": [asdict(summary) for summary in summarise(answers_of(records))],
-            "contradictions": clashes,
+            "solvers": [asdict(summary) for summary in summarise(answers)],
+            "contradictions": refuted,
         }
         typer.echo(json.dumps(_finite(document), indent=1))
     else:
-        for table in summary_tables(records):
+        for table in summary_tables(answers, refuted):
             print_table(table)
         say(f"records: {out / RECORDS}; `bitknap report {out}` makes a page of them")
-    if clashes:
+    if refuted:
         raise typer.Exit(EXIT_FAILED)
 
 

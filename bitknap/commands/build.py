@@ -15,10 +15,10 @@ def command(
     out: Annotated[Path, typer.Option(help="Instance file (.json or .npz).")],
     metric: Annotated[str, typer.Option(help="A metric of the table.")] = "fisher",
     budget: Annotated[
-        str | None, typer.Option(help="Average bits a weight, a size such as 300kB, or w3a6.")
+        str | None, typer.Option(help="Average bits per weight, a size such as 300kB, or w3a6.")
     ] = None,
     max_bops: Annotated[
-        int | None, typer.Option(min=0, help="Bit operations a sample: MACs * bits * bits.")
+        int | None, typer.Option(min=0, help="Bit operations per sample: MACs * bits * bits.")
     ] = None,
     latency: Annotated[
         Path | None, typer.Option(help="CSV of measurements: layer,w_bits,a_bits,ms.")

@@ -1,4 +1,4 @@
-"""Say how sure a plan is: bootstrap over the calibration samples of a table."""
+"""Say how certain a plan is: bootstrap over the calibration samples of a table."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 def command(
     table: Annotated[Path, typer.Argument(help="Sensitivity table (.npz) of `bitknap run`.")],
     budget: Annotated[
-        str, typer.Option(help="Average bits a weight, or sizes such as 300kB; with commas.")
+        str, typer.Option(help="Average bits per weight, or sizes such as 300kB; with commas.")
     ],
     metric: Annotated[str, typer.Option(help="A metric that keeps scores.")] = "fisher",
     resamples: Annotated[
-        int, typer.Option(min=1, max=100_000, help="Each is solved exactly.")
+        int, typer.Option(min=1, max=100_000, help="Number of resamples, each solved exactly.")
     ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the resamples.")] = 0,
-    level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the resamples.")] = 0,
+    level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
     robust: Annotated[
         float | None, typer.Option(help="Also plan with mean + K standard errors.", metavar="K")
     ] = None,
@@ -33,7 +33,8 @@ def command(
         Path | None, typer.Option(help="Plan: a solution file, or JSON of layer: bits.")
     ] = None,
     plan_b: Annotated[
-        Path | None, typer.Option(help="Its rival; default the optimum at the first budget.")
+        Path | None,
+        typer.Option(help="The plan to compare with; default the optimum at the first budget."),
     ] = None,
     pin: Pin = None,
     exclude: Exclude = None,
@@ -44,7 +45,7 @@ def command(
         Path | None, typer.Option(help="Folder for confidence.json and the stability maps.")
     ] = None,
 ) -> None:
-    """Say how sure a plan is: bootstrap over the calibration samples of a table.
+    """Say how certain a plan is: bootstrap over the calibration samples of a table.
 
     For each budget: how often each layer keeps its choice, the interval of the predicted loss,
     and the number of samples after which the plan stops changing.
@@ -68,12 +69,12 @@ def command(
     from bitknap.sensitivity import load_table
 
     if plan_b is not None and plan_a is None:
-        raise DataError("--plan-b is the rival of --plan-a; give both, or --plan-a alone")
+        raise DataError("--plan-b is compared with --plan-a; give both, or --plan-a alone")
     if robust is not None and robust_quantile is not None:
         raise DataError("a robust plan needs either --robust or --robust-quantile, not both")
     budgets = [parse_budget(text) for text in split(budget, "--budget")]
     loaded = layer_policy(pin, exclude, allow, tie).apply(load_table(table))
-    rivals = [load_plan(path, loaded) for path in (plan_a, plan_b) if path is not None]
+    compared = [load_plan(path, loaded) for path in (plan_a, plan_b) if path is not None]
     resampled = Bootstrap(loaded, metric, resamples, seed)
     plans = {}
     for limit in budgets:
@@ -87,10 +88,10 @@ def command(
             )
         plans[limit.text] = plan, pessimist
     comparison = None
-    if rivals:
+    if compared:
         first = plans[budgets[0].text][0]
-        rivals.append(first.instance.positions(first.choice))
-        comparison = compare(resampled, rivals[0], rivals[1], level)
+        compared.append(first.instance.positions(first.choice))
+        comparison = compare(resampled, compared[0], compared[1], level)
     found = json.dumps(document(resampled, plans, comparison, level), indent=1)
     try:
         if out is not None:

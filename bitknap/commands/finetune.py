@@ -22,17 +22,21 @@ def command(
     batches: Annotated[
         int | None, typer.Option(min=1, help="Batches of an epoch that are used; default all.")
     ] = None,
-    learning_rate: Annotated[float, typer.Option(help="Of the first step; falls to 0.")] = 0.01,
+    learning_rate: Annotated[
+        float, typer.Option(help="Rate of the first step; falls to 0.")
+    ] = 0.01,
     input_bits: Annotated[
         int | None, typer.Option(help="Bits of the layers' inputs; default float.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of order and augmentation.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="Seed of order and augmentation.")
+    ] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
 ) -> None:
     """Fine-tune the network of a workload with its weights quantized as a plan says.
 
     Quantization-aware training with learned steps (LSQ). Prints the accuracy of the float
-    network, and of the plan before and after. Interrupted, it goes on after the last whole epoch.
+    network, and of the plan before and after. Interrupted, it resumes after the last whole epoch.
     """
     from bitknap.bench.finetuning.fine_tune import FineTuning
     from bitknap.bench.finetuning.tuned_plan import tune_plan, tuning_table

@@ -22,7 +22,7 @@ def command(
     activation_bits: Annotated[str | None, typer.Option(help="Activation bit-widths.")] = None,
     budget: Annotated[float | None, typer.Option(help="Bits a weight on average.")] = None,
     capacity: Annotated[str | None, typer.Option(help="Rule: program, paper or ratio.")] = None,
-    ratio: Annotated[float | None, typer.Option(help="Of the capacity rule ratio.")] = None,
+    ratio: Annotated[float | None, typer.Option(help="Ratio of the capacity rule ratio.")] = None,
     resources: Annotated[int | None, typer.Option(help="Number of capacities.")] = None,
     spread: Annotated[float | None, typer.Option(help="Log-deviation of sensitivities.")] = None,
     noise: Annotated[float | None, typer.Option(help="Log-deviation of each cost.")] = None,

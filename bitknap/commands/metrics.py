@@ -39,7 +39,7 @@ def command(
             rows,
             notes=(
                 "L layers, B bit-widths, N samples. scores: per-sample values are kept, so that "
-                "`bitknap confidence` can say how sure a plan is.",
+                "`bitknap confidence` can say how certain a plan is.",
             ),
             text_columns=4,
         )

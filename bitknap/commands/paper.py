@@ -1,4 +1,4 @@
-"""Rebuild the tables and figures of the paper, on the networks that are here."""
+"""Rebuild the tables and figures of the paper on the included networks."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def command(
         typer.Option(help="With --imagenet: resnet18 (default), resnet50 or mobilenetv2."),
     ] = None,
 ) -> None:
-    """Rebuild the tables and figures of the paper, on the networks that are here.
+    """Rebuild the tables and figures of the paper on the included networks.
 
-    What is done is kept in OUT and not done again, so that an interrupted run goes on. Published
+    Finished work is kept in OUT and not repeated, so that an interrupted run resumes. Published
     figures on ImageNet stand in tables of their own, with their source. Started by torchrun, the
     processes share tables and fine-tuning.
     """

@@ -42,7 +42,7 @@ def command(
     budget: Annotated[
         str,
         typer.Option(
-            help="Average bits a weight, sizes such as 300kB, or w3a6: docs/quantizers.md."
+            help="Average bits per weight, sizes such as 300kB, or w3a6: docs/quantizers.md."
         ),
     ] = BUDGETS,
     solvers: Annotated[
@@ -53,7 +53,7 @@ def command(
         float, typer.Option(min=0.0, help="Seconds for each solve; then the best choice so far.")
     ] = 60.0,
     samples: Annotated[int, typer.Option(min=1, help="Calibration samples.")] = 1024,
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder; default runs/WORKLOAD.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     device: Device = "cpu",
@@ -96,8 +96,8 @@ def command(
     names = [name for text in metric or standard for name in split(text, "--metric")]
     widths = bit_widths(bits)
     budgets = tuple(parse_budget(text) for text in split(budget, "--budget"))
-    two = any(limit.activation_bits is not None for limit in budgets)
-    methods = split(solvers or (SEVERAL if two else SOLVERS), "--solvers")
+    pairs = any(limit.activation_bits is not None for limit in budgets)
+    methods = split(solvers or (SEVERAL if pairs else SOLVERS), "--solvers")
     policy = layer_policy(pin, exclude, allow, tie)
     kinds = split(find_ties, "--find-ties") if find_ties else []
     require_kinds(kinds)
@@ -106,7 +106,7 @@ def command(
         KNOWN_METRICS.require(name)
     for name in methods:
         load_solver(name)
-    how = weight_quantizer(quantizer)
+    weights = weight_quantizer(quantizer)
     activations = activation_quantizer(activation_bits, activation_words, names)
     from bitknap.bench.job.run import Job, run_job
     from bitknap.bench.report.write import write_report
@@ -129,7 +129,7 @@ def command(
             policy=policy,
             tie_kinds=tuple(kinds),
             command=shlex.join(["bitknap", *sys.argv[1:]]),
-            quantizer=how,
+            quantizer=weights,
             activations=activations,
             time_limit=time_limit,
             measure=measure,

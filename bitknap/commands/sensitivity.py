@@ -44,7 +44,7 @@ def command(
     quantizer: Quantized = None,
     activation_bits: ActivationBits = None,
     activation_words: ActivationWords = None,
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the draws.")] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     device: Device = "cpu",
     chunk: Annotated[
@@ -54,8 +54,8 @@ def command(
     """Compute the sensitivity table of a network of your own, or of a built-in workload.
 
     The module is looked for in the current directory, then where packages are installed. Metrics
-    that OUT holds already, from the same network, data and options, are not computed again, nor
-    are the chunks in OUT.partial that a stopped run left. Started by torchrun, the processes
+    that OUT holds already, from the same network, data and options, are not computed again, and
+    a stopped run resumes from the chunks in OUT.partial. Started by torchrun, the processes
     share the work.
     """
     from bitknap.bench.workloads.loading import load_workload, require_workload
@@ -73,13 +73,13 @@ def command(
         if out.suffix != ".npz":
             raise DataError(f"--out must name an .npz file, got {str(out)!r}")
         activations = activation_quantizer(activation_bits, activation_words, names)
-        how = (weight_quantizer(quantizer), activations)
+        quantizers = (weight_quantizer(quantizer), activations)
         from bitknap.bench.job.table_cache import calibration_batches, fill, traced
 
         with progress(f"loading {workload}", quiet=ranks.rank > 0) as say:
             loaded = load_workload(workload, data, device)
             batches = calibration_batches(loaded, samples, seed)
-            prepared = traced(loaded, batches, widths, seed, say, *how, chunk)
+            prepared = traced(loaded, batches, widths, seed, say, *quantizers, chunk)
             table = fill(prepared, out, tuple(dict.fromkeys(names)), say, ranks)
     if ranks.rank == 0:
         _print(table, out)

@@ -29,7 +29,7 @@ def command(
     pin: Pin = None,
     exclude: Exclude = None,
     allow: Allow = None,
-    metric: Annotated[str, typer.Option(help="For the prices.")] = "fisher",
+    metric: Annotated[str, typer.Option(help="Metric of the prices.")] = "fisher",
     budget: Annotated[
         str | None, typer.Option(help="Price the ties at average bits or sizes; with commas.")
     ] = None,

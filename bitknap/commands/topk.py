@@ -12,7 +12,7 @@ from ._options import InstanceName, TimeLimit
 
 if TYPE_CHECKING:
     from bitknap.problems import Instance
-    from bitknap.solvers.topk import Allocation, Forced
+    from bitknap.solvers.topk import Allocation, ForcedItems
 
 
 def command(
@@ -68,7 +68,7 @@ def _ranking_document(problem: Instance, ranking: list[Allocation]) -> dict[str,
     }
 
 
-def _forced_document(found: Forced) -> dict[str, Any]:
+def _forced_document(found: ForcedItems) -> dict[str, Any]:
     problem = found.instance
     labels = problem.by_label(found.choice)
     classes = {}
@@ -104,7 +104,7 @@ def _print_ranking(problem: Instance, ranking: list[Allocation]) -> None:
     Terminal().print(shown)
 
 
-def _print_forced(found: Forced) -> None:
+def _print_forced(found: ForcedItems) -> None:
     from bitknap.bench.tables.terminal import print_rows, say
 
     problem = found.instance

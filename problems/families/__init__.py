@@ -1,4 +1,4 @@
-"""Generated instances: one file a family, each a function of named parameters."""
+"""Generated instances: one file per family, each a function of named parameters."""
 
 from ..catalogue import Catalogue
 

@@ -25,7 +25,7 @@ class Lrand48:
     Args:
         seed: its lower 32 bits count, as in C.
 
-    Complexity: O(count) vectorised operations a block.
+    Complexity: O(count) vectorised operations per block.
 
     References:
         IEEE Std 1003.1, drand48.

@@ -1,4 +1,4 @@
-"""Pisinger's classes with an item of nothing: uncorrelated, the first item weighing (0, 0)."""
+"""Pisinger's classes with an empty item: uncorrelated, the first item being (0, 0)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def generate(
     range_: Usages = 10,
     seed: Seed = 1,
 ) -> Instance:
-    """Usages w uniform in [0, R], prices u_k uniform in [1, R], capacities L R / 2, and:
+    """Usages w uniform in [0, R], prices u_k uniform in [1, R], capacities L R / 2.
 
         p_ij = sum_k u_k w_kij + uniform integer in [0, 3 K R / 5]
 

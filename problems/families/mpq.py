@@ -35,7 +35,7 @@ def generate(
     Args:
         classes: number of layers L.
         bits: candidate bit-widths.
-        budget: bits a weight on average.
+        budget: bits per weight on average.
         seed: of ``numpy.random.default_rng``.
         spread: standard deviation of log s_l.
         noise: standard deviation of the logarithm of each cost.

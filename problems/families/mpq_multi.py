@@ -15,7 +15,7 @@ RESOURCES = ("size_bits", "bops", "latency_ns", "activation_bits")
 
 
 @checked
-def generate(
+def generate(  # noqa: PLR0913, one keyword per parameter of the family
     classes: Classes = 54,
     bits: tuple[Width, ...] = (2, 4, 8),
     activation_bits: tuple[Width, ...] = (),
@@ -34,18 +34,18 @@ def generate(
         size_bits = n_l b        bops = m_l b c
         latency_ns = 2000 + m_l (b + c) f_l / 10^5    activation_bits = a_l c
 
-    r_l (reuse: positions a weight is applied at), a_l, and the efficiency f_l of the layer's
+    r_l (reuse: positions per weight is applied at), a_l, and the efficiency f_l of the layer's
     kernel are log-normal; latencies have noise of 5 %, as measured tables do. Costs are the sum
     of a weight and an activation term, each as in ``mpq``. Capacity k lies the fraction
     (budget - b_min) / (b_max - b_min) of the way from the smallest to the largest usage: for
-    the size that is ``budget`` bits a weight on average.
+    the size that is ``budget`` bits per weight on average.
 
     Args:
         classes: number of layers L.
         bits: candidate weight bit-widths.
         activation_bits: candidate activation bit-widths, or empty.
         resources: how many of size, BOPs, latency, activation memory are limited.
-        budget: bits a weight on average.
+        budget: bits per weight on average.
         seed: of ``numpy.random.default_rng``.
         spread: standard deviation of the logarithm of a layer's sensitivity.
         noise: standard deviation of the logarithm of each cost.

@@ -18,7 +18,11 @@ def require_activations(metrics: Iterable[Any]) -> None:
     for metric in metrics:
         if not getattr(metric, "activations", False):
             known = {name: METRICS.load(name) for name in METRICS.names()}
-            knowing = [name for name, own in known.items() if getattr(own, "activations", False)]
+            knowing = [
+                name
+                for name, metric_class in known.items()
+                if getattr(metric_class, "activations", False)
+            ]
             raise UnsupportedError(
                 f"the metric {metric.name} says nothing of activations; leave activation bits out, "
                 f"or use one of: {', '.join(knowing)}"

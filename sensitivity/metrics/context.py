@@ -1,4 +1,4 @@
-"""What a metric works with: the network, its layers, the data, and the perturbations."""
+"""The input of a metric: the network, its layers, the data, and the perturbations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class MetricResult:
     """What a metric computed.
 
     Args:
-        omega: (n,) float64, one value an item.
+        omega: (n,) float64, one value per item.
         scores: (N, n) per-sample scores, or None.
         passes: sweeps over the data, a forward or a backward pass counting one.
         error: (n,) standard error of Omega where it does not follow from scores.
@@ -49,7 +49,7 @@ class MetricResult:
 
 
 class Metric(Protocol):
-    """A way to predict what quantizing a layer costs: a frozen dataclass, its parameters fields."""
+    """Predicts the loss increase of quantizing a layer; a frozen dataclass of its parameters."""
 
     @property
     def name(self) -> str:
@@ -87,16 +87,16 @@ class Context:
         layers: the L quantizable layers.
         batches: all batches of the calibration data.
         forward: ``forward(model, batch)`` -> output.
-        loss_fn: ``loss_fn(output, batch)`` -> one loss a sample.
+        loss_fn: ``loss_fn(output, batch)`` -> one loss per sample.
         bits: candidate weight choices, the same for every layer.
         quantizer: gives the perturbations dw = Q_b(w) - w.
-        grids: of each layer, one an activation choice; empty where weights alone are quantized.
+        grids: of each layer, one per activation choice; empty where weights alone are quantized.
         seed: of everything random.
         progress: called with (what, done, total).
         metrics: the metrics of the table, so that they can share passes.
         measured: results of the measured metrics, by name.
         checkpoint: keeps finished chunks and shares them between processes.
-        traces: what the forward pass of each batch showed.
+        traces: of the forward pass of each batch.
         fast: ids of the weights whose scores the fast path gives, see `proof.provable`; the others
             take the general one. None stands for all.
         excluded: names of layers that are left out of the table afterwards.
@@ -232,7 +232,7 @@ class Context:
         return self._passes["loss"]
 
     def require_loss_of_output(self) -> None:
-        """Refuse a loss of which a changed output does not tell the change.
+        """Refuse a loss whose change cannot be computed from a changed output.
 
         Raises:
             UnsupportedError: it reads weights itself.
@@ -306,8 +306,8 @@ class Context:
             for weight, read_values, gradient in reads:
                 index = place[id(weight)]
                 assert inputs is not None
-                own = _activation_scores(read_values, gradient, self.grids[index], 1)
-                inputs[row, index] += own[0]
+                added = _activation_scores(read_values, gradient, self.grids[index], 1)
+                inputs[row, index] += added[0]
         if inputs is not None:
             table = table.unsqueeze(3) + inputs.unsqueeze(2)
         return table.flatten(1).cpu().numpy()

@@ -19,7 +19,7 @@ Geometry = tuple[Sequence[int], Sequence[int], Sequence[int], bool, Sequence[int
 class GroupedConvolutions(TorchFunctionMode):
     """Computes convolutions in groups by `_Convolution` while it is entered.
 
-    PyTorch's own second derivative runs one convolution a group, thousands of them in a network
+    PyTorch's own second derivative runs one convolution per group, thousands of them in a network
     of depthwise convolutions.
     """
 
@@ -34,8 +34,8 @@ class GroupedConvolutions(TorchFunctionMode):
         if func in CALLS and len(args) == 7 and not keywords and args[6] > 1:
             values, weight, bias, *geometry, groups = args
             if values.dim() == weight.dim() and not isinstance(geometry[1], str):
-                own = tuple([one] if isinstance(one, int) else list(one) for one in geometry)
-                sizes = tuple(one * (weight.dim() - 2) if len(one) == 1 else one for one in own)
+                lists = tuple([one] if isinstance(one, int) else list(one) for one in geometry)
+                sizes = tuple(one * (weight.dim() - 2) if len(one) == 1 else one for one in lists)
                 full = (*sizes, False, [0] * (weight.dim() - 2), groups)
                 return _Convolution.apply(values, weight, bias, full)  # type: ignore[no-untyped-call]
         return func(*args, **keywords)

@@ -36,7 +36,7 @@ class Hawq:
     iterations: int = 100
     tolerance: float = 1e-3
     name: str = "hawq"
-    passes: str = "about 20-100 Hessian-vector products a layer"
+    passes: str = "about 20-100 Hessian-vector products per layer"
     has_scores: bool = False
     statistic: str = "mean"
     uses_loss: bool = True

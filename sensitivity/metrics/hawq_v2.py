@@ -19,7 +19,7 @@ class HawqV2:
     spread over the draws, is that of Omega for the given data.
 
     Args:
-        draws: number of random vectors a layer.
+        draws: number of random vectors per layer.
 
     References:
         Z. Dong et al., HAWQ-V2, NeurIPS 2020, arXiv:1911.03852.
@@ -27,7 +27,7 @@ class HawqV2:
 
     draws: int = 50
     name: str = "hawq_v2"
-    passes: str = "50 Hessian-vector products a layer"
+    passes: str = "50 Hessian-vector products per layer"
     has_scores: bool = False
     statistic: str = "mean"
     uses_loss: bool = True

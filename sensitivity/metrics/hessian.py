@@ -19,7 +19,7 @@ class Hessian:
     """
 
     name: str = "hessian"
-    passes: str = "1 Hessian-vector product an item"
+    passes: str = "1 Hessian-vector product per item"
     has_scores: bool = False
     statistic: str = "mean"
     uses_loss: bool = True

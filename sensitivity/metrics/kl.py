@@ -13,7 +13,7 @@ from .context import Context
 from .measured import MeasuredMetric
 
 
-def divergence(context: Context, batch: Batch, plain: Any, changed: Any) -> Tensor:
+def divergence(_context: Context, batch: Batch, plain: Any, changed: Any) -> Tensor:
     """KL(softmax z_n || softmax z'_n), averaged over positions if any.
 
     References:

@@ -39,7 +39,7 @@ class LogitFisher:
         return MetricResult(omega, scores, passes=2)
 
 
-def _log_logit(context: Context, piece: Batch, rows: slice) -> Tensor:
+def _log_logit(context: Context, piece: Batch, _rows: slice) -> Tensor:
     """(n,) values whose gradient is that of z_y over z_y."""
     scores, target = aligned(context.forward(context.model, piece), piece)
     counted = target != IGNORED

@@ -23,7 +23,7 @@ class MonteCarloFisher:
         Omega_{l,b} = 1/(2N) sum_n ⟨grad_{w_l} -log p(y_n | x_n), dw_{l,b}⟩^2
 
     Its expectation over the labels is 1/2 dw' GGN dw. Outputs with positions (N, C, ...) draw one
-    label a position; the loss is averaged over them.
+    label per position; the loss is averaged over them.
 
     References:
         J. Martens, New insights and perspectives on the natural gradient method, JMLR 21 (2020),
@@ -69,7 +69,7 @@ class _Surprise:
         return class_scores(context.forward(context.model, piece), piece)
 
     def _draw(self, scores: Tensor) -> Tensor:
-        """(N, ...) labels, one a position."""
+        """(N, ...) labels, one per position."""
         flat = scores.detach().movedim(1, -1)
         seed = self._context.seed * 1_000_003 + self._number
         generator = torch.Generator().manual_seed(seed)

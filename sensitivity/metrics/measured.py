@@ -20,7 +20,7 @@ from ..tracing.batches import Batch, tensors
 from ..tracing.capture import substituted
 from ..tracing.inputs import QuantizeInputs
 from .context import Context, MetricResult
-from .prefix import Diverged, PrefixCache
+from .prefix import PrefixCache, ReplayDiverged
 
 Compare = Callable[[Context, Batch, Any, Any], Tensor]
 """``compare(context, batch, output, changed output)`` -> (N,)."""
@@ -44,7 +44,7 @@ class MeasuredMetric:
     compare: Compare
     unit: Callable[[Context, Batch, Any], Tensor] | None = None
     uses_loss: bool = False
-    passes: str = "1 forward an item, and 1 (shared by loss, kl and sqnr)"
+    passes: str = "1 forward per item, and 1 (shared by loss, kl and sqnr)"
     has_scores: bool = True
     statistic: str = "mean"
     activations: bool = True
@@ -87,8 +87,8 @@ class Runner:
             if layer not in context.replayed:
                 replayed = self._prefix.run(self._forward)
                 context.reuse = self._prefix.intact and _same(replayed, self.plain)
-        except (Exception, Diverged):
-            # Whatever replay breaks in a user's code, a plain run does not.
+        except (Exception, ReplayDiverged):
+            # Replay may break a user's code where a plain run does not.
             context.reuse = False
 
     def run(self, changes: dict[int, Tensor], grid: Grid | None = None) -> Any:
@@ -104,7 +104,7 @@ class Runner:
                 return self._forward()
             try:
                 output = self._prefix.run(self._forward)
-            except Diverged:
+            except ReplayDiverged:
                 self._context.reuse = False
                 return self._forward()
             if self._prefix.intact and self._proved(min(changes), output):
@@ -160,7 +160,7 @@ def run_items(
                 for metric in metrics:
                     column = metric.compare(context, batch, runner.plain, changed)
                     columns[metric.name].append(column)
-            found = {name: _array(torch.stack(own, dim=1)) for name, own in columns.items()}
+            found = {name: _array(torch.stack(values, dim=1)) for name, values in columns.items()}
             for metric in metrics:
                 if metric.unit is not None and layer == 0:
                     found[f"{metric.name} unit"] = _array(metric.unit(context, batch, runner.plain))
@@ -178,8 +178,8 @@ def _whole(
     parts: Mapping[str, Sequence[NDArray[Any]]], name: str, layers: int
 ) -> NDArray[np.floating[Any]]:
     """(N, n) values of a metric from its parts, which run over layers, then batches."""
-    own = parts[name]
-    rows = [np.hstack(own[start : start + layers]) for start in range(0, len(own), layers)]
+    pieces = parts[name]
+    rows = [np.hstack(pieces[start : start + layers]) for start in range(0, len(pieces), layers)]
     whole = torch.from_numpy(np.concatenate(rows))
     if units := parts.get(f"{name} unit"):
         whole = whole / torch.from_numpy(np.concatenate(units)).double().mean().to(whole.dtype)

@@ -25,7 +25,7 @@ class OutputFisher:
 
     Squares come before the sum, so that terms of one layer's output cannot cancel. The uses of a
     layer used several times are added. Layers whose rows are not those of samples in order take a
-    pass a sample. The per-sample sums are kept.
+    pass per sample. The per-sample sums are kept.
 
     References:
         NVIDIA TensorRT Model Optimizer, auto_quantize, gradient scores.

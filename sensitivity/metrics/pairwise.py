@@ -38,7 +38,7 @@ class Pairwise:
 
     samples: int = 64
     name: str = "pairwise"
-    passes: str = "1 forward a pair of items, on 64 samples"
+    passes: str = "1 forward per pair of items, on 64 samples"
     has_scores: bool = False
     statistic: str = "mean"
     uses_loss: bool = True
@@ -59,19 +59,19 @@ class Pairwise:
                 runner.start_at(layer)
                 plain = context.loss_fn(runner.plain, batches[number])
                 increase = partial(_increase, context, runner, batches[number], plain)
-                own, later = range(n)[context.columns(layer)], range((layer + 1) * width, n)
-                pairs = [[increase((i, j)) for j in later] for i in own]
+                first, later = range(n)[context.columns(layer)], range((layer + 1) * width, n)
+                pairs = [[increase((i, j)) for j in later] for i in first]
                 return {
-                    "single": np.array([increase((i,)) for i in own]),
+                    "single": np.array([increase((i,)) for i in first]),
                     "double": np.array(pairs).reshape(width, len(later)),
                     "samples": np.array(len(plain)),
                 }
 
         cells = context.cells("pairs of items", rows, self.samples, len(batches))
         for _, layer, result in cells:
-            own = context.columns(layer)
-            single[own] += result["single"]
-            double[own, own.stop :] += result["double"]
+            span = context.columns(layer)
+            single[span] += result["single"]
+            double[span, span.stop :] += result["double"]
             total += int(result["samples"]) if layer == 0 else 0
         single /= total
         cross = np.triu(double / total - single[:, None] - single[None, :])

@@ -1,4 +1,4 @@
-"""Run a network many times without computing again what comes before a changed layer."""
+"""Run a network many times without recomputing the part before a changed layer."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..tracing.batches import tensors
 Forward = Callable[[], Any]
 
 
-class _Reached(BaseException):
+class _LayerReached(BaseException):
     """Ends a recording run at the first use of the layer it was meant to reach."""
 
 
-class Diverged(BaseException):
+class ReplayDiverged(BaseException):
     """A replayed run called other functions than the recorded one."""
 
 
@@ -51,7 +51,7 @@ class PrefixCache(TorchFunctionMode):
                 forward()
             # This run does not use the weight: what follows may be the use of a later one.
             del self._functions[known:], self._results[known:]
-        except _Reached:
+        except _LayerReached:
             pass
         finally:
             self._target = None
@@ -79,14 +79,14 @@ class PrefixCache(TorchFunctionMode):
         keywords = kwargs or {}
         if self._cursor < len(self._results):
             if self._functions[self._cursor] != func:
-                raise Diverged
+                raise ReplayDiverged
             self._cursor += 1
             return self._results[self._cursor - 1]
         if self._target is None:
             return func(*args, **keywords)
         if any(item is self._target for item in tensors([*args, *keywords.values()])):
             self._drop_dead()
-            raise _Reached
+            raise _LayerReached
         result = func(*args, **keywords)
         self._functions.append(func)
         self._results.append(result)
@@ -96,11 +96,11 @@ class PrefixCache(TorchFunctionMode):
     def _drop_dead(self) -> None:
         """Replace results that only the record refers to."""
         nothing = torch.empty(0)
-        own = Counter(id(result) for result in self._results)
+        references = Counter(id(result) for result in self._results)
         for place in range(len(self._results)):
             # Referred to by the record, once or more, and by the argument of getrefcount.
             if isinstance(self._results[place], Tensor) and (
-                sys.getrefcount(self._results[place]) <= own[id(self._results[place])] + 1
+                sys.getrefcount(self._results[place]) <= references[id(self._results[place])] + 1
             ):
-                own[id(self._results[place])] -= 1
+                references[id(self._results[place])] -= 1
                 self._results[place] = nothing

@@ -12,7 +12,7 @@ from .context import Context
 from .measured import MeasuredMetric
 
 
-def noise(context: Context, batch: Batch, plain: Any, changed: Any) -> Tensor:
+def noise(_context: Context, _batch: Batch, plain: Any, changed: Any) -> Tensor:
     """||z'_n - z_n||^2; over the mean ||z||^2 this is the inverse of the linear SQNR.
 
     References:
@@ -21,7 +21,7 @@ def noise(context: Context, batch: Batch, plain: Any, changed: Any) -> Tensor:
     return (logits(changed) - logits(plain)).flatten(1).square().sum(dim=1)
 
 
-def signal(context: Context, batch: Batch, plain: Any) -> Tensor:
+def signal(_context: Context, _batch: Batch, plain: Any) -> Tensor:
     """||z_n||^2."""
     return logits(plain).flatten(1).square().sum(dim=1)
 

@@ -18,7 +18,7 @@ from .ties import restrict, ties_from_patterns, united
 
 @dataclass(frozen=True)
 class LayerPolicy:
-    """What is decided about layers before the knapsack is.
+    """Decisions about layers that are made before the knapsack is solved.
 
     A policy turns a table into a smaller one, so that everything after it (instances, exact
     optima, confidence, measured accuracy) keeps it; nothing is repaired after the solve.
@@ -98,7 +98,7 @@ class LayerPolicy:
             name: list(table.labels[table.offsets[i] : table.offsets[i + 1]])
             for i, name in enumerate(names)
         }
-        left = {name: [] if name in excluded else own[:] for name, own in choices.items()}
+        left = {name: [] if name in excluded else kept[:] for name, kept in choices.items()}
         for pattern, wanted in self.allow:
             for name in matching(pattern, names):
                 if name in excluded:
@@ -123,19 +123,19 @@ class LayerPolicy:
         return np.array(flags, dtype=np.bool_)
 
 
-def _require(name: str, wanted: Iterable[str], own: list[str]) -> None:
+def _require(name: str, wanted: Iterable[str], choices: list[str]) -> None:
     for label in wanted:
-        if label not in own:
-            raise DataError(f"layer {name!r} has no choice {label!r}, only {', '.join(own)}")
+        if label not in choices:
+            raise DataError(f"layer {name!r} has no choice {label!r}, only {', '.join(choices)}")
 
 
 def _check_labels(table: SensitivityTable) -> SensitivityTable:
     """Refuse ties whose layers share no choice."""
-    own = {
+    choices = {
         layer.name: set(table.labels[table.offsets[i] : table.offsets[i + 1]])
         for i, layer in enumerate(table.layers)
     }
     for tie in table.ties:
-        if not set.intersection(*(own[name] for name in tie.layers)):
+        if not set.intersection(*(choices[name] for name in tie.layers)):
             raise DataError(f"the tied layers {', '.join(tie.layers)} share no choice; untie them")
     return table

@@ -34,7 +34,7 @@ Tap = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class ActivationQuantizer:
-    """Uniform quantizer of a layer's input, one scale a tensor, the same for all of a layer's uses.
+    """Uniform quantizer of a layer's input, one scale per tensor, the same for all its uses.
 
     Affine: codes 0 .. 2^b - 1 over the calibrated range, 0 included, with a zero point z:
     Q(a) = s (clip(round(a / s) + z, 0, 2^b - 1) - z). Symmetric: z = 0, codes -2^(b-1) ..

@@ -25,7 +25,7 @@ _PAIR = re.compile(r"w(\d+|ternary|float)a(\d+|float)")
 
 
 def require_choice(choice: Choice, *, ternary: bool = True) -> None:
-    """Refuse what is no choice of a weight or, without ternary, of an activation.
+    """Refuse what is not a choice of a weight or, without ternary, of an activation.
 
     Raises:
         DataError: with what was expected.
@@ -83,7 +83,7 @@ def code_bits(choice: Choice, count: int) -> int:
 
 
 def rate(choice: Choice) -> Fraction:
-    """Stored bits a value: 8/5 for ternary. Choices are sorted by it."""
+    """Stored bits per value: 8/5 for ternary. Choices are sorted by it."""
     return Fraction(8, TRITS) if choice == TERNARY else Fraction(operand_bits(choice))
 
 
@@ -96,7 +96,7 @@ def parse_label(label: str) -> tuple[Choice, Choice | None]:
     """Weight and activation choice of a label; the latter None where it names only weights.
 
     Raises:
-        DataError: it is no label.
+        DataError: it is not a label.
     """
     pair = _PAIR.fullmatch(label)
     weight, activation = pair.groups() if pair else (label, None)

@@ -45,7 +45,7 @@ class ActivationGrids:
 
     @classmethod
     def of(cls, grids: list[Grid]) -> ActivationGrids:
-        """The arrays of a list, an entry an item."""
+        """The arrays of a list, an entry per item."""
         return cls(
             bits=np.array([grid.bits for grid in grids], dtype=np.int64),
             scale=np.array([grid.scale for grid in grids], dtype=np.float64),

@@ -37,7 +37,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Quantizer:
-    """Uniform weight quantizer, one scale a channel, a tensor or a group of weights.
+    """Uniform weight quantizer, one scale per channel, a tensor or a group of weights.
 
     Symmetric, with b bits and a row w of weights that share a scale:
 
@@ -69,7 +69,7 @@ class Quantizer:
         range: ``full`` or ``narrow``, of symmetric codes.
         scheme: ``symmetric`` or ``affine``.
         scale: ``least_squares``, ``minmax`` or ``percentile``.
-        group_size: weights a group; 0 for the other granularities.
+        group_size: weights per group; 0 for the other granularities.
         percentile: between 50 and 100.
 
     Example:
@@ -183,7 +183,7 @@ class Quantizer:
     def size_bits(self, shape: Sequence[int], choice: Choice, *, dim: ChannelDim = 0) -> int:
         """Stored size in bits: codes, a float32 scale and a zero point of b bits for each row.
 
-        Ternary codes are packed five to a byte; ``float`` takes 32 bits a weight and no more.
+        Ternary codes are packed five to a byte; ``float`` takes 32 bits per weight and no more.
         """
         require_choice(choice)
         codes = code_bits(choice, math.prod(shape))

@@ -31,8 +31,8 @@ Progress = Callable[[str, int, int], None]
 class Checkpoint:
     """Results of chunks of work, kept in a folder so that a stopped run can go on.
 
-    A file a chunk, ``METRIC.PASS.HASH/NUMBER.npz``, where the hash covers the number of chunks and
-    the metric's settings; ``provenance.json`` holds what the chunks were computed from. With
+    One file per chunk, ``METRIC.PASS.HASH/NUMBER.npz``, where the hash covers the number of chunks
+    and the metric's settings; ``provenance.json`` holds what the chunks were computed from. With
     several processes the missing chunks are dealt out in turn, and every process gets all results
     in the same order. A result is used as it was computed, so neither an interruption nor the
     number of processes changes a bit of what is made of it.
@@ -40,7 +40,7 @@ class Checkpoint:
     Args:
         folder: where chunks are kept; None keeps none.
         ranks: the processes that share the work.
-        say: told what is resumed and what made stored chunks stale.
+        say: called with lines of progress: what is resumed, and why stored chunks are stale.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Checkpoint:
         self._before: dict[str, float] = {}
 
     def open(self, provenance: Mapping[str, Any]) -> None:
-        """Drop chunks that other inputs gave, and say by name what differs.
+        """Drop chunks of other inputs, and name the inputs that differ.
 
         Raises:
             DataError: the processes of a run have different inputs.
@@ -82,7 +82,7 @@ class Checkpoint:
         return _add(self._meter.so_far(), self._before)
 
     def discard(self, metrics: Collection[str]) -> None:
-        """Remove the chunks of metrics that are done, and the folder when nothing else is in it."""
+        """Remove the chunks of finished metrics, and the folder once it is empty."""
         self.ranks.gather(b"")
         if self.folder is None or not self.folder.is_dir() or not self.ranks.tidies:
             return
@@ -124,8 +124,10 @@ class Checkpoint:
         for number, owner in enumerate(owners):
             if self.ranks.size > 1:
                 source = dealt[number] if owner is None else owner
-                own = self._recalled(stage, number, compute) if source == self.ranks.rank else b""
-                result = decode(self.ranks.broadcast(own, source))
+                encoded = (
+                    self._recalled(stage, number, compute) if source == self.ranks.rank else b""
+                )
+                result = decode(self.ranks.broadcast(encoded, source))
             elif number in dealt:
                 progress(what, number, count)
                 result = self._measured(stage, number, compute)
@@ -163,8 +165,8 @@ class Checkpoint:
         newest, owner = stored[-1] if stored else (0, 0)
         if newest:
             self.say(f"{what}: resuming after {newest}")
-            own = stage.load(newest) if owner == self.ranks.rank else b""
-            state = decode(self.ranks.broadcast(own, owner))
+            encoded = stage.load(newest) if owner == self.ranks.rank else b""
+            state = decode(self.ranks.broadcast(encoded, owner))
             self._before = _add(self._before, document(state.pop(COST)))
             del state[PLACE]
             yield state
@@ -177,14 +179,16 @@ class Checkpoint:
                 self._remove(f"{what} {number}")
             yield state
 
-    def _recalled(self, stage: _Stage, number: int, compute: Callable[[int], Arrays]) -> bytes:
+    def _recalled(self, stage: _PassChunks, number: int, compute: Callable[[int], Arrays]) -> bytes:
         try:
             return stage.load(number)
         except FileNotFoundError:
-            # Another run of the same table is done and has tidied up.
+            # Another run of the same table has finished and cleaned up.
             return encode(self._measured(stage, number, compute))
 
-    def _measured(self, stage: _Stage, number: int, compute: Callable[[int], Arrays]) -> Arrays:
+    def _measured(
+        self, stage: _PassChunks, number: int, compute: Callable[[int], Arrays]
+    ) -> Arrays:
         before = self._meter.so_far()
         result = compute(number)
         after = self._meter.so_far()
@@ -192,11 +196,11 @@ class Checkpoint:
         cost = text({**spent, "peak_bytes": after["peak_bytes"]})
         return {**result, COST: cost, PLACE: text(stage.place(number))}
 
-    def _stage(self, what: str, count: int, settings: object) -> _Stage:
+    def _stage(self, what: str, count: int, settings: object) -> _PassChunks:
         if self.folder is None:
-            return _Stage(None, keep=self.ranks.size > 1)
+            return _PassChunks(None, keep=self.ranks.size > 1)
         key = hashlib.sha256(f"{what}\n{count}\n{settings!r}".encode()).hexdigest()[:10]
-        return _Stage(self.folder / f"{self._metric}.{_slug(what)}.{key}")
+        return _PassChunks(self.folder / f"{self._metric}.{_slug(what)}.{key}")
 
     def _remove(self, what: str) -> None:
         if self.folder is not None:
@@ -220,7 +224,7 @@ class Checkpoint:
             write_atomically(path, json.dumps(provenance, indent=1) + "\n")
 
 
-class _Stage:
+class _PassChunks:
     """The chunks of one pass by number: files of a folder, or bytes in memory."""
 
     def __init__(self, folder: Path | None, keep: bool = False) -> None:
@@ -274,7 +278,7 @@ def _slug(what: str) -> str:
 def _add(
     one: Mapping[str, float], other: Mapping[str, float], elapsed: bool = True
 ) -> dict[str, float]:
-    """Both costs: seconds add up, of peaks the larger one counts."""
+    """The sum of both costs: seconds add up, the larger peak counts."""
     total = dict(one)
     for name, value in other.items():
         if name == "peak_bytes":

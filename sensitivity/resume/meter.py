@@ -14,11 +14,11 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class Meter:
-    """Measures from its construction on.
+    """Measures from its construction onwards.
 
     On CUDA the memory is the most that torch had allocated; otherwise it is the most that the
     whole process held resident (interpreter, libraries, network and data included). Linux can
-    start that anew at each measurement; where it cannot, it is the most since the process began.
+    reset that at each measurement; elsewhere it is the most since the process began.
     """
 
     def __init__(self, device: torch.device | None = None) -> None:

@@ -80,9 +80,9 @@ class Ranks:
             PeerLost: another process is gone.
         """
         key = f"round {next(self._rounds)}"
-        for own in count():
+        for number in count():
             try:
-                job = own if self.size == 1 else int(self.store.add(key, 1)) - 1
+                job = number if self.size == 1 else int(self.store.add(key, 1)) - 1
             except RuntimeError:
                 raise PeerLost(LOST) from None
             if job >= jobs:
@@ -102,7 +102,7 @@ class Ranks:
 def joined() -> Iterator[Ranks]:
     """This process as torchrun placed it; alone where nothing launched several.
 
-    However many processes fail, one of them says so: the first to reach the common store.
+    Of all failed processes one reports it: the first to reach the common store.
     """
     if launched() == 1:
         yield Ranks()
@@ -117,7 +117,7 @@ def joined() -> Iterator[Ranks]:
         timeout=PATIENCE,
     )  # fmt: skip
 
-    def told(signum: int, frame: object) -> None:
+    def told(_signum: int, _frame: object) -> None:
         if _first(store):
             print(f"bitknap: {LOST}", file=sys.stderr, flush=True)
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""The size that so many bits of codes need at least."""
+"""The least size of a given number of bits of codes."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def least_size(codes: Integers, sizes: Integers, offsets: Integers, least: int) 
     total, reached = 0, 0
     steps: list[tuple[Fraction, int, int]] = []
     for start, stop in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        own, size = codes[start:stop], sizes[start:stop]
+        layer_codes, size = codes[start:stop], sizes[start:stop]
         # More codes are worth more: the hull of the size over the codes that are left out.
-        hull = lower_hull(size.astype(np.float64), own.max() - own)[::-1]
+        hull = lower_hull(size.astype(np.float64), layer_codes.max() - layer_codes)[::-1]
         total += int(size[hull[0]])
-        reached += int(own[hull[0]])
+        reached += int(layer_codes[hull[0]])
         for a, b in zip(hull[:-1].tolist(), hull[1:].tolist(), strict=True):
-            more, added = int(own[b] - own[a]), int(size[b] - size[a])
+            more, added = int(layer_codes[b] - layer_codes[a]), int(size[b] - size[a])
             steps.append((Fraction(added, more), more, added))
     for rate, more, added in sorted(steps):
         if reached >= least:

@@ -1,4 +1,4 @@
-"""Cost models: what a choice takes of a resource, in integers.
+"""Cost models: how much of a resource a choice uses, in integers.
 
 Sizes come with the table (codes and scales, `Quantizer.size_bits`). Costs of an item add up over
 the layers; a peak does not, see `ActivationPeak`.
@@ -33,7 +33,7 @@ Key = tuple[str, str, str]
 def bops(
     table: SensitivityTable, activation_bits: int | Sequence[int] | None = None
 ) -> NDArray[np.int64]:
-    """(n,) bit operations a sample: MACs * weight bits * activation bits.
+    """(n,) bit operations per sample: MACs * weight bits * activation bits.
 
     Args:
         table: layers with their MACs, items with their weight bits.
@@ -44,8 +44,8 @@ def bops(
         C. Baskin et al., UNIQ: uniform noise injection for non-uniform quantization of neural
         networks, ACM TOCS 37 (2021), arXiv:1804.10969 (which adds a term for the accumulator).
     """
-    own = table.activation_bits if activation_bits is None else activation_bits
-    widths = np.asarray(own, dtype=np.int64)
+    given = table.activation_bits if activation_bits is None else activation_bits
+    widths = np.asarray(given, dtype=np.int64)
     if widths.shape not in ((), table.bits.shape) or bool((widths < 1).any()):
         raise DataError(
             f"activation bits must be one whole number >= 1 or {len(table.bits)} of them"
@@ -74,7 +74,7 @@ class ActivationPeak:
     step: str
 
     def bits(self, activation_bits: int = 32) -> int:
-        """Peak for one sample with so many bits a value, rounded up."""
+        """Peak for one sample with so many bits per value, rounded up."""
         return -(-self.elements * activation_bits // self.samples)
 
 
@@ -86,7 +86,7 @@ def latency_ns(
     """(n,) latency of every item in whole nanoseconds, from a file of measurements.
 
     The file is CSV with the heading ``layer,w_bits,a_bits,ms``, one line for each layer and
-    choice of the table; more than the table has do no harm. Bits are whole numbers, ``ternary``
+    choice of the table; further lines are ignored. Bits are whole numbers, ``ternary``
     or ``float``, for which 32 stands as well.
 
     Args:

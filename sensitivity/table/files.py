@@ -36,7 +36,7 @@ def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
     """Write a table atomically.
 
     Two members are JSON text as bytes: ``header`` (layers, labels, statistics, ties, provenance)
-    and ``times`` (seconds a metric took by the wall clock and of the processor, and peak memory),
+    and ``times`` (seconds per metric took by the wall clock and of the processor, and peak memory),
     the only one that differs between equal runs. The others are arrays: ``offsets``, ``bits``,
     ``cost/<resource>``, ``omega/<metric>``, ``scores/<metric>``, ``error/<metric>``,
     ``interactions/<metric>`` and, in format 3, ``activation/<field>`` with the fields of `Grid`.
@@ -79,7 +79,7 @@ def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
 
 
 @dataclass(frozen=True)
-class _Header:
+class _TableHeader:
     """What the header of a table holds."""
 
     layers: tuple[LayerInfo, ...]
@@ -129,7 +129,7 @@ def _decode(data: bytes) -> SensitivityTable:
     if known not in READABLE:
         raise UnusableTable(f"expected format {FORMAT}, got {brief(known)}; compute it again")
     try:
-        return _build(convert(_Header, header), convert(Times, times), members, known == PAIRS)
+        return _build(convert(_TableHeader, header), convert(Times, times), members, known == PAIRS)
     except (KeyError, ValueError) as error:
         raise UnusableTable(
             f"the table is incomplete or damaged ({error}); compute it again"
@@ -139,7 +139,7 @@ def _decode(data: bytes) -> SensitivityTable:
 
 
 def _build(
-    header: _Header, times: Times, members: Mapping[str, Member], pairs: bool
+    header: _TableHeader, times: Times, members: Mapping[str, Member], pairs: bool
 ) -> SensitivityTable:
     def numbers(name: str, kind: Kind) -> NDArray[Any]:
         if name not in members:

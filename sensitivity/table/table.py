@@ -133,7 +133,7 @@ class SensitivityTable:
         interactions: metric name -> (n, n) measured changes beyond the sum for pairs of items.
         provenance: what the table was computed from; equal provenance, equal table.
         ties: groups of layers that share their choice, no layer in two of them.
-        floats: layers that a policy leaves in float -> their size in bits; they are no part of
+        floats: layers that a policy leaves in float -> their size in bits; they are not part of
             the budget.
         activations: how each item quantizes what its layer reads; None where all stays in float.
     """
@@ -243,13 +243,15 @@ class SensitivityTable:
             raise DataError(f"the table has no layer {unknown[0]!r}")
         found = []
         for i, name in enumerate(names):
-            own = self.labels[self.items(i)]
+            choices = self.labels[self.items(i)]
             if name not in plan:
                 raise DataError(f"the plan has no choice for layer {name!r}")
             label = str(plan[name])
-            if label not in own:
-                raise DataError(f"layer {name!r} has no choice {label!r}, only {', '.join(own)}")
-            found.append(int(self.offsets[i]) + own.index(label))
+            if label not in choices:
+                raise DataError(
+                    f"layer {name!r} has no choice {label!r}, only {', '.join(choices)}"
+                )
+            found.append(int(self.offsets[i]) + choices.index(label))
         return np.array(found, dtype=np.int64)
 
     @property
@@ -327,16 +329,18 @@ class SensitivityTable:
         ones have the nearest that they share.
         """
         wanted = by_size(str(choice))
-        own = {layer.name: set(self.labels[self.items(i)]) for i, layer in enumerate(self.layers)}
+        choices = {
+            layer.name: set(self.labels[self.items(i)]) for i, layer in enumerate(self.layers)
+        }
         for tie in self.ties:
-            shared = set.intersection(*(own[name] for name in tie.layers))
-            own |= dict.fromkeys(tie.layers, shared)
+            shared = set.intersection(*(choices[name] for name in tie.layers))
+            choices |= dict.fromkeys(tie.layers, shared)
 
         def distance(label: str) -> tuple[object, ...]:
             bits = by_size(label)
             return tuple(abs(a - b) for a, b in zip(bits, wanted, strict=True)), bits
 
-        return {name: min(labels, key=distance) for name, labels in own.items()}
+        return {name: min(labels, key=distance) for name, labels in choices.items()}
 
     def with_cost(self, resource: str, values: NDArray[np.int64]) -> SensitivityTable:
         """The table with one more resource, or another cost for one it has.
@@ -409,10 +413,18 @@ def _check(table: SensitivityTable) -> None:
             raise DataError(f"{name} must have shape ({items},), got {array.shape}")
     if "size_bits" not in table.costs:
         raise DataError("the table's costs lack the resource 'size_bits'")
+    _check_metrics(table)
+    _check_sizes(table)
+    _check_ties(table)
+
+
+def _check_metrics(table: SensitivityTable) -> None:
+    """Omega is finite; scores and interactions are about the same items."""
+    items = len(table.labels)
     for metric, array in table.omega.items():
         if not np.isfinite(array).all():
             place = int(np.flatnonzero(~np.isfinite(array))[0])
-            layer = table.layers[int(np.searchsorted(offsets, place, side="right")) - 1]
+            layer = table.layers[int(np.searchsorted(table.offsets, place, side="right")) - 1]
             raise DataError(
                 f"metric {metric} is not finite for layer {layer.name} at "
                 f"{table.labels[place]} bits; check the network's loss on this data for overflow"
@@ -424,8 +436,6 @@ def _check(table: SensitivityTable) -> None:
             raise DataError(f"unknown statistic {table.statistics[metric]!r} of metric {metric}")
         if scores.ndim != 2 or scores.shape[1] != items:
             raise DataError(f"scores of {metric} must be (N, {items}), got {scores.shape}")
-    _check_sizes(table)
-    _check_ties(table)
     for metric, array in table.interactions.items():
         if array.shape != (items, items):
             raise DataError(f"interactions of {metric} must be ({items}, {items})")

@@ -25,8 +25,8 @@ def per_sample(losses: Any) -> Tensor:
     if not isinstance(losses, Tensor) or losses.dim() != 1:
         got = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
         raise UnsupportedError(
-            f"the loss function must return one loss a sample, a tensor of shape (N,), got {got}; "
-            "use reduction='none' and average over everything but the samples"
+            "the loss function must return one loss per sample, a tensor of shape (N,), "
+            f"got {got}; use reduction='none' and average over everything but the samples"
         )
     if not len(losses):
         raise DataError("a batch holds no samples; leave empty batches out")
@@ -173,7 +173,7 @@ def as_tensors(value: Any) -> Any:
             return torch.from_numpy(value)
         except TypeError:
             raise DataError(
-                f"a batch holds an array of {value.dtype}, which is no tensor"
+                f"a batch holds an array of {value.dtype}, which is not a tensor"
             ) from None
     if isinstance(value, Tensor):
         return value.clone() if value.is_inference() else value

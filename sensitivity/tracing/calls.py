@@ -13,7 +13,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 PASSED_OVER = ("bitknap", "torch", "numpy", "importlib")
-"""Packages whose places in a traceback tell a user nothing about the user's own code."""
+"""Packages whose lines in a traceback say nothing about the user's own code."""
 
 
 def guarded(what: str, function: Callable[P, R]) -> Callable[P, R]:

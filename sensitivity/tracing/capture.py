@@ -92,13 +92,13 @@ def substituted(values: Sequence[tuple[Tensor, Tensor]]) -> Iterator[None]:
     Args:
         values: each parameter and the value that stands in for it, of its shape and type.
     """
-    own = [(weight, weight.data) for weight, _ in values]
+    originals = [(weight, weight.data) for weight, _ in values]
     try:
         for weight, value in values:
             weight.data = value
         yield
     finally:
-        for weight, value in own:
+        for weight, value in originals:
             weight.data = value
 
 
@@ -143,7 +143,7 @@ class _Anchor(torch.autograd.Function):
         return grad, None
 
 
-class _Tapped(torch.autograd.Function):
+class _TapNode(torch.autograd.Function):
     """Identity whose result is a node of its own in the graph of ``anchor``."""
 
     @staticmethod
@@ -169,7 +169,7 @@ def backward_through(
     Gradients run to the outputs of the watched uses only: no weight gradient is computed.
 
     Args:
-        objective: runs the network and returns one value a sample, (N,).
+        objective: runs the network and returns one value per sample, (N,).
         weights: the watched parameters by id.
         consume: called with the use, the gradient and N during the backward pass, last use first.
         read: likewise with the weight, the activations that a use read, the gradient through that
@@ -187,7 +187,7 @@ def backward_through(
     # that cycle runs through C++ and would never be freed.
     samples = [0]
 
-    def visit(kind: LayerKind, use: Use, run: Run) -> Tensor:
+    def visit(_kind: LayerKind, use: Use, run: Run) -> Tensor:
         output = run()
         if not torch.is_grad_enabled():
             return output
@@ -212,7 +212,7 @@ def backward_through(
         if read is None or not torch.is_grad_enabled():
             return inputs
         held, version = [inputs.detach()], inputs._version
-        tapped: Tensor = _Tapped.apply(inputs, anchor)  # type: ignore[no-untyped-call]
+        tapped: Tensor = _TapNode.apply(inputs, anchor)  # type: ignore[no-untyped-call]
 
         def hook(grad: Tensor) -> None:
             plain = held.pop()

@@ -12,7 +12,7 @@ from bitknap.problems.errors import UnsupportedError
 from ..table.table import LayerInfo
 from .batches import Batch
 from .gradients import differentiable, gradients
-from .tracer import BatchTrace, Seen, Tracer, execution_order
+from .tracer import BatchTrace, Tracer, WeightUse, execution_order
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ def find_hidden(tracer: Tracer, pieces: Sequence[Batch], traces: Sequence[BatchT
             found = gradients(losses.sum(), hidden)
         for weight, slope in zip(hidden, found, strict=True):
             if slope is not None:
-                trace.uses[id(weight)] = [Seen("other", None, 0)]
+                trace.uses[id(weight)] = [WeightUse("other", None, 0)]
         hidden = [w for w, slope in zip(hidden, found, strict=True) if slope is None]
 
 

@@ -1,7 +1,7 @@
-"""Networks whose weights are computed from other parameters, as networks of plain weights.
+"""Turn networks whose weights are computed from other parameters into ones with plain weights.
 
-A parametrized weight (weight or spectral normalisation, a pruning mask) is stored and quantized as
-it acts, so the network is taken with the computed weight in place of what it is computed from.
+A parametrized weight (weight or spectral normalisation, a pruning mask) is quantized in its
+computed form: in a copy of the network, the computed weight replaces what it is computed from.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def folded(model: nn.Module) -> nn.Module:
 def plain_copy(model: nn.Module) -> nn.Module:
     """A copy in which every weight is a parameter of its own.
 
-    Values that hooks left in modules are computed again; they are no leaves, which cannot be
+    Values that hooks left in modules are computed again; they are not leaves, which cannot be
     copied. What else cannot be copied (a lock, an open file) is shared.
     """
     held = [tensors(list(vars(module).values())) for module in model.modules()]

@@ -1,7 +1,7 @@
 """Per-sample gradients of any weight, however it is used: the general path to scores.
 
 A batch that can be cut runs one sample at a time; in another one the graph of all samples is
-differentiated once for each of them. Nothing is known of the calls, so nothing can be missed.
+differentiated once for each of them. This needs no knowledge of the calls, so no use is missed.
 """
 
 from __future__ import annotations
@@ -183,12 +183,12 @@ def refuse_other_values(found: Tensor, losses: Tensor, rows: Sequence[int], eps:
 
 def _taps(weights: Sequence[Tensor], reads: Reads) -> Watch:
     def tap(weight: Tensor, inputs: Tensor) -> Tensor:
-        own = inputs.detach()
+        detached = inputs.detach()
         if inputs.requires_grad:
             tapped: Tensor = inputs.view_as(inputs)
         else:
-            tapped = own.clone().requires_grad_(True)
-        reads.append((weight, own, tapped))
+            tapped = detached.clone().requires_grad_(True)
+        reads.append((weight, detached, tapped))
         return tapped
 
     return Watch({id(w): w for w in weights}, lambda kind, use, run: run(), tap)

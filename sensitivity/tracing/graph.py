@@ -127,7 +127,7 @@ class Graph:
         """Peak for one sample in bits, rounded up, when layers read values of so many bits.
 
         A value is kept in the most bits that any of its readers asks for, and in 32 where one of
-        them is no layer, e.g. a residual addition: activation bits shrink what only layers read.
+        them is not a layer, e.g. a residual addition: activation bits shrink what only layers read.
 
         Args:
             bits: layer -> activation bits; layers left out read float.
@@ -138,9 +138,9 @@ class Graph:
         wanted = [0] * len(self.steps)
         for i, step in reversed(list(enumerate(self.steps))):
             passed_on = step.op in OPERATIONS["shape"] and step.layer is None and wanted[i]
-            own = passed_on or bits.get(step.layer or "", FLOAT_BITS)
+            asked = passed_on or bits.get(step.layer or "", FLOAT_BITS)
             for j in step.inputs:
-                wanted[j] = max(wanted[j], own)
+                wanted[j] = max(wanted[j], asked)
         sizes = [s.elements * (w or FLOAT_BITS) for s, w in zip(self.steps, wanted, strict=True)]
         return -(-self._peak(sizes)[0] // self.samples)
 
@@ -207,7 +207,7 @@ class _Run(nn.Module):
         self.model, self._forward = model, forward
 
     def forward(self, batch: Any) -> Any:
-        # Caches and the like, which torch.export does not know, are no part of the graph.
+        # Caches and the like, which torch.export does not know, are not part of the graph.
         return tuple(tensors(self._forward(self.model, batch)))
 
 

@@ -124,7 +124,7 @@ def aligned(output: Any, batch: Batch, ignored: int = IGNORED) -> Reading:
     """Class scores (N, C, ...) and their labels (N, ...), in float32 or wider and int64.
 
     Raises:
-        UnsupportedError: the labels are no class indices, or fit the output in no way or two.
+        UnsupportedError: the labels are not class indices, or fit the output in no way or two.
     """
     scores, target = logits(output), labels(batch)
     if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
@@ -156,9 +156,11 @@ def aligned(output: Any, batch: Batch, ignored: int = IGNORED) -> Reading:
 def _reading(output: Any, scores: Tensor, target: Tensor, batch: Batch, ignored: int) -> Reading:
     if target.dim() == scores.dim() == 2 and target.shape[1] == 1:
         target = target[:, 0]
-    own = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
-    if isinstance(own, Tensor) and own.numel() == 1 and scores.dim() > 2:
-        return _as_the_model(scores, target, own, ignored)
+    model_loss = (
+        output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    )
+    if isinstance(model_loss, Tensor) and model_loss.numel() == 1 and scores.dim() > 2:
+        return _as_the_model(scores, target, model_loss, ignored)
     readings = _by_shape(scores, target)
     if len(readings) != 1:
         what = "fit in no way" if not readings else "fit in two ways"
@@ -185,7 +187,7 @@ def _by_shape(scores: Tensor, target: Tensor) -> list[Reading]:
     return found
 
 
-def _as_the_model(scores: Tensor, target: Tensor, own: Tensor, ignored: int) -> Reading:
+def _as_the_model(scores: Tensor, target: Tensor, model_loss: Tensor, ignored: int) -> Reading:
     """The reading whose mean over all labels is the loss that the model itself returned."""
     candidates = [(*pair, IGNORED) for pair in _by_shape(scores, target)]
     if scores.dim() == 3 and target.shape == scores.shape[:2] and scores.shape[1] > 1:
@@ -193,7 +195,7 @@ def _as_the_model(scores: Tensor, target: Tensor, own: Tensor, ignored: int) -> 
     if scores.dim() == 4 and target.dim() == 3:
         wide = F.interpolate(scores, size=target.shape[-2:], mode="bilinear", align_corners=False)
         candidates.append((wide, target, 255))
-    wanted = float(own.detach())
+    wanted = float(model_loss.detach())
     gap, found = math.inf, None
     for classes, indices, unlabelled in candidates:
         known = indices[indices != unlabelled]
@@ -202,7 +204,7 @@ def _as_the_model(scores: Tensor, target: Tensor, own: Tensor, ignored: int) -> 
             if abs(mean - wanted) < gap:
                 gap = abs(mean - wanted)
                 found = classes, torch.where(indices == unlabelled, ignored, indices)
-    rough = own.dtype in (torch.float16, torch.bfloat16)
+    rough = model_loss.dtype in (torch.float16, torch.bfloat16)
     if found is None or gap > (2e-2 if rough else 1e-4) * abs(wanted) + 1e-6:
         raise UnsupportedError(
             f"the model's own loss, {wanted:.4g}, is not the cross-entropy of its logits "

@@ -1,6 +1,6 @@
-"""What a call does with a weight, of calls that no kind of layer covers.
+"""What a call that no kind of layer covers does with a weight.
 
-Scores of such weights come from per-sample gradients, so all that is told here is a name, the
+Scores of such weights come from per-sample gradients, so this gives only a name, the
 dimensions of the weight that index outputs, and the multiply-accumulates.
 """
 
@@ -20,7 +20,7 @@ _MATRIX = ("matmul", "mm", "bmm", "mv", "addmm", "baddbmm", "addmv")
 
 @dataclass(frozen=True)
 class Product:
-    """A call's way with one of its operands.
+    """How a call uses one of its operands.
 
     Args:
         kind: e.g. ``matmul``.
@@ -85,6 +85,6 @@ def _einsum(given: Sequence[Any], operand: Tensor) -> Product:
     macs = 1
     for size in sizes.values():
         macs *= size
-    own = letters[next(i for i, value in enumerate(operands) if value is operand)]
-    kept = tuple(dim for dim, letter in enumerate(own) if letter in wanted)
+    subscript = letters[next(i for i, value in enumerate(operands) if value is operand)]
+    kept = tuple(dim for dim, letter in enumerate(subscript) if letter in wanted)
     return Product("einsum", kept, macs if len(operands) > 1 else 0)

@@ -1,7 +1,7 @@
-"""Where the fast path to scores may serve: where it is seen to equal autograd.
+"""Where the fast path to scores may be used: where it is shown to equal autograd.
 
-The fast path takes a layer's rows for the samples' in order, and every use of its weight for seen.
-For a batch that is laid out in a new way both are put to a test that no accident passes. With
+The fast path assumes that a layer's rows are the samples in order, and that every use of its weight
+is seen. Both are tested for each new layout of a batch, by a test that cannot pass by chance. With
 random numbers r_n and the gradient G = sum_n r_n grad_W loss_n by autograd, scores s_n of the
 perturbation dW = U * G, U random and positive, must give
 
@@ -26,7 +26,7 @@ from .batches import Batch, take
 from .capture import backward_through
 from .gradients import cuts, differentiable, gradients, one_each, refuse_other_values
 from .kinds.base import Use
-from .tracer import BatchTrace, Seen
+from .tracer import BatchTrace, WeightUse
 
 TESTED = 4
 """Most samples that are tested of a batch that can be cut."""
@@ -38,7 +38,7 @@ SPOTS = 4
 """Most batches that are tested so."""
 
 
-class Tested(Protocol):
+class TestedNetwork(Protocol):
     """What is run: a traced network on its data."""
 
     @property
@@ -61,7 +61,7 @@ class Tested(Protocol):
         """(N,) losses of a batch."""
 
 
-def provable(weights: Sequence[Tensor], network: Tested) -> set[int]:
+def provable(weights: Sequence[Tensor], network: TestedNetwork) -> set[int]:
     """Ids of the weights whose scores the fast path gives, on all batches.
 
     Raises:
@@ -78,7 +78,7 @@ def provable(weights: Sequence[Tensor], network: Tested) -> set[int]:
                 piece = take(batch, rows)
             else:
                 _refuse_mixed(network, batch, trace)
-        test = _Test(network, piece, trace.eps, generator)
+        test = _ProbeTest(network, piece, trace.eps, generator)
         try:
             found = one_each(test.by_autograd(weights), len(rows))
         except BitknapError:
@@ -86,7 +86,7 @@ def provable(weights: Sequence[Tensor], network: Tested) -> set[int]:
                 raise
             # A piece that fails alone belongs to a batch that only seems to be cut.
             rows = list(range(trace.samples))
-            test = _Test(network, batch, trace.eps, generator)
+            test = _ProbeTest(network, batch, trace.eps, generator)
             found = test.by_autograd(weights)
         refuse_other_values(found, trace.losses, rows, trace.eps)
         fast &= {
@@ -97,7 +97,7 @@ def provable(weights: Sequence[Tensor], network: Tested) -> set[int]:
     return fast
 
 
-def _refuse_mixed(network: Tested, batch: Batch, trace: BatchTrace) -> None:
+def _refuse_mixed(network: TestedNetwork, batch: Batch, trace: BatchTrace) -> None:
     """Refuse a network in which the last sample has another loss alone, where it runs alone."""
     last = [trace.samples - 1]
     try:
@@ -108,7 +108,7 @@ def _refuse_mixed(network: Tested, batch: Batch, trace: BatchTrace) -> None:
     refuse_other_values(alone, trace.losses, last, trace.eps)
 
 
-def provable_alone(weights: Sequence[Tensor], network: Tested) -> set[int]:
+def provable_alone(weights: Sequence[Tensor], network: TestedNetwork) -> set[int]:
     """Ids of the weights whose scores the calls that are seen give for one sample at a time."""
     left = list(weights)
     for batch, trace in list(zip(network.batches, network.traces, strict=True))[:SPOTS]:
@@ -116,7 +116,7 @@ def provable_alone(weights: Sequence[Tensor], network: Tested) -> set[int]:
             return set()
         piece = take(batch, [0]) if trace.samples > 1 else batch
         generator = torch.Generator().manual_seed(network.seed)
-        test = _Test(network, piece, trace.eps, generator)
+        test = _ProbeTest(network, piece, trace.eps, generator)
         test.by_autograd(left)
         passing = dict(test.passing(left))
         left = [w for w in left if id(w) in passing]
@@ -130,7 +130,7 @@ def _is_candidate(key: int, traces: Sequence[BatchTrace]) -> bool:
 
 
 def _chosen(
-    keys: Sequence[int], network: Tested, fast: set[int]
+    keys: Sequence[int], network: TestedNetwork, fast: set[int]
 ) -> Iterator[tuple[Batch, BatchTrace, int]]:
     """Batches to test, with the samples: each new layout, and spots of the others."""
     known: set[object] = set()
@@ -145,14 +145,14 @@ def _chosen(
             yield batch, trace, SPOT
 
 
-def _in_proportion(rows: Sequence[int], some: int, uses: Sequence[Seen], samples: int) -> bool:
+def _in_proportion(rows: Sequence[int], some: int, uses: Sequence[WeightUse], samples: int) -> bool:
     """Whether some samples have their share of the rows that all have, in every use with any."""
     whole = sorted(seen.rows or 0 for seen in uses if seen.rows)
-    own = sorted(count for count in rows if count)
-    return [samples * count for count in own] == [some * count for count in whole]
+    counts = sorted(count for count in rows if count)
+    return [samples * count for count in counts] == [some * count for count in whole]
 
 
-class _Test:
+class _ProbeTest:
     """Scores of a piece of data by autograd and by the calls that are seen.
 
     Args:
@@ -163,7 +163,7 @@ class _Test:
     """
 
     def __init__(
-        self, network: Tested, piece: Batch, eps: float, generator: torch.Generator
+        self, network: TestedNetwork, piece: Batch, eps: float, generator: torch.Generator
     ) -> None:
         self._network, self._piece, self._eps = network, piece, eps
         self._generator = generator
@@ -208,7 +208,7 @@ class _Test:
                 lambda: self._network.losses(self._piece), {id(w): w for w in weights}, consume
             )
         except (BitknapError, RuntimeError, AssertionError, IndexError):
-            # Whatever hides from the fast path, or breaks it, the general one takes.
+            # A layer that the fast path cannot see, or that breaks it, takes the general path.
             return
         for weight in weights:
             if self._is_close(weight, moves[id(weight)], sums[id(weight)]):
@@ -227,7 +227,7 @@ class _Test:
         slope = self._slopes[id(weight)]
         wanted = 0.0 if slope is None else float((move * slope.to(move.dtype)).double().sum())
         relative = 2 * math.sqrt(max(self._eps, torch.finfo(weight.dtype).eps))
-        # What the type of the gradient cannot hold is lost in it.
+        # Values beyond the precision of the gradient's type are lost in it.
         held = torch.finfo(weight.dtype if slope is None else slope.dtype)
         slack = 4 * held.smallest_normal * held.eps * float(move.abs().double().sum())
         return abs(total - wanted) <= relative * abs(wanted) + slack

@@ -25,7 +25,7 @@ Objective = Callable[[Batch], tuple[Any, Tensor]]
 
 
 @dataclass(frozen=True)
-class Seen:
+class WeightUse:
     """One use of a weight.
 
     Args:
@@ -55,18 +55,18 @@ class BatchTrace:
 
     samples: int
     losses: Tensor
-    uses: dict[int, list[Seen]]
+    uses: dict[int, list[WeightUse]]
     layout: Any
     eps: float
 
     def signature(self, keys: Sequence[int]) -> Any:
         """Layout and uses of some weights: equal where they are used in the same way."""
-        own = tuple(
+        used = tuple(
             (place, seen.kind, seen.rows)
             for place, key in enumerate(keys)
             for seen in self.uses.get(key, ())
         )
-        return self.layout, own
+        return self.layout, used
 
 
 @dataclass(eq=False)
@@ -133,7 +133,7 @@ class Tracer:
 
 
 def same(one: Tensor, other: Tensor) -> bool:
-    """Whether all values are equal, those that are no numbers included."""
+    """Whether all values are equal, those that are not numbers included."""
     return torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
 
 
@@ -148,7 +148,7 @@ class _Observer(Watch):
 
     def __init__(self, weights: dict[int, nn.Parameter], names: dict[int, str]) -> None:
         super().__init__(weights, self._note_use)
-        self.seen: dict[int, list[Seen]] = {}
+        self.seen: dict[int, list[WeightUse]] = {}
         self.eps = 0.0
         self._names = names
         self._noted = 0
@@ -173,11 +173,11 @@ class _Observer(Watch):
 
     def _note_use(self, kind: LayerKind, use: Use, run: Run) -> Tensor:
         output = run()
-        seen = Seen(kind.name, use.channel_dim, use.macs(output), use.rows)
+        seen = WeightUse(kind.name, use.channel_dim, use.macs(output), use.rows)
         self._note(id(use.weight), seen, output)
         return output
 
-    def _note(self, key: int, seen: Seen, output: Any) -> None:
+    def _note(self, key: int, seen: WeightUse, output: Any) -> None:
         self._noted += 1
         self.seen.setdefault(key, []).append(seen)
         self.eps = max(self.eps, coarsest(output))
@@ -194,7 +194,7 @@ class _Observer(Watch):
             key, weight = found
             product = self._product(func, args, kwargs, operand, output)
             dim = _channel_dim(weight, operand, product.outputs)
-            self._note(key, Seen(product.kind, dim, product.macs), output)
+            self._note(key, WeightUse(product.kind, dim, product.macs), output)
 
     def _product(self, func: Any, args: Any, kwargs: Any, operand: Tensor, output: Any) -> Product:
         kind = self._handlers.get(func)

@@ -19,7 +19,7 @@ _SLOPE_BITS = 128
 
 
 @dataclass(frozen=True)
-class Convex:
+class ConvexFrontier:
     """The linear relaxation's cost at every budget.
 
     Each class starts at the lightest item of its lower convex hull. The steps along all hulls, in
@@ -84,32 +84,34 @@ class Completions:
     relaxation's value. Where there are very many steps, it is computed now and then only.
     """
 
-    def __init__(self, convex: Convex) -> None:
+    def __init__(self, convex: ConvexFrontier) -> None:
         self.convex = convex
         self.left = np.ones(len(convex.first), dtype=bool)
         count = len(convex.width)
         self.every = 1 + count * len(self.left) // _STEPS
         self.slack = max(1e-9, 8.0 * count * 2.0**-52)
 
-    def without(self, i: int, room: IntArray) -> FloatArray:
-        """(m,) bounds once class i is decided, by the room above the others' lightest items."""
+    def without(self, i: int, residual: IntArray) -> FloatArray:
+        """(m,) bounds once class i is decided, by the residual capacity for the other classes."""
         self.left[i] = False
         if int(self.left.sum()) % self.every:
-            return np.zeros(len(room))
-        own = np.flatnonzero(self.left[self.convex.class_index])
-        saving = np.append(self.convex.saving[own], 0.0)
-        width = np.append(self.convex.width[own], 1)
+            return np.zeros(len(residual))
+        steps = np.flatnonzero(self.left[self.convex.class_index])
+        saving = np.append(self.convex.saving[steps], 0.0)
+        width = np.append(self.convex.width[steps], 1)
         ends = np.cumsum(width[:-1])
-        k = np.searchsorted(ends, room, side="left")
+        k = np.searchsorted(ends, residual, side="left")
         # Counted back from the step's end, so that small values keep their relative accuracy.
-        share = np.maximum(np.append(ends, 0)[k] - room, 0) / width[k]
+        share = np.maximum(np.append(ends, 0)[k] - residual, 0) / width[k]
         with np.errstate(over="ignore", invalid="ignore"):
             after = np.append(np.cumsum(saving[::-1])[::-1], 0.0)[1:]
             rest: FloatArray = after[k] + np.where(share > 0.0, saving[k] * share, 0.0)
         return rest
 
 
-def convex_part(instance: Instance, useful: NDArray[np.bool_], deadline: Deadline) -> Convex:
+def convex_part(
+    instance: Instance, useful: NDArray[np.bool_], deadline: Deadline
+) -> ConvexFrontier:
     """The break points of an instance with one resource and no ties, compared exactly.
 
     Args:
@@ -136,7 +138,7 @@ def convex_part(instance: Instance, useful: NDArray[np.bool_], deadline: Deadlin
     index = instance.class_of[at[right]]
     with np.errstate(over="ignore"):
         saving = instance.cost[at[left]] - instance.cost[at[right]]
-    return Convex(
+    return ConvexFrontier(
         at[starts[:-1]] - instance.offsets[:-1],
         index,
         at[right] - instance.offsets[index],

@@ -41,7 +41,7 @@ def to_json(frontier: Frontier) -> str:
 
 
 def to_csv(frontier: Frontier) -> str:
-    """One line a point: usage, objective, supported (1 or 0)."""
+    """One line per point: usage, objective, supported (1 or 0)."""
     rows = zip(
         map(str, frontier.usage.tolist()),
         map(repr, frontier.objective.tolist()),

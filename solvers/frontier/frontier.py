@@ -15,7 +15,7 @@ from bitknap.problems import (
     Instance,
     IntArray,
     LimitError,
-    Merged,
+    MergedInstance,
     UnsupportedError,
     fitting,
     lower_hull,
@@ -23,7 +23,7 @@ from bitknap.problems import (
 )
 
 from ..base import Deadline, TimeUp
-from .convex import Convex, convex_part
+from .convex import ConvexFrontier, convex_part
 from .lists import Points, undominated_points
 from .sums import objectives, running_objectives
 
@@ -62,8 +62,8 @@ class Frontier:
     lowest: int
     highest: int
     states: int
-    _merged: Merged = field(repr=False)
-    _convex: Convex = field(repr=False)
+    _merged: MergedInstance = field(repr=False)
+    _convex: ConvexFrontier = field(repr=False)
     _points: Points = field(repr=False)
     _source: IntArray = field(repr=False)
 
@@ -238,7 +238,7 @@ def frontier(
 
 
 def _range(
-    instance: Instance, convex: Convex, lowest: int | None, highest: int | None
+    instance: Instance, convex: ConvexFrontier, lowest: int | None, highest: int | None
 ) -> tuple[int, int]:
     low = convex.smallest if lowest is None else max(lowest, convex.smallest)
     high = convex.largest if highest is None else highest
@@ -254,8 +254,8 @@ def _range(
 
 def _assembled(
     instance: Instance,
-    merged: Merged,
-    convex: Convex,
+    merged: MergedInstance,
+    convex: ConvexFrontier,
     points: Points,
     span: tuple[int, int],
     deadline: Deadline,

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from bitknap.problems import FloatArray, Instance, IntArray, fitting, undominated
 
 from ..base import Deadline
-from ..excess import BoolArray, Exact, excesses, joined
-from .convex import Completions, Convex
+from ..excess import BoolArray, ExactCosts, excesses, joined
+from .convex import Completions, ConvexFrontier
 
 _HALVINGS = 5
 _BLOCK = 1 << 18
@@ -30,11 +30,11 @@ class States(NamedTuple):
     """
 
     weight: IntArray
-    excess: Exact
+    excess: ExactCosts
     code: IntArray
 
     @staticmethod
-    def start(excess: Exact) -> States:
+    def start(excess: ExactCosts) -> States:
         """The list before the first class, which chooses nothing."""
         none = np.zeros(1, dtype=np.int64)
         return States(none, excess.zeros(1), none)
@@ -74,7 +74,7 @@ class Points:
 
 def undominated_points(
     instance: Instance,
-    convex: Convex,
+    convex: ConvexFrontier,
     lowest: int,
     highest: int,
     max_states: int,
@@ -113,7 +113,7 @@ def undominated_points(
         C. Papadimitriou, M. Yannakakis, FOCS 2000, 86-92 (the trimming).
     """
     known = convex.excess_at(lowest)
-    room = highest - convex.smallest
+    residual = highest - convex.smallest
     step = (1.0 + tolerance) ** (1.0 / len(instance)) - 1.0
     useful = undominated(instance) & fitting(instance, np.array([highest]))
     stages: list[tuple[int, NDArray[np.int32], NDArray[np.int32]]] = []
@@ -122,9 +122,11 @@ def undominated_points(
     bound = Completions(convex) if bounded else None
     kept: States | None = None
     for t, (i, items, own_weight, own_excess) in enumerate(classes_of(instance, useful)):
-        kept = extended(kept or States.start(own_excess), own_weight, own_excess, room, deadline)
+        kept = extended(
+            kept or States.start(own_excess), own_weight, own_excess, residual, deadline
+        )
         if bound is not None:
-            completion = bound.without(i, room - kept.weight)
+            completion = bound.without(i, residual - kept.weight)
             most = known * product * (1.0 + bound.slack)
             kept = kept.take(np.flatnonzero(kept.excess.floats() + completion <= most))
         share = max((max_states - states) // (len(instance) - t), 4)
@@ -139,7 +141,7 @@ def undominated_points(
 
 def classes_of(
     instance: Instance, useful: BoolArray
-) -> Iterator[tuple[int, NDArray[np.int32], IntArray, Exact]]:
+) -> Iterator[tuple[int, NDArray[np.int32], IntArray, ExactCosts]]:
     """Index, item positions, weights above the lightest and excesses of each class.
 
     Classes come by the width of their range of weights, which keeps the early lists short; items
@@ -160,14 +162,14 @@ def classes_of(
 
 
 def extended(
-    before: States, weight: IntArray, excess: Exact, room: int, deadline: Deadline
+    before: States, weight: IntArray, excess: ExactCosts, residual: int, deadline: Deadline
 ) -> States:
-    """The list after one more class, undominated and within the room, lightest first.
+    """The list after one more class, undominated and within the residual capacity, lightest first.
 
     Args:
         before: the list before.
         weight, excess: the items of the class; the least of each is 0.
-        room: largest weight.
+        residual: largest weight.
         deadline: when to give up.
 
     Complexity: O(m n log n) for m states and n items.
@@ -178,11 +180,11 @@ def extended(
     for a in range(0, n, block):
         deadline.check()
         items = np.arange(a, min(a + block, n))
-        if weight[items].min() + before.weight[0] > room:
+        if weight[items].min() + before.weight[0] > residual:
             continue
         total = np.add.outer(weight[items], before.weight).ravel()
         code = np.add.outer(items, np.arange(m) * n).ravel()
-        fits = np.flatnonzero(total <= room)
+        fits = np.flatnonzero(total <= residual)
         sums = excess[items].outer(before.excess)[fits]
         runs.append(_undominated(States(total[fits], sums, code[fits])))
         while len(runs) > 1 and len(runs[-2].weight) < 2 * len(runs[-1].weight):

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from bitknap.problems import FloatArray, Instance, IntArray, Merged
+from bitknap.problems import FloatArray, Instance, IntArray, MergedInstance
 
 from ..base import Deadline
-from .convex import Convex
+from .convex import ConvexFrontier
 from .lists import Points
 
 # Costs that are added up at once.
@@ -17,7 +17,7 @@ _BATCH = 1 << 20
 
 
 def objectives(
-    instance: Instance, merged: Merged, points: Points, deadline: Deadline
+    instance: Instance, merged: MergedInstance, points: Points, deadline: Deadline
 ) -> FloatArray:
     """(m,) ``math.fsum`` of the costs of the original items of every point."""
     found = np.empty(len(points.weight))
@@ -30,7 +30,7 @@ def objectives(
     return found
 
 
-def _positions(instance: Instance, merged: Merged, choices: IntArray) -> IntArray:
+def _positions(instance: Instance, merged: MergedInstance, choices: IntArray) -> IntArray:
     """Positions in the original instance's items of choices for the merged one."""
     starts = instance.offsets[:-1]
     if not merged.item_index:
@@ -42,7 +42,9 @@ def _positions(instance: Instance, merged: Merged, choices: IntArray) -> IntArra
     return np.stack(columns, axis=1)
 
 
-def running_objectives(instance: Instance, merged: Merged, convex: Convex) -> FloatArray:
+def running_objectives(
+    instance: Instance, merged: MergedInstance, convex: ConvexFrontier
+) -> FloatArray:
     """(S + 1,) correctly rounded objectives after every step of the convex part.
 
     The sum is carried as floats that do not overlap, so that every step costs a few additions
@@ -64,9 +66,9 @@ def running_objectives(instance: Instance, merged: Merged, convex: Convex) -> Fl
     found = [math.fsum(partials)]
     for c, item in zip(convex.class_index.tolist(), convex.item.tolist(), strict=True):
         for i in members[c]:
-            own = merged.item_index[i] if merged.item_index else None
-            _add(partials, -costs[starts[i] + _original(own, int(before[c]))])
-            _add(partials, costs[starts[i] + _original(own, item)])
+            positions = merged.item_index[i] if merged.item_index else None
+            _add(partials, -costs[starts[i] + _original(positions, int(before[c]))])
+            _add(partials, costs[starts[i] + _original(positions, item)])
         before[c] = item
         found.append(math.fsum(partials))
     return np.array(found)

@@ -16,7 +16,7 @@ from ..local import improve, lightest, repair
 
 @dataclass(frozen=True)
 class Annealing:
-    """Accept a dearer neighbour with probability exp(-rise / temperature).
+    """Accept a more expensive neighbour with probability exp(-rise / temperature).
 
     A neighbour takes another item in one class or, every second time, in two, so that one class
     can give what another takes. Neighbours beyond a capacity are refused. The temperature falls
@@ -24,7 +24,7 @@ class Annealing:
     by single moves, is the start; the best choice met is improved again in the end.
 
     Args:
-        sweeps: neighbours tried a class.
+        sweeps: neighbours tried per class.
         cooling: last temperature over the first.
         seed: of the random moves.
 
@@ -64,7 +64,7 @@ class Annealing:
         rng = np.random.default_rng(self.seed)
         costs, weights = instance.cost.tolist(), instance.weight.T.tolist()
         offsets, sizes = instance.offsets.tolist(), instance.sizes.tolist()
-        room = (instance.capacity - instance.usage(start)).tolist()
+        residual = (instance.capacity - instance.usage(start)).tolist()
         at = instance.positions(start).tolist()
         gone, least, best = 0.0, 0.0, list(at)
         temperature = _spread(instance)
@@ -75,30 +75,30 @@ class Annealing:
             block = min(1024, total - done)
             owners = moving[rng.integers(0, moving.size, (block, 2))].tolist()
             draws = rng.random((block, 4)).tolist()
-            for (first, second), (one, two, pair, accept) in zip(owners, draws, strict=True):
+            for (first, second), (place, other, pair, accept) in zip(owners, draws, strict=True):
                 temperature *= factor
-                to = {first: offsets[first] + int(one * sizes[first])}
+                to = {first: offsets[first] + int(place * sizes[first])}
                 if pair < 0.5:
-                    to[second] = offsets[second] + int(two * sizes[second])
+                    to[second] = offsets[second] + int(other * sizes[second])
                 rise = sum([costs[j] - costs[at[i]] for i, j in to.items()])
                 if rise > 0.0 and accept >= math.exp(max(-rise / temperature, -700.0)):
                     continue
                 left = [
                     r - sum([weights[j][k] - weights[at[i]][k] for i, j in to.items()])
-                    for k, r in enumerate(room)
+                    for k, r in enumerate(residual)
                 ]
                 if min(left) < 0:
                     continue
                 for i, j in to.items():
                     at[i] = j
-                room, gone = left, gone + rise
+                residual, gone = left, gone + rise
                 if gone < least:
                     least, best = gone, list(at)
         return np.array(best) - instance.offsets[:-1], total
 
 
 def _spread(instance: Instance) -> float:
-    """Mean difference of dearest and cheapest item over the classes, at least the least float."""
+    """Mean spread of the costs in a class, at least the smallest float."""
     starts = instance.offsets[:-1]
     spread = np.maximum.reduceat(instance.cost, starts) - np.minimum.reduceat(instance.cost, starts)
     return max(float(spread.mean()), 1e-300)

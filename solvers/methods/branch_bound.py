@@ -27,7 +27,7 @@ class BranchAndBound:
     undominated items the node branches. Costs are exact integers over a power of two, so a node
     is cut when its bound is not below the best choice, with no tolerance.
 
-    Complexity: exponential; O(n) a node.
+    Complexity: exponential; O(n) per node.
 
     References:
         K. Dudzinski, S. Walukiewicz, EJOR 28 (1987), 3-21; M. Dyer, N. Kayal, J. Walker, JCAM 11
@@ -39,7 +39,7 @@ class BranchAndBound:
 
     def supports(self, instance: Instance) -> str | None:
         """One resource only."""
-        return None if instance.n_resources == 1 else "this search knows one resource only"
+        return None if instance.n_resources == 1 else "this search handles one resource only"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Search depth first from the relaxation's integer part."""
@@ -65,19 +65,19 @@ class _Step:
 
 
 @dataclass
-class _Relaxed:
+class _NodeRelaxation:
     """Integer part of a node's relaxation, and its fractional step, if any."""
 
     items: dict[int, int]
     cost: int
-    room: int
+    residual: int
     step: _Step | None
 
     def reaches(self, cost: int) -> bool:
-        """Whether the relaxation's value, cost - gain room / weight, is below a cost."""
+        """Whether the relaxation's value, cost - gain residual / weight, is below a cost."""
         if self.step is None:
             return self.cost < cost
-        return (self.cost - cost) * self.step.weight < self.step.gain * self.room
+        return (self.cost - cost) * self.step.weight < self.step.gain * self.residual
 
 
 @dataclass
@@ -105,7 +105,7 @@ class _Search:
         root = self._relax()
         self.root = Fraction(root.cost)
         if root.step is not None:
-            self.root -= Fraction(root.step.gain * root.room, root.step.weight)
+            self.root -= Fraction(root.step.gain * root.residual, root.step.weight)
 
     def run(self) -> bool:
         """Whether the whole tree was searched within the limits."""
@@ -138,7 +138,7 @@ class _Search:
             for i, j in (node.items | self.fixed).items():
                 chosen[i] = j
             self.best, self.best_cost = np.array(chosen, dtype=np.int64), node.cost
-        if node.step is None or not node.room:
+        if node.step is None or not node.residual:
             return
         stack.append((node.step.owner, iter(self._branches(node, node.step))))
 
@@ -146,28 +146,28 @@ class _Search:
         spared: int = sum(self.weights[i][j] - min(self.weights[i]) for i, j in self.fixed.items())
         return int(self.instance.min_usage[0]) + spared
 
-    def _relax(self) -> _Relaxed:
+    def _relax(self) -> _NodeRelaxation:
         fixed = self.fixed
         cost = sum(
             c[fixed.get(i, low)]
             for i, (c, low) in enumerate(zip(self.costs, self.lightest, strict=True))
         )
-        room = self.capacity - self._least_weight()
+        residual = self.capacity - self._least_weight()
         items: dict[int, int] = {}
         for step in self.steps:
             if step.owner in fixed:
                 continue
-            if step.weight > room:
-                return _Relaxed(items, cost, room, step)
+            if step.weight > residual:
+                return _NodeRelaxation(items, cost, residual, step)
             items[step.owner] = step.item
             cost -= step.gain
-            room -= step.weight
-        return _Relaxed(items, cost, room, None)
+            residual -= step.weight
+        return _NodeRelaxation(items, cost, residual, None)
 
-    def _branches(self, node: _Relaxed, step: _Step) -> list[int]:
+    def _branches(self, node: _NodeRelaxation, step: _Step) -> list[int]:
         """Items of the fractional class, nearest to its fractional weight first."""
         weights = self.weights[step.owner]
-        target = weights[node.items.get(step.owner, self.lightest[step.owner])] + node.room
+        target = weights[node.items.get(step.owner, self.lightest[step.owner])] + node.residual
         return sorted(range(len(weights)), key=lambda j: abs(weights[j] - target))
 
 

@@ -16,12 +16,12 @@ from bitknap.problems import Instance
 
 from ..base import Deadline, Limits, Outcome
 from ..program import Program
-from ..refinement import Answer, as_it_comes, refine
+from ..refinement import BackendAnswer, as_it_comes, refine
 
 
 @dataclass(frozen=True)
 class Cbc:
-    """The 0-1 program with one binary an item, by PuLP and its CBC.
+    """The 0-1 program with one binary per item, by PuLP and its CBC.
 
     Only ``sol_status`` tells a proven optimum from an incumbent at the time limit; CBC's
     ``increment`` of 1e-5 is lowered to 1e-9, its gaps to 0.
@@ -56,7 +56,7 @@ class Cbc:
             return refine(instance, limits, backend, tolerance=1e-5)
 
 
-def _pulp(program: Program, deadline: Deadline | None, folder: str) -> Answer:
+def _pulp(program: Program, deadline: Deadline | None, folder: str) -> BackendAnswer:
     import cbcbox
     import pulp
 
@@ -83,15 +83,15 @@ def _pulp(program: Program, deadline: Deadline | None, folder: str) -> Answer:
     solver.tmpDir = folder
     problem.solve(solver)
     if problem.sol_status == pulp.LpSolutionInfeasible:
-        return Answer(None, infeasible=True)
+        return BackendAnswer(None, infeasible=True)
     shares = [v.value() for v in x]
     if any(value is None for value in shares):
-        return Answer(None)
+        return BackendAnswer(None)
     proven = problem.sol_status == pulp.LpSolutionOptimal
     choice = program.rounded(np.array(shares))
     # CBC's bound does not come back through PuLP; a proof makes the objective the bound.
     at = program.offsets[:-1] + choice
-    return Answer(choice, proven, math.fsum(program.cost[at].tolist()) if proven else None)
+    return BackendAnswer(choice, proven, math.fsum(program.cost[at].tolist()) if proven else None)
 
 
 def _row(x: list[Any], coefficients: Any) -> Any:

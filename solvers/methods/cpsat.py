@@ -13,12 +13,12 @@ from bitknap.problems import Instance
 
 from ..base import Deadline, Limits, Outcome
 from ..program import Program
-from ..refinement import Answer, refine
+from ..refinement import BackendAnswer, refine
 
 
 @dataclass(frozen=True)
 class CpSat:
-    """The 0-1 program with exactly one literal a class, by CP-SAT.
+    """The 0-1 program with exactly one literal per class, by CP-SAT.
 
     CP-SAT needs integer costs: they are scaled so that the largest is ``largest`` and rounded
     down, so that its bound stays true and L classes cost at most L units; refinement then scales
@@ -47,14 +47,14 @@ class CpSat:
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, round down, solve, refine."""
 
-        def backend(program: Program, deadline: Deadline | None) -> Answer:
+        def backend(program: Program, deadline: Deadline | None) -> BackendAnswer:
             return _cp_sat(program, deadline, limits.threads)
 
         largest = min(self.largest, 2.0**60 / len(instance))
         return refine(instance, limits, backend, tolerance=0.0, largest=largest, integers=True)
 
 
-def _cp_sat(program: Program, deadline: Deadline | None, threads: int) -> Answer:
+def _cp_sat(program: Program, deadline: Deadline | None, threads: int) -> BackendAnswer:
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
@@ -76,11 +76,11 @@ def _cp_sat(program: Program, deadline: Deadline | None, threads: int) -> Answer
         solver.parameters.max_time_in_seconds = deadline.left
     status = solver.solve(model)
     if status == cp_model.INFEASIBLE:
-        return Answer(None, infeasible=True)
+        return BackendAnswer(None, infeasible=True)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return Answer(None)
+        return BackendAnswer(None)
     shares = np.array([solver.boolean_value(v) for v in x], dtype=np.float64)
-    return Answer(
+    return BackendAnswer(
         program.rounded(shares),
         status == cp_model.OPTIMAL,
         solver.best_objective_bound,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bitknap.problems import Instance, IntArray, fitting, restrict, undominated
 
 from ..base import Deadline, Limits, Outcome, Status, TimeUp
-from ..excess import Exact, excesses
+from ..excess import ExactCosts, excesses
 from ..frontier.lists import States, extended
 
 MAX_STATES = 400_000_000
@@ -50,7 +50,7 @@ class DynamicProgramming:
 
     def supports(self, instance: Instance) -> str | None:
         """One resource only."""
-        return None if instance.n_resources == 1 else "this recursion knows one resource only"
+        return None if instance.n_resources == 1 else "this recursion handles one resource only"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Recurse forwards over the classes, then read the choice backwards."""
@@ -94,7 +94,7 @@ class _Problem(NamedTuple):
 
     offsets: list[int]
     weight: IntArray
-    excess: Exact
+    excess: ExactCosts
     capacity: int
 
     def classes(self) -> list[slice]:
@@ -104,10 +104,10 @@ class _Problem(NamedTuple):
 def _reduced(instance: Instance) -> _Problem:
     starts, sizes = instance.offsets[:-1], instance.sizes
     weight = instance.weight[0] - np.repeat(np.minimum.reduceat(instance.weight[0], starts), sizes)
-    room = int(instance.capacity[0] - instance.min_usage[0])
+    residual = int(instance.capacity[0] - instance.min_usage[0])
     unit = max(int(np.gcd.reduce(weight)), 1)
     weight //= unit
-    capacity = min(room // unit, int(np.maximum.reduceat(weight, starts).sum()))
+    capacity = min(residual // unit, int(np.maximum.reduceat(weight, starts).sum()))
     excess = excesses(instance.cost, instance.offsets)
     return _Problem(instance.offsets.tolist(), weight, excess, capacity)
 

@@ -27,7 +27,7 @@ class Evolutionary:
     ones; the winner is improved again.
 
     Args:
-        population: choices a generation.
+        population: choices per generation.
         generations: number of generations.
         seed: of all random draws.
 
@@ -106,10 +106,10 @@ def _random(instance: Instance, rng: np.random.Generator, count: int) -> Populat
 
 
 def _fitness(instance: Instance, people: Population) -> tuple[FloatArray, FloatArray]:
-    """(P,) excess over the capacities in rooms above the lightest usages, and (P,) cost."""
+    """(P,) excess over the capacities, as shares of the residual ones, and (P,) cost."""
     usage = instance.weight[:, people].sum(axis=2)
-    room = np.maximum(instance.capacity - instance.min_usage, 1)
-    excess = np.maximum(usage - instance.capacity[:, None], 0) / room[:, None]
+    residual = np.maximum(instance.capacity - instance.min_usage, 1)
+    excess = np.maximum(usage - instance.capacity[:, None], 0) / residual[:, None]
     return excess.sum(axis=0), instance.cost[people].sum(axis=1)
 
 

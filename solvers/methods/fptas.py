@@ -57,7 +57,7 @@ class Fptas:
         if not self.eps > 0.0:
             return f"eps must be positive, got {self.eps}"
         if instance.n_resources != 1:
-            return "this scheme knows one resource only"
+            return "this scheme handles one resource only"
         states = len(instance) * (_plan(instance, self.eps).top + 1)
         if states <= self.most_states:
             return None
@@ -80,7 +80,7 @@ class Fptas:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Scaling:
     """A known choice and bound; d, U and u divided by 2^exponent near T; the largest q."""
 
     choice: IntArray
@@ -105,7 +105,7 @@ def _bound_of(instance: Instance, deviation: float) -> float:
     return math.nextafter(math.fsum([*lowest, deviation - less]), -math.inf)
 
 
-def _plan(instance: Instance, eps: float) -> _Plan:
+def _plan(instance: Instance, eps: float) -> _Scaling:
     deviation = _deviation(instance)
     capacity = int(instance.capacity[0])
     level, bottleneck = _bottleneck(instance, deviation, capacity)
@@ -114,7 +114,7 @@ def _plan(instance: Instance, eps: float) -> _Plan:
     bound = dual_bound(instance, np.array([relaxed.multiplier]))
     choice = min((bottleneck, rounded), key=instance.objective)
     if level == 0.0:
-        return _Plan(bottleneck, bound, optimal=True)
+        return _Scaling(bottleneck, bound, optimal=True)
     lowest = np.minimum.reduceat(instance.cost, instance.offsets[:-1]).tolist()
     below = max(level, math.fsum([bound, *[-c for c in lowest]]) * (1.0 - 1e-12))
     above = math.fsum(deviation[instance.positions(choice)].tolist())
@@ -124,7 +124,7 @@ def _plan(instance: Instance, eps: float) -> _Plan:
     with np.errstate(over="ignore"):
         deviation = np.ldexp(deviation, -exponent)
     unit = eps * min(below, above) / len(instance)
-    return _Plan(choice, bound, False, deviation, exponent, unit, int(above / unit) + 1)
+    return _Scaling(choice, bound, False, deviation, exponent, unit, int(above / unit) + 1)
 
 
 def _bottleneck(instance: Instance, deviation: FloatArray, capacity: int) -> tuple[float, IntArray]:
@@ -148,7 +148,7 @@ def _lightest(instance: Instance, allowed: np.ndarray) -> tuple[IntArray, int]:
     return first - instance.offsets[:-1], int(least.sum())
 
 
-def _recurse(instance: Instance, plan: _Plan, deadline: Deadline) -> tuple[int, IntArray | None]:
+def _recurse(instance: Instance, plan: _Scaling, deadline: Deadline) -> tuple[int, IntArray | None]:
     far = MAX_TOTAL
     with np.errstate(over="ignore"):
         units = np.minimum(np.floor(plan.deviation / plan.unit), plan.top + 1).astype(np.int64)

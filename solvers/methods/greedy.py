@@ -29,8 +29,8 @@ class Greedy:
     Args:
         hull: keep only the lower convex hull of each class, which makes the steps those of the
             linear relaxation.
-        refill: after the capacity is met, step classes up again where the room left allows it,
-            the largest fall in cost per unit of weight first.
+        refill: after the capacity is met, step classes up again where the residual capacity
+            allows it, the largest fall in cost per unit of weight first.
         order: which ratio goes first; the paper shows ``smallest`` beats ``largest`` and
             ``random`` (its Figure 2).
         seed: of the random order.
@@ -51,7 +51,7 @@ class Greedy:
 
     def supports(self, instance: Instance) -> str | None:
         """One resource only."""
-        return None if instance.n_resources == 1 else "the greedy knows one resource only"
+        return None if instance.n_resources == 1 else "the greedy handles one resource only"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Descend to the first feasible choice."""
@@ -104,7 +104,7 @@ class Greedy:
 
 
 def _ladder(instance: Instance, i: int, items: IntArray) -> list[int]:
-    """Undominated items of class i, lightest (and dearest) first."""
+    """Undominated items of class i, lightest (and most expensive) first."""
     weights = instance.weight[0, instance.offsets[i] + items]
     return [int(j) for j in items[np.argsort(weights, kind="stable")]]
 
@@ -113,7 +113,7 @@ def _refill(
     instance: Instance, ladders: list[list[int]], level: list[int], deadline: Deadline
 ) -> int:
     cost, weight, offsets = instance.cost, instance.weight[0], instance.offsets
-    room = int(instance.capacity[0]) - sum(
+    residual = int(instance.capacity[0]) - sum(
         int(weight[offsets[i] + ladder[level[i]]]) for i, ladder in enumerate(ladders)
     )
 
@@ -131,9 +131,9 @@ def _refill(
         if to <= level[i]:
             continue
         added = int(weight[offsets[i] + ladders[i][to]] - weight[offsets[i] + ladders[i][level[i]]])
-        if added > room:
+        if added > residual:
             continue
-        room -= added
+        residual -= added
         level[i] = to
         steps += 1
         for further in range(to + 1, len(ladders[i])):

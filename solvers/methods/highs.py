@@ -18,12 +18,12 @@ from bitknap.problems import Instance
 
 from ..base import Deadline, Limits, Outcome
 from ..program import Program
-from ..refinement import Answer, as_it_comes, refine
+from ..refinement import BackendAnswer, as_it_comes, refine
 
 
 @dataclass(frozen=True)
 class Highs:
-    """The 0-1 program with one binary an item, by ``scipy.optimize.milp``.
+    """The 0-1 program with one binary per item, by ``scipy.optimize.milp``.
 
     HiGHS' default relative gap of 1e-4 is set to 0; its absolute gap of 1e-6 cannot be set
     through SciPy, so costs are scaled and refined (:func:`bitknap.solvers.refinement.refine`).
@@ -58,7 +58,7 @@ class Highs:
         return refine(instance, limits, backend, tolerance=1e-5)
 
 
-def _milp(program: Program, deadline: Deadline | None, gap: float) -> Answer:
+def _milp(program: Program, deadline: Deadline | None, gap: float) -> BackendAnswer:
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import csr_array
 
@@ -81,9 +81,9 @@ def _milp(program: Program, deadline: Deadline | None, gap: float) -> Answer:
     stats = {"nodes": int(result.get("mip_node_count") or 0)}
     bound = result.get("mip_dual_bound")
     if result.status == 2:
-        return Answer(None, infeasible=True, stats=stats)
+        return BackendAnswer(None, infeasible=True, stats=stats)
     choice = None if result.x is None else program.rounded(result.x)
-    return Answer(choice, result.status == 0, bound, stats=stats)
+    return BackendAnswer(choice, result.status == 0, bound, stats=stats)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ class Lagrangian:
 
     The dual D(u) (:func:`bitknap.solvers.dual.dual_bound`) is concave and piecewise linear. For
     one resource a choice below and one above the capacity define the next price, the slope of
-    the chord between them, until no choice lies under the chord: at most one step a hull vertex,
+    the chord between them, until no choice lies under the chord: at most one step per hull vertex,
     in practice about ten. For several, the excess usage at u is a subgradient; half the last
     direction is added to it (Camerini, Fratta, Maffioli) and the step has Polyak's length
     against the best known cost. Choices met on the way are repaired and
@@ -30,7 +30,7 @@ class Lagrangian:
     Args:
         iterations: price steps.
 
-    Complexity: O(K n) an iteration.
+    Complexity: O(K n) per iteration.
 
     References:
         M. Fisher, Management Science 27 (1981), 1-18; M. Held, P. Wolfe, H. Crowder,
@@ -68,7 +68,7 @@ Found = tuple[IntArray | None, FloatArray, int]
 def _chords(instance: Instance, iterations: int, deadline: Deadline) -> Found:
     """Maximise the dual of one resource: intersect the chords of a heavy and a light choice."""
     weight = above_lightest(instance)[0]
-    room = float(instance.capacity[0] - instance.min_usage[0])
+    residual = float(instance.capacity[0] - instance.min_usage[0])
     heavy = cheapest(instance, instance.cost)
     if instance.usage(heavy)[0] <= instance.capacity[0]:
         return heavy, np.zeros(1), 0
@@ -86,22 +86,22 @@ def _chords(instance: Instance, iterations: int, deadline: Deadline) -> Found:
         used = math.fsum(weight[instance.positions(middle)].tolist())
         if np.array_equal(middle, heavy) or np.array_equal(middle, light):
             break
-        heavy, light = (middle, light) if used > room else (heavy, middle)
+        heavy, light = (middle, light) if used > residual else (heavy, middle)
     return improve(instance, light, deadline), np.array([multiplier]), steps
 
 
 def _subgradients(instance: Instance, iterations: int, deadline: Deadline) -> Found:
-    """Polyak steps on prices a share of the room; repair the first choices and every tenth."""
-    room = np.maximum(instance.capacity - instance.min_usage, 1).astype(np.float64)
-    shares = above_lightest(instance) / room[:, None]
-    price, best_price, ascent = np.zeros((3, len(room)))
+    """Polyak steps on prices per share; repair the first choices and every tenth."""
+    residual = np.maximum(instance.capacity - instance.min_usage, 1).astype(np.float64)
+    shares = above_lightest(instance) / residual[:, None]
+    price, best_price, ascent = np.zeros((3, len(residual)))
     best_value, best_cost, best = -math.inf, math.inf, None
     factor, stalled, steps = 1.5, 0, 0
     start = repair(instance, lightest(instance), deadline)
     if start is not None:
         best = improve(instance, start, deadline)
         best_cost = instance.objective(best)
-    limit = best_cost if best is not None else float(_dearest(instance))
+    limit = best_cost if best is not None else float(_largest_cost(instance))
     for steps in range(1, iterations + 1):
         choice = cheapest(instance, instance.cost + price @ shares)
         at = instance.positions(choice)
@@ -124,10 +124,10 @@ def _subgradients(instance: Instance, iterations: int, deadline: Deadline) -> Fo
         if length <= 1e-18 or limit <= value or deadline.passed:
             break
         price = np.maximum(price + factor * (limit - value) / length * ascent, 0.0)
-    return best, best_price / room, steps
+    return best, best_price / residual, steps
 
 
-def _dearest(instance: Instance) -> float:
+def _largest_cost(instance: Instance) -> float:
     return math.fsum(np.maximum.reduceat(instance.cost, instance.offsets[:-1]).tolist())
 
 

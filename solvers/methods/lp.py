@@ -40,7 +40,7 @@ class LinearRelaxation:
 
     def supports(self, instance: Instance) -> str | None:
         """One resource only."""
-        return None if instance.n_resources == 1 else "the hulls know one resource only"
+        return None if instance.n_resources == 1 else "the hulls handle one resource only"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Relax, round down, evaluate the dual at the break slope."""

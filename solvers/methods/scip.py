@@ -13,12 +13,12 @@ from bitknap.problems import Instance
 
 from ..base import Deadline, Limits, Outcome
 from ..program import Program
-from ..refinement import Answer, as_it_comes, refine
+from ..refinement import BackendAnswer, as_it_comes, refine
 
 
 @dataclass(frozen=True)
 class Scip:
-    """The 0-1 program with one binary an item, by OR-Tools' linear solver and its SCIP.
+    """The 0-1 program with one binary per item, by OR-Tools' linear solver and its SCIP.
 
     Relative and absolute gap are 0 and rows are kept to 1e-9; what is left is closed by scaling
     and refinement (:func:`bitknap.solvers.refinement.refine`).
@@ -50,7 +50,7 @@ class Scip:
         return refine(instance, limits, _scip, tolerance=1e-5)
 
 
-def _scip(program: Program, deadline: Deadline | None) -> Answer:
+def _scip(program: Program, deadline: Deadline | None) -> BackendAnswer:
     from ortools.linear_solver import pywraplp
 
     solver = pywraplp.Solver.CreateSolver("SCIP")
@@ -77,10 +77,10 @@ def _scip(program: Program, deadline: Deadline | None) -> Answer:
         solver.SetTimeLimit(max(int(1000 * deadline.left), 1))
     status = solver.Solve(parameters)
     if status == pywraplp.Solver.INFEASIBLE:
-        return Answer(None, infeasible=True)
+        return BackendAnswer(None, infeasible=True)
     if status not in (pywraplp.Solver.OPTIMAL, pywraplp.Solver.FEASIBLE):
-        return Answer(None)
-    return Answer(
+        return BackendAnswer(None)
+    return BackendAnswer(
         program.rounded(np.array([variable.solution_value() for variable in x])),
         status == pywraplp.Solver.OPTIMAL,
         objective.BestBound(),

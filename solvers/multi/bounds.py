@@ -35,19 +35,16 @@ class Bundle:
     A state that has chosen in the first t classes, with cost c and usage w, costs whatever it
     chooses in the others at least, for every price u >= 0 per unit of weight:
 
-        c + u . (w - room) + sum_{i >= t} min_j (c_ij + u . w_ij)
+        c + u . (w - residual) + sum_{i >= t} min_j (c_ij + u . w_ij)
 
     and at least c, for costs count from the class minima.
     In float64 a sum of that many terms is off by at most ``terms * 2^-52`` times the sum of
     their largest magnitudes. ``tail`` holds all but ``c + u . w``, that much lowered, so that the
     bound is true as computed.
 
-    Attributes
-    ----------
-    price
-        (M, K), cost per unit of weight.
-    tail
-        (T + 1, M).
+    Args:
+        price: (M, K), cost per unit of weight.
+        tail: (T + 1, M).
     """
 
     price: Floats
@@ -69,14 +66,14 @@ class Bundle:
 
 
 def build_bundle(model: Model, shares: Floats, spent: float = 0.0) -> Bundle:
-    """The bundle of (M, K) prices per share of the room for the classes of a model in order.
+    """The bundle of (M, K) prices per share of residual capacity for a model's classes in order.
 
     Args:
         model: with the stages of the search as classes.
         shares: see above.
         spent: magnitude of what the states have chosen before the first class.
     """
-    price = shares / np.maximum(model.room, 1)
+    price = shares / np.maximum(model.residual, 1)
     charge = shares @ model.share
     count = model.sizes.size
     tail = np.zeros((count + 1, len(shares)))
@@ -87,8 +84,10 @@ def build_bundle(model: Model, shares: Floats, spent: float = 0.0) -> Bundle:
         magnitude = np.maximum.reduceat(model.cost + charge, model.first, axis=1).sum(axis=1)
         largest += magnitude
     largest += 2.0 * shares.sum(axis=1) + spent
-    terms = count + 4 * len(model.room) + 16
-    return Bundle(price, tail - price @ model.room.astype(np.float64) - terms * 2.0**-52 * largest)
+    terms = count + 4 * len(model.residual) + 16
+    return Bundle(
+        price, tail - price @ model.residual.astype(np.float64) - terms * 2.0**-52 * largest
+    )
 
 
 def useful_items(model: Model, shares: Floats, threshold: float) -> tuple[Mask, float]:

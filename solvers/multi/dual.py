@@ -10,11 +10,11 @@ _TINY = 1e-12
 
 
 class Dual:
-    """The dual function of some classes, for any room.
+    """The dual function of some classes, for any residual capacity.
 
-    With prices u >= 0 of the resources (per share of the room):
+    With prices u >= 0 of the resources (per share of the residual capacity):
 
-        D(u) = sum_i min_j (c_ij + u . a_ij) - u . room
+        D(u) = sum_i min_j (c_ij + u . a_ij) - u . residual
 
     Args:
         model: the classes.
@@ -45,18 +45,18 @@ class Dual:
         return items
 
     def maximise(
-        self, room: Floats, start: Floats, target: float, tolerance: float, iterations: int
+        self, residual: Floats, start: Floats, target: float, tolerance: float, iterations: int
     ) -> tuple[Floats, int]:
         """Prices near the maximum of D, and the number of iterations.
 
         The maximum is the linear relaxation, whose Dantzig-Wolfe form has a column (c(x), a(x))
         for each choice x and only K + 1 rows: the resources and the convexity row. The revised
-        simplex method starts from one choice with slacks (or, where it exceeds the room,
+        simplex method starts from one choice with slacks (or, where it exceeds the capacity,
         artificials of cost ``most``); the column that prices out best is the choice that is
         cheapest at the current prices.
 
         Args:
-            room: (K,) shares left.
+            residual: (K,) shares left.
             start: (K,) prices to begin with.
             target: stop when D reaches it.
             tolerance: stop when the relaxation is within this share of its distance from 0.
@@ -65,15 +65,15 @@ class Dual:
         References:
             G. Dantzig, P. Wolfe, Operations Research 8 (1960), 101-111.
         """
-        count = room.size
+        count = residual.size
         column, cost = self._column(start)
-        sign = np.where(column[:-1] <= room, 1.0, -1.0)
+        sign = np.where(column[:-1] <= residual, 1.0, -1.0)
         basis = np.diag(np.append(sign, 1.0))
         basis[:-1, -1] = column[:-1]
         costs = np.append(np.where(sign > 0.0, 0.0, self.most), cost)
         inverse = np.linalg.inv(basis)
-        level = inverse @ np.append(room, 1.0)
-        best, best_value = start, cost + float(start @ (column[:-1] - room))
+        level = inverse @ np.append(residual, 1.0)
+        best, best_value = start, cost + float(start @ (column[:-1] - residual))
         done = 0
         while done < iterations:
             done += 1
@@ -85,7 +85,7 @@ class Dual:
             else:
                 price = np.maximum(-dual[:count], 0.0)
                 column, cost = self._column(price)
-                value = cost + float(price @ (column[:-1] - room))
+                value = cost + float(price @ (column[:-1] - residual))
                 if value > best_value:
                     best, best_value = price, value
                 above = float(costs @ level)

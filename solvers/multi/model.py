@@ -21,26 +21,17 @@ Mask = NDArray[np.bool_]
 class Model:
     """Classes whose every item fits beside the lightest items of the others.
 
-    Attributes
-    ----------
-    item
-        Position of each item in the instance, shape (n,).
-    owner
-        Class of the instance of each class here, shape (L,).
-    ptr
-        Class i holds items ``ptr[i]:ptr[i + 1]``, shape (L + 1,).
-    value
-        Costs above the minimum of the class, exact integers in units of the instance's costs.
-    cost
-        The same as floats, scaled by a power of two so that the largest is near 1, shape (n,).
-    weight
-        Weights above the lightest of the class, shape (K, n).
-    room
-        Capacities above the lightest usages, shape (K,).
-    exponent
-        ``cost == value * 2**exponent``.
-    unit
-        Unit of ``value`` in the instance's costs.
+    Args:
+        item: position of each item in the instance, shape (n,).
+        owner: class of the instance of each class here, shape (L,).
+        ptr: class i holds items ``ptr[i]:ptr[i + 1]``, shape (L + 1,).
+        value: costs above the minimum of the class, exact integers in units of the
+            instance's costs.
+        cost: the same as floats, scaled by a power of two so that the largest is near 1, (n,).
+        weight: weights above the lightest of the class, shape (K, n).
+        residual: capacities above the lightest usages, shape (K,).
+        exponent: ``cost == value * 2**exponent``.
+        unit: unit of ``value`` in the instance's costs.
     """
 
     item: Ints
@@ -49,7 +40,7 @@ class Model:
     value: Exact
     cost: Floats
     weight: Ints
-    room: Ints
+    residual: Ints
     exponent: int
     unit: Unit
 
@@ -70,8 +61,8 @@ class Model:
 
     @cached_property
     def share(self) -> Floats:
-        """(K, n) weights as shares of the room; the room itself is 1."""
-        shares: Floats = self.weight / np.maximum(self.room, 1)[:, None]
+        """(K, n) weights as shares of the residual capacity; the residual capacity itself is 1."""
+        shares: Floats = self.weight / np.maximum(self.residual, 1)[:, None]
         return shares
 
     @cached_property
@@ -120,12 +111,12 @@ class Model:
         model = self
         while True:
             lightest = np.minimum.reduceat(model.weight, model.first, axis=1)
-            room = model.room - lightest.sum(axis=1)
-            if (room < 0).any():
+            residual = model.residual - lightest.sum(axis=1)
+            if (residual < 0).any():
                 return None
             weight = model.weight - np.repeat(lightest, model.sizes, axis=1)
-            model = replace(model, weight=weight, room=room)
-            fits = (weight <= room[:, None]).all(axis=0)
+            model = replace(model, weight=weight, residual=residual)
+            fits = (weight <= residual[:, None]).all(axis=0)
             if fits.all():
                 return model
             kept = model.keep(fits)
@@ -169,7 +160,7 @@ def build_model(instance: Instance) -> Model | None:
         value=value,
         cost=scaled,
         weight=instance.weight[:, keep],
-        room=instance.capacity,
+        residual=instance.capacity,
         exponent=exponent,
         unit=unit,
     )

@@ -1,4 +1,4 @@
-"""Depth first in batches: every choice below a threshold, or the proof that there is none."""
+"""Depth-first search in batches: the best choice below a threshold, or proof of none."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _ITERATIONS = 40
 
 
 @dataclass
-class Budget:
-    """What all searches of one solve may spend together, and did."""
+class SearchBudget:
+    """Limits and counts that all searches of one solve share."""
 
     deadline: float
     states: float
@@ -37,20 +37,20 @@ class Budget:
 
 
 @dataclass
-class Found:
+class Incumbent:
     """A choice by its exact cost and its items (positions in the instance) of the open classes."""
 
     value: int
     items: list[int]
 
 
-class Search:
+class BatchSearch:
     """The choices of an ordered model that cost at most a threshold.
 
-    States are expanded class by class. Of the successors those go that exceed the room with
-    even the lightest items to come, those whose bound is above the threshold, and dominated
-    ones. When more than ``width`` stay, only those of least bound go on; the others wait on a
-    stack. A batch that comes off the stack, or overflows, first asks for the best prices at its
+    States are expanded class by class. Successors are dropped that exceed the residual capacity
+    even with the lightest items to come, whose bound is above the threshold, or that are
+    dominated. When more than ``width`` stay, those of least bound are expanded; the others wait on
+    a stack. A batch that comes off the stack, or overflows, first asks for the best prices at its
     state of least bound, which then bound all its descendants too.
 
     Args:
@@ -71,16 +71,16 @@ class Search:
         prices: Floats,
         threshold: float,
         best: int,
-        budget: Budget,
+        budget: SearchBudget,
     ) -> None:
         self.model, self.threshold, self.best, self.budget = model, threshold, best, budget
         self.unit = Unit(model.exponent, model.unit.limbs)
-        self.found: Found | None = None
+        self.found: Incumbent | None = None
         self.stages = model.sizes.size
         self.spent = float(to_real(fixed, self.unit)[0])
         bundle = build_bundle(model, prices, self.spent)
         self.limit = self._limits()
-        self.dual = Dual(model, 1.001 * _dearest(model) + 1e-300)
+        self.dual = Dual(model, 1.001 * _largest_cost(model) + 1e-300)
         start = Batch(
             0,
             fixed,
@@ -99,7 +99,7 @@ class Search:
 
     def _limits(self) -> Ints:
         """(T + 1, K) the most a state may have used, whatever it chooses later."""
-        limit = np.tile(self.model.room, (self.stages + 1, 1))
+        limit = np.tile(self.model.residual, (self.stages + 1, 1))
         if self.stages:
             least = np.minimum.reduceat(self.model.weight, self.model.first, axis=1)
             limit[:-1] -= np.cumsum(least.T[::-1], axis=0)[::-1]
@@ -183,9 +183,11 @@ class Search:
         self.dual.start_at(batch.stage)
         lowest = int(np.argmin(batch.low))
         low, cost = float(batch.low[lowest]), self._cost(batch, lowest)
-        room = (self.model.room - batch.usage[:, lowest]) / np.maximum(self.model.room, 1)
+        residual = (self.model.residual - batch.usage[:, lowest]) / np.maximum(
+            self.model.residual, 1
+        )
         price, steps = self.dual.maximise(
-            room, batch.price, self.threshold - cost, 1e-3, _ITERATIONS
+            residual, batch.price, self.threshold - cost, 1e-3, _ITERATIONS
         )
         self.budget.counts["prices"] += 1
         self.budget.counts["iterations"] += steps
@@ -214,7 +216,7 @@ class Search:
         trail = batch.trail
         chosen = [] if trail is None else trail.path(cheapest)
         self.best = value
-        self.found = Found(value, self.model.item[np.array(chosen, dtype=np.int64)].tolist())
+        self.found = Incumbent(value, self.model.item[np.array(chosen, dtype=np.int64)].tolist())
         self.threshold = min(self.threshold, below(self.model, value))
 
 
@@ -230,5 +232,5 @@ def at(value: Exact, index: Ints) -> Exact:
     return high[index], None if low is None else low[index]
 
 
-def _dearest(model: Model) -> float:
+def _largest_cost(model: Model) -> float:
     return float(np.maximum.reduceat(model.cost, model.first).sum()) if model.sizes.size else 0.0

@@ -19,7 +19,7 @@ from .bounds import prices_around, useful_items
 from .dual import Dual
 from .fixed_point import Exact, fixed
 from .model import Floats, Ints, Model, build_model
-from .search import Budget, Search, at, below
+from .search import BatchSearch, SearchBudget, at, below
 
 _FIRST_ITEMS = 30
 _GROWTH = 3.0
@@ -29,19 +29,13 @@ _GROWTH = 3.0
 class MultiResult:
     """Answer of :func:`solve_multi`.
 
-    Attributes
-    ----------
-    status
-        ``"optimal"``, ``"infeasible"`` (both proven), ``"feasible"`` or ``"no_solution"`` (a
-        limit stopped the proof).
-    choice
-        Item of each class, or None.
-    bound
-        A true lower bound of the optimum; None when proven.
-    multiplier
-        (K,) prices of the capacities, cost per unit of weight.
-    stats
-        Counts.
+    Args:
+        status: ``"optimal"``, ``"infeasible"`` (both proven), ``"feasible"`` or
+            ``"no_solution"`` (a limit stopped the proof).
+        choice: item of each class, or None.
+        bound: A true lower bound of the optimum; None when proven.
+        multiplier: (K,) prices of the capacities, cost per unit of weight.
+        stats: counts.
     """
 
     status: str
@@ -62,8 +56,8 @@ def solve_multi(
        then is optimal, or proves that there is none.
     3. In the latter case the threshold rises threefold above D(u).
 
-    Classes are searched by falling priced weight of their largest change: what the large ones
-    leave open, the small ones can only fill or miss, which the bound tells early.
+    Classes are searched by falling priced weight of their largest change: the small
+    ones can only fill the capacity that the large ones leave, which the bound shows early.
 
     Args:
         instance: without ties.
@@ -78,7 +72,7 @@ def solve_multi(
     """
     began = time.perf_counter()
     deadline = math.inf if time_limit is None else began + time_limit
-    budget = Budget(deadline, math.inf if state_limit is None else state_limit)
+    budget = SearchBudget(deadline, math.inf if state_limit is None else state_limit)
     model = build_model(instance)
     if model is None:
         return MultiResult("infeasible", None, None, np.zeros(instance.n_resources))
@@ -88,7 +82,7 @@ def solve_multi(
 class _Rounds:
     """The rising thresholds."""
 
-    def __init__(self, instance: Instance, model: Model, budget: Budget) -> None:
+    def __init__(self, instance: Instance, model: Model, budget: SearchBudget) -> None:
         self.instance, self.model, self.budget = instance, model, budget
         self.best = model.most + model.step
         self.choice: IntArray | None = None
@@ -99,10 +93,10 @@ class _Rounds:
     def _dual(self) -> Floats:
         """Prices around the dual optimum, and a first choice rounded from its cheapest items."""
         model = self.model
-        start = np.zeros(len(model.room))
+        start = np.zeros(len(model.residual))
         dual = Dual(model, 2.0 * model.real(model.most) + 1.0)
-        room = model.room / np.maximum(model.room, 1)
-        price, steps = dual.maximise(room, start, math.inf, 1e-12, 60 + 40 * len(room))
+        residual = model.residual / np.maximum(model.residual, 1)
+        price, steps = dual.maximise(residual, start, math.inf, 1e-12, 60 + 40 * len(residual))
         self.budget.counts["iterations"] += steps
         price = price if np.isfinite(price).all() else start
         cheapest = model.item[dual.cheapest(price)] - self.instance.offsets[:-1]
@@ -153,23 +147,25 @@ class _Rounds:
         positive = reduced[reduced > 0.0]
         return float(positive[min(_FIRST_ITEMS, positive.size - 1)]) if positive.size else 1.0
 
-    def _search(self, threshold: float) -> Search | None:
+    def _search(self, threshold: float) -> BatchSearch | None:
         """A search of what a choice up to a threshold may use; None when there is none."""
         mask, _ = useful_items(self.model, self.prices, threshold)
         part = self.model.keep(mask)
         part = None if part is None else part.fitting()
         if part is None:
             return None
-        prices = self.prices * (part.room / np.maximum(self.model.room, 1))
+        prices = self.prices * (part.residual / np.maximum(self.model.residual, 1))
         open_classes = part.sizes > 1
         alone = part.first[~open_classes]
         order = _order(part, prices[0])
         order = order[open_classes[order]]
         self.forced = part.item[alone].tolist()
         self.classes_left, self.items_left = len(order), int(part.sizes[order].sum())
-        used = np.zeros(len(part.room), dtype=np.int64)
+        used = np.zeros(len(part.residual), dtype=np.int64)
         paid = self._single(_total(at(part.value, alone)))
-        return Search(part.ordered(order), paid, used, prices, threshold, self.best, self.budget)
+        return BatchSearch(
+            part.ordered(order), paid, used, prices, threshold, self.best, self.budget
+        )
 
     def _single(self, value: int) -> Exact:
         """An exact cost as an array of one."""
@@ -179,7 +175,7 @@ class _Rounds:
         high = (value + (1 << 61)) >> 62
         return np.array([high]), np.array([value - (high << 62)])
 
-    def _take(self, search: Search) -> None:
+    def _take(self, search: BatchSearch) -> None:
         assert search.found is not None
         items = np.sort(np.array(self.forced + search.found.items, dtype=np.int64))
         self.choice, self.best = items - self.instance.offsets[:-1], search.found.value
@@ -204,7 +200,7 @@ class _Rounds:
         return self.model.unit.exponent - self.model.exponent
 
     def _multiplier(self) -> Floats:
-        prices: Floats = np.ldexp(self.prices[0] / np.maximum(self.model.room, 1), self._shift)
+        prices: Floats = np.ldexp(self.prices[0] / np.maximum(self.model.residual, 1), self._shift)
         return prices
 
     def _stats(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from .space import Space
 
 
 @dataclass(frozen=True)
-class Forced:
+class ForcedItems:
     """What the optimum becomes when one class must take one item.
 
     Args:
@@ -38,7 +38,7 @@ class Forced:
 
 def forced(
     instance: Instance, solver: str | Solver | None = None, time_limit: float | None = None
-) -> Forced:
+) -> ForcedItems:
     """The exact optimum with every item of every class forced in turn: one solve each.
 
     Args:
@@ -58,7 +58,7 @@ def forced(
         ) from None
 
 
-def _forced(instance: Instance, space: Space) -> Forced:
+def _forced(instance: Instance, space: Space) -> ForcedItems:
     best = space.best()
     merged, small = space.merged, space.merged.instance
     costs = instance.cost[instance.positions(space.expanded(best.choice))].tolist()
@@ -74,9 +74,9 @@ def _forced(instance: Instance, space: Space) -> Forced:
         allowed[j] = True
         answer = space.solve(allowed)
         if answer is not None:
-            own = instance.cost[instance.positions(space.expanded(answer.choice))].tolist()
-            objective[j] = math.fsum(own)
-            rise[j] = math.fsum(own + [-cost for cost in costs])
+            chosen = instance.cost[instance.positions(space.expanded(answer.choice))].tolist()
+            objective[j] = math.fsum(chosen)
+            rise[j] = math.fsum(chosen + [-cost for cost in costs])
     position = np.full(instance.n_items, -1)
     for i, c in enumerate(merged.class_index.tolist()):
         of_class = np.arange(small.offsets[c], small.offsets[c + 1])
@@ -89,4 +89,4 @@ def _forced(instance: Instance, space: Space) -> Forced:
     others = full_rise.copy()
     others[instance.positions(choice)] = math.inf
     elsewhere = np.minimum.reduceat(others, instance.offsets[:-1])
-    return Forced(instance, choice, optimum, full_objective, full_rise, elsewhere)
+    return ForcedItems(instance, choice, optimum, full_objective, full_rise, elsewhere)

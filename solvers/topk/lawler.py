@@ -59,7 +59,7 @@ def lawler(space: Space, k: int) -> list[Allocation]:
 
 @dataclass(frozen=True)
 class _Part:
-    """Choices that start with a prefix and take no forbidden item in the class after it."""
+    """The choices that start with a prefix and take no forbidden item in the next class."""
 
     prefix: tuple[int, ...]
     forbidden: frozenset[int]
@@ -118,11 +118,11 @@ class _Bounds:
     def pieces(self, part: _Part, choice: tuple[int, ...]) -> Iterator[tuple[_Part, float]]:
         """What is left of a part without its best choice, each piece with its bound."""
         first = len(part.prefix)
-        fixed = sum(own[j] for own, j in zip(self.reduced, part.prefix, strict=False))
+        fixed = sum(costs[j] for costs, j in zip(self.reduced, part.prefix, strict=False))
         for q in range(first, len(choice)):
             forbidden = (part.forbidden if q == first else frozenset()) | {choice[q]}
-            own = self.reduced[q]
-            if len(forbidden) < len(own):
-                least = min(r for j, r in enumerate(own) if j not in forbidden)
+            costs = self.reduced[q]
+            if len(forbidden) < len(costs):
+                least = min(r for j, r in enumerate(costs) if j not in forbidden)
                 yield _Part(choice[:q], forbidden), fixed + least + self.tail[q + 1]
-            fixed += own[choice[q]]
+            fixed += costs[choice[q]]

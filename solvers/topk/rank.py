@@ -21,7 +21,7 @@ def top_k(
     With one resource, dynamic programming gives the exact best completion of every partial
     choice, and the partial choices are extended in the order of it (``ranked_by_tree``). With
     several, or when that needs too many states, or when a solver is named, Lawler's partition
-    solves one instance a piece (``lawler``). Both compare costs exactly.
+    solves one instance per piece (``lawler``). Both compare costs exactly.
 
     Args:
         instance: ties are kept: tied classes change together.

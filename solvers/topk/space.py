@@ -14,7 +14,7 @@ from bitknap.problems import (
     InfeasibleError,
     Instance,
     IntArray,
-    Merged,
+    MergedInstance,
     SolverError,
     UnsupportedError,
     merge_ties,
@@ -34,7 +34,7 @@ class Allocation(NamedTuple):
     objective: float
 
 
-class Answer(NamedTuple):
+class RankedChoice(NamedTuple):
     """A choice for the merged instance, its exact cost, and the prices of its dual bound."""
 
     choice: tuple[int, ...]
@@ -50,13 +50,13 @@ class Space:
     ) -> None:
         self.instance, self.solver = instance, solver
         self.deadline = Deadline.after(time_limit)
-        self.merged: Merged = merge_ties(instance)
+        self.merged: MergedInstance = merge_ties(instance)
 
     def expanded(self, choice: tuple[int, ...]) -> IntArray:
         """The choice for the original classes."""
         return self.merged.expand(np.array(choice, dtype=np.int64))
 
-    def best(self) -> Answer:
+    def best(self) -> RankedChoice:
         """The best choice of all.
 
         Raises:
@@ -68,7 +68,7 @@ class Space:
             raise InfeasibleError(infeasibility(whole) or not_together(whole))
         return answer
 
-    def solve(self, allowed: NDArray[np.bool_]) -> Answer | None:
+    def solve(self, allowed: NDArray[np.bool_]) -> RankedChoice | None:
         """The best choice of allowed items, None when no such choice fits.
 
         Raises:
@@ -89,4 +89,6 @@ class Space:
                 f"{self.instance.name!r}; a ranking needs proven optima, choose an exact solver"
             )
         choice = tuple((old[small.positions(solution.choice)] - whole.offsets[:-1]).tolist())
-        return Answer(choice, exact_sum(whole.cost[whole.positions(choice)]), solution.multiplier)
+        return RankedChoice(
+            choice, exact_sum(whole.cost[whole.positions(choice)]), solution.multiplier
+        )

@@ -10,10 +10,10 @@ import numpy as np
 from bitknap.problems import Instance, IntArray, fitting
 
 from ..base import Deadline
-from ..excess import Exact
+from ..excess import ExactCosts
 from ..frontier.convex import Completions, convex_part
 from ..frontier.lists import States, classes_of, extended
-from .space import Allocation, Answer, Space
+from .space import Allocation, RankedChoice, Space
 
 MAX_STATES = 10_000_000
 _SWAPS = 400
@@ -29,7 +29,7 @@ def ranked_by_tree(space: Space, k: int, max_states: int = MAX_STATES) -> list[A
     a list of undominated states. Partial choices of the other classes are then extended, class
     by class, always the one with the least :
 
-        excess so far + f_t(room left)
+        excess so far + f_t(residual capacity)
 
     first, and of equal ones that with the fewest classes left. Costs are exact integers, so each
     extension that is taken up leads to a choice that is output. Lists leave out what no choice
@@ -53,9 +53,9 @@ def ranked_by_tree(space: Space, k: int, max_states: int = MAX_STATES) -> list[A
     lists = _lists(instance, known, max_states, space.deadline)
     if lists is None:
         return None
-    room = int(instance.capacity[0] - instance.min_usage[0])
+    residual = int(instance.capacity[0] - instance.min_usage[0])
     # Keys are exact, so that equal costs are equal; the count makes entries differ.
-    heap: list[tuple[int, int, int, int, int, _Taken]] = [(0, len(lists) - 1, 0, room, 0, ())]
+    heap: list[tuple[int, int, int, int, int, _Taken]] = [(0, len(lists) - 1, 0, residual, 0, ())]
     count = 0
     found: list[tuple[int, tuple[int, ...]]] = []
     while heap and len(found) < k:
@@ -86,10 +86,10 @@ class _List:
     weight: list[int]
     excess: list[int]
     states: IntArray
-    values: Exact
+    values: ExactCosts
 
-    def least(self, room: int) -> int | None:
-        at = int(self.states.searchsorted(room, side="right")) - 1
+    def least(self, residual: int) -> int | None:
+        at = int(self.states.searchsorted(residual, side="right")) - 1
         return self.values.integer(at) if at >= 0 else None
 
 
@@ -108,7 +108,7 @@ def _lists(
     useful = fitting(instance)
     bound = Completions(convex_part(instance, useful, deadline))
     most = known * (1.0 + bound.slack)
-    room = int(instance.capacity[0] - instance.min_usage[0])
+    residual = int(instance.capacity[0] - instance.min_usage[0])
     kept: States | None = None
     found: list[_List] = []
     states = 0
@@ -116,8 +116,8 @@ def _lists(
         if kept is None:
             kept = States.start(excess)
             found.append(_List(-1, [], [], [], kept.weight, kept.excess))
-        kept = extended(kept, weight, excess, room, deadline)
-        completion = bound.without(i, room - kept.weight)
+        kept = extended(kept, weight, excess, residual, deadline)
+        completion = bound.without(i, residual - kept.weight)
         kept = kept.take(np.flatnonzero(kept.excess.floats() + completion <= most))
         states += len(kept.weight)
         if states > max_states:
@@ -127,13 +127,13 @@ def _lists(
     return found
 
 
-def _known(instance: Instance, best: Answer, k: int) -> float:
+def _known(instance: Instance, best: RankedChoice, k: int) -> float:
     """Excess of the k-th of the choices that differ from the best in at most two classes."""
     at = instance.positions(best.choice)
     useful = fitting(instance)
     cheapest = np.minimum.reduceat(np.where(useful, instance.cost, np.inf), instance.offsets[:-1])
     base = float((instance.cost[at] - cheapest).sum())
-    room = int(instance.capacity[0] - instance.weight[0, at].sum())
+    residual = int(instance.capacity[0] - instance.weight[0, at].sum())
     owner = instance.class_of
     cost = instance.cost - instance.cost[at][owner]
     weight = instance.weight[0] - instance.weight[0, at][owner]
@@ -144,8 +144,8 @@ def _known(instance: Instance, best: Answer, k: int) -> float:
         order = np.argsort((cost + price * weight)[other], kind="stable")
     near = np.flatnonzero(other)[order][:_SWAPS]
     cost, weight, owner = cost[near], weight[near], owner[near]
-    pair = np.triu(owner[:, None] != owner, 1) & (np.add.outer(weight, weight) <= room)
-    costs = np.concatenate(([0.0], cost[weight <= room], np.add.outer(cost, cost)[pair]))
+    pair = np.triu(owner[:, None] != owner, 1) & (np.add.outer(weight, weight) <= residual)
+    costs = np.concatenate(([0.0], cost[weight <= residual], np.add.outer(cost, cost)[pair]))
     if len(costs) < k:
         return np.inf
     return base + max(float(np.partition(costs, k - 1)[k - 1]), 0.0)

@@ -46,16 +46,16 @@ class Bounds:
         reach: for each of them q (threshold + lambda . capacity) less the least reduced costs of
             the open classes: bound (2) reaches the threshold when the partial choice's reduced
             cost reaches this.
-        room: capacity less the least weights of the open classes.
+        residual: capacity less the least weights of the open classes.
     """
 
     prices: tuple[Price, ...]
     reach: tuple[int, ...]
-    room: Weights
+    residual: Weights
 
     def passes(self, weights: Weights, cost: int) -> bool:
         """Whether a completion within the capacity may still cost less than the threshold."""
-        for w, limit in zip(weights, self.room, strict=True):
+        for w, limit in zip(weights, self.residual, strict=True):
             if w > limit:
                 return False
         for (q, p), limit in zip(self.prices, self.reach, strict=True):
@@ -74,7 +74,7 @@ class Bounds:
                 limit - sign * stage.cheapest(price)
                 for price, limit in zip(self.prices, self.reach, strict=True)
             ),
-            tuple(limit - sign * stage.lightest(k) for k, limit in enumerate(self.room)),
+            tuple(limit - sign * stage.lightest(k) for k, limit in enumerate(self.residual)),
         )
 
 
@@ -102,7 +102,7 @@ def narrowed(
 
 
 def distance(stage: Stage, price: Price) -> Fraction:
-    """Least reduced cost a unit of priced weight that leaving the class's best item takes."""
+    """Least reduced cost per unit of priced weight that leaving the class's best item takes."""
     base, least = _best(stage, price)
     return min(
         (

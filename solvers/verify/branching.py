@@ -1,22 +1,24 @@
-"""One resource: a search in parts, where one class outweighs all that might make up for it."""
+"""One resource: a search in parts, for a class heavier than all that could compensate."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from .clock import Clock
+from .clock import ProofDeadline
 from .model import ExactModel
-from .search import Search
+from .search import SearchResult
 from .single import find_break, lagrangian, search_single
 
 _TRIAL = 5_000
 
 
-def search_branching(model: ExactModel, threshold: int, max_states: int, clock: Clock) -> Search:
+def search_branching(
+    model: ExactModel, threshold: int, max_states: int, clock: ProofDeadline
+) -> SearchResult:
     """Find the least cost below a threshold as :func:`.single.search_single` does, or in parts.
 
-    Where the step at the break is far heavier than those next to it, the room that it leaves or
-    lacks could be made up for by very many combinations of the others. When a first search does
+    Where the step at the break is far heavier than those next to it, the capacity that it leaves or
+    lacks could be compensated by very many combinations of the others. When a first search does
     not end, that class is fixed to each of its items in turn. Each choice takes one of them, so
     the parts together prove what the whole would; each has a multiplier of its own, and one whose
     L(lambda) is not below the threshold holds nothing cheaper.
@@ -30,7 +32,7 @@ def search_branching(model: ExactModel, threshold: int, max_states: int, clock: 
     at = find_break(model, clock)
     bound = lagrangian(model, (at.multiplier,))
     if bound >= threshold:
-        return Search(None, None, 0, True, bound, (at.multiplier,))
+        return SearchResult(None, None, 0, True, bound, (at.multiplier,))
     divide = at.index is not None and at.uneven
     most = min(_TRIAL, max_states) if divide else max_states
     found = search_single(model, threshold, most, clock, at.multiplier, bound)

@@ -13,10 +13,10 @@ from bitknap.problems import Instance
 
 from .arithmetic import faults, positions
 from .branching import search_branching
-from .clock import Clock, TimeUp
+from .clock import ProofDeadline, ProofTimeUp
 from .document import Claim, read_claim
 from .model import ExactItem, ExactModel, exact_model
-from .search import Search
+from .search import SearchResult
 from .several import search_several
 from .verdict import Finding, Verdict
 
@@ -36,8 +36,8 @@ def verify(
 ) -> Verdict:
     """Recompute everything a solution claims, and prove it.
 
-    Nothing the document says is believed, nothing of the solvers is used: plain integers and
-    fractions only. Costs are float64, so a power of two times each is an integer and all sums are
+    The document is not trusted and no part of the solvers is used: only plain integers and
+    fractions. Costs are float64, so a power of two times each is an integer and all sums are
     exact. The labels, ties, usage, capacity, objective (correctly rounded), bound and gap are
     recomputed. Then, with a multiplier lambda >= 0 found here, the exact dual bound :
 
@@ -73,7 +73,9 @@ def verify(
         >>> verify(instance, solve(instance).to_dict()).proved
         True
     """
-    clock = Clock() if time_limit is None else Clock(time.perf_counter() + time_limit)
+    clock = (
+        ProofDeadline() if time_limit is None else ProofDeadline(time.perf_counter() + time_limit)
+    )
     claim = read_claim(document)
     extra = () if claim.bound is None else (claim.bound,)
     try:
@@ -82,14 +84,14 @@ def verify(
         if wrong:
             return Verdict(Finding.WRONG, claim.status, tuple(wrong))
         return _searched(instance, model, claim, max_states, clock)
-    except TimeUp:
+    except ProofTimeUp:
         return Verdict(
             Finding.UNPROVED, claim.status, (f"Could not prove it within {time_limit:g} s.",)
         )
 
 
 def _searched(
-    instance: Instance, model: ExactModel, claim: Claim, max_states: int, clock: Clock
+    instance: Instance, model: ExactModel, claim: Claim, max_states: int, clock: ProofDeadline
 ) -> Verdict:
     if claim.status == "infeasible":
         return _infeasible(model, claim, max_states, clock)
@@ -101,7 +103,7 @@ def _searched(
 
 
 def _bounded(
-    instance: Instance, model: ExactModel, claim: Claim, max_states: int, clock: Clock
+    instance: Instance, model: ExactModel, claim: Claim, max_states: int, clock: ProofDeadline
 ) -> Verdict:
     assert claim.choice is not None
     at = positions(model, claim.choice)
@@ -136,7 +138,7 @@ def _bounded(
 def _conclude(
     model: ExactModel,
     base: Verdict,
-    search: Search,
+    search: SearchResult,
     threshold: int,
     chosen: list[ExactItem],
     what: str,
@@ -175,8 +177,8 @@ def _search(
     claim: Claim,
     threshold: int,
     max_states: int,
-    clock: Clock,
-) -> Search:
+    clock: ProofDeadline,
+) -> SearchResult:
     if len(model.capacity) == 1:
         return search_branching(model, threshold, max_states, clock)
     prices = claim.multiplier or {}
@@ -184,7 +186,7 @@ def _search(
     return search_several(model, threshold, max_states, clock, start)
 
 
-def _infeasible(model: ExactModel, claim: Claim, max_states: int, clock: Clock) -> Verdict:
+def _infeasible(model: ExactModel, claim: Claim, max_states: int, clock: ProofDeadline) -> Verdict:
     """Every choice breaks a limit: with all costs zero, none costs less than 1."""
     base = Verdict(Finding.UNPROVED, claim.status, ())
     for k, limit in enumerate(model.capacity):

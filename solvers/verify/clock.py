@@ -7,20 +7,20 @@ import time
 from dataclasses import dataclass
 
 
-class TimeUp(Exception):
+class ProofTimeUp(Exception):
     """The time for the proof is over."""
 
 
 @dataclass(frozen=True)
-class Clock:
+class ProofDeadline:
     """When to give up, a moment of ``time.perf_counter``."""
 
     until: float = math.inf
 
     def check(self) -> None:
-        """Raise :class:`TimeUp` when it is over."""
+        """Raise :class:`ProofTimeUp` when it is over."""
         if time.perf_counter() > self.until:
-            raise TimeUp
+            raise ProofTimeUp
 
 
-NEVER = Clock()
+NEVER = ProofDeadline()

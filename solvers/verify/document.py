@@ -30,7 +30,7 @@ class Claim:
         usage: resource -> amount used, or None.
         capacity: resource -> limit, or None when the document does not repeat it.
         multiplier: resource -> price, or None.
-        solver, message, seconds, stats: said, not proved.
+        solver, message, seconds, stats: not checked.
     """
 
     instance: str

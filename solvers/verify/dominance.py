@@ -1,4 +1,4 @@
-"""Which partial choices others make superfluous."""
+"""Dominance between partial choices."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Staircase:
         return False
 
 
-class Recent:
+class RecentDominance:
     """Dominance for any number of resources, tested against the last few that stayed.
 
     Incomplete: some dominated partial choices stay, which costs time and nothing else.

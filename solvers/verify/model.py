@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from bitknap.problems import Instance, InstanceError
 
-from .clock import NEVER, Clock
+from .clock import NEVER, ProofDeadline
 
 Weights = tuple[int, ...]
 
@@ -35,7 +35,7 @@ class ExactModel:
         classes: the items of each class; a group of tied classes is one class of the labels that
             all of them have.
         members: for each class the names of the original classes it stands for.
-        capacity: one limit a resource.
+        capacity: one limit per resource.
         shift: costs are in units of 2^-shift.
     """
 
@@ -63,7 +63,7 @@ class ExactModel:
         return {name: items[j].label for names, items, j in chosen for name in names}
 
 
-def exact_model(instance: Instance, *also: float, clock: Clock = NEVER) -> ExactModel:
+def exact_model(instance: Instance, *also: float, clock: ProofDeadline = NEVER) -> ExactModel:
     """The exact model of an instance, in units that hold the numbers ``also`` too.
 
     Raises:

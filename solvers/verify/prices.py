@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from .bounds import Price, Stage
-from .clock import Clock
+from .clock import ProofDeadline
 from .model import Weights
 
 _PATIENCE = 10
@@ -21,7 +21,7 @@ def good_price(
     target: int,
     start: Price,
     steps: int,
-    clock: Clock,
+    clock: ProofDeadline,
 ) -> Price:
     """Multipliers lambda >= 0 whose bound L(lambda) is near its largest.
 
@@ -48,7 +48,7 @@ def good_price(
         ]
         for stage, c in zip(stages, low, strict=True)
     ]
-    room = [c / m for c, m in zip(capacity, limits, strict=True)]
+    residual = [c / m for c, m in zip(capacity, limits, strict=True)]
     goal = float(
         min(max(Fraction(target - sum(low), unit), Fraction(-1)), Fraction(len(table) + 1))
     )
@@ -56,9 +56,9 @@ def good_price(
     first = [
         float(min(Fraction(a * m, q * unit), _LARGEST)) for a, m in zip(p, limits, strict=True)
     ]
-    if _dual(table, room, first)[0] < _dual(table, room, [0.0] * len(p))[0]:
+    if _dual(table, residual, first)[0] < _dual(table, residual, [0.0] * len(p))[0]:
         first = [0.0] * len(p)
-    best = _subgradient(table, room, goal, first, steps, clock)
+    best = _subgradient(table, residual, goal, first, steps, clock)
     scale = _DENOMINATOR << max(max(limits).bit_length() - unit.bit_length(), 0)
     return scale, tuple(
         int(Fraction(price) * unit * scale / m) for price, m in zip(best, limits, strict=True)
@@ -70,23 +70,23 @@ _Table = list[list[tuple[float, list[float]]]]
 
 def _subgradient(
     table: _Table,
-    room: list[float],
+    residual: list[float],
     goal: float,
     prices: list[float],
     steps: int,
-    clock: Clock,
+    clock: ProofDeadline,
 ) -> list[float]:
     best, best_value, theta, stale = prices, -float("inf"), 1.0, 0
     for _ in range(steps):
         clock.check()
-        value, slope = _dual(table, room, prices)
+        value, slope = _dual(table, residual, prices)
         if value > best_value:
             best, best_value, stale = prices, value, 0
         else:
             stale += 1
         if stale == _PATIENCE:
             prices, theta, stale = best, theta / 2, 0
-            value, slope = _dual(table, room, prices)
+            value, slope = _dual(table, residual, prices)
         length = sum(g * g for g in slope)
         if length == 0.0 or value >= goal:
             break
@@ -95,10 +95,10 @@ def _subgradient(
     return best
 
 
-def _dual(table: _Table, room: list[float], prices: list[float]) -> tuple[float, list[float]]:
+def _dual(table: _Table, residual: list[float], prices: list[float]) -> tuple[float, list[float]]:
     """L(lambda) and a subgradient of it."""
-    value = -sum(p * c for p, c in zip(prices, room, strict=True))
-    slope = [-c for c in room]
+    value = -sum(p * c for p, c in zip(prices, residual, strict=True))
+    slope = [-c for c in residual]
     for items in table:
         least, at = float("inf"), items[0][1]
         for cost, weights in items:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchResult:
     """The outcome of looking for a choice that costs less than a threshold.
 
     Args:

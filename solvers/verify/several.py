@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from .bounds import Bounds, Price, Stage, bounds_along, distance, leverage, narrowed
-from .clock import Clock
-from .dominance import Recent, Staircase
+from .clock import ProofDeadline
+from .dominance import RecentDominance, Staircase
 from .model import ExactModel, Weights
 from .prices import good_price, prices_around
-from .search import Search, StateLimit, trace_back
+from .search import SearchResult, StateLimit, trace_back
 
 State = tuple[Weights, int]
 
@@ -24,9 +24,9 @@ def search_several(
     model: ExactModel,
     threshold: int,
     max_states: int,
-    clock: Clock,
+    clock: ProofDeadline,
     start: Sequence[float] | None,
-) -> Search:
+) -> SearchResult:
     """Find the least cost below a threshold, or show that there is none.
 
     A partial choice with cost c and usage u costs, however the set T of open classes is
@@ -63,14 +63,16 @@ def search_several(
     try:
         search.part(stages, price)
     except StateLimit:
-        return Search(None, None, search.states, False, bound, multiplier)
-    return Search(search.best, search.choice, search.states, True, bound, multiplier)
+        return SearchResult(None, None, search.states, False, bound, multiplier)
+    return SearchResult(search.best, search.choice, search.states, True, bound, multiplier)
 
 
 class _Splitting:
     """Depth first over the parts; the threshold falls to the best cost found."""
 
-    def __init__(self, capacity: Weights, threshold: int, max_states: int, clock: Clock) -> None:
+    def __init__(
+        self, capacity: Weights, threshold: int, max_states: int, clock: ProofDeadline
+    ) -> None:
         self.capacity, self.threshold, self.max_states = capacity, threshold, max_states
         self.clock = clock
         self.states = 0
@@ -116,7 +118,7 @@ class _Splitting:
 
 
 def _extend(
-    states: list[State], stage: Stage, test: Bounds, clock: Clock
+    states: list[State], stage: Stage, test: Bounds, clock: ProofDeadline
 ) -> tuple[list[State], array[int], array[int]]:
     """All states after one more class that pass the test, dominated ones gone."""
     offers = []
@@ -129,7 +131,7 @@ def _extend(
     offers.sort()
     kept: list[State] = []
     origin, taken = array("q"), array("q")
-    dominated = Staircase() if len(test.room) == 2 else Recent()
+    dominated = Staircase() if len(test.residual) == 2 else RecentDominance()
     for weights, cost, s, j in offers:
         if not dominated(weights, cost):
             kept.append((weights, cost))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from .clock import Clock
+from .clock import ProofDeadline
 from .model import ExactItem, ExactModel
-from .search import Search, StateLimit, trace_back
+from .search import SearchResult, StateLimit, trace_back
 
 _INFINITE = Fraction(1 << 4096)
 _NOTHING_OPEN = (Fraction(0), _INFINITE)
@@ -22,17 +22,17 @@ def search_single(
     model: ExactModel,
     threshold: int,
     max_states: int,
-    clock: Clock,
+    clock: ProofDeadline,
     multiplier: Fraction,
     bound: Fraction,
-) -> Search:
+) -> SearchResult:
     """Find the least cost below a threshold, or show that there is none.
 
     With b(i) the item of class i that minimises cost + lambda * weight, every other item j has a
     slope: what a unit of extra weight saves at most (heavier items), or what a unit of weight
     given back costs at least (lighter items). Let alpha be the largest saving and beta the
     smallest charge over a set T of classes still open. A partial choice that leaves d units of
-    room to the base items of T costs, however it is completed, at least:
+    residual capacity to the base items of T costs, however it is completed, at least:
 
         its cost + cost of the base items of T - alpha d    if d >= 0
         its cost + cost of the base items of T + beta |d|   if d <  0        (1)
@@ -55,12 +55,12 @@ def search_single(
     stages = []
     for i, items in enumerate(model.classes):
         clock.check()
-        stages.append(_Stage.around(i, items, multiplier))
+        stages.append(_BaseStage.around(i, items, multiplier))
     stages.sort(key=lambda stage: stage.distance(multiplier))
     try:
         return _enumerate(model, stages, threshold, max_states, clock, bound, multiplier)
     except StateLimit:
-        return Search(None, None, max_states, False, bound, (multiplier,))
+        return SearchResult(None, None, max_states, False, bound, (multiplier,))
 
 
 def lagrangian(model: ExactModel, multiplier: tuple[Fraction, ...]) -> Fraction:
@@ -94,23 +94,23 @@ class Break:
     uneven: bool
 
 
-def find_break(model: ExactModel, clock: Clock) -> Break:
+def find_break(model: ExactModel, clock: ProofDeadline) -> Break:
     """Take the steps along all hulls from the lightest items on, those that save most first."""
-    room = model.capacity[0]
+    residual = model.capacity[0]
     steps: list[tuple[int, int, int, int]] = []
     for i, items in enumerate(model.classes):
         clock.check()
         hull = _hull(items)
-        room -= hull[0].weights[0]
+        residual -= hull[0].weights[0]
         for a, b in pairwise(hull):
             width, saving = b.weights[0] - a.weights[0], a.cost - b.cost
             steps.append(((saving << _SORT_BITS) // width, width, saving, i))
     steps.sort(reverse=True)
     for k, (_, width, saving, i) in enumerate(steps):
-        if width > room:
+        if width > residual:
             near = sorted(step[1] for step in steps[max(0, k - _NEAR) : k + _NEAR])
             return Break(Fraction(saving, width), i, width > _UNEVEN * near[len(near) // 2])
-        room -= width
+        residual -= width
     return Break(Fraction(0), None, False)
 
 
@@ -132,7 +132,7 @@ def _above(a: ExactItem, b: ExactItem, c: ExactItem) -> bool:
 
 
 @dataclass(frozen=True)
-class _Stage:
+class _BaseStage:
     """A class with its base item: positions, weights and costs relative to it, and its slopes."""
 
     index: int
@@ -142,21 +142,23 @@ class _Stage:
     charge: Fraction
 
     @staticmethod
-    def around(index: int, items: tuple[ExactItem, ...], price: Fraction) -> _Stage:
+    def around(index: int, items: tuple[ExactItem, ...], price: Fraction) -> _BaseStage:
         p, q = price.numerator, price.denominator
         base = min(items, key=lambda item: (q * item.cost + p * item.weights[0], item.weights[0]))
         moves = tuple(
             (item.weights[0] - base.weights[0], item.cost - base.cost, j)
             for j, item in enumerate(items)
         )
-        return _Stage.with_slopes(index, base, moves)
+        return _BaseStage.with_slopes(index, base, moves)
 
     @staticmethod
-    def with_slopes(index: int, base: ExactItem, moves: tuple[tuple[int, int, int], ...]) -> _Stage:
+    def with_slopes(
+        index: int, base: ExactItem, moves: tuple[tuple[int, int, int], ...]
+    ) -> _BaseStage:
         savings = (Fraction(-cost, width) for width, cost, _ in moves if width > 0)
         charges = (Fraction(cost, -width) for width, cost, _ in moves if width < 0)
         saving = max(max(savings, default=Fraction(0)), Fraction(0))
-        return _Stage(index, base, moves, saving, min(charges, default=_INFINITE))
+        return _BaseStage(index, base, moves, saving, min(charges, default=_INFINITE))
 
     def distance(self, price: Fraction) -> Fraction:
         return min(price - self.saving, self.charge - price)
@@ -164,55 +166,55 @@ class _Stage:
 
 def _enumerate(
     model: ExactModel,
-    stages: list[_Stage],
+    stages: list[_BaseStage],
     threshold: int,
     max_states: int,
-    clock: Clock,
+    clock: ProofDeadline,
     bound: Fraction,
     multiplier: Fraction,
-) -> Search:
-    room = model.capacity[0] - sum(stage.base.weights[0] for stage in stages)
+) -> SearchResult:
+    residual = model.capacity[0] - sum(stage.base.weights[0] for stage in stages)
     least = sum(stage.base.cost for stage in stages)
     slack = threshold - least
-    open_stages = _reduced(stages, room, slack)
+    open_stages = _reduced(stages, residual, slack)
     saving, charge = _suffix_slopes(open_stages)
     states, count = [(0, 0)], 0
     parents: list[tuple[int, array[int], array[int]]] = []
     for t, stage in enumerate(open_stages):
-        test = _Test(room, slack, saving[t + 1], charge[t + 1])
+        test = _BoundTest(residual, slack, saving[t + 1], charge[t + 1])
         states, origin, taken = _extend(states, stage.moves, test, max_states, clock)
         parents.append((stage.index, origin, taken))
         count += len(states)
         if count > max_states:
             raise StateLimit
-    test = _Test(room, slack, *_NOTHING_OPEN)
+    test = _BoundTest(residual, slack, *_NOTHING_OPEN)
     ends = [s for s, (weight, cost) in enumerate(states) if test.passes(weight, cost)]
     if not ends:
-        return Search(None, None, count, True, bound, (multiplier,))
+        return SearchResult(None, None, count, True, bound, (multiplier,))
     last = min(ends, key=lambda s: states[s][1])
     choice = [_position(model, stage) for stage in sorted(stages, key=lambda s: s.index)]
     for index, item in trace_back(parents, last):
         choice[index] = item
-    return Search(least + states[last][1], choice, count, True, bound, (multiplier,))
+    return SearchResult(least + states[last][1], choice, count, True, bound, (multiplier,))
 
 
-def _position(model: ExactModel, stage: _Stage) -> int:
+def _position(model: ExactModel, stage: _BaseStage) -> int:
     return model.classes[stage.index].index(stage.base)
 
 
-def _reduced(stages: list[_Stage], room: int, slack: int) -> list[_Stage]:
+def _reduced(stages: list[_BaseStage], residual: int, slack: int) -> list[_BaseStage]:
     """The stages with only the items whose bound passes; those left with their base are closed."""
     saving, charge = _suffix_slopes(stages)
-    whole = _Test(room, slack, saving[0], charge[0])
+    whole = _BoundTest(residual, slack, saving[0], charge[0])
     kept = []
     for stage in stages:
         moves = tuple(move for move in stage.moves if whole.passes(move[0], move[1]))
         if not moves or any(width or cost for width, cost, _ in moves):
-            kept.append(_Stage.with_slopes(stage.index, stage.base, moves))
+            kept.append(_BaseStage.with_slopes(stage.index, stage.base, moves))
     return kept
 
 
-def _suffix_slopes(stages: list[_Stage]) -> tuple[list[Fraction], list[Fraction]]:
+def _suffix_slopes(stages: list[_BaseStage]) -> tuple[list[Fraction], list[Fraction]]:
     """alpha and beta of (1) for the classes from each stage on, and for none."""
     saving, charge = ([slope] for slope in _NOTHING_OPEN)
     for stage in reversed(stages):
@@ -221,16 +223,16 @@ def _suffix_slopes(stages: list[_Stage]) -> tuple[list[Fraction], list[Fraction]
     return saving[::-1], charge[::-1]
 
 
-class _Test:
+class _BoundTest:
     """Bound (1) against the threshold, in integers."""
 
-    def __init__(self, room: int, slack: int, saving: Fraction, charge: Fraction) -> None:
-        self.room, self.slack = room, slack
+    def __init__(self, residual: int, slack: int, saving: Fraction, charge: Fraction) -> None:
+        self.residual, self.slack = residual, slack
         self.saving, self.charge = saving.as_integer_ratio(), charge.as_integer_ratio()
         self.closed = charge >= _INFINITE
 
     def passes(self, weight: int, cost: int) -> bool:
-        left = self.room - weight
+        left = self.residual - weight
         if left < 0 and self.closed:
             return False
         rise, run = self.saving if left >= 0 else self.charge
@@ -240,9 +242,9 @@ class _Test:
 def _extend(
     states: list[tuple[int, int]],
     moves: tuple[tuple[int, int, int], ...],
-    test: _Test,
+    test: _BoundTest,
     most: int,
-    clock: Clock,
+    clock: ProofDeadline,
 ) -> tuple[list[tuple[int, int]], array[int], array[int]]:
     """All states after one more class that pass the test, lightest first, dominated ones gone."""
     offers: list[tuple[int, int, int, int]] = []

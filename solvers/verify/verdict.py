@@ -21,7 +21,7 @@ class Verdict:
 
     Args:
         finding: PROVED when every claim of the document is proven, WRONG when one is refuted,
-            UNPROVED when neither is so.
+            else UNPROVED.
         claim: the document's status.
         reasons: sentences that say what was proven, or what is wrong.
         objective: correctly rounded exact cost of the choice, or None.

@@ -51,7 +51,7 @@ def command(out: Path, processes: int = 1, metrics: str = METRICS) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """One thread a process, and what the module is told."""
+    """One thread per process, and what the module is told."""
     return {**os.environ, "OMP_NUM_THREADS": "1", **more}
 
 

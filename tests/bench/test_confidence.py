@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from bitknap.bench.confidence.bootstrap import Bootstrap, Resolve
+from bitknap.bench.confidence.bootstrap import Bootstrap, Resolver
 from bitknap.bench.confidence.plan_comparison import compare, robust_plan
 from bitknap.bench.confidence.resampled_plans import confidence
 from bitknap.bench.confidence.tables import stability_map
@@ -165,7 +165,7 @@ def test_ties_hold_in_every_solve() -> None:
     draw = np.random.default_rng(2)
     classes = [[(float(c), int(w)) for c, w in zip(draw.random(4), (1, 2, 3, 5), strict=True)]] * 4
     instance = build_instance(classes, 11, ties=((0, 2),))
-    resolve = Resolve(instance)
+    resolve = Resolver(instance)
     for _ in range(30):
         cost = draw.random(16)
         other = dataclasses.replace(instance, cost=cost)

@@ -53,7 +53,7 @@ def test_a_person_reads_layers_samples_and_the_comparison(table: Path, tmp_path:
         (["--budget", "3", "--metric", "loss_only"], DataError, "keeps no per-sample scores"),
         (["--budget", "much"], DataError, "a budget must be average bits"),
         (["--budget", "1.5"], InfeasibleError, "the smallest feasible limit"),
-        (["--budget", "3", "--plan-b", "x.json"], DataError, "--plan-b is the rival"),
+        (["--budget", "3", "--plan-b", "x.json"], DataError, "--plan-b is compared with --plan-a"),
         (["--budget", "3", "--plan-a", "x.json"], DataError, "x.json: no such file"),
         (["--budget", "3", "--robust", "1", "--robust-quantile", "0.9"], DataError, "either"),
     ],

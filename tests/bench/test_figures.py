@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from bitknap.bench.figures.accuracy_against_size import Curve, Point, draw_accuracy
+from bitknap.bench.figures.accuracy_against_size import AccuracyCurve, Point, draw_accuracy
 from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
 from bitknap.bench.figures.gap_by_solver import draw_gaps
 from bitknap.bench.figures.predicted_loss import Prediction, draw_predicted_loss
@@ -31,7 +31,7 @@ def predicted(least: float = 1e-3) -> Figure:
 
 def accuracy() -> Figure:
     points = [Point(3, 0.9, 0.89, 0.91), Point(2, 0.1, 0.09, 0.11)]
-    curves = [Curve("fisher", points, 0), Curve("greedy", points, 0, rival=True)]
+    curves = [AccuracyCurve("fisher", points, 0), AccuracyCurve("greedy", points, 0, rival=True)]
     return draw_accuracy(curves, 0.94, "a network")
 
 
@@ -45,7 +45,7 @@ def test_every_cell_of_the_map_carries_its_bits() -> None:
 
 def test_axes_name_their_quantities_and_units() -> None:
     assert {
-        "average bits a weight",
+        "average bits per weight",
         "size of the codes, kB",
         "optimum at every size",
         "uniform",

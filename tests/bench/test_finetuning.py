@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from bitknap.bench.finetuning import fine_tune as finetuning
-from bitknap.bench.finetuning.fine_tune import FineTuned, FineTuning, fine_tune
+from bitknap.bench.finetuning.fine_tune import FineTunedNetwork, FineTuning, fine_tune
 from bitknap.bench.finetuning.quantized_training import QuantizedTraining
 from bitknap.bench.job.table_cache import QUANTIZER, traced
 from bitknap.bench.workloads.base import Accuracy, Workload
@@ -30,7 +30,7 @@ TUNING = FineTuning(epochs=3, learning_rate=0.02)
 
 def tuned(
     workload: Workload, tuning: FineTuning = TUNING, plan: dict[str, int] = PLAN, seed: int = 0
-) -> FineTuned:
+) -> FineTunedNetwork:
     table = traced(workload, workload.calibration(32, 0), (2, 3, 4), 0).table()
     return fine_tune(workload, table.layers, plan, tuning, seed=seed)
 
@@ -97,7 +97,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     momentum = 0.9 if input_bits else 0.0
     tuning = FineTuning(4, learning_rate=0.05, momentum=momentum, input_bits=input_bits)
     whole = fine_tune(workload, table.layers, plan, tuning)
-    partial, epochs = tmp_path / "partial.safetensors", []
+    partial, epochs = tmp_path / "partial.pt", []
     run = finetuning._epoch
 
     def interrupted(*arguments: object) -> float:
@@ -113,10 +113,10 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     assert epochs == [0, 1, 2, 2, 3]
     assert same(whole.network, resumed.network)
     assert whole.losses == resumed.losses
-    with pytest.raises(DataError, match="another fine-tuning"):
+    with pytest.raises(DataError, match="another recipe, seed or data"):
         fine_tune(workload, table.layers, plan, tuning, seed=5, partial=partial)
     partial.write_bytes(b"damaged")
-    with pytest.raises(DataError, match="no saved fine-tuning"):
+    with pytest.raises(DataError, match="not a saved training"):
         fine_tune(workload, table.layers, plan, tuning, partial=partial)
 
 
@@ -193,7 +193,7 @@ def test_the_command_writes_network_and_record(
     network = copy.deepcopy(tiny_workload().model)
     network.load_state_dict(state)
     assert len(state["0.weight"].unique()) <= 4 * 8
-    assert not (tmp_path / "tuned" / "partial.safetensors").exists()
+    assert not (tmp_path / "tuned" / "partial.pt").exists()
     (tmp_path / "plan.json").write_text(json.dumps(PLAN | {"0": "three"}))
     outcome = CliRunner().invoke(build_app("finetune"), arguments)
     assert isinstance(outcome.exception, DataError)

@@ -11,7 +11,7 @@ from torch import nn
 
 from bitknap.bench.job import evaluation as measurement
 from bitknap.bench.job import table_cache as tables
-from bitknap.bench.job.cached_quantizer import RememberingQuantizer
+from bitknap.bench.job.cached_quantizer import CachedQuantizer
 from bitknap.bench.job.results import Results, load_results
 from bitknap.bench.job.run import Job, run_job
 from bitknap.bench.job.tables import (
@@ -283,7 +283,7 @@ def test_other_measures_and_notes_are_shown_beside_the_accuracy(tmp_path: Path) 
 
 
 def test_other_choices_and_quantizers_run_end_to_end(tmp_path: Path) -> None:
-    quantizer = RememberingQuantizer.parse("affine,group=10,scale=minmax")
+    quantizer = CachedQuantizer.parse("affine,group=10,scale=minmax")
     job = tiny_job(
         tmp_path,
         metrics=("fisher", "loss"),
@@ -309,7 +309,7 @@ def test_other_choices_and_quantizers_run_end_to_end(tmp_path: Path) -> None:
     assert rows["ternary"] == (trits + 32 * weights[2]) / sum(weights)
     assert write_report(tmp_path).exists()
     said: list[str] = []
-    run_job(replace(job, quantizer=RememberingQuantizer()), said.append)
+    run_job(replace(job, quantizer=CachedQuantizer()), said.append)
     assert any("was made with other quantizer" in text for text in said)
 
 

@@ -70,7 +70,7 @@ class Output:
 
 
 class Encoder(nn.Module):
-    """Two features a token: its id and 1."""
+    """Two features per token: its id and 1."""
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Output:
         ids = input_ids.double()

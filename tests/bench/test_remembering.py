@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bitknap.bench.job.cached_quantizer import RememberingQuantizer
+from bitknap.bench.job.cached_quantizer import CachedQuantizer
 from bitknap.problems import DataError
 from bitknap.sensitivity import Quantizer
 from bitknap.sensitivity.quantization import quantizers
@@ -13,7 +13,7 @@ from bitknap.sensitivity.quantization import quantizers
 @pytest.mark.parametrize("dim", [0, 1])
 def test_values_are_those_of_the_plain_quantizer(bits: int, dim: int) -> None:
     weight = torch.randn(5, 7, 3, generator=torch.Generator().manual_seed(bits))
-    plain, remembering = Quantizer(), RememberingQuantizer()
+    plain, remembering = Quantizer(), CachedQuantizer()
     for _ in range(2):
         assert torch.equal(remembering(weight, bits, dim=dim), plain(weight, bits, dim=dim))
     assert remembering.describe() == plain.describe()
@@ -29,16 +29,16 @@ def test_equal_weights_are_quantized_once(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(quantizers, "least_squares_scale", counted)
     weight = torch.randn(4, 33, generator=torch.Generator().manual_seed(99))
-    for quantizer in (RememberingQuantizer(), RememberingQuantizer()):
+    for quantizer in (CachedQuantizer(), CachedQuantizer()):
         quantizer(weight, 3)
         quantizer(weight.clone(), 3)
     assert calls == [3]
-    RememberingQuantizer()(weight + 1, 3)
-    RememberingQuantizer(granularity="tensor")(weight, 3)
-    RememberingQuantizer()(weight, 4)
+    CachedQuantizer()(weight + 1, 3)
+    CachedQuantizer(granularity="tensor")(weight, 3)
+    CachedQuantizer()(weight, 4)
     assert calls == [3, 3, 3, 7]
 
 
 def test_a_weight_that_is_not_finite_is_refused() -> None:
     with pytest.raises(DataError, match="NaN or infinite"):
-        RememberingQuantizer()(torch.tensor([[float("nan"), 1.0]]), 4)
+        CachedQuantizer()(torch.tensor([[float("nan"), 1.0]]), 4)

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from bitknap.bench.studies import STUDIES
-from bitknap.bench.studies._score_ways import BITS, Case
+from bitknap.bench.studies._score_ways import BITS, ScoringCase
 from bitknap.bench.studies.speed_sensitivity import _refuse_unequal
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 def test_every_way_gives_the_same_scores(layout: str) -> None:
-    case = Case("fashion-resnet18", 3, layout)
+    case = ScoringCase("fashion-resnet18", 3, layout)
     case.prepare()
     scores = torch.as_tensor(case.scores())
     assert scores.shape == (3, 21 * len(BITS))

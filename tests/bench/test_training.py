@@ -132,7 +132,7 @@ def test_a_state_of_another_training_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="another recipe, seed or data"):
         train(images(40), RECIPE, partial=partial)
     partial.write_bytes(b"nonsense")
-    with pytest.raises(DataError, match="no saved training"):
+    with pytest.raises(DataError, match="not a saved training"):
         train(images(40), RECIPE, partial=partial)
 
 

@@ -181,7 +181,7 @@ class Points(nn.Module):
 
 
 class Regions(nn.Module):
-    """A head on regions, as many per image as there are: rows that are no samples."""
+    """A head on regions, as many per image as there are: rows that are not samples."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -38,5 +38,5 @@ def test_a_decimal_is_taken_at_its_word() -> None:
 
 @pytest.mark.parametrize("text", ["", "tiny", "-3", "3kb/s", "300kbit", "0", "0kB", "1e3", "nan"])
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(DataError, match="a budget must be average bits a weight"):
+    with pytest.raises(DataError, match="a budget must be average bits per weight"):
         parse_budget(text)

@@ -287,7 +287,7 @@ def array(value: Any) -> bytes:
         ("cost", np.zeros(1_000_000), "must have shape"),
         ("cost", np.array([[1.0]]), r"shape \(1,\), got \(1, 1\)"),
         ("cost", np.array([1 + 2j]), "holds complex128"),
-        ("labels", np.array(["\ud800"]), "codes that are no characters"),
+        ("labels", np.array(["\ud800"]), "codes that are not characters"),
         ("header", np.array('{"format": ' + "9" * 5000 + "}"), "more than 4,300 digits"),
     ],
 )
@@ -339,7 +339,7 @@ def test_bug_devices_and_fifos_as_input_hung(here: Path) -> None:
         ("solvers = 3", "solvers of the suite must be a list"),
         ("memory_limit = inf", "memory_limit of the suite must be a finite number"),
         ("summary = 1979-05-27", "summary of the suite must be a string"),
-        ('[[instances]]\nfiles = "/etc/*"', "is no pattern below the suite"),
+        ('[[instances]]\nfiles = "/etc/*"', "is not a pattern below the suite"),
         ('[[instances]]\nfamily = "mpq"\nclasses = 1000000000', "classes must be an integer from"),
         ('[[instances]]\nfamily = "mpq"\nclasses = "x"', "classes must be an integer from"),
     ],

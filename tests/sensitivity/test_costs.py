@@ -182,6 +182,6 @@ def test_activation_bits_shrink_what_only_layers_read() -> None:
     whole = graph.activation_peak().bits(32)
     assert graph.activation_peak_bits({}) == whole == 32 * 80
     # relu's 20 are read by the addition too and stay in float; tanh's 30 by the last layer alone;
-    # detour's 30 by tanh, which is no layer.
+    # detour's 30 by tanh, which is not a layer.
     assert graph.activation_peak_bits({"out": 4}) == 32 * 20 + 32 * 30 + 4 * 30
     assert graph.activation_peak_bits({"out": 4, "detour": 4}) == 32 * 20 + 32 * 30 + 4 * 30

@@ -18,11 +18,11 @@ from bitknap.sensitivity.tracing.kinds.conv import bind as bind_conv
 from bitknap.sensitivity.tracing.kinds.linear import LinearUse
 
 CASES = {
-    "a convolution a sample": ((8, 40, 50, 50), (24, 40, 3, 3), {"padding": 1}),
+    "a convolution per sample": ((8, 40, 50, 50), (24, 40, 3, 3), {"padding": 1}),
     "samples as groups": ((3, 5, 9, 9), (6, 5, 3, 3), {"stride": 2, "padding": 1}),
     "depthwise": ((3, 6, 9, 8), (6, 1, 3, 2), {"groups": 6, "padding": (1, 0)}),
     "grouped, many weights": ((2, 96, 4, 4), (192, 48, 3, 3), {"groups": 2, "padding": 1}),
-    "product a sample": ((2, 130, 7, 7), (90, 130, 3, 3), {"padding": 1, "stride": (1, 2)}),
+    "product per sample": ((2, 130, 7, 7), (90, 130, 3, 3), {"padding": 1, "stride": (1, 2)}),
     "products together": ((5, 40, 4, 4), (60, 40, 3, 3), {"padding": 1, "dilation": 1}),
     "points": ((4, 12, 9, 9), (10, 12, 1, 1), {"stride": 2}),
     "replayed": ((4, 12, 3, 3), (10, 12, 3, 3), {}),

@@ -45,7 +45,7 @@ def moves(model, layers):
 
 @functools.cache
 def hessians(network):
-    """Dense blocks of the mean loss's Hessian, one a layer."""
+    """Dense blocks of the mean loss's Hessian, one per layer."""
     model, batches = network()
     layers = sensitivity_table(model, batches, metrics=("weight_mse",)).layers
     x, y = (torch.cat(parts) for parts in zip(*batches, strict=True))

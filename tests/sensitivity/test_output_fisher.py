@@ -1,4 +1,4 @@
-"""output_fisher where a layer is no module of its own: attention, separate and tied weights."""
+"""output_fisher where a layer is not a module of its own: attention, separate and tied weights."""
 
 from __future__ import annotations
 

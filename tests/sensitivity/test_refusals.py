@@ -15,7 +15,7 @@ from .networks import sequences
     ("change", "error", "words"),
     [
         ({"training": "line"}, UnsupportedError, "module 'line' is in training mode"),
-        ({"loss_fn": lambda out, batch: out.mean()}, UnsupportedError, "one loss a sample"),
+        ({"loss_fn": lambda out, batch: out.mean()}, UnsupportedError, "one loss per sample"),
         (
             {"loss_fn": lambda out, b: out.detach()[:, 0]},
             UnsupportedError,

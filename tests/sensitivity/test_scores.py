@@ -137,7 +137,7 @@ def test_the_model_is_left_as_it_was():
 
 
 def test_bug_graph_kept_alive_after_the_backward_pass():
-    """Hooks that referred to the losses made a cycle that nothing freed: 35 MB a batch."""
+    """Hooks that referred to the losses made a cycle that nothing freed: 35 MB per batch."""
     model, batches = sequences()
     seen = []
 

@@ -107,7 +107,7 @@ def test_the_ties_of_a_residual_network(tracer: str, monkeypatch: pytest.MonkeyP
 
 
 class Other(nn.Module):
-    """Products that are no gates: squeeze and excitation; and a cross-attention."""
+    """Products that are not gates: squeeze and excitation; and a cross-attention."""
 
     def __init__(self) -> None:
         super().__init__()

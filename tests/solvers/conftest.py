@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 
 import numpy as np
 
 from bitknap.problems import Instance, build_instance
+from bitknap.solvers import SOLVERS
 
 from ..reference import brute_force
+
+
+def installed(name: str) -> bool:
+    """Whether a solver's packages are installed."""
+    return all(find_spec(package) is not None for package in SOLVERS.load(name).requires)
 
 
 def optimum(instance: Instance) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,10 +13,14 @@ import pytest
 from bitknap.problems import Instance, build_instance
 from bitknap.solvers import SOLVERS, Limits, Status, load_solver, solve
 
-from .conftest import optimum, random_instance
+from .conftest import installed, optimum, random_instance
 
-NAMES = SOLVERS.names()
-EXACT = [name for name in NAMES if load_solver(name).exact]
+INSTALLED = [name for name in SOLVERS.names() if installed(name)]
+NAMES = [
+    pytest.param(name, marks=() if name in INSTALLED else pytest.mark.skip("not installed"))
+    for name in SOLVERS.names()
+]
+EXACT = [name for name in INSTALLED if load_solver(name).exact]
 QUICK = [name for name in EXACT if name not in ("brute", "cbc", "cpsat", "highs", "scip")]
 
 HAND_MADE = [
@@ -153,3 +159,11 @@ def test_a_solver_is_a_frozen_dataclass_with_defaults(name: str) -> None:
     assert type(solver).__doc__
     assert isinstance(solver.exact, bool)
     assert all(isinstance(package, str) for package in solver.requires)
+
+
+def test_it_collects_without_the_back_ends() -> None:
+    program = (
+        "import sys; sys.modules |= dict.fromkeys(('ortools', 'pulp'))\n"
+        f"import pytest; sys.exit(pytest.main([{__file__!r}, '--collect-only', '-q']))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0

@@ -17,10 +17,10 @@ from bitknap.problems.families import mpq
 from bitknap.solvers import Limits, Outcome, Status, solve
 from bitknap.solvers.base import Deadline
 from bitknap.solvers.child import within
-from bitknap.solvers.excess import Exact, excesses, joined
+from bitknap.solvers.excess import ExactCosts, excesses, joined
 from bitknap.solvers.frontier import frontier
 from bitknap.solvers.program import Program, cover, small_program
-from bitknap.solvers.refinement import Answer, refine
+from bitknap.solvers.refinement import BackendAnswer, refine
 from bitknap.solvers.topk import forced, top_k
 
 from .conftest import random_instance
@@ -69,7 +69,7 @@ def test_exact_arrays_add_and_compare_as_fractions_do(span: float) -> None:
     falls = [all(value < other for other in truth[:k]) for k, value in enumerate(truth)]
     assert sums.falls().tolist() == falls
     assert sums.floats() == pytest.approx([float(value) for value in truth], rel=2.0**-50)
-    back: Exact = joined((sums[:5], sums[5:]))
+    back: ExactCosts = joined((sums[:5], sums[5:]))
     assert back.below(sums.zeros(len(truth))).tolist() == [False] * len(truth)
 
 
@@ -130,8 +130,8 @@ def test_a_cut_takes_a_choice_beyond_the_capacity_and_no_feasible_one() -> None:
 def test_what_stops_a_back_end_is_said() -> None:
     instance = build_instance([[(3, 1), (1, 2)], [(5, 1), (1, 3)]], 4)
 
-    def stubborn(program: Program, deadline: Deadline | None) -> Answer:
-        return Answer(np.array([1, 1]), proven=True, bound=0.0)
+    def stubborn(program: Program, deadline: Deadline | None) -> BackendAnswer:
+        return BackendAnswer(np.array([1, 1]), proven=True, bound=0.0)
 
     outcome = refine(instance, Limits(), stubborn, tolerance=0.0)
     assert outcome.status is Status.NO_SOLUTION

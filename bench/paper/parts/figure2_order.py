@@ -64,7 +64,7 @@ def _draw(ratios: dict[str, FloatArray]) -> Figure:
             axes.plot(AVERAGES, values, label=ORDERS[order], **line_style(index))
         axes.set_yscale("log")
         axes.margins(y=0.12)
-        axes.set_xlabel("average bits a weight (codes)")
+        axes.set_xlabel("average bits per weight (codes)")
         axes.set_ylabel("predicted loss / optimum's")
         axes.legend(title="order of the steps")
     return figure

@@ -14,7 +14,7 @@ from ..study import Study
 SOLVERS = ("core", "highs", "cbc", "greedy")
 
 
-def build(study: Study) -> Content:
+def build(_study: Study) -> Content:
     """The nine published programs for ResNet-18: published choice, our optimum, the greedy."""
     rows = []
     for name, theirs in published_allocations().items():

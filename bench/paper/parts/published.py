@@ -1,4 +1,4 @@
-"""What others published on ImageNet, beside nothing of ours."""
+"""What others published on ImageNet, kept apart from our own figures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLAIMS = (
 )
 
 
-def build(study: Study) -> Content:
+def build(_study: Study) -> Content:
     """The three rows of Table 1 and the times that are known, from notes on the paper."""
     return Content(
         texts=[

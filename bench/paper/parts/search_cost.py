@@ -24,7 +24,7 @@ MEASURED = ("loss", "kl")
 
 
 def build(study: Study) -> Content:
-    """One table a network."""
+    """One table per network."""
     return Content(
         tables={f"search_cost_{n}": _table(n, w, study) for n, w in study.networks.items()}
     )
@@ -40,27 +40,28 @@ def _table(name: str, network: Network, study: Study) -> Table:
     costs.append(
         ("evolutionary search", found.samples, float(found.evaluations), found.cpu_seconds)
     )
-    own = costs[0][3] / costs[0][1]
+    reference = costs[0][3] / costs[0][1]
     rows = [
         [title, f"{samples:,}", f"{passes:,g}", f"{seconds:.1f}",
-         f"{1000 * seconds / samples:.2f}", f"{seconds / samples / own:.1f}" if own else "-"]
+         f"{1000 * seconds / samples:.2f}",
+         f"{seconds / samples / reference:.1f}" if reference else "-"]
         for title, samples, passes, seconds in costs
     ]  # fmt: skip
     return Table(
         f"{name}: cost of finding a plan",
-        ("method", "images", "passes", "CPU s", "CPU ms an image", "ratio"),
+        ("method", "images", "passes", "CPU s", "CPU ms per image", "ratio"),
         rows,
         notes=(
             "A pass is one forward or one backward over the images; the ratio is that of CPU time "
             "an image to MPQCO's criterion. Median of the draws. Measured loss and KL share "
-            "their passes; the time is that of both. HAWQ-V2 draws 50 vectors a layer here, each "
+            "their passes; the time is that of both. HAWQ-V2 draws 50 vectors per layer here, each "
             "by its own Hessian-vector product of that layer's block.",
             f"The plan itself, from the criterion at {rate}: exact solve "
             f"{1000 * statistics.median(solves):.2f} ms, greedy "
             f"{1000 * statistics.median(greedy):.2f} ms (median of 5).",
             f"The evolutionary search evaluates the network for one rate, {rate}; all others serve "
             f"every rate. Its plan has loss {found.loss:.4f} on the images it searched with, where "
-            f"MPQCO's exact plan has {found.rival:.4f}.",
+            f"MPQCO's exact plan has {found.reference:.4f}.",
         ),
     )
 

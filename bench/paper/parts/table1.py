@@ -16,7 +16,7 @@ PAPERS = "fisher"
 
 
 def build(study: Study) -> Content:
-    """One table a network, and every cell as CSV."""
+    """One table per network, and every cell as CSV."""
     printed = {
         f"table1_{name}": _table(name, network, study) for name, network in study.networks.items()
     }
@@ -61,7 +61,7 @@ def _table(name: str, network: Network, study: Study) -> Table:
 
 
 def _ahead(name: str, network: Network, study: Study) -> Iterator[str]:
-    """Where other methods come out before the paper's, in a sentence for each column."""
+    """Which methods are ahead of the paper's, in one sentence per column."""
     for rate in study.scale.rates[name]:
         for tuned in (False, True)[: 1 + (rate in study.scale.tuned[name])]:
             means = {
@@ -69,8 +69,8 @@ def _ahead(name: str, network: Network, study: Study) -> Iterator[str]:
                 for method, title in methods_of(study.scale).items()
                 if (found := network.select(method, rate))
             }
-            own = means.pop(METHODS[PAPERS])
-            better = [title for title, value in means.items() if value > own]
+            papers = means.pop(METHODS[PAPERS])
+            better = [title for title, value in means.items() if value > papers]
             column = f"{rate}{', tuned' if tuned else ''}"
             yield f"Ahead of {METHODS[PAPERS]} at {column}: {', '.join(better) or 'none'}."
 
@@ -86,7 +86,7 @@ def _recipe(study: Study) -> str:
     extent = "all batches" if tuning.batches is None else f"the first {tuning.batches} batches"
     samples = ", ".join(f"{name} {count:,}" for name, count in study.scale.samples.items())
     return (
-        f"Calibration images a draw: {samples}. Fine-tuning with learned steps: "
+        f"Calibration images per draw: {samples}. Fine-tuning with learned steps: "
         f"{tuning.epochs} epoch{'s' if tuning.epochs > 1 else ''} of {extent}, rate "
         f"{tuning.learning_rate:g} falling to 0, weights only. Quantizer, candidate bits and "
         "recipe are ours: the paper's are not known to us."
@@ -99,8 +99,8 @@ def _cells(study: Study) -> Table:
         for cell in network.cells:
             after = f"{cell.after.value:.4f}" if cell.after else "-"
             bits = " ".join(cell.plan.allocation.values())
-            own = [name, cell.plan.method, cell.plan.rate, str(cell.plan.seed), bits]
-            rows.append([*own, f"{cell.before.value:.4f}", after])
+            labels = [name, cell.plan.method, cell.plan.rate, str(cell.plan.seed), bits]
+            rows.append([*labels, f"{cell.before.value:.4f}", after])
     return Table(
         "Every plan",
         ("network", "method", "rate", "seed", "bits by layer", "Top-1", "fine-tuned"),

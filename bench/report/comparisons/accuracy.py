@@ -23,14 +23,14 @@ def build(a: Source, b: Source) -> Content | None:
     common = [key for key in first if key in second]
     rows = []
     for key in common:
-        (one, error), (two, other) = first[key], second[key]
+        (before, error), (after, other) = first[key], second[key]
         spread = 100 * math.hypot(error, other)
         rows.append(
             [
                 *key,
-                f"{100 * one:.2f}",
-                f"{100 * two:.2f}",
-                f"{100 * (two - one):+.2f}",
+                f"{100 * before:.2f}",
+                f"{100 * after:.2f}",
+                f"{100 * (after - before):+.2f}",
                 f"{spread:.2f}",
             ]
         )

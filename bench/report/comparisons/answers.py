@@ -43,17 +43,17 @@ def build(a: Source, b: Source) -> Content | None:
 
 
 def _differs(pair: Pair) -> bool:
-    one, two = pair.first.first, pair.second.first
-    if one.status != two.status or (one.objective is None) != (two.objective is None):
+    before, after = pair.first.first, pair.second.first
+    if before.status != after.status or (before.objective is None) != (after.objective is None):
         return True
-    return one.objective is not None and not same(one.objective, two.objective or 0.0)
+    return before.objective is not None and not same(before.objective, after.objective or 0.0)
 
 
 def _is_another(pair: Pair) -> bool:
     """Whether two instances of one name have different hashes, or different proven optima."""
-    one, two = pair.first.first.instance_hash, pair.second.first.instance_hash
-    if one and two:
-        return one != two
+    before, after = pair.first.first.instance_hash, pair.second.first.instance_hash
+    if before and after:
+        return before != after
     known = [_optimum(answer) for answer in (pair.first, pair.second)]
     return None not in known and not same(known[0] or 0.0, known[1] or 0.0)
 

@@ -18,13 +18,13 @@ def build(a: Source, b: Source) -> Content | None:
         return None
     texts, rows = [], []
     for key in common:
-        one, two = first[key], second[key]
-        layers = [name for name in one if name in two]
-        changed = [name for name in layers if one[name] != two[name]]
+        before, after = first[key], second[key]
+        layers = [name for name in before if name in after]
+        changed = [name for name in layers if before[name] != after[name]]
         metric, budget = key
         texts.append(f"{metric} at {budget}: {len(changed)} of {len(layers)} layers changed.")
         for name in changed:
-            rows.append([metric, budget, name, one[name], two[name]])
+            rows.append([metric, budget, name, before[name], after[name]])
     table = Table(
         "Layers that changed", ("metric", "budget", "layer", "A", "B"), rows, text_columns=3
     )

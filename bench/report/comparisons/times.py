@@ -19,7 +19,7 @@ CAPTION = (
 
 
 def build(a: Source, b: Source) -> Content | None:
-    """One dot an instance; the table has every pair."""
+    """One dot per instance; the table has every pair."""
     by_solver: dict[str, list[Pair]] = {}
     for pair in paired(a, b):
         if pair.done:

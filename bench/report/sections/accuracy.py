@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from bitknap.plans.repair.base import NONE
 
 from ...figures.accuracy_against_size import (
-    Curve,
+    AccuracyCurve,
     Point,
     accuracy_panels,
     draw_accuracy,
@@ -60,25 +60,31 @@ def build(source: Source) -> Content | None:
     return Content(plots=[plot], tables=tables | printed)
 
 
-def accuracy_curves(results: Results, repair: str = NONE) -> list[Curve]:
+def accuracy_curves(results: Results, repair: str = NONE) -> list[AccuracyCurve]:
     """The recommended plans, each metric's and solver's, uniform bit-widths, random plans' mean."""
     asked = results.asked
     measured = [m for m in results.measured if m.repair == repair]
     best = [_point(m) for m in measured if m.plan == "recommended"]
-    curves = [Curve("recommended", best, len(asked.metrics) + 2)] if best else []
+    curves = [AccuracyCurve("recommended", best, len(asked.metrics) + 2)] if best else []
     for style, metric in enumerate(asked.metrics):
         for solver in ("optimum", "greedy"):
             rows = [m for m in measured if (m.plan, m.solver) == (metric, solver)]
             if rows:
                 name = f"{metric} ({solver})"
-                curves.append(Curve(name, list(map(_point, rows)), style, solver == "greedy"))
+                curves.append(
+                    AccuracyCurve(name, list(map(_point, rows)), style, solver == "greedy")
+                )
     uniform = [_point(m) for m in measured if m.plan == "uniform"]
     random = []
     for budget in asked.budgets:
         draws = [m for m in measured if (m.plan, m.budget) == ("random", budget.text)]
         random.append(_mean(draws))
     style = len(asked.metrics)
-    return [*curves, Curve("uniform", uniform, style), Curve("random", random, style + 1)]
+    return [
+        *curves,
+        AccuracyCurve("uniform", uniform, style),
+        AccuracyCurve("random", random, style + 1),
+    ]
 
 
 def interval(accuracy: Accuracy) -> tuple[float, float]:
@@ -102,21 +108,21 @@ def _mean(draws: Sequence[Evaluation]) -> Point:
     return Point(bits, statistics.fmean(values), min(values), max(values))
 
 
-def _mark(results: Results, curve: Curve, point: Point) -> Mark:
+def _mark(results: Results, curve: AccuracyCurve, point: Point) -> Mark:
     kilobytes = point.average_bits * results.table.weights / 8000
     return Mark(
         point.average_bits,
         100 * point.accuracy,
         {
             "plan": curve.name,
-            "size": f"{point.average_bits:.3f} bits a weight, {kilobytes:,.1f} kB of codes",
+            "size": f"{point.average_bits:.3f} bits per weight, {kilobytes:,.1f} kB of codes",
             "accuracy": f"{100 * point.accuracy:.2f} % "
             f"({100 * point.low:.2f} to {100 * point.high:.2f})",
         },
     )
 
 
-def _numbers(curves: Sequence[Curve]) -> Table:
+def _numbers(curves: Sequence[AccuracyCurve]) -> Table:
     return Table(
         "Accuracy against size",
         ("plan", "average bits", "accuracy", "low", "high"),

@@ -1,4 +1,4 @@
-"""How sure each layer's choice is: bootstrap over the calibration samples."""
+"""How certain each layer's choice is: bootstrap over the calibration samples."""
 
 from __future__ import annotations
 

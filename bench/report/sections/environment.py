@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bitknap.solvers import Status
-
 from ...records.record import Record
+from ...records.status import RunStatus
 from ...tables.table import Table, digits
 from ..base import Content, Section
 from ..source import Source
@@ -26,7 +25,7 @@ def build(source: Source) -> Content | None:
     )
     rows = [
         *([["command", source.command]] if source.command else []),
-        ["runs", f"{sum(record.status != Status.UNSUPPORTED for record in records):,}"],
+        ["runs", f"{sum(record.status != RunStatus.UNSUPPORTED for record in records):,}"],
         ["solve time", f"{digits(sum(record.seconds for record in records))} s"],
         *_processor(records),
         *(["machine", name] for name in dict.fromkeys(record.machine for record in records)),
@@ -47,8 +46,8 @@ def _processor(records: list[Record]) -> list[list[str]]:
     times = [(r.cpu_seconds, r.seconds) for r in records if r.cpu_seconds is not None]
     if not times:
         return []
-    rows = [["processor time", f"{digits(sum(own for own, _ in times))} s"]]
-    shares = [own / wall for own, wall in times if wall >= 1.0]
+    rows = [["processor time", f"{digits(sum(cpu for cpu, _ in times))} s"]]
+    shares = [cpu / wall for cpu, wall in times if wall >= 1.0]
     if shares:
         low, high = min(shares), max(shares)
         rows.append(["share of the processor", f"{low:.2f} to {high:.2f}"])

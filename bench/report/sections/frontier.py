@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -32,8 +33,17 @@ CAPTION = (
 )
 
 
+class ReadablePlan(NamedTuple):
+    """A plan that can be read off the figure; ``label`` is that of a uniform one."""
+
+    kind: Literal["frontier", "optimum", "greedy", "uniform"]
+    title: str
+    choice: IntArray
+    label: str = ""
+
+
 @dataclass(frozen=True)
-class Curve:
+class FrontierCurve:
     """The frontier of one metric, with what was measured of the run."""
 
     results: Results
@@ -44,8 +54,8 @@ class Curve:
         """Bits a weight of a size in bits, scales apart."""
         return (usage - self.results.table.overhead_bits) / self.results.table.weights
 
-    def points(self) -> Iterator[tuple[str, IntArray]]:
-        """What can be read off: kind and choice, by size within each kind."""
+    def points(self) -> Iterator[ReadablePlan]:
+        """The plans that can be read off, by size within each kind."""
         results, instance = self.results, self.frontier.instance
         at = set(np.linspace(0, len(self.frontier) - 1, SHOWN).round().astype(int).tolist())
         best = {}
@@ -57,32 +67,33 @@ class Curve:
         for i in sorted(at):
             choice = self.frontier.choice(i)
             if tuple(choice.tolist()) not in known:
-                yield "optimum", choice
+                yield ReadablePlan("frontier", "optimum", choice)
         for text, choice in best.items():
-            yield f"optimum at {text}", choice
+            yield ReadablePlan("optimum", f"optimum at {text}", choice)
         for budget in results.asked.budgets:
             greedy = results.solutions.get((self.metric, budget.text, "greedy"))
             if greedy is not None and greedy.labels is not None:
-                yield f"greedy at {budget.text}", instance.from_labels(greedy.labels)
+                choice = instance.from_labels(greedy.labels)
+                yield ReadablePlan("greedy", f"greedy at {budget.text}", choice)
         for label in results.table.choices:
-            yield f"uniform {label}", instance.from_labels(results.table.uniform(label))
+            choice = instance.from_labels(results.table.uniform(label))
+            yield ReadablePlan("uniform", f"uniform {label}", choice, label)
 
     def prediction(self) -> Prediction:
         """What the figure draws."""
-        found: dict[str, list[tuple[float, float]]] = {"optimum at": [], "greedy at": []}
+        found: dict[str, list[tuple[float, float]]] = {"frontier": [], "optimum": [], "greedy": []}
         uniform = []
-        for kind, choice in self.points():
-            what, _, which = kind.rpartition(" ")
-            place = (self.size(choice), self.frontier.instance.objective(choice))
-            if what in found:
-                found[what].append(place)
-            elif what:
-                uniform.append((*place, which))
+        for plan in self.points():
+            place = (self.size(plan.choice), self.frontier.instance.objective(plan.choice))
+            if plan.kind == "uniform":
+                uniform.append((*place, plan.label))
+            else:
+                found[plan.kind].append(place)
         return Prediction(
             [self.average(usage) for usage in self.frontier.usage.tolist()],
             self.frontier.objective.tolist(),
-            found["greedy at"],
-            found["optimum at"],
+            found["greedy"],
+            found["optimum"],
             uniform,
         )
 
@@ -94,12 +105,12 @@ class Curve:
         """The points with all that is known of them; ``measured`` by the choices of the layers."""
         instance, weights = self.frontier.instance, self.results.table.weights
         found = []
-        for kind, choice in self.points():
-            labels = tuple(instance.by_label(choice).values())
-            size, loss = self.size(choice), instance.objective(choice)
+        for plan in self.points():
+            labels = tuple(instance.by_label(plan.choice).values())
+            size, loss = self.size(plan.choice), instance.objective(plan.choice)
             values = {
-                "plan": kind,
-                "size": f"{size:.4f} bits a weight, {size * weights / 8000:,.2f} kB of codes",
+                "plan": plan.title,
+                "size": f"{size:.4f} bits per weight, {size * weights / 8000:,.2f} kB of codes",
                 "predicted loss": f"{loss:.6g}",
             }
             row = measured.get(labels)
@@ -115,14 +126,14 @@ class Curve:
 
 
 def build(source: Source) -> Content | None:
-    """One panel a metric."""
+    """One panel per metric."""
     results = source.results
     if results is None:
         return None
     table = results.table
     largest = int(np.maximum.reduceat(table.costs["size_bits"], table.offsets[:-1]).sum())
     curves = [
-        Curve(results, metric, frontier(table.to_instance(metric, largest)))
+        FrontierCurve(results, metric, frontier(table.to_instance(metric, largest)))
         for metric in results.asked.metrics
     ]
     measured = {tuple(m.allocation.values()): m for m in results.measured if m.allocation}
@@ -152,11 +163,11 @@ def build(source: Source) -> Content | None:
     )
 
 
-def _size(curve: Curve) -> str:
+def _size(curve: FrontierCurve) -> str:
     found = curve.frontier
-    how = "exact" if found.exact else f"within {found.tolerance:.3g}, too many states for all"
+    extent = "exact" if found.exact else f"within {found.tolerance:.3g}, too many states for all"
     return (
-        f"{curve.metric}: {len(found):,} undominated plans ({how}), "
+        f"{curve.metric}: {len(found):,} undominated plans ({extent}), "
         f"{int(found.supported.sum()):,} on the convex hull."
     )
 

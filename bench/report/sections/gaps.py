@@ -13,13 +13,13 @@ from ..source import Source
 
 CAPTION = (
     "Gap of every solver's choice on every instance: (objective - optimum) / |objective|, both "
-    "recomputed; against the best bound where no solver proved an optimum. One dot an instance; "
+    "recomputed; against the best bound where no solver proved an optimum. One dot per instance; "
     "on the right, how many have none."
 )
 
 
 def build(source: Source) -> Content | None:
-    """One row a solver, exact ones first."""
+    """One row per solver, exact ones first."""
     found: dict[str, list[tuple[SolverRuns, float]]] = {}
     for answer in sorted(source.answers, key=lambda a: (not a.first.exact, a.first.solver)):
         distance = gap(answer) if answer.supported else None
@@ -77,11 +77,13 @@ def _certainty(answers: list[SolverRuns]) -> Table | None:
 
 
 def _most_proofs(answers: list[SolverRuns]) -> str:
-    own: dict[str, list[SolverRuns]] = {}
+    by_name: dict[str, list[SolverRuns]] = {}
     for answer in answers:
         if answer.first.exact and answer.proven:
-            own.setdefault(answer.first.solver, []).append(answer)
-    return min(own, key=lambda name: (-len(own[name]), mean_seconds(own[name])), default="")
+            by_name.setdefault(answer.first.solver, []).append(answer)
+    return min(
+        by_name, key=lambda name: (-len(by_name[name]), mean_seconds(by_name[name])), default=""
+    )
 
 
 SECTION = Section("Gap by solver", 70, "solves with an objective", build)

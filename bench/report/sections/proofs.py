@@ -23,9 +23,9 @@ def build(source: Source) -> Content | None:
 def _proofs(source: Source, times: Times) -> Table:
     false, won = false_claims(source.records), wins(times)
     rows = []
-    for solver, own in by_solver(source.answers).items():
-        able = [answer for answer in own if answer.supported]
-        exact = own[0].first.exact
+    for solver, solver_runs in by_solver(source.answers).items():
+        able = [answer for answer in solver_runs if answer.supported]
+        exact = solver_runs[0].first.exact
         rows.append(
             [
                 solver,
@@ -57,8 +57,8 @@ def _speedups(source: Source, times: Times) -> Table:
         against = {"all others": source.solvers}
         if solver not in GENERAL:
             against[", ".join(general)] = general
-        for name, rivals in against.items():
-            found = speedup(times, solver, rivals)
+        for name, peers in against.items():
+            found = speedup(times, solver, peers)
             if found is not None:
                 ratios = map(digits, (found.least, found.median, found.largest))
                 rows.append([solver, name, f"{found.instances}", *ratios])

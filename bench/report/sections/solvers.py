@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...job.tables import objective_table, solver_table
+from ...measures.contradictions import clashes
 from ...measures.summary import summary_tables
 from ..base import Content, Section
 from ..source import Source
@@ -19,7 +20,8 @@ def build(source: Source) -> Content | None:
         )
     if not source.records:
         return None
-    return Content(tables=dict(zip(NAMES, summary_tables(source.records), strict=False)))
+    tables = summary_tables(source.answers, clashes(source.records))
+    return Content(tables=dict(zip(NAMES, tables, strict=False)))
 
 
 SECTION = Section("Solvers", 50, "records of solves", build)

@@ -17,7 +17,7 @@ CAPTION = (
 
 
 def build(source: Source) -> Content | None:
-    """One panel a group that has two sizes or more."""
+    """One panel per group that has two sizes or more."""
     groups: dict[str, list[SolverRuns]] = {}
     for answer in source.answers:
         if answer.supported:

@@ -81,7 +81,7 @@ def _suite(suite: dict[str, Any], records: int) -> Content:
 
 def _limit(key: str, value: float) -> str:
     if key == "memory":
-        return f"{value / 1e6:,.0f} MB a run"
+        return f"{value / 1e6:,.0f} MB per run"
     return f"{value:g}" if key == "threads" else f"{value:g} s"
 
 

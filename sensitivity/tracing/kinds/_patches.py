@@ -24,7 +24,7 @@ def patches(
         inputs: (rows, channels, *spatial).
         kernel: the kernel's sizes.
         positions: the output's sizes.
-        stride, padding, dilation: of the convolution, one a spatial dimension.
+        stride, padding, dilation: of the convolution, one per spatial dimension.
         groups: of the channels.
 
     Returns:

@@ -23,7 +23,7 @@ SPLIT_WEIGHTS, PARTS = 1 << 15, 8
 def replay_is_faster(positions: int, choices: int) -> bool:
     """Whether replaying J perturbations is faster than a gradient and its contraction.
 
-    For a weight of m entries used at P positions a sample, replaying costs J m P products; the
+    For a weight of m entries used at P positions per sample, replaying costs J m P products; the
     contraction of the sample's gradient costs J m and its traffic, in the time of products, 24 m.
     """
     return positions * choices <= choices + TRAFFIC
@@ -69,7 +69,7 @@ def _contracted(left: Tensor, right: Tensor, delta: Tensor) -> Tensor:
                 result[sample] += changes @ product.flatten()
         return result
     step = min(samples, max(1, chunk_floats(delta) // (outputs * width)))
-    # Memory that is given back and taken again must be mapped again, which costs as much.
+    # Memory that is freed and allocated again must be mapped again, which costs as much.
     products = left.new_empty(step, outputs, width)
     for part in chunks(samples, step):
         some = products[: part.stop - part.start]

@@ -23,7 +23,7 @@ class BroadcastUse(Use):
     inputs: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        # What W is added to does not matter, and may change afterwards.
+        # The value that W is added to does not matter, and may change afterwards.
         self.inputs = self.weight
 
     @property
@@ -83,10 +83,10 @@ def bind(*args: Any, **kwargs: Any) -> BroadcastUse | None:
     ):
         return None
     lead = len(sizes) - weights[0].dim()
-    own = (*([1] * lead), *weights[0].shape)
+    padded = (*([1] * lead), *weights[0].shape)
     return BroadcastUse(
         weights[0],
-        torch.Size(o if size == -1 else size for size, o in zip(sizes, own, strict=True)),
+        torch.Size(o if size == -1 else size for size, o in zip(sizes, padded, strict=True)),
     )
 
 

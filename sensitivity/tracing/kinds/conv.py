@@ -99,7 +99,7 @@ class ConvUse(Use):
         return self._together if weights <= TOGETHER_WEIGHTS and not point else None
 
     def _alone(self, inputs: Tensor, grad: Tensor) -> Tensor:
-        """A convolution's weight gradient a sample."""
+        """A convolution's weight gradient per sample."""
         rows = [
             self._weight_gradient(inputs[n : n + 1], grad[n : n + 1], self.weight, self.groups)
             for n in range(len(inputs))
@@ -107,7 +107,7 @@ class ConvUse(Use):
         return torch.stack(rows)
 
     def _together(self, inputs: Tensor, grad: Tensor) -> Tensor:
-        """Samples as groups of one convolution: its weight gradient is one block a sample."""
+        """Samples as groups of one convolution: its weight gradient is one block per sample."""
         rows, shape = len(inputs), tuple(self.weight.shape)
         # Only the shape of the weight is read, so one float stands for all of them.
         stand_in = inputs.new_empty(1).expand(rows * shape[0], *shape[1:])
@@ -138,7 +138,7 @@ class ConvUse(Use):
         return result
 
     def _by_product(self, inputs: Tensor, grad: Tensor) -> Tensor:
-        """Output gradient times the unfolded input, a matrix product a sample and group."""
+        """Output gradient times the unfolded input, a matrix product per sample and group."""
         rows, out, into, *kernel = len(inputs), *self.weight.shape
         gradient = grad.flatten(2).reshape(rows * self.groups, out // self.groups, -1)
         product = torch.bmm(gradient, self._patches(inputs, grad))
@@ -184,7 +184,7 @@ def bind(
 
 
 def spread(value: int | Sequence[int], length: int) -> tuple[int, ...]:
-    """One value a spatial dimension."""
+    """One value per spatial dimension."""
     if isinstance(value, int):
         return (value,) * length
     return tuple(value) if len(value) == length else tuple(value) * length

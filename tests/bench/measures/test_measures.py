@@ -9,7 +9,7 @@ import pytest
 
 from bitknap.bench.measures.answers import SolverRuns, answers_of, by_solver, reference_of
 from bitknap.bench.measures.certainty import cost_of_certainty
-from bitknap.bench.measures.contradictions import contradictions, false_claims
+from bitknap.bench.measures.contradictions import clashes, contradictions, false_claims
 from bitknap.bench.measures.gap import gap, gaps, is_optimum
 from bitknap.bench.measures.profile import performance_profile, within
 from bitknap.bench.measures.rates import correct_rate, success_rate
@@ -18,12 +18,17 @@ from bitknap.bench.measures.shifted_mean import mean_seconds, shifted_geometric_
 from bitknap.bench.measures.speedup import Speedup, proof_times, speedup, wins
 from bitknap.bench.measures.summary import summary_tables
 from bitknap.bench.records.record import Record
+from bitknap.bench.tables.table import Table
 
 from .conftest import row
 
 
 def of(records: list[Record], solver: str) -> list[SolverRuns]:
     return by_solver(answers_of(records))[solver]
+
+
+def printed(records: list[Record]) -> list[Table]:
+    return summary_tables(answers_of(records), clashes(records))
 
 
 def heuristic(solver: str, instance: str, objective: float | None, **fields: Any) -> Record:
@@ -279,11 +284,11 @@ def test_processor_time_is_averaged_like_wall_time() -> None:
         row("b", "j", "killed", seconds=12.0),
         row("c", "i", "killed", seconds=12.0),
     ]
-    solvers = summary_tables(records)[0]
+    solvers = printed(records)[0]
     column = solvers.columns.index("CPU ms")
     cells = {cells[0]: cells[column] for cells in solvers.rows}
     assert cells == {"a": "5", "b": "1000", "c": "10000"}
-    assert "CPU ms" not in summary_tables([row("a", "i", objective=4.0)])[0].columns
+    assert "CPU ms" not in printed([row("a", "i", objective=4.0)])[0].columns
 
 
 def test_the_summary_shows_measures_and_contradictions() -> None:
@@ -294,7 +299,7 @@ def test_the_summary_shows_measures_and_contradictions() -> None:
         row("b", "j", "killed", seconds=12.0),
         row("c", "i", "unsupported"),
     ]
-    solvers = summary_tables(records)[0]
+    solvers = printed(records)[0]
     rows = {cells[0]: dict(zip(solvers.columns, cells, strict=True)) for cells in solvers.rows}
     assert rows["a"]["ms"] == "5"
     assert rows["a"]["peak MB"] == "70"

@@ -87,7 +87,7 @@ def test_no_process_outlives_the_suite(
     _, stderr = running.communicate(timeout=30)
     assert running.returncode == code
     assert "Traceback" not in stderr
-    assert ("interrupted; what was finished is kept" in stderr) == (name == "SIGINT")
+    assert ("interrupted; finished work is kept" in stderr) == (name == "SIGINT")
     wait_until(lambda: not of_this_test(tmp_path))
     assert not of_this_test(tmp_path)
 
