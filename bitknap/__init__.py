@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bitknap.plans import apply_plan
+    from bitknap.plans import Plan, apply_plan, load_packed, plan
     from bitknap.problems import (
         BitknapError,
         CoverageWarning,
@@ -37,7 +37,7 @@ _ROOM = {
         "load_instance",
         "save_instance",
     ),
-    "plans": ("apply_plan",),
+    "plans": ("Plan", "apply_plan", "load_packed", "plan"),
     "sensitivity": ("Quantizer", "SensitivityTable", "sensitivity_table"),
     "solvers": ("Solution", "Status", "solve"),
 }
@@ -49,6 +49,7 @@ __all__ = [
     "DataError",
     "Instance",
     "InstanceError",
+    "Plan",
     "Quantizer",
     "SensitivityTable",
     "Solution",
@@ -59,6 +60,8 @@ __all__ = [
     "apply_plan",
     "build_instance",
     "load_instance",
+    "load_packed",
+    "plan",
     "save_instance",
     "sensitivity_table",
     "solve",
