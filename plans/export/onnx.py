@@ -71,11 +71,15 @@ def export(
             export the network.
     """
     onnx = _package("onnx")
-    _package("onnxscript")
+    optimizer = _package("onnxscript.optimizer")
     if table.activations is not None:
         raise UnsupportedError("an ONNX file holds quantized weights; plan without activation bits")
     weights = quantized_weights(model, network, table, choices)
-    proto = _plain(network, inputs)
+    program = _plain(network, inputs)
+    # Constants alone: folding batch norm into weights would take these off their grids.
+    optimizer.fold_constants(program)
+    optimizer.remove_unused_nodes(program)
+    proto = importlib.import_module("onnx_ir").to_proto(program)
     graph = proto.graph
     by_name = {tensor.name: tensor for tensor in graph.initializer}
     nodes: list[Any] = []
@@ -88,7 +92,7 @@ def export(
                 "stored; leave the layer in float"
             )
         graph.initializer.remove(by_name[weight.parameter])
-        made = _Unpacking(onnx, weight, tables)
+        made = _Unpacking(onnx, weight, f"q{len(nodes)}", tables)
         nodes += made.nodes
         graph.initializer.extend(made.initializers)
         size += made.size
@@ -108,11 +112,14 @@ class _Unpacking:
     Args:
         onnx: the package.
         weight: codes, scales, zero points.
+        name: that the names of all its parts begin with.
         tables: names of the tables of values by the width of a plane, shared by all weights.
     """
 
-    def __init__(self, onnx: Any, weight: QuantizedWeight, tables: dict[int, str]) -> None:
-        self._onnx, self._name, self._tables = onnx, weight.parameter, tables
+    def __init__(
+        self, onnx: Any, weight: QuantizedWeight, name: str, tables: dict[int, str]
+    ) -> None:
+        self._onnx, self._name, self._tables = onnx, name, tables
         self.initializers: list[Any] = []
         self.nodes: list[Any] = []
         codes = self._codes(weight)
@@ -184,12 +191,12 @@ class _Unpacking:
         )
 
     def _array(self, what: str, values: NDArray[Any]) -> str:
-        name = f"{self._name}.{what}.{len(self.initializers)}"
+        name = f"{self._name}{what}{len(self.initializers)}"
         self.initializers.append(self._onnx.numpy_helper.from_array(np.asarray(values), name))
         return name
 
     def _node(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
-        name = f"{self._name}.{kind}.{len(self.nodes)}"
+        name = f"{self._name}.{len(self.nodes)}"
         self.nodes.append(self._onnx.helper.make_node(kind, inputs, [name], **attributes))
         return name
 
@@ -205,7 +212,7 @@ def _split(channels: Channels, shape: Sequence[int]) -> tuple[list[int], list[in
 
 
 def _plain(network: nn.Module, inputs: Sequence[Any]) -> Any:
-    """The network with float weights as ONNX; nothing of it is folded together."""
+    """The network with float weights, nothing of it folded together."""
     batch = torch.export.Dim("batch")
     try:
         with warnings.catch_warnings(), torch.no_grad():
@@ -226,7 +233,7 @@ def _plain(network: nn.Module, inputs: Sequence[Any]) -> Any:
         ) from error
     if program is None:
         raise DataError("torch.onnx.export gave no program")
-    return program.model_proto
+    return program.model
 
 
 def _strip(proto: Any) -> None:
@@ -249,5 +256,5 @@ def _package(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError:
         raise UnsupportedError(
-            f"an ONNX file needs the package {name}; pip install 'bitknap[onnx]'"
+            f"an ONNX file needs the package {name.partition('.')[0]}; pip install 'bitknap[onnx]'"
         ) from None
