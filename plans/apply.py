@@ -53,8 +53,9 @@ def apply_plan(
     function with one of the weights; its code and its class stay as they are. Calls that bypass
     the copy's ``forward`` see quantized weights and float inputs.
 
-    Given calibration data the copy is repaired, at no cost in size: batch-norm statistics are
-    estimated again, and biases of layers that lead into no batch norm corrected.
+    Given calibration data the copy is repaired, at no cost in size: weights are rounded by the
+    second moments of what they read (symmetric quantizers), batch-norm statistics estimated again,
+    and biases of layers that lead into no batch norm corrected.
 
     Args:
         model: the float network of the table; not changed.
@@ -62,8 +63,8 @@ def apply_plan(
         plan: layer name -> label, for every layer of the table; or a solution of its instance.
         quantizer: an equal one that e.g. remembers results; by default made from the table.
         calibration: batches, such as those that the table was computed from.
-        repair: ``auto`` (``batch_norm,bias``), ``none``, or names of ``plans/repair`` with commas,
-            done in that order; ``rounding`` is the third.
+        repair: ``auto`` (``rounding,batch_norm,bias``), ``none``, or names of ``plans/repair`` with
+            commas, done in that order.
         forward: ``forward(model, batch)``, as for the table.
 
     Raises:
@@ -71,36 +72,64 @@ def apply_plan(
             table's, the quantizer is another one, or repairs are named without calibration data.
         UnsupportedError: there is no such repair, or it cannot be done here.
     """
-    choices = choices_of(plan)
-    positions = table.positions(choices)
-    described = table.provenance.get("quantizer")
-    if quantizer is None:
-        quantizer = Quantizer() if described is None else Quantizer.described(described)
-    elif described is not None and quantizer.describe() != described:
-        raise DataError(
-            f"the table was made with another quantizer, {described}; leave quantizer= out"
-        )
-    refuse_other_weights(model, table)
-    repairs = repairs_named(repair)
-    if calibration is None and repair not in ("auto", "none"):
-        raise DataError(f"repair={repair!r} needs calibration data; pass calibration=[batch, ...]")
-    quantized = quantized_copy(model, table.layers, choices, quantizer)
-    quantized.eval()
-    _quantize_inputs(quantized, table, positions.tolist())
-    if calibration is not None and repairs:
-        labels = {name: str(label) for name, label in choices.items()}
-        given = Quantized(
-            quantized,
-            folded(model),
-            table.layers,
-            labels,
-            quantizer,
-            _batches(calibration, device_of(model)),
-            forward or default_forward,
-        )
-        for one in repairs:
-            one(given)
-    return quantized
+    made = Applier(model, table, quantizer, calibration, forward)
+    return made(plan, repair)
+
+
+class Applier:
+    """Applies plans of one table to one network; arguments of `apply_plan`.
+
+    What repairs need of the float network is computed once for all plans.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        table: SensitivityTable,
+        quantizer: Quantizer | None = None,
+        calibration: Iterable[Batch] | None = None,
+        forward: Forward | None = None,
+    ) -> None:
+        described = table.provenance.get("quantizer")
+        if quantizer is None:
+            quantizer = Quantizer() if described is None else Quantizer.described(described)
+        elif described is not None and quantizer.describe() != described:
+            raise DataError(
+                f"the table was made with another quantizer, {described}; leave quantizer= out"
+            )
+        refuse_other_weights(model, table)
+        self.model, self.table, self.quantizer = model, table, quantizer
+        self.forward = forward or default_forward
+        self.calibration = None if calibration is None else _batches(calibration, device_of(model))
+        self._plain = folded(model)
+        self._found: dict[str, Any] = {}
+
+    def __call__(self, plan: Plan, repair: str = "auto") -> nn.Module:
+        """A copy of the model with the plan's choices, repaired; see `apply_plan`."""
+        choices = choices_of(plan)
+        positions = self.table.positions(choices)
+        repairs = repairs_named(repair, self.quantizer)
+        if self.calibration is None and repair not in ("auto", "none"):
+            raise DataError(
+                f"repair={repair!r} needs calibration data; pass calibration=[batch, ...]"
+            )
+        quantized = quantized_copy(self.model, self.table.layers, choices, self.quantizer)
+        quantized.eval()
+        quantize_inputs(quantized, self.table, positions.tolist())
+        if self.calibration is not None:
+            given = Quantized(
+                quantized,
+                self._plain,
+                self.table.layers,
+                {name: str(label) for name, label in choices.items()},
+                self.quantizer,
+                self.calibration,
+                self.forward,
+                self._found,
+            )
+            for one in repairs:
+                one(given)
+        return quantized
 
 
 def choices_of(plan: Plan) -> Mapping[str, int | str]:
@@ -119,7 +148,7 @@ def choices_of(plan: Plan) -> Mapping[str, int | str]:
     return dict(labels)
 
 
-def _quantize_inputs(
+def quantize_inputs(
     quantized: nn.Module, table: SensitivityTable, positions: Sequence[int]
 ) -> None:
     """Make the network's ``forward`` quantize what its layers read, as the items say."""

@@ -22,7 +22,7 @@ from bitknap.sensitivity import Quantizer, SensitivityTable
 from bitknap.sensitivity.table.provenance import hash_data, hash_model
 from bitknap.sensitivity.tracing.batches import Batch, Forward, take, tensors
 
-from .apply import apply_plan
+from .apply import Applier
 from .yardsticks import Yardstick
 
 FORMAT = "bitknap.damages/1"
@@ -83,9 +83,9 @@ class Measurer:
         path: Path | None = None,
         say: Callable[[int], None] = lambda number: None,
     ) -> None:
-        self.model, self.table, self.forward, self.damage = model, table, forward, damage
-        self.quantizer, self.path, self.say = quantizer, path, say
+        self.forward, self.damage, self.path, self.say = forward, damage, path, say
         self.halves = halves(batches)
+        self._apply = Applier(model, table, quantizer, self.halves[0], forward)
         norms = any(isinstance(module, _BatchNorm) for module in model.modules())
         self.repair = "batch_norm" if norms else "bias"
         self.evaluations = 0
@@ -111,15 +111,7 @@ class Measurer:
         return np.concatenate([self(plan, 0), self(plan, 1)])
 
     def _measured(self, plan: Plan, half: int) -> list[float]:
-        network = apply_plan(
-            self.model,
-            self.table,
-            plan,
-            self.quantizer,
-            calibration=self.halves[0],
-            repair=self.repair,
-            forward=self.forward,
-        )
+        network = self._apply(plan, self.repair)
         found: list[float] = []
         with torch.no_grad():
             for batch, plain in zip(self.halves[half], self._plain[half], strict=True):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from bitknap.plans import apply_plan
+from bitknap.plans.apply import Applier
 from bitknap.plans.repair.base import NONE
 from bitknap.problems import Instance
 from bitknap.problems.documents import load_as, save_document
@@ -74,7 +75,7 @@ class Evaluator:
         table: SensitivityTable,
         path: Path,
         say: Callable[[str], None],
-        calibration: Sequence[Any] = (),
+        calibration: Sequence[Any] | None = None,
     ) -> None:
         self.workload, self.quantizer, self.table = workload, quantizer, table
         self.path, self.say, self.calibration = path, say, calibration
@@ -84,6 +85,16 @@ class Evaluator:
             key["activations"] = sha256(content).hexdigest()
         self.key = _digest(key)
         self.known = self._load()
+
+    @cached_property
+    def _applier(self) -> Applier:
+        return Applier(
+            self.workload.model,
+            self.table,
+            self.quantizer,
+            self.calibration,
+            self.workload.forward,
+        )
 
     def has(self, allocation: Allocation, repair: str = NONE) -> bool:
         """Whether the plan's accuracy is already known."""
@@ -106,15 +117,7 @@ class Evaluator:
             self.say(f"evaluating {plan} {budget} {solver}".rstrip() + repaired)
             model = self.workload.model
             if allocation:
-                model = apply_plan(
-                    model,
-                    self.table,
-                    allocation,
-                    self.quantizer,
-                    calibration=self.calibration,
-                    repair=repair,
-                    forward=self.workload.forward,
-                )
+                model = self._applier(allocation, repair)
             found = self.known[name] = self.workload.accuracy(model)
             self._save()
         average = 32.0

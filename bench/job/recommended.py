@@ -36,7 +36,7 @@ def recommend(
     place = ""
 
     def told(number: int) -> None:
-        say(f"measuring plans {place}, network {number}")
+        say(f"measuring plans {place}: {number} networks in all")
 
     measure = Measurer(
         job.workload.model,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bitknap.plans.budgets import Budget
 from bitknap.plans.search import MeasuredPlan
 from bitknap.problems import BitknapError, DataError, Instance, load_instance
 from bitknap.problems.documents import load_as, save_document
@@ -17,7 +18,6 @@ from bitknap.sensitivity import LayerPolicy, SensitivityTable, Tie, load_table
 from bitknap.solvers import Solution, Status
 from bitknap.solvers.verify.document import load_solution, read_claim
 
-from .budgets import Budget
 from .evaluation import Evaluation
 
 FORMAT = "bitknap.run/1"

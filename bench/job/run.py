@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bitknap.plans.budgets import Budget
 from bitknap.plans.repair.base import NONE
 from bitknap.problems import (
     DataError,
@@ -28,7 +29,6 @@ from bitknap.solvers.verify import verify
 
 from ..records.record import Record, load_records, record_of, save_records
 from ..workloads.base import Workload
-from .budgets import Budget
 from .evaluation import Evaluation, Evaluator
 from .recommended import RECOMMENDED, recommend
 from .results import JobSettings, Results, instance_path, save_results, solution_path

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from bitknap.plans.budgets import parse_budget
 from bitknap.problems import Instance
 from bitknap.solvers import solve
 
-from ..job.budgets import parse_budget
 from ..job.metric_comparison import Tables, optimum
 from ..job.random_plan import random_choice
 from .scale import Scale

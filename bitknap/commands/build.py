@@ -42,8 +42,8 @@ def command(
     Every limit given is one resource of the instance: size_bits, bops, latency_ns. A limit that
     no choice meets is refused, with exit code 3.
     """
-    from bitknap.bench.job.budgets import parse_budget
     from bitknap.bench.tables.terminal import note
+    from bitknap.plans.budgets import parse_budget
     from bitknap.problems import DataError, InfeasibleError, merge_ties, save_instance
     from bitknap.sensitivity import bops, latency_ns, load_table
     from bitknap.solvers.referee import infeasibility

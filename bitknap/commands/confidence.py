@@ -61,9 +61,9 @@ def command(
         stability_figure,
         summary_table,
     )
-    from bitknap.bench.job.budgets import parse_budget
     from bitknap.bench.job.plan_files import load_plan
     from bitknap.bench.tables.terminal import print_table, say
+    from bitknap.plans.budgets import parse_budget
     from bitknap.problems import DataError, write_atomically
     from bitknap.problems.storage import only_writer
     from bitknap.sensitivity import load_table

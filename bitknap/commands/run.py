@@ -86,8 +86,8 @@ def command(
     Writes the sensitivity table, instances, solutions, records, figures and report.html to OUT;
     a second run with the same inputs reuses what is there.
     """
-    from bitknap.bench.job.budgets import parse_budget
     from bitknap.bench.workloads.loading import load_workload, require_workload
+    from bitknap.plans.budgets import parse_budget
     from bitknap.sensitivity import METRICS as KNOWN_METRICS
     from bitknap.sensitivity.policy.ties import require_kinds
     from bitknap.solvers import load_solver

@@ -44,8 +44,8 @@ def command(
     Ties come from the table, from --tie patterns, and with --workload from the traced network.
     The price of a tie is the rise of the optimal predicted loss, both optima being exact.
     """
-    from bitknap.bench.job.budgets import parse_budget
     from bitknap.bench.job.ties import price_ties, trace_workload, with_found_ties
+    from bitknap.plans.budgets import parse_budget
     from bitknap.sensitivity import load_table, save_table
 
     budgets = [parse_budget(text) for text in split(budget, "--budget")] if budget else []

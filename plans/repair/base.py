@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -17,7 +17,7 @@ from bitknap.sensitivity.tracing.batches import Batch, Forward, tensors
 
 from . import REPAIRS
 
-AUTO = ("batch_norm", "bias")
+AUTO = ("rounding", "batch_norm", "bias")
 """Repairs of ``auto``, in their order; one whose layers a network lacks changes nothing."""
 
 NONE = "none"
@@ -35,6 +35,7 @@ class Quantized:
         quantizer: how the weights were quantized.
         batches: calibration data on the network's device.
         forward: runs a network on a batch.
+        found: what repairs keep of the float network for the next plan.
     """
 
     network: nn.Module
@@ -44,20 +45,34 @@ class Quantized:
     quantizer: Quantizer
     batches: Sequence[Batch]
     forward: Forward
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, name: str, compute: Callable[[], Any]) -> Any:
+        """What ``compute`` says of the float network, from an earlier plan where there was one."""
+        if name not in self.found:
+            self.found[name] = compute()
+        return self.found[name]
 
 
 class Repair(Protocol):
     """A repair: one file in ``plans/repair`` with the object in ``REPAIR``."""
 
     passes: int
-    """Forward passes over the calibration data, those of the float network included."""
+    """Forward passes over the calibration data for each plan."""
+
+    symmetric: bool
+    """Whether weights must be quantized without zero points; ``auto`` leaves it out else."""
 
     def __call__(self, quantized: Quantized) -> None:
         """Change the quantized network in place."""
 
 
-def repairs_named(text: str) -> list[Repair]:
+def repairs_named(text: str, quantizer: Quantizer | None = None) -> list[Repair]:
     """The repairs that e.g. ``auto``, ``none`` or ``rounding,batch_norm`` stands for, in order.
+
+    Args:
+        text: names with commas.
+        quantizer: of the weights; ``auto`` leaves out what needs another one.
 
     Raises:
         UnsupportedError: a word is none of them.
@@ -66,7 +81,13 @@ def repairs_named(text: str) -> list[Repair]:
     if words == [NONE]:
         return []
     names = [name for word in words for name in (AUTO if word == "auto" else (word,))]
-    return [REPAIRS.load(name) for name in dict.fromkeys(names)]
+    found = {name: REPAIRS.load(name) for name in names}
+    affine = quantizer is not None and quantizer.scheme != "symmetric"
+    return [
+        repair
+        for name, repair in found.items()
+        if name in words or not (affine and repair.symmetric)
+    ]
 
 
 def samples_of(batch: Batch) -> int:

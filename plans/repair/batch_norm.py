@@ -26,6 +26,7 @@ class BatchNorm:
     """See the module."""
 
     passes = 1
+    symmetric = False
 
     def __call__(self, quantized: Quantized) -> None:
         """Change running means and variances, and nothing else.

@@ -26,38 +26,61 @@ CORRECTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 class Bias:
     """See the module."""
 
-    passes = 2
+    passes = 1
+    symmetric = False
 
     def __call__(self, quantized: Quantized) -> None:
         """Change biases, and nothing else."""
         names = _corrected(quantized)
         if not names:
             return
+        means = quantized.once("means of outputs", lambda: _float_means(quantized))
         totals: dict[str, Tensor] = {}
         samples = [samples_of(batch) for batch in quantized.batches]
-        for batch, count in zip(quantized.batches, samples, strict=True):
-            for name, shift in _shifts(quantized, batch, names).items():
+        for batch, count, wanted in zip(quantized.batches, samples, means, strict=True):
+            for name, shift in _shifts(quantized, batch, names, wanted).items():
                 totals[name] = totals.get(name, 0) + shift * (count / sum(samples))
         with torch.no_grad():
             for name, total in totals.items():
                 quantized.network.get_parameter(f"{name}.bias").sub_(total)
 
 
-def _shifts(quantized: Quantized, batch: Batch, names: list[str]) -> dict[str, Tensor]:
-    """(C,) of each layer: mean output of the quantized network minus that of the float one."""
-    means: dict[str, list[Tensor]] = {}
+Means = dict[str, list[Tensor]]
+"""(C,) mean output of every use of a layer, by the layer's name."""
+
+
+def _float_means(quantized: Quantized) -> list[Means]:
+    """Of the float network's layers with a bias, batch by batch."""
+    modules: dict[str, nn.Module] = {
+        name: module
+        for name, module in quantized.model.named_modules()
+        if isinstance(module, CORRECTED) and module.bias is not None
+    }
+    return [_means(quantized, modules, batch) for batch in quantized.batches]
+
+
+def _means(quantized: Quantized, modules: dict[str, nn.Module], batch: Batch) -> Means:
+    found: Means = {}
 
     def note(name: str, module: nn.Module, _: Tensor, output: Tensor) -> None:
-        means.setdefault(name, []).append(_mean(module, output))
+        found.setdefault(name, []).append(_mean(module, output))
 
-    with hooked(_modules(quantized.model, names), note):
+    with hooked(modules, note):
         quantized.forward(quantized.model, batch)
-    found: dict[str, list[Tensor]] = {name: [] for name in means}
+    return found
+
+
+def _shifts(
+    quantized: Quantized, batch: Batch, names: list[str], wanted: Means
+) -> dict[str, Tensor]:
+    """(C,) of each layer: mean output of the quantized network minus that of the float one."""
+    left = {name: list(wanted.get(name, ())) for name in names}
+    found: Means = {name: [] for name in names}
 
     def correct(name: str, module: nn.Module, _: Tensor, output: Tensor) -> Tensor:
-        if not means.get(name):
+        if not left[name]:
             return output
-        found[name].append(_mean(module, output) - means[name].pop(0))
+        found[name].append(_mean(module, output) - left[name].pop(0))
         return output - _along(module, found[name][-1])
 
     with hooked(_modules(quantized.network, names), correct):

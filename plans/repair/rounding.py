@@ -16,6 +16,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -36,7 +37,8 @@ DAMPING = 0.01
 class Rounding:
     """See the module."""
 
-    passes = 1
+    passes = 0
+    symmetric = True
 
     def __call__(self, quantized: Quantized) -> None:
         """Change weights of linear layers and convolutions to other points of their grids.
@@ -44,20 +46,17 @@ class Rounding:
         Raises:
             UnsupportedError: the quantizer has zero points.
         """
+        if quantized.quantizer.scheme != "symmetric":
+            raise UnsupportedError("rounding needs a symmetric quantizer; leave it out of repair")
         layers = {
             layer.parameter.removesuffix(".weight"): layer
             for layer in quantized.layers
-            if quantized.plan.get(layer.name, FLOAT) != FLOAT and layer.channel_dim == 0
+            if layer.channel_dim == 0
         }
-        modules = {
-            name: module
-            for name, module in quantized.model.named_modules()
-            if name in layers and _is_covered(module)
-        }
-        if quantized.quantizer.scheme != "symmetric":
-            raise UnsupportedError("rounding needs a symmetric quantizer; leave it out of repair")
-        moments = _second_moments(quantized, modules)
+        moments = quantized.once("second moments", lambda: _second_moments(quantized, layers))
         for name, moment in moments.items():
+            if _choice(quantized, layers[name]) == FLOAT:
+                continue
             weight = quantized.model.get_parameter(f"{name}.weight").detach()
             rounded = round_rows(
                 weight, moment, quantized.quantizer, _choice(quantized, layers[name])
@@ -102,7 +101,7 @@ def round_rows(weight: Tensor, moment: Tensor, quantizer: Quantizer, choice: Cho
 
 
 def _choice(quantized: Quantized, layer: LayerInfo) -> Choice:
-    choice, _ = parse_label(str(quantized.plan[layer.name]))
+    choice, _ = parse_label(quantized.plan.get(layer.name, FLOAT))
     return choice
 
 
@@ -112,8 +111,13 @@ def _is_covered(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear)
 
 
-def _second_moments(quantized: Quantized, modules: dict[str, nn.Module]) -> dict[str, Tensor]:
-    """(G, k, k) mean of x x' over all positions of the data, of each module that runs."""
+def _second_moments(quantized: Quantized, names: Collection[str]) -> dict[str, Tensor]:
+    """(G, k, k) mean of x x' over all positions of the data, of each layer that is covered."""
+    modules = {
+        name: module
+        for name, module in quantized.model.named_modules()
+        if name in names and _is_covered(module)
+    }
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
 

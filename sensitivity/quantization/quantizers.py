@@ -14,7 +14,14 @@ from bitknap.problems.errors import DataError
 
 from .channels import ChannelDim, channels
 from .choices import FLOAT, TERNARY, Choice, code_bits, require_choice
-from .ranges import affine_grid, affine_least_squares, ends_of, nearest_codes, symmetric_scale
+from .ranges import (
+    affine_grid,
+    affine_least_squares,
+    ends_of,
+    nearest_codes,
+    stored,
+    symmetric_scale,
+)
 from .scales import least_squares_scale
 
 SCALE_BITS = 32
@@ -41,7 +48,7 @@ class Quantizer:
     -s, 0, s. Affine, with a zero point z among the codes 0 .. 2^b - 1: low = -z,
     high = 2^b - 1 - z. A row of zeros has scale 0.
 
-    Scales, all rounded to float32 but the first one, the default:
+    Scales, all rounded to float32, as they are stored:
 
     * ``least_squares``: argmin_s || Q_b(w) - w ||^2, see `least_squares_scale`. In the full
       symmetric range s may be negative: the sign of the stored scale says which side has the
@@ -154,7 +161,7 @@ class Quantizer:
         else:
             low, high = self.codes(choice)
             if self.scale == "least_squares" or not rows.shape[1]:
-                scale = least_squares_scale(rows, low, high)
+                scale = stored(least_squares_scale(rows, low, high))
             else:
                 scale = symmetric_scale(rows, high, percentile)
         return nearest_codes(rows, scale, low, high), scale

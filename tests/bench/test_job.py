@@ -11,7 +11,6 @@ from torch import nn
 
 from bitknap.bench.job import evaluation as measurement
 from bitknap.bench.job import table_cache as tables
-from bitknap.bench.job.budgets import parse_budget
 from bitknap.bench.job.cached_quantizer import CachedQuantizer
 from bitknap.bench.job.results import Results, load_results
 from bitknap.bench.job.run import Job, run_job
@@ -20,11 +19,13 @@ from bitknap.bench.job.tables import (
     measure_tables,
     objective_table,
     optimum_table,
+    recommended_table,
     solver_table,
 )
 from bitknap.bench.records.record import Record, load_records
 from bitknap.bench.report.write import write_report
 from bitknap.bench.workloads.base import Accuracy
+from bitknap.plans.budgets import parse_budget
 from bitknap.problems import DataError, InfeasibleError, load_instance
 from bitknap.sensitivity import LayerPolicy, load_table
 from bitknap.solvers import Status
@@ -106,7 +107,12 @@ def test_grids_say_what_was_found(done: Results) -> None:
     assert len(objective_table(done).rows) == 18
     accuracy = accuracy_table(done)
     assert accuracy.columns == ("plan", "2.25", "3", "2kB")
+    repaired = accuracy_table(done, "auto")
+    assert [row[0] for row in repaired.rows] == [row[0] for row in accuracy.rows]
+    assert repaired.title == "Measured accuracy repaired, %, by budget"
+    assert [row[0] for row in recommended_table(done).rows] == ["2.25", "3", "2kB"]
     assert [row[0] for row in accuracy.rows] == [
+        "recommended",
         "fisher (optimum)",
         "fisher (greedy)",
         "weight_mse (optimum)",
@@ -229,7 +235,7 @@ def test_progress_is_told_now_and_then_only(
     monkeypatch.setattr(tables, "SILENCE", 1e9)
     said: list[str] = []
     run_job(tiny_job(tmp_path), said.append)
-    assert not [text for text in said if " of " in text]
+    assert not [text for text in said if " of " in text and "measuring plans" not in text]
 
 
 @pytest.mark.parametrize(
@@ -260,9 +266,9 @@ def test_other_measures_and_notes_are_shown_beside_the_accuracy(tmp_path: Path) 
     workload = replace(plain, evaluate=evaluate, notes=("A sentence of its own.",))
     results = run_job(tiny_job(tmp_path, workload=workload, metrics=("fisher",)), quiet)
     (table,) = measure_tables(results).values()
-    assert table.title == "Mistakes made, by budget"
+    assert table.title == "Mistakes made repaired, by budget"
     shown = {row[0]: row[1:] for row in table.rows}
-    accuracies = {row[0]: row[1:] for row in accuracy_table(results).rows}
+    accuracies = {row[0]: row[1:] for row in accuracy_table(results, "auto").rows}
     assert shown.keys() == accuracies.keys()
     for plan, mistakes in shown.items():
         for count, percent in zip(mistakes, accuracies[plan], strict=True):
@@ -270,7 +276,7 @@ def test_other_measures_and_notes_are_shown_beside_the_accuracy(tmp_path: Path) 
                 assert float(count) == pytest.approx(200 - 2 * float(percent), abs=0.06)
     assert "A sentence of its own." in accuracy_table(results).notes
     page = write_report(tmp_path, only=["accuracy"]).read_text()
-    assert "Mistakes made, by budget" in page
+    assert "Mistakes made repaired, by budget" in page
     assert (tmp_path / "tables" / "mistakes_made.csv").exists()
     again = run_job(tiny_job(tmp_path, workload=workload, metrics=("fisher",)), quiet)
     assert again.measured == results.measured
@@ -295,7 +301,8 @@ def test_other_choices_and_quantizers_run_end_to_end(tmp_path: Path) -> None:
     sizes = [8 * 8 + 4 * 32, 36 * 2 + 4 * 34, 36 * 4 + 4 * 36, 36 * 32]
     assert table.costs["size_bits"][:4].tolist() == sizes
     assert {m.allocation["5"] for m in results.measured if m.allocation} == {"float"}
-    assert [m.budget for m in results.measured if m.plan == "uniform"] == list(table.choices)
+    uniform = [m for m in results.measured if (m.plan, m.repair) == ("uniform", "none")]
+    assert [m.budget for m in uniform] == list(table.choices)
     rows = {m.budget: m.average_bits for m in results.measured if m.plan == "uniform"}
     weights = [36, 144 * 16, 48]
     trits = 8 * (8 + 461)
@@ -314,3 +321,19 @@ def test_bug_a_run_gave_its_solvers_no_limit(done: Results, tmp_path: Path) -> N
     assert all("the time limit was met" in row.message for row in rows)
     with pytest.raises(DataError, match="add one to --solvers, or allow more time"):
         run_job(tiny_job(tmp_path / "b", solvers=("highs",), time_limit=0.0), quiet)
+
+
+def test_recommended_plans_are_kept_and_no_worse_than_the_metrics(done: Results) -> None:
+    for budget, found in done.recommended.items():
+        instance = done.instances["fisher", budget]
+        assert instance.is_feasible(instance.from_labels(dict(found.plan)))
+        assert json.loads((done.out / "plans" / f"{budget}.json").read_text()) == found.plan
+        assert all(row.behind >= 0 for row in found.candidates if row.samples == 64)
+    assert load_results(done.out).recommended == done.recommended
+
+
+def test_a_job_may_recommend_and_repair_nothing(tmp_path: Path) -> None:
+    results = run_job(tiny_job(tmp_path, measure=0, repair="none", metrics=("fisher",)), quiet)
+    assert not results.recommended
+    assert {m.repair for m in results.measured} == {"none"}
+    assert not (tmp_path / "plans").exists()

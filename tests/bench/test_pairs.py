@@ -11,13 +11,13 @@ import pytest
 
 from bitknap.bench.confidence.bootstrap import Bootstrap
 from bitknap.bench.confidence.resampled_plans import confidence
-from bitknap.bench.job.budgets import parse_budget
 from bitknap.bench.job.evaluation import Evaluator
 from bitknap.bench.job.results import Results, load_results
 from bitknap.bench.job.run import Job, run_job
 from bitknap.bench.job.ties import price_ties
 from bitknap.bench.report.write import write_report
 from bitknap.plans import apply_plan
+from bitknap.plans.budgets import parse_budget
 from bitknap.problems import (
     DataError,
     InfeasibleError,
@@ -43,6 +43,7 @@ def pair_job(out: Path) -> Job:
         out=out,
         policy=LayerPolicy(pin=(("@last", "w8a8"),)),
         activations=ActivationQuantizer((2, 4, 8)),
+        measure=4,
     )
 
 
@@ -75,9 +76,8 @@ def test_optima_keep_size_and_bit_operations(done: Results) -> None:
 
 
 def test_plans_are_measured_with_their_activations(done: Results) -> None:
-    assert [m.budget for m in done.measured if m.plan == "uniform"] == [
-        f"w{w}a{a}" for w in (2, 4, 8) for a in (2, 4, 8)
-    ]
+    uniform = [m for m in done.measured if (m.plan, m.repair) == ("uniform", "none")]
+    assert [m.budget for m in uniform] == [f"w{w}a{a}" for w in (2, 4, 8) for a in (2, 4, 8)]
     row = next(m for m in done.measured if m.plan == "fisher" and m.budget == "w3a5")
     again = apply_plan(tiny_workload().model, done.table, row.allocation)
     assert tiny_workload().evaluate(again) == row.accuracy

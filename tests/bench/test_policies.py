@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from torch import Tensor, nn
 
-from bitknap.bench.job.budgets import parse_budget
 from bitknap.bench.job.results import load_results
 from bitknap.bench.job.run import Job, run_job
 from bitknap.bench.job.ties import price_ties, trace_workload, with_found_ties
 from bitknap.bench.report.write import write_report
+from bitknap.plans.budgets import parse_budget
 from bitknap.problems import DataError, InfeasibleError, load_instance
 from bitknap.sensitivity import LayerPolicy, Tie, load_table, save_table, sensitivity_table
 from bitknap.solvers import solve
@@ -49,6 +49,7 @@ def test_a_run_keeps_its_policy_and_the_ties_it_finds(tmp_path: Path) -> None:
         out=tmp_path,
         policy=LayerPolicy(pin=(("@last", "8"),), exclude=("@first",)),
         tie_kinds=("residual",),
+        measure=4,
     )
     results = run_job(job, lambda text: None)
     instance = results.instances["fisher", "4"]

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bitknap.bench.job.budgets import parse_budget
 from bitknap.bench.job.run import Job
 from bitknap.bench.workloads.base import Accuracy, Workload, cross_entropy
+from bitknap.plans.budgets import parse_budget
 
 
 @cache
@@ -67,6 +67,7 @@ def tiny_job(out: Path, **changes: object) -> Job:
         samples=64,
         seed=0,
         out=out,
+        measure=8,
     )
     return replace(job, **changes)  # type: ignore[arg-type]
 

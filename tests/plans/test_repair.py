@@ -118,7 +118,7 @@ def test_biases_restore_the_mean_of_every_layer() -> None:
     batches = [(torch.randn(16, 2, 6).double(), torch.randint(3, (16,)))]
     table = made(model, batches)
     plain = apply_plan(model, table, table.uniform("2"))
-    repaired = apply_plan(model, table, table.uniform("2"), calibration=batches)
+    repaired = apply_plan(model, table, table.uniform("2"), calibration=batches, repair="bias")
     assert changed(plain, repaired) == {"0.bias", "3.bias", "5.bias"}
     x = batches[0][0]
     for depth in (1, 4, 6):
@@ -216,3 +216,28 @@ def test_repairs_change_neither_model_nor_each_other() -> None:
     for repair in REPAIRS.names():
         apply_plan(model, table, table.uniform("2"), calibration=batches, repair=repair)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_auto_leaves_rounding_out_where_weights_have_zero_points() -> None:
+    model, batches = network(), data()
+    affine = Quantizer.parse("affine,scale=minmax")
+    table = bitknap.sensitivity_table(
+        model, batches, metrics=["fisher"], bits=[2, 4], quantizer=affine
+    )
+    plan = table.uniform("2")
+    plain = apply_plan(model, table, plan)
+    assert not {
+        name
+        for name in changed(plain, apply_plan(model, table, plan, calibration=batches))
+        if name.endswith("weight")
+    }
+    with pytest.raises(UnsupportedError, match="symmetric quantizer"):
+        apply_plan(model, table, plan, calibration=batches, repair="rounding")
+
+
+def test_a_plan_of_float_layers_and_an_unused_layer_is_repaired() -> None:
+    model, batches = network(), data()
+    table = bitknap.sensitivity_table(model, batches, metrics=["fisher"], bits=[2, "float"])
+    plan = dict(table.uniform("2"), first="float")
+    repaired = apply_plan(model, table, plan, calibration=batches)
+    assert torch.equal(repaired.first.weight, model.first.weight)

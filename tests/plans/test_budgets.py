@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bitknap.bench.job.budgets import parse_budget
+from bitknap.plans.budgets import parse_budget
 from bitknap.problems import DataError
 
 from .tables import made_table

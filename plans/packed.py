@@ -1,0 +1,335 @@
+"""Packed networks ``bitknap.packed/1``: codes at their true widths in a safetensors file.
+
+The file has four tensors and no metadata:
+
+* ``layout`` (U8): JSON compressed by zlib: ``format``, ``plan`` (a ``bitknap.plan/1`` document),
+  ``layers`` (parameter, shape, dtype, bits, group size, channel dimensions, whether it has zero
+  points), ``rest`` (name, shape and dtype of every other parameter and buffer);
+* ``codes`` (U8): for each layer the planes of its codes (see `planes`), ternary ones five to a
+  byte in base 3, then with zero points the planes of these;
+* ``scales`` (F32): those of all layers, row by row;
+* ``rest`` (U8): the bytes of all other tensors, in their order.
+
+With u a code, z its zero point (2^(b-1), or 1 for ternary, where the layer has none) and s its
+scale, a weight is float32((u - z) s). `docs/packed.md` reads a file with NumPy alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bitknap.problems import write_atomically
+from bitknap.problems.documents import parse_json
+from bitknap.problems.errors import BitknapError, DataError
+from bitknap.problems.schema import convert
+from bitknap.problems.storage import read_file
+from bitknap.sensitivity import Quantizer, SensitivityTable
+from bitknap.sensitivity.quantization.channels import Channels, channels
+from bitknap.sensitivity.quantization.choices import FLOAT, TERNARY, Choice, parse_label
+from bitknap.sensitivity.table.table import LayerInfo
+from bitknap.sensitivity.tracing.folding import folded, plain_copy
+
+from .apply import quantize_inputs
+from .planes import packed, packed_ternary, plane_bytes, unpacked, unpacked_ternary
+
+FORMAT = "bitknap.packed/1"
+
+MOST_LAYOUT = 1 << 26
+"""Bytes that a layout may unpack to."""
+
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "int64": torch.int64,
+    "int32": torch.int32,
+    "int16": torch.int16,
+    "int8": torch.int8,
+    "uint8": torch.uint8,
+    "bool": torch.bool,
+}
+
+
+@dataclass(frozen=True)
+class PackedLayer:
+    """How one weight is stored.
+
+    Args:
+        parameter: its name.
+        shape: its shape.
+        dtype: its type.
+        bits: of a code; 0 for ternary.
+        by_channel: rows are channels; else there is one row.
+        dims: dimensions that index channels.
+        groups: blocks of dimension 0 that are channels of their own.
+        group_size: weights per scale within a row; 0 where a row has one.
+        scales: of the layer, in all.
+        zeros: whether scales have zero points.
+    """
+
+    parameter: str
+    shape: tuple[int, ...]
+    dtype: str
+    bits: int
+    by_channel: bool
+    dims: tuple[int, ...]
+    groups: int
+    group_size: int
+    scales: int
+    zeros: bool
+
+
+@dataclass(frozen=True)
+class _Rest:
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class _Layout:
+    format: str
+    plan: dict[str, Any]
+    layers: tuple[PackedLayer, ...]
+    rest: tuple[_Rest, ...]
+
+
+def pack(
+    model: nn.Module,
+    network: nn.Module,
+    table: SensitivityTable,
+    choices: Mapping[str, str],
+    plan: dict[str, Any],
+    path: str | os.PathLike[str],
+) -> int:
+    """Write a quantized network; returns the bytes written.
+
+    Args:
+        model: the float network.
+        network: of `apply_plan` for it, repaired or not.
+        table: its layers and quantizer.
+        choices: layer -> label.
+        plan: document that goes with it.
+        path: the file.
+
+    Raises:
+        DataError: a weight is not on the grid of its choice, or of a type that is not stored.
+    """
+    quantizer = Quantizer.described(table.provenance["quantizer"])
+    plain = folded(model)
+    state = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    layers: list[PackedLayer] = []
+    codes: list[NDArray[np.uint8]] = []
+    scales: list[NDArray[np.float32]] = []
+    for info in table.layers:
+        choice, _ = parse_label(choices[info.name])
+        if choice == FLOAT:
+            continue
+        weight = state.pop(info.parameter)
+        _, steps = quantizer.encode(
+            plain.get_parameter(info.parameter).detach().cpu(), choice, dim=info.channel_dim
+        )
+        layer, planes = _encoded(weight, steps, info, choice, quantizer)
+        for other in info.shared:
+            state.pop(other, None)
+        layers.append(layer)
+        codes += planes
+        scales.append(steps.float().reshape(-1).numpy())
+    rest = [_Rest(name, tuple(value.shape), _dtype(value)) for name, value in state.items()]
+    layout = {
+        "format": FORMAT,
+        "plan": plan,
+        "layers": [asdict(layer) for layer in layers],
+        "rest": [asdict(one) for one in rest],
+    }
+    text = json.dumps(layout, separators=(",", ":")).encode()
+    empty = [np.zeros(0, dtype=np.uint8)]
+    content = safetensors.numpy.save(
+        {
+            "layout": np.frombuffer(zlib.compress(text, 9), dtype=np.uint8),
+            "codes": np.concatenate(empty + codes),
+            "scales": np.concatenate([np.zeros(0, dtype=np.float32), *scales]),
+            "rest": np.concatenate(empty + [_bytes(value) for value in state.values()]),
+        }
+    )
+    write_atomically(path, content)
+    return len(content)
+
+
+def _encoded(
+    weight: Tensor, scale: Tensor, info: LayerInfo, choice: Choice, quantizer: Quantizer
+) -> tuple[PackedLayer, list[NDArray[np.uint8]]]:
+    """The layer, and the planes of its codes and zero points."""
+    own = channels(info.channel_dim)
+    by_channel = quantizer.granularity != "tensor" and weight.dim() > 1
+    rows = weight.double()
+    rows = own.rows(rows) if by_channel else rows.reshape(1, -1)
+    wide = _spread(scale, quantizer.group_size, rows.shape[1])
+    whole = torch.where(wide == 0, 0.0, rows / wide).round()
+    if not torch.equal((whole * wide).to(weight.dtype), rows.to(weight.dtype)):
+        raise DataError(
+            f"the weight {info.parameter} is not on the grid of {choice}; pack a network that "
+            "apply_plan made, before it is trained further"
+        )
+    signed = whole.long().numpy()
+    bits = 0 if choice == TERNARY else int(choice)
+    zeros = quantizer.scheme == "affine" and choice != TERNARY
+    extra: list[NDArray[np.uint8]] = []
+    if zeros:
+        size = quantizer.group_size or max(1, signed.shape[1])
+        edges = np.arange(0, signed.shape[1], size)
+        zero = np.maximum(0, -np.minimum.reduceat(signed, edges, axis=1))
+        unsigned = signed + np.repeat(zero, size, axis=1)[:, : signed.shape[1]]
+        extra = packed(zero, bits)
+    else:
+        unsigned = signed + (1 if choice == TERNARY else 1 << (bits - 1))
+    planes = packed_ternary(unsigned) if choice == TERNARY else packed(unsigned, bits)
+    layer = PackedLayer(
+        info.parameter,
+        tuple(weight.shape),
+        _dtype(weight),
+        bits,
+        by_channel,
+        own.dims,
+        own.groups,
+        quantizer.group_size,
+        scale.numel(),
+        zeros,
+    )
+    return layer, [*planes, *extra]
+
+
+def unpack(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Every parameter and buffer of a packed network, by name, quantized weights dequantized.
+
+    Raises:
+        DataError: the file is missing, damaged, or no packed network.
+    """
+    return _read(path)[0]
+
+
+def load_packed(model: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
+    """A copy of a network with the weights, buffers and activation grids of a packed one.
+
+    Bit for bit what `apply_plan` gave. The file's plan need not fit the weights of ``model``, which
+    are all replaced.
+
+    Args:
+        model: of the architecture that was packed; not changed.
+        path: the file.
+
+    Raises:
+        DataError: the file is no packed network, or one of another architecture.
+    """
+    from .layer_plan import plan_of
+
+    state, layout = _read(path)
+    network = plain_copy(model).eval()
+    known = network.state_dict()
+    for name, value in state.items():
+        if name not in known or known[name].shape != value.shape:
+            raise DataError(
+                f"{path}: the network has no {name} of shape {tuple(value.shape)}; load it into "
+                "the architecture that was packed"
+            )
+    network.load_state_dict(state, strict=False)
+    plan = plan_of(layout.plan)
+    quantize_inputs(network, plan.table, plan.items.tolist())
+    return network
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], _Layout]:
+    data = read_file(path)
+    try:
+        parts = safetensors.numpy.load(data)
+        unzip = zlib.decompressobj()
+        text = unzip.decompress(parts["layout"].tobytes(), MOST_LAYOUT)
+        layout = convert(_Layout, parse_json(text))
+        if layout.format != FORMAT:
+            raise DataError(f"expected format {FORMAT}, got {layout.format!r}")
+        return dict(_decoded(parts, layout)), layout
+    except (KeyError, ValueError, zlib.error, safetensors.SafetensorError, BitknapError) as error:
+        raise DataError(
+            f"{path}: no packed network, or a damaged one ({error}); pack it again"
+        ) from None
+
+
+def _decoded(parts: Mapping[str, NDArray[Any]], layout: _Layout) -> Iterator[tuple[str, Tensor]]:
+    codes, scales = _Cursor(parts["codes"]), _Cursor(parts["scales"])
+    for layer in layout.layers:
+        count = math.prod(layer.shape)
+        own = Channels(layer.dims, layer.groups)
+        row_count = own.count(layer.shape) if layer.by_channel else 1
+        each = count // max(1, row_count)
+        width = layer.scales // max(1, row_count)
+        if layer.bits:
+            planes = [codes.take(size) for size in plane_bytes(layer.bits, count)]
+            unsigned = unpacked(planes, layer.bits, count)
+        else:
+            unsigned = unpacked_ternary(codes.take(-(-count // 5)), count)
+        signed = unsigned.reshape(row_count, each)
+        size = layer.group_size or max(1, each)
+        if layer.zeros:
+            planes = [codes.take(n) for n in plane_bytes(layer.bits, layer.scales)]
+            zero = unpacked(planes, layer.bits, layer.scales).reshape(row_count, width)
+            signed = signed - np.repeat(zero, size, axis=1)[:, :each]
+        else:
+            signed = signed - (1 << (layer.bits - 1) if layer.bits else 1)
+        scale = torch.from_numpy(scales.take(layer.scales).astype(np.float64))
+        rows = torch.from_numpy(signed).double() * _spread(
+            scale.reshape(row_count, width), layer.group_size, each
+        )
+        weight = own.restored(rows, layer.shape) if layer.by_channel else rows.reshape(layer.shape)
+        yield layer.parameter, weight.to(DTYPES[layer.dtype])
+    rest = _Cursor(parts["rest"])
+    for one in layout.rest:
+        kind = DTYPES[one.dtype]
+        raw = rest.take(math.prod(one.shape) * kind.itemsize)
+        yield one.name, torch.frombuffer(bytearray(raw.tobytes()), dtype=kind).reshape(one.shape)
+
+
+class _Cursor:
+    """Takes one piece of an array after another."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array, self._at = array, 0
+
+    def take(self, count: int) -> NDArray[Any]:
+        found = self._array[self._at : self._at + count]
+        if count < 0 or len(found) < count:
+            raise DataError("its arrays are too short")
+        self._at += count
+        return found
+
+
+def _spread(scale: Tensor, group_size: int, size: int) -> Tensor:
+    """(R, k) or (R, 1) scales of each weight."""
+    if scale.shape[1] <= 1:
+        return scale
+    return scale.repeat_interleave(group_size, dim=1)[:, :size]
+
+
+def _dtype(value: Tensor) -> str:
+    name = str(value.dtype).removeprefix("torch.")
+    if name not in DTYPES:
+        raise DataError(f"a tensor of {name} cannot be packed; the types are {', '.join(DTYPES)}")
+    return name
+
+
+def _bytes(value: Tensor) -> NDArray[np.uint8]:
+    flat = value.contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy() if flat.numel() else np.zeros(0, dtype=np.uint8)
