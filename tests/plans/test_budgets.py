@@ -8,7 +8,7 @@ import pytest
 from bitknap.plans.budgets import parse_budget
 from bitknap.problems import DataError
 
-from .tables import made_table
+from ..bench.tables import made_table
 
 
 @pytest.mark.parametrize(
