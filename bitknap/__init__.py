@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bitknap.plans import apply_plan
+    from bitknap.plans import Plan, apply_plan, load_packed, plan
     from bitknap.problems import (
         BitknapError,
         CoverageWarning,
@@ -30,6 +30,7 @@ __all__ = [
     "DataError",
     "Instance",
     "InstanceError",
+    "Plan",
     "Quantizer",
     "SensitivityTable",
     "Solution",
@@ -40,6 +41,8 @@ __all__ = [
     "apply_plan",
     "build_instance",
     "load_instance",
+    "load_packed",
+    "plan",
     "save_instance",
     "sensitivity_table",
     "solve",

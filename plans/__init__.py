@@ -1,4 +1,4 @@
-"""From a solution to a network: apply a plan, repair it, measure it."""
+"""From a solution to a network: plan, apply, repair, measure, pack."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .apply import apply_plan
+    from .layer_plan import Plan
+    from .packed import load_packed, unpack
+    from .planning import plan
 
-_LAZY = {"apply_plan": "apply"}
+_LAZY = {
+    "Plan": "layer_plan",
+    "apply_plan": "apply",
+    "load_packed": "packed",
+    "plan": "planning",
+    "unpack": "packed",
+}
 
-__all__ = ["apply_plan"]
+__all__ = ["Plan", "apply_plan", "load_packed", "plan", "unpack"]
 
 
 def __getattr__(name: str) -> Any:

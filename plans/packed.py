@@ -4,7 +4,8 @@ The file has four tensors and no metadata:
 
 * ``layout`` (U8): JSON compressed by zlib: ``format``, ``plan`` (a ``bitknap.plan/1`` document),
   ``layers`` (parameter, shape, dtype, bits, group size, channel dimensions, whether it has zero
-  points), ``rest`` (name, shape and dtype of every other parameter and buffer);
+  points), ``rest`` (name, shape and dtype of every other parameter and buffer), ``sha256`` (of the
+  bytes of the other three tensors, one after another);
 * ``codes`` (U8): for each layer the planes of its codes (see `planes`), ternary ones five to a
   byte in base 3, then with zero points the planes of these;
 * ``scales`` (F32): those of all layers, row by row;
@@ -22,6 +23,7 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -106,6 +108,7 @@ class _Layout:
     plan: dict[str, Any]
     layers: tuple[PackedLayer, ...]
     rest: tuple[_Rest, ...]
+    sha256: str
 
 
 def pack(
@@ -150,22 +153,22 @@ def pack(
         codes += planes
         scales.append(steps.float().reshape(-1).numpy())
     rest = [_Rest(name, tuple(value.shape), _dtype(value)) for name, value in state.items()]
+    empty = [np.zeros(0, dtype=np.uint8)]
+    parts: dict[str, NDArray[Any]] = {
+        "codes": np.concatenate(empty + codes),
+        "scales": np.concatenate([np.zeros(0, dtype=np.float32), *scales]),
+        "rest": np.concatenate(empty + [_bytes(value) for value in state.values()]),
+    }
     layout = {
         "format": FORMAT,
         "plan": plan,
         "layers": [asdict(layer) for layer in layers],
         "rest": [asdict(one) for one in rest],
+        "sha256": _digest(parts),
     }
     text = json.dumps(layout, separators=(",", ":")).encode()
-    empty = [np.zeros(0, dtype=np.uint8)]
-    content = safetensors.numpy.save(
-        {
-            "layout": np.frombuffer(zlib.compress(text, 9), dtype=np.uint8),
-            "codes": np.concatenate(empty + codes),
-            "scales": np.concatenate([np.zeros(0, dtype=np.float32), *scales]),
-            "rest": np.concatenate(empty + [_bytes(value) for value in state.values()]),
-        }
-    )
+    layout_bytes = np.frombuffer(zlib.compress(text, 9), dtype=np.uint8)
+    content = safetensors.numpy.save({"layout": layout_bytes, **parts})
     write_atomically(path, content)
     return len(content)
 
@@ -261,6 +264,8 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], _Layout]:
         layout = convert(_Layout, parse_json(text))
         if layout.format != FORMAT:
             raise DataError(f"expected format {FORMAT}, got {layout.format!r}")
+        if layout.sha256 != _digest(parts):
+            raise DataError("its contents have another hash than it states")
         return dict(_decoded(parts, layout)), layout
     except (KeyError, ValueError, zlib.error, safetensors.SafetensorError, BitknapError) as error:
         raise DataError(
@@ -314,6 +319,11 @@ class _Cursor:
             raise DataError("its arrays are too short")
         self._at += count
         return found
+
+
+def _digest(parts: Mapping[str, NDArray[Any]]) -> str:
+    content = b"".join(parts[name].tobytes() for name in ("codes", "scales", "rest"))
+    return sha256(content).hexdigest()
 
 
 def _spread(scale: Tensor, group_size: int, size: int) -> Tensor:

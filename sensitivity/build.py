@@ -91,7 +91,7 @@ def sensitivity_table(  # noqa: PLR0913, public keywords
         >>> table.layers[0].name, table.choices
         ('1', ('2', '3', '4', '5', '6', '8'))
     """
-    chosen = _chosen(metrics)
+    chosen = chosen_metrics(metrics)
     # Tensors made under inference_mode have no gradients, even if the caller is in that mode.
     with torch.inference_mode(False):
         given = NetworkData(
@@ -122,7 +122,8 @@ def warn_of_coverage(table: SensitivityTable) -> None:
         warnings.warn(str(coverage), CoverageWarning, stacklevel=3)
 
 
-def _chosen(metrics: str | Metric | Sequence[str | Metric]) -> Collection[Metric]:
+def chosen_metrics(metrics: str | Metric | Sequence[str | Metric]) -> Collection[Metric]:
+    """The metrics of names or objects, each name once."""
     several = (
         metrics if isinstance(metrics, Sequence) and not isinstance(metrics, str) else [metrics]
     )

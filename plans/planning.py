@@ -1,0 +1,243 @@
+"""From a network to plans: sensitivities, an exact solve, a measured search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bitknap.problems import Instance
+from bitknap.problems.errors import DataError, InfeasibleError
+from bitknap.sensitivity import LayerPolicy, Quantizer, SensitivityTable
+from bitknap.sensitivity.build import chosen_metrics, warn_of_coverage
+from bitknap.sensitivity.metrics.context import Metric, Progress
+from bitknap.sensitivity.prepare import NetworkData, prepare
+from bitknap.sensitivity.quantization.choices import Choice
+from bitknap.sensitivity.tracing.batches import Batch, Forward, LossFn, default_forward
+from bitknap.solvers import Solution, Status, solve
+
+from .budgets import Budget, parse_budget
+from .layer_plan import Plan, Prediction
+from .measure import Measurer
+from .search import measured_plan
+from .yardsticks import yardstick
+
+CHOICES: tuple[Choice, ...] = (2, 3, 4, 5, 6, 8)
+
+MEASURE = 100
+"""Networks that the search for a plan runs by default."""
+
+
+def plan(  # noqa: PLR0913, public keywords
+    model: nn.Module,
+    batches: Iterable[Batch],
+    *,
+    bits: float | Sequence[float] | None = None,
+    size: str | None = None,
+    compression: float | None = None,
+    limits: Mapping[str, int] | None = None,
+    metric: str | Metric | Sequence[str | Metric] = ("fisher", "weight_mse"),
+    choices: Choice | Sequence[Choice] = CHOICES,
+    loss_fn: LossFn | nn.Module | None = None,
+    forward: Forward | None = None,
+    quantizer: Quantizer | None = None,
+    policy: LayerPolicy | None = None,
+    measure: int = MEASURE,
+    damage: str = "kl",
+    seed: int = 0,
+    progress: Progress | None = None,
+    damages: Path | None = None,
+) -> Any:
+    """The plan to use for a network within a budget; a list of them for a list of bits.
+
+    Sensitivities by every metric give candidates, each the exact optimum of its metric. They are
+    measured, repaired, on the calibration data, and the best is improved by measured exchanges.
+
+    Args:
+        model: in evaluation mode; not changed.
+        batches: calibration data, as for `sensitivity_table`.
+        bits: average bits per weight of the codes, scales on top; or several.
+        size: of all quantized weights with their scales, e.g. ``300 kB``.
+        compression: of the float32 weights, e.g. 10.7.
+        limits: resource -> limit, e.g. ``{"size_bits": 2_400_000, "bops": 10**9}``.
+        metric: names of metrics or metrics; the first one predicts.
+        choices: candidates for every layer.
+        loss_fn, forward, quantizer, seed: as for `sensitivity_table`.
+        policy: what is decided about layers beforehand.
+        measure: networks to run on half of the data for each budget; 0 takes the exact optimum of
+            the first metric as it is.
+        damage: what is measured: ``kl``, ``agreement`` or ``loss``.
+        progress: called with (what, done, total).
+        damages: file in which measured damages are kept, so that a stopped search goes on.
+
+    Returns:
+        A `Plan`, or a list of them where ``bits`` is a sequence.
+
+    Raises:
+        InfeasibleError: a budget is below the smallest size; told before anything is scored.
+        DataError, UnsupportedError: as for `sensitivity_table`; or no budget, or two.
+
+    Example:
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3)).eval()
+        >>> data = [(torch.randn(8, 4), torch.randint(3, (8,))) for _ in range(2)]
+        >>> plan(net, data, bits=4, measure=0).choices
+        {'1': '4'}
+    """
+    budgets = _budgets(bits, size, compression, limits)
+    metrics = chosen_metrics(metric)
+    if not metrics:
+        raise DataError("name a metric, such as metric='fisher'")
+    data = list(batches)
+    with torch.inference_mode(False):
+        given = NetworkData(
+            model,
+            data,
+            choices,
+            loss_fn,
+            forward,
+            quantizer,
+            seed=seed,
+            progress=progress,
+        )
+        prepared = prepare(given, metrics)
+        rules = policy or LayerPolicy()
+        blank = rules.apply(prepared.table())
+        for text, budget in budgets.items():
+            require_feasible(blank, _limits(budget, blank), text)
+        whole = prepared.table(metrics, excluded=blank.floats)
+    warn_of_coverage(whole)
+    table = rules.apply(whole)
+    search = _Search(model, table, tuple(data), forward or default_forward, measure)
+    if measure:
+        search.measurer = Measurer(
+            model,
+            table,
+            data,
+            search.forward,
+            yardstick(damage, prepared.context.loss_fn),
+            name=damage,
+            quantizer=quantizer,
+            path=damages,
+            say=lambda number: progress("measuring plans", number, 0) if progress else None,
+        )
+    plans = [search.best(text, _limits(budget, table)) for text, budget in budgets.items()]
+    return plans if isinstance(bits, Sequence) else plans[0]
+
+
+@dataclass
+class _Search:
+    """Finds the plan of one budget after another."""
+
+    model: nn.Module
+    table: SensitivityTable
+    data: tuple[Batch, ...]
+    forward: Forward
+    measure: int
+    measurer: Measurer | None = None
+
+    def best(self, text: str, limits: Mapping[str, int]) -> Plan:
+        """The plan within the limits."""
+        table = self.table
+        solutions = {m: _solved(table.to_instance(m, limits)) for m in table.metrics}
+        first = table.metrics[0]
+        instance, solution = solutions[first].instance, solutions[first]
+        chosen, measured = _labels(solution), None
+        if self.measurer is not None:
+            candidates = {metric: _labels(found) for metric, found in solutions.items()}
+            for label in table.choices:
+                uniform = table.uniform(label)
+                if instance.is_feasible(instance.from_labels(uniform)):
+                    candidates["uniform"] = uniform
+            measured = measured_plan(instance, table, candidates, self.measurer, self.measure)
+            chosen = dict(measured.plan)
+        return Plan(
+            chosen,
+            table,
+            text,
+            _prediction(table, first, chosen, solution),
+            solution if chosen == _labels(solution) else None,
+            measured,
+            self.data,
+            self.forward,
+        )
+
+
+def _solved(instance: Instance) -> Solution:
+    solution = solve(instance)
+    if solution.labels is None:
+        raise DataError(f"{instance.name} was not solved: {solution.status.value}")
+    return solution
+
+
+def _labels(solution: Solution) -> dict[str, str]:
+    assert solution.labels is not None
+    return dict(solution.labels)
+
+
+def _prediction(
+    table: SensitivityTable, metric: str, plan: Mapping[str, str], solution: Solution
+) -> Prediction:
+    items = table.positions(plan)
+    error = None
+    if metric in table.scores:
+        terms = table.terms(metric)[:, items].sum(axis=1)
+        error = float(np.std(terms, ddof=1) / np.sqrt(len(terms))) if len(terms) > 1 else None
+    value = solution.instance.objective(solution.instance.from_labels(dict(plan)))
+    proven = solution.status is Status.OPTIMAL
+    return Prediction(metric, value, error, solution.objective, proven)
+
+
+Request = Budget | Mapping[str, int]
+
+
+def _budgets(
+    bits: float | Sequence[float] | None,
+    size: str | None,
+    compression: float | None,
+    limits: Mapping[str, int] | None,
+) -> dict[str, Request]:
+    """Text of each budget -> what it stands for; one of the four must be given."""
+    given = [value for value in (bits, size, compression, limits) if value is not None]
+    if len(given) != 1:
+        raise DataError(
+            "a plan needs one budget: bits=3.0, size='300 kB', compression=10.7 or "
+            f"limits={{'size_bits': ...}}; got {len(given)}"
+        )
+    if limits is not None:
+        return {", ".join(f"{name} {value:,}" for name, value in limits.items()): dict(limits)}
+    if size is not None:
+        return {size: parse_budget(size)}
+    if compression is not None:
+        return {f"{compression:g}x": parse_budget(f"{compression:g}x")}
+    several = list(bits) if isinstance(bits, Sequence) else [bits]
+    return {f"{value:g}": parse_budget(f"{value:g}") for value in several if value is not None}
+
+
+def _limits(request: Request, table: SensitivityTable) -> dict[str, int]:
+    return request.limits(table) if isinstance(request, Budget) else dict(request)
+
+
+def require_feasible(table: SensitivityTable, limits: Mapping[str, int], text: str) -> None:
+    """Refuse a budget that even the cheapest choices exceed.
+
+    Raises:
+        InfeasibleError: naming the smallest feasible one.
+        DataError: the table has no such resource.
+    """
+    for resource, limit in limits.items():
+        if resource not in table.costs:
+            known = ", ".join(table.costs)
+            raise DataError(f"the network has no resource {resource!r}; choose one of: {known}")
+        cost = table.costs[resource]
+        least = int(np.minimum.reduceat(cost, table.offsets[:-1]).sum())
+        if limit < least:
+            size = f" ({least / 8000:.3f} kB)" if resource == "size_bits" else ""
+            raise InfeasibleError(
+                f"the budget {text} is infeasible: it allows {limit:,} {resource}, and the fewest "
+                f"possible are {least:,}{size}"
+            )
