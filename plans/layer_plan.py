@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from bitknap.problems import write_atomically
 from bitknap.problems.documents import load_as
@@ -23,6 +23,7 @@ from bitknap.sensitivity.tracing.batches import Batch, Forward
 from bitknap.solvers import Solution
 
 from .apply import Applier
+from .export import TARGETS
 from .packed import pack
 from .search import MeasuredPlan
 
@@ -171,6 +172,42 @@ class Plan:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan; equal plans give equal bytes."""
         write_atomically(path, json.dumps(self.document(), indent=1) + "\n")
+
+    def export(
+        self,
+        model: nn.Module,
+        path: str | os.PathLike[str],
+        *,
+        to: str = "onnx",
+        inputs: Sequence[Any] | None = None,
+        calibration: Iterable[Batch] | None = None,
+        repair: str = "auto",
+    ) -> Any:
+        """Apply the plan and write the network for another runtime.
+
+        Args:
+            model: the float network of the plan; not changed.
+            path: the file.
+            to: a target of ``plans/export``.
+            inputs: positional inputs of ``forward``; by default those of the first calibration
+                batch, where it is a tensor or a pair.
+            calibration, repair: as in `apply`.
+
+        Returns:
+            What was written, with ``size`` in bytes.
+        """
+        target = TARGETS.load(to)
+        given = self._inputs() if inputs is None else inputs
+        network = self.apply(model, calibration=calibration, repair=repair)
+        return target(model, network, self.table, self.choices, given, path)
+
+    def _inputs(self) -> Sequence[Any]:
+        batch = self.calibration[0] if self.calibration else None
+        if isinstance(batch, Tensor):
+            return (batch,)
+        if isinstance(batch, tuple | list) and len(batch) == 2 and isinstance(batch[0], Tensor):
+            return (batch[0],)
+        raise DataError("pass inputs=(x, ...), the positional inputs of the network's forward")
 
     @property
     def predicted_bytes(self) -> int:

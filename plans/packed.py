@@ -131,31 +131,20 @@ def pack(
     Raises:
         DataError: a weight is not on the grid of its choice, or of a type that is not stored.
     """
-    quantizer = Quantizer.described(table.provenance["quantizer"])
-    plain = folded(model)
+    weights = quantized_weights(model, network, table, choices)
     state = {name: value.detach().cpu() for name, value in network.state_dict().items()}
-    layers: list[PackedLayer] = []
-    codes: list[NDArray[np.uint8]] = []
-    scales: list[NDArray[np.float32]] = []
-    for info in table.layers:
-        choice, _ = parse_label(choices[info.name])
-        if choice == FLOAT:
-            continue
-        weight = state.pop(info.parameter)
-        _, steps = quantizer.encode(
-            plain.get_parameter(info.parameter).detach().cpu(), choice, dim=info.channel_dim
-        )
-        layer, planes = _encoded(weight, steps, info, choice, quantizer)
-        for other in info.shared:
-            state.pop(other, None)
-        layers.append(layer)
-        codes += planes
-        scales.append(steps.float().reshape(-1).numpy())
+    shared = {layer.parameter: layer.shared for layer in table.layers}
+    for weight in weights:
+        for name in (weight.parameter, *shared[weight.parameter]):
+            state.pop(name, None)
+    layers = [weight.layer for weight in weights]
+    codes = [plane for weight in weights for plane in weight.planes()]
+    scales = [weight.steps for weight in weights]
     rest = [_Rest(name, tuple(value.shape), _dtype(value)) for name, value in state.items()]
     empty = [np.zeros(0, dtype=np.uint8)]
     parts: dict[str, NDArray[Any]] = {
         "codes": np.concatenate(empty + codes),
-        "scales": np.concatenate([np.zeros(0, dtype=np.float32), *scales]),
+        "scales": np.concatenate([np.zeros(0, dtype=np.float32), *(s.reshape(-1) for s in scales)]),
         "rest": np.concatenate(empty + [_bytes(value) for value in state.values()]),
     }
     layout = {
@@ -172,15 +161,94 @@ def pack(
     return len(content)
 
 
+@dataclass(frozen=True, eq=False)
+class QuantizedWeight:
+    """The codes of one weight of an applied network: the weight is (codes - zero) scale.
+
+    Args:
+        layer: how it is stored.
+        codes: (R, k) int64, unsigned, of ``layer.bits`` bits, or 0, 1, 2 for ternary.
+        points: (R, G) int64 zero points, one per scale.
+        steps: (R, G) float32 scales.
+    """
+
+    layer: PackedLayer
+    codes: NDArray[np.int64]
+    points: NDArray[np.int64]
+    steps: NDArray[np.float32]
+
+    @property
+    def parameter(self) -> str:
+        """Its name."""
+        return self.layer.parameter
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the weight."""
+        return self.layer.shape
+
+    @property
+    def bits(self) -> int:
+        """Of a code; 0 for ternary."""
+        return self.layer.bits
+
+    @property
+    def by_channel(self) -> bool:
+        """Whether rows are channels."""
+        return self.layer.by_channel
+
+    @property
+    def channels(self) -> Channels:
+        """What its rows are."""
+        return Channels(self.layer.dims, self.layer.groups)
+
+    @property
+    def zero(self) -> NDArray[np.int64]:
+        """(R, 1) or (R, k) zero points of the codes."""
+        return _wide(self.points, self.layer.group_size, self.codes.shape[1])
+
+    @property
+    def scale(self) -> NDArray[np.float32]:
+        """(R, 1) or (R, k) scales of the codes."""
+        return _wide(self.steps, self.layer.group_size, self.codes.shape[1])
+
+    def planes(self) -> list[NDArray[np.uint8]]:
+        """Packed codes, then zero points where they are stored."""
+        codes = packed(self.codes, self.bits) if self.bits else packed_ternary(self.codes)
+        return [*codes, *(packed(self.points, self.bits) if self.layer.zeros else ())]
+
+
+def quantized_weights(
+    model: nn.Module,
+    network: nn.Module,
+    table: SensitivityTable,
+    choices: Mapping[str, str],
+) -> list[QuantizedWeight]:
+    """The codes of every quantized weight of an applied network.
+
+    Raises:
+        DataError: a weight is not on the grid of its choice, or of a type that is not stored.
+    """
+    quantizer, plain = Quantizer.described(table.provenance["quantizer"]), folded(model)
+    found = []
+    for info in table.layers:
+        choice, _ = parse_label(choices[info.name])
+        if choice != FLOAT:
+            original = plain.get_parameter(info.parameter).detach().cpu()
+            _, scale = quantizer.encode(original, choice, dim=info.channel_dim)
+            weight = network.get_parameter(info.parameter).detach().cpu()
+            found.append(_encoded(weight, scale, info, choice, quantizer))
+    return found
+
+
 def _encoded(
     weight: Tensor, scale: Tensor, info: LayerInfo, choice: Choice, quantizer: Quantizer
-) -> tuple[PackedLayer, list[NDArray[np.uint8]]]:
-    """The layer, and the planes of its codes and zero points."""
+) -> QuantizedWeight:
     own = channels(info.channel_dim)
     by_channel = quantizer.granularity != "tensor" and weight.dim() > 1
     rows = weight.double()
     rows = own.rows(rows) if by_channel else rows.reshape(1, -1)
-    wide = _spread(scale, quantizer.group_size, rows.shape[1])
+    wide = torch.from_numpy(_wide(scale.numpy(), quantizer.group_size, rows.shape[1]))
     whole = torch.where(wide == 0, 0.0, rows / wide).round()
     if not torch.equal((whole * wide).to(weight.dtype), rows.to(weight.dtype)):
         raise DataError(
@@ -190,16 +258,12 @@ def _encoded(
     signed = whole.long().numpy()
     bits = 0 if choice == TERNARY else int(choice)
     zeros = quantizer.scheme == "affine" and choice != TERNARY
-    extra: list[NDArray[np.uint8]] = []
     if zeros:
         size = quantizer.group_size or max(1, signed.shape[1])
         edges = np.arange(0, signed.shape[1], size)
-        zero = np.maximum(0, -np.minimum.reduceat(signed, edges, axis=1))
-        unsigned = signed + np.repeat(zero, size, axis=1)[:, : signed.shape[1]]
-        extra = packed(zero, bits)
+        points = np.maximum(0, -np.minimum.reduceat(signed, edges, axis=1))
     else:
-        unsigned = signed + (1 if choice == TERNARY else 1 << (bits - 1))
-    planes = packed_ternary(unsigned) if choice == TERNARY else packed(unsigned, bits)
+        points = np.full(scale.shape, 1 << (bits - 1) if bits else 1, dtype=np.int64)
     layer = PackedLayer(
         info.parameter,
         tuple(weight.shape),
@@ -212,7 +276,8 @@ def _encoded(
         scale.numel(),
         zeros,
     )
-    return layer, [*planes, *extra]
+    codes = signed + _wide(points, quantizer.group_size, signed.shape[1])
+    return QuantizedWeight(layer, codes, points, scale.float().numpy())
 
 
 def unpack(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -260,18 +325,13 @@ def _decoded(parts: Mapping[str, NDArray[Any]], layout: _Layout) -> Iterator[tup
             unsigned = unpacked(planes, layer.bits, count)
         else:
             unsigned = unpacked_ternary(codes.take(-(-count // 5)), count)
-        signed = unsigned.reshape(row_count, each)
-        size = layer.group_size or max(1, each)
+        points = np.full((row_count, width), 1 << (layer.bits - 1) if layer.bits else 1)
         if layer.zeros:
             planes = [codes.take(n) for n in plane_bytes(layer.bits, layer.scales)]
-            zero = unpacked(planes, layer.bits, layer.scales).reshape(row_count, width)
-            signed = signed - np.repeat(zero, size, axis=1)[:, :each]
-        else:
-            signed = signed - (1 << (layer.bits - 1) if layer.bits else 1)
-        scale = torch.from_numpy(scales.take(layer.scales).astype(np.float64))
-        rows = torch.from_numpy(signed).double() * _spread(
-            scale.reshape(row_count, width), layer.group_size, each
-        )
+            points = unpacked(planes, layer.bits, layer.scales).reshape(row_count, width)
+        steps = scales.take(layer.scales).astype(np.float64).reshape(row_count, width)
+        zero, scale = (_wide(values, layer.group_size, each) for values in (points, steps))
+        rows = torch.from_numpy((unsigned.reshape(row_count, each) - zero) * scale)
         weight = own.restored(rows, layer.shape) if layer.by_channel else rows.reshape(layer.shape)
         yield layer.parameter, weight.to(DTYPES[layer.dtype])
     rest = _Cursor(parts["rest"])
@@ -300,11 +360,11 @@ def _digest(parts: Mapping[str, NDArray[Any]]) -> str:
     return sha256(content).hexdigest()
 
 
-def _spread(scale: Tensor, group_size: int, size: int) -> Tensor:
-    """(R, k) or (R, 1) scales of each weight."""
-    if scale.shape[1] <= 1:
-        return scale
-    return scale.repeat_interleave(group_size, dim=1)[:, :size]
+def _wide(values: NDArray[Any], group_size: int, size: int) -> NDArray[Any]:
+    """(R, k) or (R, 1) values of each weight from (R, G) values of each scale."""
+    if values.shape[1] <= 1:
+        return values
+    return np.repeat(values, group_size, axis=1)[:, :size]
 
 
 def _dtype(value: Tensor) -> str:

@@ -1,0 +1,94 @@
+"""ONNX files: as small as predicted, and equal to the applied network in onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import bitknap
+from bitknap.problems import DataError, UnsupportedError
+from bitknap.sensitivity import ActivationQuantizer, Quantizer
+
+from .test_planning import data, network
+
+onnx = pytest.importorskip("onnx")
+runtime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def run(path: Path, x: torch.Tensor) -> Any:
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (answer,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    return answer
+
+
+@pytest.mark.parametrize("words", ["symmetric", "affine,scale=minmax", "symmetric,group=5"])
+def test_the_runtime_gives_the_applied_network_s_outputs(words: str, tmp_path: Path) -> None:
+    model, path = network(), tmp_path / "model.onnx"
+    table = bitknap.sensitivity_table(
+        model, data(), bits=("ternary", 2, 3, 5, 7, 8), quantizer=Quantizer.parse(words)
+    )
+    labels = ["ternary", "3", "5", "7", "2"]
+    names = [layer.name for layer in table.layers]
+    plan = bitknap.Plan(dict(zip(names, labels, strict=True)), table)
+    inputs = (data()[0][0],)
+    written = plan.export(model, path, inputs=inputs, calibration=data())
+    assert written.size == path.stat().st_size
+    applied = plan.apply(model, calibration=data())
+    for count in (1, 6, 11):
+        x = torch.randn(count, 1, 8, 8)
+        with torch.no_grad():
+            wanted = applied(x).numpy()
+        assert np.abs(run(path, x) - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+def test_the_weights_that_the_runtime_unpacks_are_bit_identical(tmp_path: Path) -> None:
+    model, path = network(), tmp_path / "model.onnx"
+    plan = bitknap.plan(model, data(), bits=4, choices=(2, 3, 5, 7, 8), measure=0)
+    plan.export(model, path)
+    proto = onnx.load(path)
+    names = [layer.parameter for layer in plan.table.layers]
+    for name in names:
+        proto.graph.output.append(onnx.ValueInfoProto(name=name))
+    session = runtime.InferenceSession(
+        proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    state = plan.apply(model).state_dict()
+    found = session.run(names, {session.get_inputs()[0].name: data()[0][0].numpy()})
+    for name, value in zip(names, found, strict=True):
+        assert np.array_equal(value, state[name].numpy()), name
+
+
+def test_the_file_is_as_small_as_its_codes(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 512), nn.ReLU(), nn.Linear(512, 512)).eval()
+    batches = [(torch.randn(16, 64), torch.randint(512, (16,))) for _ in range(2)]
+    plan = bitknap.plan(model, batches, bits=3, measure=0)
+    written = plan.export(model, tmp_path / "model.onnx")
+    rest = 4 * 1024
+    assert written.size <= 1.02 * (plan.predicted_bytes + rest) + 8_000
+    assert abs(written.weights - plan.predicted_bytes) <= 0.02 * plan.predicted_bytes + 4_000
+
+
+def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
+    model, path = network(), tmp_path / "model.onnx"
+    pairs = bitknap.sensitivity_table(
+        model, data(), bits=(4,), activations=ActivationQuantizer((8,))
+    )
+    plan = bitknap.Plan(pairs.uniform("w4a8"), pairs)
+    with pytest.raises(UnsupportedError, match="without activation bits"):
+        plan.export(model, path, inputs=(data()[0][0],))
+    plain = bitknap.plan(model, data(), bits=4, measure=0)
+    with pytest.raises(UnsupportedError, match="no export target is named 'coffee'"):
+        plain.export(model, path, to="coffee")
+    alone = bitknap.Plan(plain.choices, plain.table)
+    with pytest.raises(DataError, match="pass inputs="):
+        alone.export(model, path)
+    assert not path.exists()
