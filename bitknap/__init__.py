@@ -24,25 +24,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-_ROOM = {
-    "problems": (
-        "BitknapError",
-        "CoverageWarning",
-        "DataError",
-        "Instance",
-        "InstanceError",
-        "SolverError",
-        "UnsupportedError",
-        "build_instance",
-        "load_instance",
-        "save_instance",
-    ),
-    "plans": ("Plan", "apply_plan", "load_packed", "plan"),
-    "sensitivity": ("Quantizer", "SensitivityTable", "sensitivity_table"),
-    "solvers": ("Solution", "Status", "solve"),
-}
-_HOME = {name: room for room, names in _ROOM.items() for name in names}
-
 __all__ = [
     "BitknapError",
     "CoverageWarning",
@@ -69,7 +50,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a room when one of its names is first used, so that solving never loads torch."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'bitknap' has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    """Load a package when one of its names is first used, so that solving never loads torch."""
+    if name in __all__:
+        for package in ("problems", "solvers", "sensitivity", "plans"):
+            module = import_module(f".{package}", __name__)
+            if name in module.__all__:
+                return getattr(module, name)
+    raise AttributeError(f"module 'bitknap' has no attribute {name!r}")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .apply import apply_plan
     from .layer_plan import Plan
-    from .packed import load_packed, unpack
+    from .packed import unpack
     from .planning import plan
+    from .unpacked import load_packed
 
 _LAZY = {
     "Plan": "layer_plan",
     "apply_plan": "apply",
-    "load_packed": "packed",
+    "load_packed": "unpacked",
     "plan": "planning",
     "unpack": "packed",
 }

@@ -221,7 +221,7 @@ class Plan:
         Raises:
             DataError: the file is missing, damaged, or no plan.
         """
-        stored = load_as(_Stored, path, (FORMAT,), remedy="make the plan again")
+        stored = load_as(_StoredPlan, path, (FORMAT,), remedy="make the plan again")
         try:
             return stored.plan()
         except DataError as error:
@@ -287,7 +287,7 @@ class _Layer:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _StoredPlan:
     """What a plan file holds."""
 
     budget: str
@@ -336,4 +336,4 @@ def plan_of(document: dict[str, Any]) -> Plan:
     """
     if document.get("format") != FORMAT:
         raise DataError(f"expected a plan of format {FORMAT}, got {document.get('format')!r}")
-    return convert(_Stored, {k: v for k, v in document.items() if k != "format"}).plan()
+    return convert(_StoredPlan, {k: v for k, v in document.items() if k != "format"}).plan()

@@ -32,7 +32,7 @@ Damages = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _StoredDamages:
     key: str
     rows: dict[str, list[float]]
 
@@ -122,7 +122,7 @@ class Measurer:
     def _load(self) -> dict[str, list[float]]:
         if self.path is None or not self.path.exists():
             return {}
-        stored = load_as(_Stored, self.path, (FORMAT,), remedy="remove it to measure again")
+        stored = load_as(_StoredDamages, self.path, (FORMAT,), remedy="remove it to measure again")
         return stored.rows if stored.key == self._key.hexdigest() else {}
 
     def _save(self) -> None:

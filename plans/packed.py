@@ -42,9 +42,8 @@ from bitknap.sensitivity import Quantizer, SensitivityTable
 from bitknap.sensitivity.quantization.channels import Channels, channels
 from bitknap.sensitivity.quantization.choices import FLOAT, TERNARY, Choice, parse_label
 from bitknap.sensitivity.table.table import LayerInfo
-from bitknap.sensitivity.tracing.folding import folded, plain_copy
+from bitknap.sensitivity.tracing.folding import folded
 
-from .apply import quantize_inputs
 from .planes import packed, packed_ternary, plane_bytes, unpacked, unpacked_ternary
 
 FORMAT = "bitknap.packed/1"
@@ -287,40 +286,15 @@ def unpack(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     Raises:
         DataError: the file is missing, damaged, or no packed network.
     """
-    return _read(path)[0]
+    return read_packed(path)[0]
 
 
-def load_packed(model: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
-    """A copy of a network with the weights, buffers and activation grids of a packed one.
-
-    Bit for bit what `apply_plan` gave. The file's plan need not fit the weights of ``model``, which
-    are all replaced.
-
-    Args:
-        model: of the architecture that was packed; not changed.
-        path: the file.
+def read_packed(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Parameters and buffers of a packed network, and the document of its plan.
 
     Raises:
-        DataError: the file is no packed network, or one of another architecture.
+        DataError: the file is missing, damaged, or not a packed network.
     """
-    from .layer_plan import plan_of
-
-    state, layout = _read(path)
-    network = plain_copy(model).eval()
-    known = network.state_dict()
-    for name, value in state.items():
-        if name not in known or known[name].shape != value.shape:
-            raise DataError(
-                f"{path}: the network has no {name} of shape {tuple(value.shape)}; load it into "
-                "the architecture that was packed"
-            )
-    network.load_state_dict(state, strict=False)
-    plan = plan_of(layout.plan)
-    quantize_inputs(network, plan.table, plan.items.tolist())
-    return network
-
-
-def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], _Layout]:
     data = read_file(path)
     try:
         parts = safetensors.numpy.load(data)
@@ -331,7 +305,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], _Layout]:
             raise DataError(f"expected format {FORMAT}, got {layout.format!r}")
         if layout.sha256 != _digest(parts):
             raise DataError("its contents have another hash than it states")
-        return dict(_decoded(parts, layout)), layout
+        return dict(_decoded(parts, layout)), layout.plan
     except (KeyError, ValueError, zlib.error, safetensors.SafetensorError, BitknapError) as error:
         raise DataError(
             f"{path}: no packed network, or a damaged one ({error}); pack it again"

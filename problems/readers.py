@@ -48,7 +48,7 @@ def _parse(words: Iterator[str], name: str) -> Instance:
             profits[-1].append(_number(words, f"the profit of {where}"))
             weights.append([_whole(words, f"weight {k} of {where}") for k in range(resources)])
     if next(words, None) is not None:
-        raise InstanceError(f"goes on after the last of its {classes} classes")
+        raise InstanceError(f"continues after the last of its {classes} classes")
     total = sum(max(part) for part in profits)
     return Instance(
         name=name,

@@ -72,7 +72,7 @@ def sensitivity_table(  # noqa: PLR0913, public keywords
         provenance: more facts to record, e.g. the workload's name.
         chunk: most samples at once, which bounds the memory; batches with more are cut where all
             their tensors run over samples. By default batches are used as they are.
-        checkpoint: keeps finished chunks of work, so that a stopped run can go on, and shares
+        checkpoint: keeps finished chunks of work, so that a stopped run can resume, and shares
             them between processes.
 
     Raises:
@@ -92,7 +92,7 @@ def sensitivity_table(  # noqa: PLR0913, public keywords
         ('1', ('2', '3', '4', '5', '6', '8'))
     """
     chosen = chosen_metrics(metrics)
-    # Tensors made under inference_mode have no gradients, whoever calls.
+    # Tensors made under inference_mode have no gradients, even if the caller is in that mode.
     with torch.inference_mode(False):
         given = NetworkData(
             model,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib import import_module
 from typing import Any, ClassVar, Protocol
 
 from bitknap.problems import FloatArray, Instance, IntArray
@@ -133,6 +134,34 @@ class Solver(Protocol):
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Solve an instance without ties whose every capacity admits the lightest choice."""
         ...
+
+
+class AnyInstance:
+    """A method that handles every instance."""
+
+    def supports(self, instance: Instance) -> str | None:
+        """None."""
+        return None
+
+
+class BackEnd(AnyInstance):
+    """A method that calls a module of another package."""
+
+    module: ClassVar[str]
+    """Imported before the clock starts."""
+
+    def warm_up(self, instance: Instance) -> None:
+        """Import the module."""
+        import_module(self.module)
+
+
+class OneResource:
+    """A method that handles instances with one resource."""
+
+    def supports(self, instance: Instance) -> str | None:
+        """Why not, with several resources."""
+        one = instance.n_resources == 1
+        return None if one else f"it handles one resource, not {instance.n_resources}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,6 +83,15 @@ def test_import_stays_light(code: str, banned: set[str]) -> None:
     assert not banned & set(run.stdout.split())
 
 
+def test_solvers_load_numpy_alone() -> None:
+    program = (
+        "import sys; before = set(sys.modules); import bitknap.solvers\n"
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
+    )
+    loaded = subprocess.check_output([sys.executable, "-c", program], text=True).split()
+    assert set(loaded) - set(sys.stdlib_module_names) == {"bitknap", "numpy"}
+
+
 def imports(path: Path) -> set[tuple[str, ...]]:
     """Modules that a file imports from the package when it runs, late imports included."""
     package = path.relative_to(ROOT).parts[:-1]

@@ -14,7 +14,7 @@ from .style import COLOURS, PANEL, legend_below, new_figure, styled
 
 
 @dataclass(frozen=True)
-class Prediction:
+class MetricPrediction:
     """What one metric predicts.
 
     Args:
@@ -32,7 +32,9 @@ class Prediction:
     uniform: Sequence[tuple[float, float, str]]
 
 
-def draw_predicted_loss(predictions: Mapping[str, Prediction], kilobytes_per_bit: float) -> Figure:
+def draw_predicted_loss(
+    predictions: Mapping[str, MetricPrediction], kilobytes_per_bit: float
+) -> Figure:
     """Draw one panel per metric; each has its own unit, so only the shapes compare.
 
     Args:
@@ -51,7 +53,7 @@ def draw_predicted_loss(predictions: Mapping[str, Prediction], kilobytes_per_bit
     return figure
 
 
-def draw_prediction(metric: str, data: Prediction, kilobytes_per_bit: float) -> Figure:
+def draw_prediction(metric: str, data: MetricPrediction, kilobytes_per_bit: float) -> Figure:
     """One panel of `draw_predicted_loss` as a figure of its own."""
     with styled():
         figure = new_figure(*PANEL)
@@ -62,7 +64,7 @@ def draw_prediction(metric: str, data: Prediction, kilobytes_per_bit: float) -> 
     return figure
 
 
-def _draw(axes: Axes, metric: str, data: Prediction, kilobytes_per_bit: float) -> None:
+def _draw(axes: Axes, metric: str, data: MetricPrediction, kilobytes_per_bit: float) -> None:
     axes.step(
         data.sizes, data.losses, where="post", color=COLOURS[0], label="optimum at every size"
     )

@@ -74,7 +74,7 @@ def load_study(folder: Path, say: Callable[[str], None]) -> Study:
     call = load_as(Call, folder / FILE, (FORMAT,))
     if not (folder / CELLS).exists():
         raise DataError(
-            f"{folder} holds a study that did not end; go on with: {shlex.join(call.arguments)}"
+            f"{folder} holds a study that did not end; resume it with: {shlex.join(call.arguments)}"
         )
     scale, load = call.open()
     return run_study(scale, folder, call.arguments, say, load)

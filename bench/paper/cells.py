@@ -18,7 +18,7 @@ from ..job.evaluation import Evaluator
 from ..job.table_cache import QUANTIZER
 from ..workloads.base import Accuracy, Workload
 from .pace import Pace
-from .plans import Plan
+from .plans import PaperPlan
 from .stamps import stamp
 
 FORMAT = "bitknap.paper-cell/1"
@@ -28,7 +28,7 @@ FORMAT = "bitknap.paper-cell/1"
 class Cell:
     """A plan with its accuracy, and that after fine-tuning where it was wanted."""
 
-    plan: Plan
+    plan: PaperPlan
     before: Accuracy
     after: Accuracy | None
 
@@ -53,7 +53,7 @@ class PlanMeasurer:
     say: Callable[[str], None]
     ranks: Ranks
 
-    def measure(self, plans: Sequence[Plan]) -> None:
+    def measure(self, plans: Sequence[PaperPlan]) -> None:
         """Evaluate and fine-tune what is not kept yet; equal plans once."""
         evaluator, tuner, name = self._evaluator(), self._tuner(), self.workload.name
         jobs = {tuner.path(plan).name: plan for plan in plans if plan.tuned}
@@ -81,7 +81,7 @@ class PlanMeasurer:
         self.say(f"{self.workload.name}: the float network")
         return self._evaluator().measure("float", {}).accuracy
 
-    def cells(self, plans: Sequence[Plan]) -> tuple[Cell, ...]:
+    def cells(self, plans: Sequence[PaperPlan]) -> tuple[Cell, ...]:
         """A cell for every plan, from what is kept."""
         evaluator, tuner = self._evaluator(), self._tuner()
         return tuple(
@@ -121,7 +121,7 @@ class _Tuner:
     tuning: FineTuning
     folder: Path
 
-    def path(self, plan: Plan) -> Path:
+    def path(self, plan: PaperPlan) -> Path:
         """The file of a plan and its seed."""
         content: Mapping[str, Any] = {
             "workload": dict(self.workload.provenance),
@@ -133,7 +133,7 @@ class _Tuner:
         text = json.dumps(content, sort_keys=True)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
 
-    def tune(self, plan: Plan, say: Callable[[str], None]) -> None:
+    def tune(self, plan: PaperPlan, say: Callable[[str], None]) -> None:
         """Fine-tune and evaluate; an interrupted training is resumed."""
         path = self.path(plan)
         partial = path.with_suffix(".partial")
@@ -152,7 +152,7 @@ class _Tuner:
         save_document(path, FORMAT, content)
         partial.unlink(missing_ok=True)
 
-    def read(self, plan: Plan) -> Accuracy:
+    def read(self, plan: PaperPlan) -> Accuracy:
         """The accuracy after fine-tuning."""
         remedy = "remove it to tune again"
         return load_as(_FineTunedCell, self.path(plan), (FORMAT,), remedy=remedy).accuracy

@@ -35,7 +35,7 @@ ORDERS = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class PaperPlan:
     """An allocation and where it comes from.
 
     Args:
@@ -59,10 +59,10 @@ def methods_of(scale: Scale) -> dict[str, str]:
     return {name: title for name, title in METHODS.items() if name in (*free, *scale.samples)}
 
 
-def make_plans(network: str, tables: Tables, scale: Scale) -> list[Plan]:
+def make_plans(network: str, tables: Tables, scale: Scale) -> list[PaperPlan]:
     """Every plan of a network, at every rate and for every draw."""
     return [
-        Plan(method, rate, seed, bits, method in METHODS and rate in scale.tuned[network])
+        PaperPlan(method, rate, seed, bits, method in METHODS and rate in scale.tuned[network])
         for rate in scale.rates[network]
         for seed in scale.seeds
         for method, bits in _methods(tables, scale, rate, seed)

@@ -18,7 +18,7 @@ from ..job.run import Say
 from ..workloads.base import Accuracy, Workload, classification_accuracy
 from ..workloads.loading import load_workload
 from .cells import Cell, PlanMeasurer
-from .plans import Plan, instance_at, make_plans
+from .plans import PaperPlan, instance_at, make_plans
 from .scale import BITS, Scale
 from .search import SearchedPlan, evolve
 from .stamps import Stamp, read_stamps
@@ -127,7 +127,7 @@ def fashion(scale: Scale, data: Path | None) -> Callable[[str], Workload]:
     return load
 
 
-Part = tuple[Tables, list[Plan], PlanMeasurer]
+Part = tuple[Tables, list[PaperPlan], PlanMeasurer]
 """Tables and plans of a network, and where they are measured."""
 
 

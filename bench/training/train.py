@@ -62,7 +62,7 @@ def train(
         train_set: images to train on.
         recipe: the network and how to train it.
         seed: seed of the initial weights, the order of the images and their augmentation.
-        partial: file that keeps the state after every epoch. If it exists the training goes on
+        partial: file that keeps the state after every epoch. If it exists the training resumes
             from there; removing it at the end is up to the caller.
 
     Returns:

@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
 
 from ..instance import FloatArray, Instance, IntArray
 from ..schema import Range
-from .base import regular_instance
+from .base import Classes, Items, Resources, Seed, checked, regular_instance
 
 Usages = Annotated[int, Range(1, 1_000_000)]
 """R."""
 
 
-def usages(
-    rng: np.random.Generator, classes: int, items: int, resources: int, range_: int
-) -> IntArray:
-    """(K, L, m) integers, uniform in [0, R]."""
-    return rng.integers(0, range_ + 1, (resources, classes, items))
+Profits = Callable[[np.random.Generator, IntArray, int], FloatArray]
+"""(L, m) profits, integers, from the generator, the usages (K, L, m) and R."""
 
 
-def mmkp_instance(
+def mmkp_family(name: str, profits: Profits) -> Callable[..., Instance]:
+    """The generator of a family with usages uniform in [0, R].
+
+    Args:
+        name: of the family.
+        profits: its profits.
+    """
+
+    @checked
+    def generate(
+        classes: Classes = 30,
+        items: Items = 10,
+        resources: Resources = 5,
+        range_: Usages = 10,
+        seed: Seed = 1,
+    ) -> Instance:
+        """An instance in the manner of the classical sets, whose own files these are not.
+
+        Args:
+            classes: L.
+            items: items of each class.
+            resources: K.
+            range_: R.
+            seed: of ``numpy.random.default_rng``.
+
+        Returns:
+            The minimisation with cost = max p - p in each class.
+
+        References:
+            S. Khan, K. Li, E. Manning, M. Akbar, Studia Informatica Universalis 2 (2002), 157-178.
+        """
+        rng = np.random.default_rng(seed)
+        weight = rng.integers(0, range_ + 1, (resources, classes, items))
+        return _instance(name, weight, profits(rng, weight, range_), range_, seed)
+
+    return generate
+
+
+def _instance(
     family: str, weight: IntArray, profit: FloatArray, range_: int, seed: int
 ) -> Instance:
     """Capacity L R / 2 for every resource, raised to the usage of a balanced choice if needed.

@@ -29,7 +29,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class Checkpoint:
-    """Results of chunks of work, kept in a folder so that a stopped run can go on.
+    """Results of chunks of work, kept in a folder so that a stopped run can resume.
 
     One file per chunk, ``METRIC.PASS.HASH/NUMBER.npz``, where the hash covers the number of chunks
     and the metric's settings; ``provenance.json`` holds what the chunks were computed from. With

@@ -139,7 +139,7 @@ def joined() -> Iterator[Ranks]:
 
 
 def _first(store: Any) -> bool:
-    """Whether no other process has spoken yet; without the store nobody knows."""
+    """Whether no other process has reported yet; without the store this is unknown."""
     try:
         return int(store.add("spoken", 1)) == 1
     except RuntimeError:

@@ -128,7 +128,7 @@ class SensitivityTable:
             1/2 mean s^2, ``mean`` for mean s, ``absolute_mean`` for abs(mean s), ``sum``.
         metric_cost: metric name -> ``seconds`` of wall time, ``cpu_seconds`` of all threads,
             ``peak_bytes`` of memory (see `Meter`), and ``passes`` (forward or backward sweeps over
-            all samples). Of a run that went on after a stop, seconds are those of all its parts.
+            all samples). The seconds of a resumed run are those of all its parts.
         errors: metric name -> (n,) standard errors that do not follow from scores.
         interactions: metric name -> (n, n) measured changes beyond the sum for pairs of items.
         provenance: what the table was computed from; equal provenance, equal table.

@@ -10,12 +10,12 @@ import numpy as np
 
 from bitknap.problems import Instance, IntArray
 
-from ..base import Deadline, Limits, Outcome, Status
+from ..base import AnyInstance, Deadline, Limits, Outcome, Status
 from ..local import improve, lightest, repair
 
 
 @dataclass(frozen=True)
-class Annealing:
+class Annealing(AnyInstance):
     """Accept a more expensive neighbour with probability exp(-rise / temperature).
 
     A neighbour takes another item in one class or, every second time, in two, so that one class
@@ -38,10 +38,6 @@ class Annealing:
 
     exact: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ()
-
-    def supports(self, instance: Instance) -> str | None:
-        """Every instance."""
-        return None
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Anneal from the lightest choice, repaired where it does not fit and improved."""

@@ -14,12 +14,12 @@ import numpy as np
 
 from bitknap.problems import Instance, IntArray, restrict, undominated
 
-from ..base import Deadline, Limits, Outcome, Status
+from ..base import Deadline, Limits, OneResource, Outcome, Status
 from ..exact import exact_integers, float_below
 
 
 @dataclass(frozen=True)
-class BranchAndBound:
+class BranchAndBound(OneResource):
     """Relax, branch on the fractional class, dive into its most promising item first.
 
     A node fixes the items of some classes. The relaxation over the others is solved by walking
@@ -36,10 +36,6 @@ class BranchAndBound:
 
     exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ()
-
-    def supports(self, instance: Instance) -> str | None:
-        """One resource only."""
-        return None if instance.n_resources == 1 else "this search handles one resource only"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Search depth first from the relaxation's integer part."""

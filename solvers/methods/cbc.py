@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from itertools import pairwise
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -14,13 +13,13 @@ import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Deadline, Limits, Outcome
+from ..base import BackEnd, Deadline, Limits, Outcome
 from ..program import Program
 from ..refinement import BackendAnswer, as_it_comes, refine
 
 
 @dataclass(frozen=True)
-class Cbc:
+class Cbc(BackEnd):
     """The 0-1 program with one binary per item, by PuLP and its CBC.
 
     Only ``sol_status`` tells a proven optimum from an incumbent at the time limit; CBC's
@@ -37,14 +36,7 @@ class Cbc:
 
     exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("pulp", "cbcbox")
-
-    def supports(self, instance: Instance) -> str | None:
-        """Every instance."""
-        return None
-
-    def warm_up(self, instance: Instance) -> None:
-        """Import the back-end."""
-        import_module("pulp")
+    module: ClassVar[str] = "pulp"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""

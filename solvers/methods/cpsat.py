@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import pairwise
 from typing import ClassVar
 
@@ -11,13 +10,13 @@ import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Deadline, Limits, Outcome
+from ..base import BackEnd, Deadline, Limits, Outcome
 from ..program import Program
 from ..refinement import BackendAnswer, refine
 
 
 @dataclass(frozen=True)
-class CpSat:
+class CpSat(BackEnd):
     """The 0-1 program with exactly one literal per class, by CP-SAT.
 
     CP-SAT needs integer costs: they are scaled so that the largest is ``largest`` and rounded
@@ -35,14 +34,7 @@ class CpSat:
 
     exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("ortools",)
-
-    def supports(self, instance: Instance) -> str | None:
-        """Every instance."""
-        return None
-
-    def warm_up(self, instance: Instance) -> None:
-        """Import the back-end."""
-        import_module("ortools.sat.python.cp_model")
+    module: ClassVar[str] = "ortools.sat.python.cp_model"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, round down, solve, refine."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bitknap.problems import Instance, IntArray, fitting, restrict, undominated
 
-from ..base import Deadline, Limits, Outcome, Status, TimeUp
+from ..base import Deadline, Limits, OneResource, Outcome, Status, TimeUp
 from ..excess import ExactCosts, excesses
 from ..frontier.lists import States, extended
 
@@ -20,7 +20,7 @@ MAX_STATES = 400_000_000
 
 
 @dataclass(frozen=True)
-class DynamicProgramming:
+class DynamicProgramming(OneResource):
     """The textbook recursion; costs are added and compared as exact integers.
 
     Items that fit beside nothing and dominated ones are dropped. With costs and weights counted
@@ -47,10 +47,6 @@ class DynamicProgramming:
 
     exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ()
-
-    def supports(self, instance: Instance) -> str | None:
-        """One resource only."""
-        return None if instance.n_resources == 1 else "this recursion handles one resource only"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Recurse forwards over the classes, then read the choice backwards."""

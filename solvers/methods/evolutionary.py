@@ -9,7 +9,7 @@ import numpy as np
 
 from bitknap.problems import FloatArray, Instance, IntArray
 
-from ..base import Deadline, Limits, Outcome, Status
+from ..base import AnyInstance, Deadline, Limits, Outcome, Status
 from ..local import improve, lightest, repair
 
 Population = IntArray
@@ -17,7 +17,7 @@ Population = IntArray
 
 
 @dataclass(frozen=True)
-class Evolutionary:
+class Evolutionary(AnyInstance):
     """Populations of choices under selection, crossover and mutation.
 
     Of two choices the one with less excess over the capacities wins, among equals the cheaper
@@ -41,10 +41,6 @@ class Evolutionary:
 
     exact: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ()
-
-    def supports(self, instance: Instance) -> str | None:
-        """Every instance."""
-        return None
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Evolve, then repair and improve the best choice."""

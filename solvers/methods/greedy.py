@@ -10,13 +10,13 @@ import numpy as np
 
 from bitknap.problems import Instance, IntArray, lower_hull, undominated
 
-from ..base import Deadline, Limits, Outcome, Status
+from ..base import Deadline, Limits, OneResource, Outcome, Status
 
 Order = Literal["smallest", "largest", "random"]
 
 
 @dataclass(frozen=True)
-class Greedy:
+class Greedy(OneResource):
     """Lower one class at a time until the capacity is met.
 
     Dominated items are dropped, every class starts at its heaviest remaining item, and while the
@@ -48,10 +48,6 @@ class Greedy:
 
     exact: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ()
-
-    def supports(self, instance: Instance) -> str | None:
-        """One resource only."""
-        return None if instance.n_resources == 1 else "the greedy handles one resource only"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Descend to the first feasible choice."""

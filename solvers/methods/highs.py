@@ -9,20 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from typing import ClassVar
 
 import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Deadline, Limits, Outcome
+from ..base import BackEnd, Deadline, Limits, Outcome
 from ..program import Program
 from ..refinement import BackendAnswer, as_it_comes, refine
 
 
 @dataclass(frozen=True)
-class Highs:
+class Highs(BackEnd):
     """The 0-1 program with one binary per item, by ``scipy.optimize.milp``.
 
     HiGHS' default relative gap of 1e-4 is set to 0; its absolute gap of 1e-6 cannot be set
@@ -41,14 +40,7 @@ class Highs:
 
     exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("scipy",)
-
-    def supports(self, instance: Instance) -> str | None:
-        """Every instance."""
-        return None
-
-    def warm_up(self, instance: Instance) -> None:
-        """Import the back-end."""
-        import_module("scipy.optimize")
+    module: ClassVar[str] = "scipy.optimize"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""

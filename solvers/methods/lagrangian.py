@@ -10,13 +10,13 @@ import numpy as np
 
 from bitknap.problems import FloatArray, Instance, IntArray, fitting, restrict
 
-from ..base import Deadline, Limits, Outcome, Status
+from ..base import AnyInstance, Deadline, Limits, Outcome, Status
 from ..dual import above_lightest, cheapest, dual_bound
 from ..local import improve, lightest, repair
 
 
 @dataclass(frozen=True)
-class Lagrangian:
+class Lagrangian(AnyInstance):
     """Price the resources, let every class take its cheapest item, adjust the prices.
 
     The dual D(u) (:func:`bitknap.solvers.dual.dual_bound`) is concave and piecewise linear. For
@@ -42,10 +42,6 @@ class Lagrangian:
 
     exact: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ()
-
-    def supports(self, instance: Instance) -> str | None:
-        """Every instance."""
-        return None
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Maximise the dual, keep the best feasible choice."""

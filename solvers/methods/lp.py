@@ -9,13 +9,13 @@ import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Limits, Outcome, Status
+from ..base import Limits, OneResource, Outcome, Status
 from ..dual import dual_bound
 from ..relaxation import relax
 
 
 @dataclass(frozen=True)
-class LinearRelaxation:
+class LinearRelaxation(OneResource):
     """Take the hull steps of all classes by falling slope until the capacity is met.
 
     Only the class of the last step is fractional. Its share is rounded down, which is feasible;
@@ -37,10 +37,6 @@ class LinearRelaxation:
 
     exact: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ()
-
-    def supports(self, instance: Instance) -> str | None:
-        """One resource only."""
-        return None if instance.n_resources == 1 else "the hulls handle one resource only"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Relax, round down, evaluate the dual at the break slope."""

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from bitknap.problems import Instance
 
-from ..base import Limits, Outcome, Status
+from ..base import AnyInstance, Limits, Outcome, Status
 from ..multi import solve_multi
 
 
 @dataclass(frozen=True)
-class Multi:
+class Multi(AnyInstance):
     """Depth-first search in batches below a rising threshold, for any number of resources.
 
     See :func:`bitknap.solvers.multi.solve_multi`. With one resource it is an independent check
@@ -21,10 +21,6 @@ class Multi:
 
     exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ()
-
-    def supports(self, instance: Instance) -> str | None:
-        """Every instance."""
-        return None
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Search; costs are compared as exact integers over a power of two."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import pairwise
 from typing import ClassVar
 
@@ -11,13 +10,13 @@ import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Deadline, Limits, Outcome
+from ..base import BackEnd, Deadline, Limits, Outcome
 from ..program import Program
 from ..refinement import BackendAnswer, as_it_comes, refine
 
 
 @dataclass(frozen=True)
-class Scip:
+class Scip(BackEnd):
     """The 0-1 program with one binary per item, by OR-Tools' linear solver and its SCIP.
 
     Relative and absolute gap are 0 and rows are kept to 1e-9; what is left is closed by scaling
@@ -34,14 +33,7 @@ class Scip:
 
     exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("ortools",)
-
-    def supports(self, instance: Instance) -> str | None:
-        """Every instance."""
-        return None
-
-    def warm_up(self, instance: Instance) -> None:
-        """Import the back-end."""
-        import_module("ortools.linear_solver.pywraplp")
+    module: ClassVar[str] = "ortools.linear_solver.pywraplp"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from bitknap.bench.figures.accuracy_against_size import AccuracyCurve, Point, draw_accuracy
 from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
 from bitknap.bench.figures.gap_by_solver import draw_gaps
-from bitknap.bench.figures.predicted_loss import Prediction, draw_predicted_loss
+from bitknap.bench.figures.predicted_loss import MetricPrediction, draw_predicted_loss
 from bitknap.bench.figures.style import COLOURS, line_style, save
 from bitknap.bench.report.base import Mark, Panel
 from bitknap.bench.report.inline import inline, placed
@@ -23,7 +23,7 @@ def bits() -> Figure:
 
 
 def predicted(least: float = 1e-3) -> Figure:
-    data = Prediction(
+    data = MetricPrediction(
         [2, 3], [0.1, least], [(2.5, 0.06)], [(2.5, 0.05)], [(2, 0.1, "2"), (3, 0.02, "3")]
     )
     return draw_predicted_loss({"fisher": data, "loss": data}, 87.0)

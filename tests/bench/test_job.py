@@ -323,7 +323,8 @@ def test_bug_a_run_gave_its_solvers_no_limit(done: Results, tmp_path: Path) -> N
         run_job(tiny_job(tmp_path / "b", solvers=("highs",), time_limit=0.0), quiet)
 
 
-def test_recommended_plans_are_kept_and_no_worse_than_the_metrics(done: Results) -> None:
+def test_recommended_plans_are_kept_and_no_worse_than_the_metrics(tmp_path: Path) -> None:
+    done = run_job(tiny_job(tmp_path), quiet)
     for budget, found in done.recommended.items():
         instance = done.instances["fisher", budget]
         assert instance.is_feasible(instance.from_labels(dict(found.plan)))

@@ -254,7 +254,7 @@ def test_a_finished_study_is_drawn_again_and_compared(
     other = tmp_path / "other" / "tables"
     other.mkdir(parents=True)
     save_call(Call(["bitknap", "paper"]), other.parent)
-    with pytest.raises(DataError, match="did not end; go on with: bitknap paper"):
+    with pytest.raises(DataError, match="did not end; resume it with: bitknap paper"):
         load_study(other.parent, quiet)
     changed = rows[1].split(",")
     changed[5] = str(float(changed[5]) + 0.01)

@@ -45,7 +45,7 @@ def test_profits_become_costs_and_everything_else_stays(tmp_path: Path) -> None:
         ("1 1 5 1 3 2.5", "must be a whole number"),
         ("1 1 5 1 3 -2", "must be a whole number"),
         ("1 1 nan 1 3 2", "capacity 0 must be a whole number"),
-        (TEXT + "3", "goes on after the last of its 2 classes"),
+        (TEXT + "3", "continues after the last of its 2 classes"),
     ],
 )
 def test_what_is_wrong_is_named(text: str, words: str, tmp_path: Path) -> None:

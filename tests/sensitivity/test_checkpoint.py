@@ -1,4 +1,4 @@
-"""Chunks on disk: a stopped run goes on and ends with the bytes of an undisturbed one."""
+"""Chunks on disk: a stopped run resumes and ends with the bytes of an undisturbed one."""
 
 from __future__ import annotations
 

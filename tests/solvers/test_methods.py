@@ -273,7 +273,7 @@ def test_baselines_beat_their_start(kind: type) -> None:
 
 @given(st.integers(0, 400), st.integers(1, 3))
 @settings(deadline=None, max_examples=150)
-def test_repair_and_improve_end_feasible_and_no_dearer(seed: int, resources: int) -> None:
+def test_repair_and_improve_end_feasible_and_not_more_expensive(seed: int, resources: int) -> None:
     instance = feasible(seed, resources)
     if instance is None:
         return

@@ -108,7 +108,7 @@ def test_agrees_with_brute_force() -> None:
 
 
 def test_agrees_with_brute_force_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every step counts as uneven, and hardly a search ends undivided."""
+    """Every step counts as uneven, and few searches end undivided."""
     monkeypatch.setattr(single, "_UNEVEN", 0)
     monkeypatch.setattr(branching, "_TRIAL", 1)
     for seed, instance in enumerate(instances(range(150))):

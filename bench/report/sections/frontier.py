@@ -12,7 +12,7 @@ from bitknap.problems import IntArray
 from bitknap.solvers.frontier import Frontier, frontier
 
 from ...figures.predicted_loss import (
-    Prediction,
+    MetricPrediction,
     draw_predicted_loss,
     draw_prediction,
 )
@@ -79,7 +79,7 @@ class FrontierCurve:
             choice = instance.from_labels(results.table.uniform(label))
             yield ReadablePlan("uniform", f"uniform {label}", choice, label)
 
-    def prediction(self) -> Prediction:
+    def prediction(self) -> MetricPrediction:
         """What the figure draws."""
         found: dict[str, list[tuple[float, float]]] = {"frontier": [], "optimum": [], "greedy": []}
         uniform = []
@@ -89,7 +89,7 @@ class FrontierCurve:
                 uniform.append((*place, plan.label))
             else:
                 found[plan.kind].append(place)
-        return Prediction(
+        return MetricPrediction(
             [self.average(usage) for usage in self.frontier.usage.tolist()],
             self.frontier.objective.tolist(),
             found["greedy"],

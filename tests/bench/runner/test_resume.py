@@ -1,4 +1,4 @@
-"""A suite that was killed, or ran out of disk, goes on to the records of an undisturbed one."""
+"""A suite that was killed, or ran out of disk, resumes to the records of an undisturbed one."""
 
 from __future__ import annotations
 
