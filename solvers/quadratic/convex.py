@@ -13,6 +13,9 @@ from bitknap.problems import FloatArray, Instance, IntArray
 from ..base import NEVER, Deadline
 from .model import EPS, Model, oracle
 
+Atom = tuple[IntArray, float]
+"""A choice, as item positions, and its weight in a mixture."""
+
 _SMALLEST = 1e-11
 """Weights of atoms below this are dropped."""
 
@@ -113,7 +116,7 @@ class Relaxed:
     Args:
         bound: lower bound of f over them; inf where there are none.
         point: (n,) the minimiser, as far as it was found.
-        atoms: feasible choices (item positions) of which it is a mixture.
+        atoms: feasible choices (item positions) of which it is a mixture, with their weights.
         found: choices that the oracle gave.
         lagrangian: lower bound of f by the knapsack's Lagrangian at one gradient.
         reduced: (n,) what holding item j adds to it, >= 0; inf for items that are not allowed.
@@ -121,7 +124,7 @@ class Relaxed:
 
     bound: float
     point: FloatArray
-    atoms: list[IntArray]
+    atoms: list[Atom]
     found: list[IntArray]
     lagrangian: float
     reduced: FloatArray
@@ -131,7 +134,7 @@ def minimise(
     model: Model,
     form: ConvexForm,
     allowed: NDArray[np.bool_],
-    atoms: list[IntArray],
+    atoms: list[Atom],
     cutoff: float,
     *,
     accuracy: float = 0.1,
@@ -155,16 +158,17 @@ def minimise(
     knapsack, n = model.knapsack, len(model.owner)
     items = np.flatnonzero(allowed)
     H, q = form.matrix, form.linear
-    start = [at for at in atoms if allowed[at].all()]
+    start = [atom for atom in atoms if allowed[atom[0]].all()]
     found: list[IntArray] = []
     if not start:
         first = oracle(knapsack, q + 0.5 * np.diag(H), items, deadline)
         if first is None:
             nothing = -np.inf if deadline.passed else np.inf
             return Relaxed(nothing, np.zeros(n), [], [], nothing, np.zeros(n))
-        start = [first[0]]
+        start = [(first[0], 1.0)]
         found.append(first[0])
-    hull = _Hull(H, q, start)
+    size = float(abs(q).max() + abs(H).max())
+    hull = _Hull(form, start, 1e-9 * size)
     bound, best = -np.inf, None
     for step in itertools.count():
         x, gradient = hull.point, q + hull.product
@@ -183,12 +187,14 @@ def minimise(
         if bound >= cutoff or top - bound <= close or step >= steps or deadline.passed:
             break
         found.append(at)
+        hull.tolerance = 0.01 * max(close, float(top - bound) * 0.1)
         if not hull.add(at):
             break
     lagrangian, reduced = -np.inf, np.zeros(n)
     if best is not None:
         lagrangian, reduced = _prices(model, items, *best)
-    return Relaxed(bound, hull.point, hull.atoms, found, lagrangian, reduced)
+    mixture = list(zip(hull.atoms, hull.weights.tolist(), strict=True))
+    return Relaxed(bound, hull.point, mixture, found, lagrangian, reduced)
 
 
 def _prices(
@@ -210,18 +216,16 @@ def _prices(
 class _Hull:
     """The best mixture of atoms: an active-set method on the weights (Wolfe 1976)."""
 
-    def __init__(self, matrix: FloatArray, linear: FloatArray, atoms: list[IntArray]) -> None:
-        self.matrix, self.linear = matrix, linear
-        self.atoms = list(atoms)
-        n = len(linear)
-        self.rows = np.zeros((len(atoms), n))
-        self.rows[np.arange(len(atoms))[:, None], np.array(atoms)] = 1.0
-        self.images = self.rows @ matrix
+    def __init__(self, form: ConvexForm, atoms: list[Atom], tolerance: float) -> None:
+        self.matrix, self.linear, self.tolerance = form.matrix, form.linear, tolerance
+        self.atoms = [at for at, _ in atoms]
+        self.weights = np.array([weight for _, weight in atoms])
+        self.rows = np.zeros((len(atoms), len(self.linear)))
+        self.rows[np.arange(len(atoms))[:, None], np.array(self.atoms)] = 1.0
+        self.images = self.rows @ self.matrix
         self.gram = self.images @ self.rows.T
-        self.costs = self.rows @ linear
-        self.weights = np.zeros(len(atoms))
-        self.weights[np.argmin(self.costs + 0.5 * np.diag(self.gram))] = 1.0
-        self._settle()
+        self.costs = self.rows @ self.linear
+        self._settle(self.weights)
 
     def add(self, at: IntArray) -> bool:
         """Take in another atom; False where that changes nothing."""
@@ -229,16 +233,23 @@ class _Hull:
         row[at] = 1.0
         image = self.matrix[at].sum(axis=0)
         column = self.rows @ image
-        self.gram = np.block([[self.gram, column[:, None]], [column, image[at].sum()]])
+        size = len(column)
+        gram = np.empty((size + 1, size + 1))
+        gram[:size, :size] = self.gram
+        gram[size, :size] = gram[:size, size] = column
+        gram[size, size] = image[at].sum()
+        self.gram = gram
         self.rows = np.vstack((self.rows, row))
         self.images = np.vstack((self.images, image))
         self.costs = np.append(self.costs, self.linear[at].sum())
-        self.weights = np.append(self.weights, 0.0)
         self.atoms.append(at)
-        return self._settle()
+        weights = np.append(self.weights, 0.0)
+        weights[size] = 1e-9
+        self._settle(weights / weights.sum())
+        return self.atoms[-1] is at
 
-    def _settle(self) -> bool:
-        weights, moved = _mixture(self.gram, self.costs, self.weights)
+    def _settle(self, weights: FloatArray) -> None:
+        weights = _mixture(self.gram, self.costs, weights, self.tolerance)
         keep = weights > _SMALLEST
         self.weights = weights[keep] / weights[keep].sum()
         self.rows, self.images = self.rows[keep], self.images[keep]
@@ -246,48 +257,42 @@ class _Hull:
         self.atoms = [at for at, kept in zip(self.atoms, keep.tolist(), strict=True) if kept]
         self.point: FloatArray = self.weights @ self.rows
         self.product: FloatArray = self.weights @ self.images
-        return moved
 
 
 def _mixture(
-    gram: FloatArray, costs: FloatArray, weights: FloatArray
-) -> tuple[FloatArray, bool]:
-    """Weights >= 0 of sum 1 that minimise costs'w + 1/2 w'gram w, and whether they changed."""
-    ridge = 1e-11 * float(np.trace(gram)) / len(costs)
-    moved = False
-    for _ in range(3 * len(costs) + 20):
-        slope = costs + gram @ weights
-        current = float(slope @ weights)
-        enter = int(np.argmin(slope))
-        if slope[enter] >= current - 1e-12 * abs(current):
-            break
-        active = weights > 0
-        active[enter] = True
-        moved = True
+    gram: FloatArray, costs: FloatArray, weights: FloatArray, tolerance: float
+) -> FloatArray:
+    """Weights >= 0 of sum 1 that minimise costs'w + 1/2 w'gram w, to a tolerance of its slope."""
+    size = len(costs)
+    system = np.ones((size + 1, size + 1))
+    system[:size, :size] = gram
+    system[np.arange(size), np.arange(size)] += 1e-11 * float(np.trace(gram)) / size
+    system[size, size] = 0.0
+    right = np.append(-costs, 1.0)
+    for _ in range(3 * size + 20):
         while True:
-            at = np.flatnonzero(active)
-            size = len(at)
-            system = np.ones((size + 1, size + 1))
-            system[:size, :size] = gram[np.ix_(at, at)]
-            system[np.arange(size), np.arange(size)] += ridge
-            system[size, size] = 0.0
-            right = np.append(-costs[at], 1.0)
+            at = np.append(weights > 0, True).nonzero()[0]
+            inner = system[at[:, None], at]
             try:
-                target = np.linalg.solve(system, right)[:size]
+                target = np.linalg.solve(inner, right[at])[:-1]
             except np.linalg.LinAlgError:
-                target = np.linalg.lstsq(system, right, rcond=None)[0][:size]
-            if (target >= 0).all():
-                weights = np.zeros_like(weights)
+                target = np.linalg.lstsq(inner, right[at], rcond=None)[0][:-1]
+            at = at[:-1]
+            falling = target < 0
+            if not falling.any():
+                weights = np.zeros(size)
                 weights[at] = target / target.sum()
                 break
             here = weights[at]
-            falling = target < 0
-            step = float(np.min(here[falling] / (here - target)[falling]))
-            here = np.maximum(here + step * (target - here), 0.0)
-            here[here < 1e-14] = 0.0
-            if (here > 0).all():
-                here[np.argmin(np.where(falling, here, np.inf))] = 0.0
-            weights = np.zeros_like(weights)
+            ratios = here[falling] / (here - target)[falling]
+            here = np.maximum(here + float(ratios.min()) * (target - here), 0.0)
+            here[np.flatnonzero(falling)[np.argmin(ratios)]] = 0.0
+            weights = np.zeros(size)
             weights[at] = here / here.sum()
-            active = weights > 0
-    return weights, moved
+        slope = costs + gram @ weights
+        enter = int(np.argmin(slope))
+        if weights[enter] > 0 or slope[enter] >= float(slope @ weights) - tolerance:
+            break
+        weights[enter] = 1e-9
+        weights /= weights.sum()
+    return weights

@@ -16,7 +16,7 @@ from bitknap.problems import FloatArray, IntArray
 from bitknap.problems.quadratic import QuadraticInstance
 
 from ..base import Deadline, Limits, Outcome, Status
-from .convex import ConvexForm, Relaxed, minimise, plain_form
+from .convex import Atom, ConvexForm, Relaxed, minimise, plain_form
 from .exchange import search
 from .model import Model, conflicts
 from .semidefinite import Semidefinite
@@ -77,7 +77,7 @@ class _Node:
     allowed: NDArray[np.bool_]
     fixed: IntArray
     point: FloatArray
-    atoms: list[IntArray]
+    atoms: list[Atom]
 
 
 class _Tree:
@@ -135,7 +135,7 @@ class _Tree:
                 break
 
     def _relax(
-        self, form: ConvexForm, allowed: NDArray[np.bool_], atoms: list[IntArray], accuracy: float
+        self, form: ConvexForm, allowed: NDArray[np.bool_], atoms: list[Atom], accuracy: float
     ) -> Relaxed:
         found = minimise(
             self.model, form, allowed, atoms, self.cutoff, accuracy=accuracy, deadline=self.deadline
@@ -173,7 +173,7 @@ class _Tree:
         self.model, self.form = model.kept(kept), form.kept(kept)
         self.items, self.apart = self.items[kept], apart[np.ix_(kept, kept)]
         place = np.cumsum(keep) - 1
-        atoms = [place[at] for at in top.atoms if keep[at].all()]
+        atoms = [(place[at], weight) for at, weight in top.atoms if keep[at].all()]
         self.top = replace(top, atoms=atoms, point=top.point[kept], reduced=top.reduced[kept])
         return kept
 
