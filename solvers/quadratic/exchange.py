@@ -76,10 +76,14 @@ def search(
     best = moves.descend(at, deadline)
     value = model.value(best)
     generator = np.random.default_rng(seed)
-    for _ in range(rounds):
+    light = knapsack.positions(lightest(knapsack))
+    far = light if knapsack.is_feasible(light - knapsack.offsets[:-1]) else at
+    for k in range(rounds):
         if deadline.passed:
             break
-        found = moves.descend(moves.kick(best, generator), deadline)
+        # Every other start is far from the best choice.
+        kicked = moves.kick(*((best, len(at) // 4 + 2) if k % 2 else (far, len(at))), generator)
+        found = moves.descend(kicked, deadline)
         cost = model.value(found)
         if cost < value:
             best, value = found, cost
@@ -150,11 +154,11 @@ class _Moves:
             k = (k + 1) % len(at)
         return at
 
-    def kick(self, at: IntArray, generator: np.random.Generator) -> IntArray:
-        """Another feasible choice: up to four classes take other items at random, while they fit."""
+    def kick(self, at: IntArray, count: int, generator: np.random.Generator) -> IntArray:
+        """Another feasible choice: so many classes take other items at random, while they fit."""
         knapsack, at = self.knapsack, at.copy()
         room = knapsack.capacity - knapsack.weight[:, at].sum(axis=1)
-        for k in generator.permutation(len(at))[:4].tolist():
+        for k in generator.permutation(len(at))[:count].tolist():
             span = self.spans[k]
             added = knapsack.weight[:, span] - knapsack.weight[:, at[k], None]
             fits = np.flatnonzero((added <= room[:, None]).all(axis=0)) + span.start

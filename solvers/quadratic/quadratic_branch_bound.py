@@ -38,17 +38,20 @@ class QuadraticBranchBound:
     which Frank-Wolfe minimises with the exact knapsack as oracle; items and pairs of items whose
     bounds exceed the best choice known are excluded, and the relaxation goes on without them. A
     node branches on the class whose item is least decided, one child per item. What the form
-    has dropped beside the chosen items is linear in the child and counts again.
+    has dropped beside the chosen items is linear in the child and counts again. A tree that does
+    not end soon is given up for a tighter root, twice as long in the making.
 
     Args:
-        rounds: most rounds of the relaxation at the root.
+        rounds: rounds of the relaxation before the first tree; as many again before each other.
         steps: steps of alternating directions a round.
+        nodes: nodes that a tree has per round before the root is tightened again.
         share: of the time limit that the root may take.
         restarts: of the exchanges that the search begins with.
     """
 
-    rounds: int = 8
+    rounds: int = 4
     steps: int = 300
+    nodes: int = 50
     share: float = 0.4
     restarts: int = 20
 
@@ -65,8 +68,14 @@ class QuadraticBranchBound:
         start = search(problem, rounds=self.restarts, deadline=deadline)
         tree = _Tree(problem, start, deadline, MOST if limits.states is None else limits.states)
         part = None if limits.time is None else self.share * limits.time
-        tree.root(self.rounds, self.steps, Deadline.after(part))
-        return tree.explore()
+        tree.root()
+        relaxation = tree.relaxation()
+        stage = self.rounds
+        while tree.open and not tree.stopped:
+            better = tree.tighten(relaxation, stage, self.steps, Deadline.after(part))
+            tree.explore(self.nodes * tree.rounds if better else tree.most)
+            stage = tree.rounds
+        return tree.outcome()
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,11 +102,14 @@ class _Tree:
         self.closed = np.inf
         """The least bound of a part that was closed; what is left is bounded by its nodes."""
         self.nodes = self.relaxed = self.rounds = 0
+        self.order = itertools.count(1)
         if start is not None:
             self._offer(problem.knapsack.positions(start))
 
     def _offer(self, at: IntArray) -> None:
         """Take a choice of the model's items if it is the best so far."""
+        if self.model.value(at) > self.value + self.tolerance:
+            return
         choice = self.items[at] - self.problem.knapsack.offsets[:-1]
         terms = self.problem.terms(choice)
         value = math.fsum(terms)
@@ -110,29 +122,46 @@ class _Tree:
         """The bound at which a part is closed."""
         return self.value - self.tolerance
 
-    def root(self, rounds: int, steps: int, deadline: Deadline) -> None:
-        """Find the convex form, and exclude items and pairs."""
-        every = np.ones(len(self.items), dtype=bool)
+    def root(self) -> None:
+        """Bound the objective as it is given."""
         self.form = plain_form(self.model, self.problem.matrix)
-        self.top = self._relax(self.form, every, [], 0.02)
-        self._exclude()
+        self._restart(self._bound(self.form, []))
+
+    def relaxation(self) -> Semidefinite:
+        """The semidefinite relaxation of what is left."""
         unit = self.tolerance / TOLERANCE or float(np.abs(self.model.cost).max()) or 1.0
-        relaxation = Semidefinite(self.model, self.apart, unit)
+        return Semidefinite(self.model, self.apart, unit)
+
+    def tighten(
+        self, relaxation: Semidefinite, rounds: int, steps: int, deadline: Deadline
+    ) -> bool:
+        """Improve the convex form by some rounds; whether more would improve it again."""
         for _ in range(rounds):
-            gap = self.value - self.top.bound
             if self.top.bound >= self.cutoff or deadline.passed:
-                break
+                return False
+            gap = self.value - self.top.bound
             left = relaxation.run(steps, deadline)
             self.rounds += 1
             form = relaxation.form()
-            top = self._relax(form, np.ones(len(self.items), dtype=bool), self.top.atoms, 0.02)
+            top = self._bound(form, self.top.atoms)
             if top.bound > self.top.bound:
-                self.form, self.top = form, top
-                kept = self._exclude()
-                relaxation.keep(kept, self.apart)
-            slow = self.rounds > 2 and self.value - self.top.bound > 0.9 * gap
-            if slow or left < 1e-5 or self.value == np.inf:
-                break
+                self.form = form
+                relaxation.keep(self._restart(top), self.apart)
+            if left < 1e-5 or (self.rounds > 2 and self.value - self.top.bound > 0.99 * gap):
+                return False
+        return True
+
+    def _bound(self, form: ConvexForm, atoms: list[Atom]) -> Relaxed:
+        return self._relax(form, np.ones(len(self.items), dtype=bool), atoms, 0.02)
+
+    def _restart(self, top: Relaxed) -> IntArray:
+        """Begin the tree again from another bound of the root; the positions of the items kept."""
+        self.top = top
+        kept = self._exclude()
+        every, none = np.ones(len(self.items), dtype=bool), np.empty(0, dtype=np.int64)
+        root = _Node(self.top.bound, every, none, self.top.point, self.top.atoms)
+        self.heap = [(root.bound, 0, root)]
+        return kept
 
     def _relax(
         self, form: ConvexForm, allowed: NDArray[np.bool_], atoms: list[Atom], accuracy: float
@@ -177,26 +206,27 @@ class _Tree:
         self.top = replace(top, atoms=atoms, point=top.point[kept], reduced=top.reduced[kept])
         return kept
 
-    def explore(self) -> Outcome:
-        """Search best-first until nothing is open, or a limit is met."""
-        every = np.ones(len(self.items), dtype=bool)
-        none = np.empty(0, dtype=np.int64)
-        heap: list[tuple[float, int, _Node]] = []
-        order = itertools.count()
-        root = _Node(self.top.bound, every, none, self.top.point, self.top.atoms)
-        if root.bound < self.cutoff:
-            heap.append((root.bound, next(order), root))
-        while heap and heap[0][0] < self.cutoff:
-            if self.deadline.passed or self.nodes >= self.most:
-                break
-            node = heapq.heappop(heap)[2]
+    @property
+    def open(self) -> bool:
+        """Whether a better choice may be left."""
+        return bool(self.heap) and self.heap[0][0] < self.cutoff
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a limit is met."""
+        return self.deadline.passed or self.nodes >= self.most
+
+    def explore(self, nodes: int) -> None:
+        """Search best-first until nothing is open, so many nodes are done, or a limit is met."""
+        nodes += self.nodes
+        while self.open and self.nodes < nodes and not self.stopped:
+            node = heapq.heappop(self.heap)[2]
             self.nodes += 1
             for child in self._children(node):
                 if child.bound < self.cutoff:
-                    heapq.heappush(heap, (child.bound, next(order), child))
+                    heapq.heappush(self.heap, (child.bound, next(self.order), child))
                 else:
                     self.closed = min(self.closed, child.bound)
-        return self._outcome(heap[0][0] if heap else np.inf)
 
     def _children(self, node: _Node) -> Iterator[_Node]:
         owner, classes = self.model.owner, len(self.model.knapsack)
@@ -245,7 +275,9 @@ class _Tree:
             done = len(fixed)
             allowed &= ~self.apart[fixed].any(axis=0)
 
-    def _outcome(self, opened: float) -> Outcome:
+    def outcome(self) -> Outcome:
+        """What was proven."""
+        opened = self.heap[0][0] if self.heap else np.inf
         bound = min(self.closed, opened, self.value)
         stats = {"nodes": self.nodes, "relaxations": self.relaxed, "rounds": self.rounds,
                  "items_left": len(self.items), "root_bound": self.top.bound}  # fmt: skip
