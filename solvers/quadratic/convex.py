@@ -145,7 +145,8 @@ def minimise(
 
     At x with the gradient g, every choice y has form(y) >= form(x) + g'(y - x), and the exact
     knapsack of costs g bounds g'y. The point is then the best mixture of all answers so far.
-    It ends when the bound reaches the cutoff, or is within ``accuracy`` of the rest of the way.
+    It ends when the bound reaches the cutoff, or when what it may still gain is ``accuracy`` of
+    what it lacks (without a cutoff, of its value).
 
     Args:
         allowed: (n,) items that may be chosen, at least one of each class.
@@ -182,8 +183,10 @@ def minimise(
             bound = base + least
             best = gradient, base, prices
         top = value + form.constant
-        rest = min(cutoff - top, np.inf) if top < cutoff < np.inf else 0.0
-        close = max(accuracy * rest, 1e-7 * abs(cutoff if cutoff < np.inf else top), form.noise)
+        if cutoff < np.inf:
+            close = max(accuracy * (cutoff - top), 1e-7 * abs(cutoff), form.noise)
+        else:
+            close = max(accuracy * abs(top), form.noise)
         if bound >= cutoff or top - bound <= close or step >= steps or deadline.passed:
             break
         found.append(at)
