@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zipfile
 from dataclasses import dataclass
 
 import numpy as np
 
-from .archive import encode, open_archive
+from .archive import Arrays, encode, open_archive
 from .documents import parse_json
 from .errors import BitknapError, InstanceError
 from .files import from_document, to_json
 from .quadratic import QuadraticInstance
 from .schema import brief, convert
-from .storage import read_file, write_atomically
+from .storage import read_file, require_file, write_atomically
 
 FORMAT = "bitknap.quadratic/1"
 
@@ -40,7 +41,7 @@ def save_quadratic(problem: QuadraticInstance, path: str | os.PathLike[str]) -> 
     header: dict[str, object] = {"format": FORMAT, "sha256": _digest(knapsack, upper)}
     known = {"best": problem.best, "bound": problem.bound}
     header |= {key: value for key, value in known.items() if value is not None}
-    arrays = {
+    arrays: Arrays = {
         "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
         "knapsack": np.frombuffer(knapsack, dtype=np.uint8),
         "upper": upper,
@@ -64,10 +65,12 @@ def load_quadratic(path: str | os.PathLike[str]) -> QuadraticInstance:
 
 
 def is_quadratic(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is an archive with the arrays of a quadratic instance."""
+    """Whether a plain file is an archive with the arrays of a quadratic instance."""
     try:
-        return set(open_archive(read_file(path))) == set(_KINDS)
-    except (BitknapError, ValueError):
+        require_file(path)
+        with zipfile.ZipFile(path) as archive:
+            return {f"{name}.npy" for name in _KINDS} == set(archive.namelist())
+    except (BitknapError, zipfile.BadZipFile, OSError):
         return False
 
 

@@ -27,7 +27,7 @@ class ConvexForm:
         f(x) >= constant + linear'x + 1/2 x'Hx
 
     H is positive semidefinite along all differences of points with one unit per class. ``dropped``
-    holds the terms P_jk x_j x_k >= 0 that f has beside, and ``slack`` the terms S_rk s_r(x) x_k >= 0
+    holds the terms P_jk x_j x_k >= 0 that f has beside, and ``slack`` the S_rk s_r(x) x_k >= 0
     with the room s_r = capacity_r - w_r'x: once item j is chosen, they are linear.
 
     Args:

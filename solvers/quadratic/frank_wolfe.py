@@ -1,4 +1,4 @@
-"""Frank-Wolfe with the exact knapsack as oracle: a lower bound and feasible choices at every step."""
+"""Frank-Wolfe with the exact knapsack as oracle: bounds and feasible choices at every step."""
 
 from __future__ import annotations
 

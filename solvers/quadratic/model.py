@@ -131,7 +131,7 @@ def conflicts(knapsack: Instance) -> NDArray[np.bool_]:
     least = np.minimum.reduceat(knapsack.weight, knapsack.offsets[:-1], axis=1)
     above = knapsack.weight - least[:, owner]
     room = knapsack.capacity - knapsack.min_usage
-    apart = owner[:, None] == owner
+    apart: NDArray[np.bool_] = owner[:, None] == owner
     for row, most in zip(above, room, strict=True):
         apart |= row[:, None] + row > most
     np.fill_diagonal(apart, False)
