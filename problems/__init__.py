@@ -13,6 +13,8 @@ from .errors import (
 )
 from .files import load_instance, save_instance
 from .instance import FloatArray, Instance, IntArray, build_instance
+from .quadratic import QuadraticInstance
+from .quadratic_files import load_quadratic, save_quadratic
 from .reductions import fitting, lower_hull, lower_hulls, restrict, undominated
 from .storage import write_atomically
 from .ties import MergedInstance, merge_ties
@@ -29,16 +31,19 @@ __all__ = [
     "IntArray",
     "LimitError",
     "MergedInstance",
+    "QuadraticInstance",
     "SolverError",
     "UnsupportedError",
     "build_instance",
     "fitting",
     "load_instance",
+    "load_quadratic",
     "lower_hull",
     "lower_hulls",
     "merge_ties",
     "restrict",
     "save_instance",
+    "save_quadratic",
     "undominated",
     "write_atomically",
 ]

@@ -235,6 +235,8 @@ def _from_npz(data: bytes) -> Instance:
 
 def _check_arrays(members: Mapping[str, Member]) -> None:
     """Kinds and shapes as they are declared, before any array is unpacked."""
+    if "upper" in members:
+        raise InstanceError("holds a quadratic instance; only solve, verify and instances take it")
     for key, kind in _ARRAYS.items():
         if key not in members:
             raise InstanceError(f"lacks the array {key!r}; expected a {FORMAT} archive")

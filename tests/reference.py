@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import pairwise, product
 
 from bitknap.problems import Instance
+from bitknap.problems.quadratic import QuadraticInstance
 
 Choice = tuple[int, ...]
 
@@ -57,4 +58,19 @@ def undominated_points(instance: Instance) -> list[tuple[int, Fraction]]:
     for usage, cost in points:
         if not found or cost < found[-1][1]:
             found.append((usage, cost))
+    return found
+
+
+def quadratic_brute_force(problem: QuadraticInstance) -> tuple[Fraction, Choice] | None:
+    """The least exact c'x + 1/2 x'Gx and a choice that has it, or None when none is feasible."""
+    instance = problem.knapsack
+    limits = instance.capacity.tolist()
+    costs = [Fraction(c) for c in instance.cost.tolist()]
+    matrix = [[Fraction(g) for g in row] for row in problem.matrix.tolist()]
+    found = None
+    for choice, _, usage in every_choice(instance):
+        if all(u <= limit for u, limit in zip(usage, limits, strict=True)):
+            at = [a + j for a, j in zip(instance.offsets.tolist(), choice, strict=False)]
+            value = sum(costs[j] for j in at) + sum(matrix[i][j] for i in at for j in at) / 2
+            found = min(found or (value, choice), (value, choice))
     return found

@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from bitknap.problems import DataError, Instance, IntArray
+from bitknap.problems import DataError, Instance, IntArray, QuadraticInstance
 from bitknap.sensitivity import METRICS, SensitivityTable
 from bitknap.sensitivity.metrics.measured import MeasuredMetric
 from bitknap.sensitivity.resume.ranks import Ranks
 from bitknap.solvers import solve
+from bitknap.solvers.quadratic import solve_quadratic
+from bitknap.solvers.quadratic.exchange import Exchange
 
 from ..workloads.base import Workload
 from .evaluation import Evaluation, Evaluator
-from .exchange import best_of_exchanges
 from .random_plan import random_choice
 from .table_cache import QUANTIZER, fill, traced
 
@@ -128,10 +129,10 @@ class MetricComparison:
         for name, (metric, _) in self.entries.items():
             table = tables[name, seed]
             instance = table.to_instance(metric, table.capacity(budget))
-            yield name, instance, (best := optimum(instance))
-            pairs = pair_terms(table, metric)
-            if pairs is not None and name == metric:
-                yield f"{name}, with pairs", instance, best_of_exchanges(instance, pairs, best)
+            yield name, instance, optimum(instance)
+            if name == metric and (metric == "fisher" or metric in table.interactions):
+                problem = table.to_quadratic(metric, table.capacity(budget))
+                yield f"{name}, with pairs", instance, best_exchanged(problem)
         table = tables[SHUFFLED, seed]
         instance = table.to_instance(SHUFFLED, table.capacity(budget))
         mixed = shuffled(instance, seed)
@@ -147,11 +148,12 @@ def optimum(instance: Instance) -> IntArray:
     return choice
 
 
-def pair_terms(table: SensitivityTable, metric: str) -> np.ndarray[Any, Any] | None:
-    """(n, n) terms between items that a metric has beyond Omega: measured, or fisher's s's/N."""
-    if metric in table.interactions:
-        return table.interactions[metric]
-    return table.cross(metric) if metric == "fisher" else None
+def best_exchanged(problem: QuadraticInstance) -> IntArray:
+    """The best choice that exchanges of two layers lead to, not a proven optimum."""
+    choice = solve_quadratic(problem, Exchange(rounds=100)).choice
+    if choice is None:
+        raise DataError(f"no choice of {problem.name} fits; raise the budget")
+    return choice
 
 
 def shuffled(instance: Instance, seed: int) -> Instance:

@@ -156,7 +156,7 @@ def accuracy_table(accuracies: Accuracies) -> Table:
             f"{total:,} test images: the binomial standard error of one accuracy is "
             f"{_binomial(85, total):.2f} at 85 % and {_binomial(94, total):.2f} at 94 %, and "
             "comes on top.",
-            "with pairs: with terms between layers (measured, or fisher's s's/N), the best of 21 "
+            "with pairs: with terms between layers (measured, or fisher's s's/N), the best of 101 "
             "local optima under exchanges of two layers, not proven. All other optima are proven.",
             f"uniform: the largest one that fits; random: fills the budget; shuffled: {SHUFFLED}'s "
             "costs with the layers permuted, one draw each.",

@@ -32,6 +32,12 @@ def command(
             min=1, max=32, help="Of a table without activations: bit operations (32), latency file."
         ),
     ] = None,
+    quadratic: Annotated[
+        bool, typer.Option("--quadratic", help="Keep the terms between layers; --out is .npz.")
+    ] = False,
+    shrinkage: Annotated[
+        float, typer.Option(min=0, max=1, help="Lower those terms by this share.")
+    ] = 0.0,
     pin: Pin = None,
     exclude: Exclude = None,
     allow: Allow = None,
@@ -39,15 +45,26 @@ def command(
 ) -> None:
     """Build an instance file from a sensitivity table: metric, limits, layer policy.
 
-    Every limit given is one resource of the instance: size_bits, bops, latency_ns. A limit that
-    no choice meets is refused, with exit code 3.
+    With --quadratic, the instance minimises 1/2 x'Gx of the metric's scores, G = s's / N, and
+    solve, verify and instances take it. Every limit given is one resource of the instance:
+    size_bits, bops, latency_ns. A limit that no choice meets is refused, with exit code 3.
     """
     from bitknap.bench.tables.terminal import note
     from bitknap.plans.budgets import parse_budget
-    from bitknap.problems import DataError, InfeasibleError, merge_ties, save_instance
+    from bitknap.problems import (
+        DataError,
+        InfeasibleError,
+        merge_ties,
+        save_instance,
+        save_quadratic,
+    )
     from bitknap.sensitivity import bops, latency_ns, load_table
     from bitknap.solvers.referee import infeasibility
 
+    if quadratic and out.suffix != ".npz":
+        raise DataError(f"--quadratic writes an NPZ file; name --out with .npz, got {out}")
+    if shrinkage and not quadratic:
+        raise DataError("--shrinkage lowers the terms between layers; give --quadratic as well")
     if (latency is None) != (max_ms is None):
         raise DataError("--latency and --max-ms go together: the measurements and the limit")
     loaded = load_table(table)
@@ -66,7 +83,10 @@ def command(
     instance = loaded.to_instance(metric, limits)
     if reason := infeasibility(merge_ties(instance).instance):
         raise InfeasibleError(reason)
-    save_instance(instance, out)
+    if quadratic:
+        save_quadratic(loaded.to_quadratic(metric, limits, shrinkage=shrinkage), out)
+    else:
+        save_instance(instance, out)
     shown = ", ".join(f"{name} <= {value:,}" for name, value in limits.items())
     note(f"wrote {out}: {len(instance)} layers, {instance.n_items} items, {shown}")
     for name, bits in loaded.floats.items():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from bitknap.problems import Instance
+    from bitknap.problems import Instance, QuadraticInstance
 
 
 def command(
@@ -29,8 +29,15 @@ def command(
     removes. With --published: the exact optimum of each program of HAWQ-V3 for ResNet-18 beside
     the allocation its authors published, bit for bit.
     """
-    from bitknap.problems import DataError, save_instance
-    from bitknap.problems.library import find_instance, library_instance, library_names
+    from bitknap.problems import DataError, load_quadratic, save_instance, save_quadratic
+    from bitknap.problems.library import (
+        FOLDER,
+        find_instance,
+        find_quadratic,
+        library_instance,
+        library_names,
+        quadratic_names,
+    )
 
     if published:
         _emit([_comparison(key) for key in _published_names(name)], as_json, _print_published)
@@ -38,14 +45,23 @@ def command(
     if name is None:
         if out is not None:
             raise DataError("--out writes one instance; name it before --out")
-        _emit([_facts(library_instance(key)) for key in library_names()], as_json, _print_list)
+        linear = [_facts(library_instance(key)) for key in library_names()]
+        quadratic = [_known(load_quadratic(FOLDER / f"{key}.npz")) for key in quadratic_names()]
+        _emit(linear + quadratic, as_json, _print_list)
         return
-    instance = find_instance(name)
+    problem = find_quadratic(name)
+    instance = find_instance(name) if problem is None else problem.knapsack
     if out is not None:
-        save_instance(instance, out)
+        if problem is None:
+            save_instance(instance, out)
+        else:
+            save_quadratic(problem, out)
         from bitknap.bench.tables.terminal import note
 
         note(f"wrote {out}")
+        return
+    if problem is not None:
+        _emit(_known(problem) | {"preprocessing": {}}, as_json, _print_one)
         return
     _emit(_facts(instance) | {"preprocessing": _reductions(instance)}, as_json, _print_one)
 
@@ -67,6 +83,12 @@ def _facts(instance: Instance) -> dict[str, Any]:
         "optimum": instance.optimum,
         "source": instance.source,
     }
+
+
+def _known(problem: QuadraticInstance) -> dict[str, Any]:
+    proven = problem.best is not None and problem.best == problem.bound
+    known = {"best": problem.best, "bound": problem.bound}
+    return _facts(problem.knapsack) | {"optimum": problem.best if proven else None} | known
 
 
 def _reductions(instance: Instance) -> dict[str, Any]:

@@ -15,11 +15,13 @@ def command(
     from bitknap.bench import WORKLOADS
     from bitknap.sensitivity import METRICS
     from bitknap.solvers import SOLVERS
+    from bitknap.solvers.quadratic import QUADRATIC
 
     found = {
         kind: {name: catalogue.summary(name) for name in catalogue.names()}
         for kind, catalogue in (
             ("solvers", SOLVERS),
+            ("quadratic solvers", QUADRATIC),
             ("metrics", METRICS),
             ("workloads", WORKLOADS),
         )

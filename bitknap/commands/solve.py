@@ -20,7 +20,10 @@ def command(
     instance: InstanceName,
     solver: Annotated[
         str | None,
-        typer.Option(help="`bitknap list` shows all. Default: core; of several resources, multi."),
+        typer.Option(
+            help="`bitknap list` shows all. Default: core; of several resources, multi; of a "
+            "quadratic objective, quadratic_branch_bound."
+        ),
     ] = None,
     time_limit: Annotated[
         float | None, typer.Option(min=0.0, max=1e9, help="Seconds; then the best choice so far.")
@@ -34,10 +37,9 @@ def command(
     4 when the limits ended the search without an answer.
     """
     from bitknap.problems import write_atomically
-    from bitknap.problems.library import find_instance
-    from bitknap.solvers import Status, solve
+    from bitknap.solvers import Status
 
-    solution = solve(find_instance(instance), solver, time_limit)
+    solution = _solved(instance, solver, time_limit)
     document = json.dumps(solution.to_dict(), indent=1)
     try:
         if out is not None:
@@ -57,6 +59,19 @@ def command(
                 Status.UNSUPPORTED: EXIT_BAD_INPUT,
             }.get(solution.status, EXIT_NO_SOLUTION)
         )
+
+
+def _solved(name: str, solver: str | None, time_limit: float | None) -> Solution:
+    from bitknap.problems.library import find_instance, find_quadratic
+
+    problem = find_quadratic(name)
+    if problem is None:
+        from bitknap.solvers import solve
+
+        return solve(find_instance(name), solver, time_limit)
+    from bitknap.solvers.quadratic import solve_quadratic
+
+    return solve_quadratic(problem, solver, time_limit)
 
 
 def _print(solution: Solution) -> None:

@@ -31,15 +31,21 @@ def command(
     proven, 2 for bad input.
     """
     from bitknap.problems import DataError
-    from bitknap.problems.library import find_instance
+    from bitknap.problems.library import find_instance, find_quadratic
+    from bitknap.solvers.quadratic import verify_quadratic
+    from bitknap.solvers.quadratic.verify import MAX_CHOICES
     from bitknap.solvers.verify import MAX_STATES, load_solution, verify
 
-    problem = find_instance(instance)
+    quadratic = find_quadratic(instance)
+    problem = find_instance(instance) if quadratic is None else quadratic.knapsack
     document = load_solution(solution)
     try:
-        verdict = verify(
-            problem, document, max_states=max_states or MAX_STATES, time_limit=time_limit
-        )
+        if quadratic is None:
+            verdict = verify(
+                problem, document, max_states=max_states or MAX_STATES, time_limit=time_limit
+            )
+        else:
+            verdict = verify_quadratic(quadratic, document, max_choices=max_states or MAX_CHOICES)
     except DataError as error:
         raise DataError(f"{solution}: {error}") from None
     if as_json:

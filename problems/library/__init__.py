@@ -1,7 +1,8 @@
 """Real instances that ship with the package, with their sources and proven optima.
 
 Every JSON file of this folder or of a folder right below it is one instance; its name is its
-path without ``.json``. Adding an instance is adding a file.
+path without ``.json``. Those with a quadratic objective are the NPZ files of the folder
+``quadratic``. Adding an instance is adding a file.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import Path
 from ..errors import DataError
 from ..files import load_instance
 from ..instance import Instance
+from ..quadratic import QuadraticInstance
+from ..quadratic_files import is_quadratic, load_quadratic
 from ..readers import read_mmkp
 
 FOLDER = Path(__file__).parent
@@ -34,7 +37,8 @@ def library_instance(name: str) -> Instance:
         19
     """
     if name not in library_names():
-        close = " or ".join(difflib.get_close_matches(name, library_names(), n=3))
+        known = library_names() + quadratic_names()
+        close = " or ".join(difflib.get_close_matches(name, known, n=3))
         hint = f"did you mean {close}?" if close else "`bitknap instances` lists those"
         raise DataError(f"{name!r} is neither a file nor a shipped instance; {hint}")
     return load_instance(FOLDER / f"{name}.json")
@@ -58,4 +62,30 @@ def find_instance(text: str) -> Instance:
     return library_instance(text)
 
 
-__all__ = ["find_instance", "library_instance", "library_names"]
+def quadratic_names() -> list[str]:
+    """Names of all shipped quadratic instances, e.g. ``quadratic/fashion-resnet18_2.25``."""
+    return sorted(f"quadratic/{path.stem}" for path in FOLDER.glob("quadratic/*.npz"))
+
+
+def find_quadratic(text: str) -> QuadraticInstance | None:
+    """The quadratic instance in a file, or the shipped one of that name; None for another thing.
+
+    Raises:
+        InstanceError: the file is malformed.
+
+    Example:
+        >>> len(find_quadratic("quadratic/fashion-resnet18_2.25").knapsack)
+        21
+    """
+    if Path(text).exists():
+        return load_quadratic(text) if is_quadratic(text) else None
+    return load_quadratic(FOLDER / f"{text}.npz") if text in quadratic_names() else None
+
+
+__all__ = [
+    "find_instance",
+    "find_quadratic",
+    "library_instance",
+    "library_names",
+    "quadratic_names",
+]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bitknap.problems import Instance
 from bitknap.problems.errors import DataError
+from bitknap.problems.quadratic import QuadraticInstance
 from bitknap.problems.schema import Count
 
 from ..quantization.channels import ChannelDim
@@ -390,6 +391,42 @@ class SensitivityTable:
             source=f"sensitivity table, metric {metric}"
             + (f"; left in float, beside the budget: {excluded}" if excluded else ""),
         )
+
+    def to_quadratic(
+        self,
+        metric: str,
+        budget: int | Mapping[str, int],
+        resource: str = "size_bits",
+        name: str | None = None,
+        shrinkage: float = 0.0,
+    ) -> QuadraticInstance:
+        """The quadratic knapsack: the terms between layers count as well.
+
+        With scores s whose half mean squares are Omega: minimise 1/2 x'Gx, G = s's / N, the mean
+        over the samples of half the square of the chosen scores' sum. With measured pairs: Omega
+        and the interactions of the chosen items.
+
+        Args:
+            metric: one with ``half_square`` scores or with interactions.
+            budget: see `to_instance`.
+            resource: see `to_instance`.
+            name: see `to_instance`.
+            shrinkage: r between 0 and 1 that terms between items are lowered by: (1 - r) G + r
+                diag G. At 1 it is the knapsack of Omega.
+
+        Raises:
+            DataError: the metric has neither.
+        """
+        knapsack = self.to_instance(metric, budget, resource, name)
+        if metric in self.interactions:
+            return QuadraticInstance(knapsack, (1.0 - shrinkage) * self.interactions[metric])
+        if self.statistics.get(metric) != "half_square":
+            raise DataError(
+                f"metric {metric!r} has no terms between layers; those with half_square scores, "
+                "such as fisher, and pairwise have"
+            )
+        plain = replace(knapsack, cost=np.zeros(len(self.labels)))
+        return QuadraticInstance.from_scores(plain, self.scores[metric], shrinkage)
 
     def _require(self, metric: str) -> None:
         if metric not in self.omega:

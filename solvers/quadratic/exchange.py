@@ -1,0 +1,173 @@
+"""Exchanges of one and two classes' items from many starts: a good choice in milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from bitknap.problems import IntArray
+from bitknap.problems.quadratic import QuadraticInstance
+
+from ..base import NEVER, Deadline, Limits, Outcome, Status
+from ..local import lightest, repair
+from .model import Model, oracle
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Iterated local search: a local optimum, kicked in a few classes, and improved again.
+
+    A local optimum is one that no feasible exchange of the items of one class, or of two at once,
+    lowers. The first start is the optimum of the knapsack without products.
+
+    Args:
+        rounds: kicks.
+        seed: of what is kicked.
+
+    References:
+        H. R. Lourenco, O. C. Martin, T. Stuetzle, Iterated local search, 2003, arXiv
+        math/0102188.
+    """
+
+    rounds: int = 20
+    seed: int = 0
+
+    exact: ClassVar[bool] = False
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    def supports(self, problem: QuadraticInstance) -> str | None:
+        """Every instance."""
+        return None
+
+    def solve(self, problem: QuadraticInstance, limits: Limits) -> Outcome:
+        """Search."""
+        deadline = Deadline.after(limits.time)
+        choice = search(problem, rounds=self.rounds, seed=self.seed, deadline=deadline)
+        if choice is None:
+            return Outcome(Status.NO_SOLUTION, reason="no start fits all capacities")
+        return Outcome(Status.FEASIBLE, choice, objective=problem.objective(choice))
+
+
+def search(
+    problem: QuadraticInstance,
+    *,
+    rounds: int = 20,
+    seed: int = 0,
+    start: IntArray | None = None,
+    deadline: Deadline = NEVER,
+) -> IntArray | None:
+    """The best choice of iterated exchanges, or None where no start was found.
+
+    Args:
+        problem: without ties.
+        rounds: kicks.
+        seed: of what is kicked.
+        start: (L,) a feasible choice to begin with.
+        deadline: when to stop.
+    """
+    model = Model.of(problem)
+    knapsack = problem.knapsack
+    at = knapsack.positions(start) if start is not None else _start(model, deadline)
+    if at is None:
+        return None
+    moves = _Moves(model)
+    best = moves.descend(at, deadline)
+    value = model.value(best)
+    generator = np.random.default_rng(seed)
+    light = knapsack.positions(lightest(knapsack))
+    far = light if knapsack.is_feasible(light - knapsack.offsets[:-1]) else at
+    for k in range(rounds):
+        if deadline.passed:
+            break
+        # Every other start is far from the best choice.
+        kicked = moves.kick(*((best, len(at) // 4 + 2) if k % 2 else (far, len(at))), generator)
+        found = moves.descend(kicked, deadline)
+        cost = model.value(found)
+        if cost < value:
+            best, value = found, cost
+    return best - knapsack.offsets[:-1]
+
+
+def _start(model: Model, deadline: Deadline) -> IntArray | None:
+    knapsack = model.knapsack
+    if knapsack.n_resources == 1:
+        answer = oracle(knapsack, model.cost, np.arange(knapsack.n_items), deadline)
+        return None if answer is None else answer[0]
+    choice = repair(knapsack, lightest(knapsack), deadline)
+    if choice is not None:
+        return knapsack.positions(choice)
+    answer = oracle(knapsack, model.cost, np.arange(knapsack.n_items), deadline)
+    return None if answer is None else answer[0]
+
+
+class _Moves:
+    """Exchanges on one model, whose weights are looked at as 64-bit integers."""
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.knapsack = model, model.knapsack
+        self.spans = [slice(a, b) for a, b in zip(model.knapsack.offsets[:-1].tolist(),
+                                                  model.knapsack.offsets[1:].tolist(),
+                                                  strict=True)]  # fmt: skip
+
+    def descend(self, at: IntArray, deadline: Deadline = NEVER) -> IntArray:
+        """A local optimum below a feasible choice.
+
+        Each class in turn takes, alone or with an item of another class, what lowers the objective
+        most; it ends when no class has moved.
+
+        Complexity: O(K n^2) a pass over the classes.
+        """
+        model, knapsack = self.model, self.knapsack
+        cost, pairs, weight, owner = model.cost, model.pairs, knapsack.weight, model.owner
+        at = at.copy()
+        slope = cost + pairs[:, at].sum(axis=1)
+        room = knapsack.capacity - weight[:, at].sum(axis=1)
+        least = 1e-12 * model.magnitude(at)
+        still, k = 0, 0
+        while still < len(at) and not deadline.passed:
+            mine = at[owner]
+            gain = slope - slope[mine]
+            added = weight - weight[:, mine]
+            rows = self.spans[k]
+            old = at[k]
+            # Row i, column j: item i of this class and item j of another at once.
+            shift = pairs[rows] - pairs[old]
+            both = gain[rows, None] + gain + shift - shift[:, mine]
+            both[:, rows] = gain[rows, None]
+            for extra, left in zip(added, room, strict=True):
+                total = extra[rows, None] + extra
+                total[:, rows] = extra[rows, None]
+                both[total > left] = np.inf
+            i, j = divmod(int(np.argmin(both)), both.shape[1])
+            if both[i, j] < -least:
+                new = rows.start + i
+                moves = [(k, new)] if owner[j] == k else [(k, new), (int(owner[j]), j)]
+                for c, item in moves:
+                    slope += pairs[:, item] - pairs[:, at[c]]
+                    room = room - weight[:, item] + weight[:, at[c]]
+                    at[c] = item
+                still = 0
+            else:
+                still += 1
+            k = (k + 1) % len(at)
+        return at
+
+    def kick(self, at: IntArray, count: int, generator: np.random.Generator) -> IntArray:
+        """Another feasible choice: so many classes take other items at random, while they fit."""
+        knapsack, at = self.knapsack, at.copy()
+        room = knapsack.capacity - knapsack.weight[:, at].sum(axis=1)
+        for k in generator.permutation(len(at))[:count].tolist():
+            span = self.spans[k]
+            added = knapsack.weight[:, span] - knapsack.weight[:, at[k], None]
+            fits = np.flatnonzero((added <= room[:, None]).all(axis=0)) + span.start
+            fits = fits[fits != at[k]]
+            if fits.size:
+                item = int(generator.choice(fits))
+                room = room - knapsack.weight[:, item] + knapsack.weight[:, at[k]]
+                at[k] = item
+        return at
+
+
+SOLVER = Exchange()
