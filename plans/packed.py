@@ -12,7 +12,7 @@ The file has four tensors and no metadata:
 * ``rest`` (U8): the bytes of all other tensors, in their order.
 
 With u a code, z its zero point (2^(b-1), or 1 for ternary, where the layer has none) and s its
-scale, a weight is float32((u - z) s). `docs/packed.md` reads a file with NumPy alone.
+scale, a weight is float32((u - z) s). `docs/plans.md` reads a file with NumPy alone.
 """
 
 from __future__ import annotations

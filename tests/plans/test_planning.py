@@ -258,3 +258,21 @@ def test_ternary_codes_are_five_to_a_byte() -> None:
     (data_,) = packed_ternary(codes)
     assert len(data_) == 201
     assert np.array_equal(unpacked_ternary(data_, 1001), codes)
+
+
+def test_the_documented_reader_needs_numpy_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, batches = network(), data()
+    plain = nn.Sequential(model.first, model.norm, nn.Flatten(), nn.Linear(512, 5)).eval()
+    plan = bitknap.plan(plain, batches, bits=4, choices=(2, 3, 5, 7), measure=0)
+    monkeypatch.chdir(tmp_path)
+    plan.pack(plain, "model.safetensors")
+    text = (Path(__file__).parents[2] / "docs" / "plans.md").read_text(encoding="utf-8")
+    reader = text.split("```python\n")[2].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(reader, names)
+    state = plan.apply(plain).state_dict()
+    assert set(names["weights"]) == {"0.weight", "3.weight"}
+    for name, value in names["weights"].items():
+        assert np.array_equal(value, state[name].numpy()), name
