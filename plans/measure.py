@@ -27,6 +27,9 @@ from .yardsticks import Yardstick
 
 FORMAT = "bitknap.damages/1"
 
+MOST_KEPT = 1 << 28
+"""Bytes of the float network's outputs that are kept; others are computed for every plan."""
+
 Plan = Mapping[str, str]
 Damages = NDArray[np.float64]
 
@@ -89,8 +92,9 @@ class Measurer:
         norms = any(isinstance(module, _BatchNorm) for module in model.modules())
         self.repair = "batch_norm" if norms else "bias"
         self.evaluations = 0
-        with torch.no_grad():
-            self._plain = [[forward(model, b) for b in half] for half in self.halves]
+        self._model = model
+        self._plain: dict[tuple[int, int], Any] = {}
+        self._kept = 0
         facts = (hash_model(model), hash_data(batches), name, self.repair)
         self._key = sha256(json.dumps([*facts, table.provenance.get("quantizer")]).encode())
         self._known: dict[str, list[float]] = self._load()
@@ -114,10 +118,22 @@ class Measurer:
         network = self._apply(plan, self.repair)
         found: list[float] = []
         with torch.no_grad():
-            for batch, plain in zip(self.halves[half], self._plain[half], strict=True):
+            for number, batch in enumerate(self.halves[half]):
+                plain = self._float_output(half, number, batch)
                 changed = self.forward(network, batch)
                 found += self.damage(plain, changed, batch).double().tolist()
         return found
+
+    def _float_output(self, half: int, number: int, batch: Batch) -> Any:
+        """The float network's output, kept for the next plan while there is room."""
+        if (half, number) in self._plain:
+            return self._plain[half, number]
+        output = self.forward(self._model, batch)
+        size = sum(t.numel() * t.element_size() for t in tensors(output))
+        if self._kept + size <= MOST_KEPT:
+            self._kept += size
+            self._plain[half, number] = output
+        return output
 
     def _load(self) -> dict[str, list[float]]:
         if self.path is None or not self.path.exists():
