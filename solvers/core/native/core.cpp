@@ -14,10 +14,10 @@ struct Answer {
 };
 
 struct Solver {
-    // A break step so many times heavier than the middle one near it is branched on, once so many
-    // states did not end the search, and unless there were so many nodes.
+    // A break step so many times heavier than the middle one near it is branched on, unless there
+    // were so many nodes.
     static constexpr double UNEVEN = 8.0;
-    static constexpr i64 TRIAL = 16384, NODES = 32;
+    static constexpr i64 NODES = 32;
     const Limits limits;
     Answer &answer;
     Memory &memory;
@@ -30,12 +30,16 @@ struct Solver {
         if (!known && ends.largest != 0.0 && !(ends.largest > 0x1p-900 && ends.largest < 0x1p900)) return SCALE;
         Relaxation relaxation(p, ends, memory);
         Reduction red(p, relaxation, known ? best : nullptr, ends.whole, memory);
-        const i64 tries = uneven(relaxation) && answer.branches < NODES ? TRIAL : INT64_MAX;
         double open = 0.0;
-        Code code = exact(red, known ? best : nullptr, tries, open);
-        memcpy(best, red.chosen.at, static_cast<size_t>(p.classes) * sizeof(i64));
+        Code code;
+        if (red.spare >= 0.0 && answer.branches < NODES && !stopped() && uneven(relaxation)) {
+            if (known) red.chosen.copy(best);
+            code = branch(red);
+        } else {
+            code = exact(red, known ? best : nullptr, open);
+        }
         if (!known) answer.classes = red.cls.size, answer.items = red.item.size, answer.multiplier = relaxation.multiplier;
-        if (code == LIMIT && tries < INT64_MAX && !stopped()) code = branch(red, best);
+        memcpy(best, red.chosen.at, static_cast<size_t>(p.classes) * sizeof(i64));
         const double below = red.cost(best) - red.bound;
         answer.bound = below, answer.open = code == OPTIMAL ? 0.0 : open > 0.0 ? min(below, open) : below;
         return code;
@@ -53,7 +57,7 @@ struct Solver {
         return static_cast<double>(r.steps[r.brk].weight) > UNEVEN * static_cast<double>(weight[weight.size / 2]);
     }
     // Choose the unit of the costs, and search.
-    Code exact(Reduction &red, const i64 *given, i64 tries, double &open) {
+    Code exact(Reduction &red, const i64 *given, double &open) {
         if (red.spare < 0.0 && !given) return OPTIMAL;
         const int bits = red.bits.span() + length(static_cast<double>(red.p.classes)) + 2;
         const int moves = length(red.reach) + 3, unit = red.bits.span() ? red.bits.low : 0;
@@ -64,8 +68,8 @@ struct Solver {
         const i128 whole = red.r.brk < red.r.steps.size ? red.r.steps[red.r.brk].weight : 1;
         i128 step = static_cast<i128>(1) << spare;
         if (whole <= step) step = step / whole * whole;
-        return narrow ? search<i64>(red, given, unit, static_cast<i64>(step), tries, open)
-                      : search<i128>(red, given, unit, step, tries, open);
+        return narrow ? search<i64>(red, given, unit, static_cast<i64>(step), open)
+                      : search<i128>(red, given, unit, step, open);
     }
     // Bits of a number.
     static int length(double x) {
@@ -73,10 +77,9 @@ struct Solver {
         frexp(x, &e);
         return max(e, 0);
     }
-    template <class Cost> Code search(Reduction &red, const i64 *given, int unit, Cost step, i64 tries, double &open) {
+    template <class Cost> Code search(Reduction &red, const i64 *given, int unit, Cost step, double &open) {
         Search<Cost> s(red, given, unit, step, memory);
-        const i64 left = limits.states - answer.total;
-        const bool done = s.run({limits.end, min(left, tries), limits.stop});
+        const bool done = s.run({limits.end, limits.states - answer.total, limits.stop});
         s.finish();
         answer.core += s.core, answer.total += s.total, answer.peak = max(answer.peak, s.peak);
         if (done) return OPTIMAL;
@@ -84,20 +87,22 @@ struct Solver {
         return LIMIT;
     }
     // Fix the class of the break step to each of its items, that of the lowest relaxation first.
-    Code branch(const Reduction &red, i64 *best) {
+    Code branch(Reduction &red) {
         const Problem &p = red.p;
         const i64 cls = red.r.steps[red.r.brk].cls;
-        // Only classes that a better choice may move.
-        Array<char> moved(memory, p.classes);
-        memset(moved.at, 0, static_cast<size_t>(p.classes));
-        for (i64 k = 0; k < red.cls.size; ++k) moved[red.cls[k]] = 1;
-        Array<i64> own(memory), begin(memory), end(memory), choice(memory), base(memory);
+        Array<i64> option(memory), own(memory), begin(memory), end(memory), choice(memory), base(memory);
+        option.push(red.r.base[cls]);
         i64 capacity = p.capacity, at = 0;
-        for (i64 i = 0; i < p.classes; ++i) {
+        // Only classes that a better choice may move.
+        for (i64 i = 0, k = 0; i < p.classes; ++i) {
+            const bool left = k < red.cls.size && red.cls[k] == i;
             if (i == cls) at = own.size;
-            if (moved[i] || best[i] != red.r.base[i] || i == cls)
-                own.push(i), begin.push(p.begin[i]), end.push(p.end[i]), choice.push(best[i]), base.push(red.r.base[i]);
+            if (left && i == cls)
+                for (i64 x = red.first[k]; x < red.first[k + 1]; ++x) option.push(red.item[x]);
+            if (left || red.chosen[i] != red.r.base[i] || i == cls)
+                own.push(i), begin.push(p.begin[i]), end.push(p.end[i]), choice.push(red.chosen[i]), base.push(red.r.base[i]);
             else capacity -= p.weight[red.r.base[i]];
+            k += left;
         }
         const Problem sub{own.size, p.items, begin.at, end.at, p.cost, p.weight, capacity};
         struct Child {
@@ -105,14 +110,14 @@ struct Solver {
             i64 item;
         };
         Array<Child> child(memory);
-        for (i64 j = p.begin[cls]; j < p.end[cls]; ++j) {
-            begin[at] = j, end[at] = j + 1;
+        for (i64 o = 0; o < option.size; ++o) {
+            begin[at] = option[o], end[at] = option[o] + 1;
             const Ends ends(sub, memory);
             if (ends.least > capacity) continue;
             const Relaxation r(sub, ends, memory);
             double bound = -r.multiplier * static_cast<double>(r.room);
             for (i64 k = 0; k < own.size; ++k) bound += p.cost[r.base[k]] - p.cost[base[k]];
-            child.push({bound, j});
+            child.push({bound, option[o]});
         }
         sort(child.at, child.size, [](const Child &a, const Child &b) { return a.bound < b.bound; });
         Code code = OPTIMAL;
@@ -123,7 +128,7 @@ struct Solver {
             code = solve(sub, choice.at, true);
             memory.free_since(mark);
         }
-        for (i64 k = 0; k < own.size; ++k) best[own[k]] = choice[k];
+        for (i64 k = 0; k < own.size; ++k) red.chosen[own[k]] = choice[k];
         return code;
     }
 };

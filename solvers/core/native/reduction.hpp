@@ -40,7 +40,7 @@ struct Bits {
 };
 
 struct Reduction {
-    static constexpr i64 NEAR = 48; // steps behind the break that are tried
+    static constexpr i64 TURNS = 24; // moves towards an incumbent
     const Problem &p;
     Relaxation &r;
     Array<double> gap;      // the least r of each class, rounded down
@@ -54,19 +54,23 @@ struct Reduction {
     double spare;           // what an item may cost at most
 
     Reduction(const Problem &problem, Relaxation &relaxation, const i64 *given, bool whole, Memory &memory)
-        : p(problem), r(relaxation), gap(memory, p.classes), chosen(r.base), cls(memory), first(memory), item(memory) {
+        : p(problem), r(relaxation), gap(memory, p.classes), chosen(r.base), cls(memory), first(memory), item(memory),
+          reduced(memory) {
         for (i64 i = 0; i < p.classes; ++i)
             while (price(i)) {
             }
         bound = -(r.multiplier * static_cast<double>(r.room) + error) * (1.0 + SLACK) - TINY;
+        room = r.room;
         chosen = Array<i64>(memory, p.classes);
         chosen.copy(r.base.at);
-        complete();
-        double above = cost(chosen.at);
-        if (given) above = min(above, cost(given));
-        above -= whole ? 1.0 : 0.0;
-        spare = above - bound + SLACK * (fabs(above) + 1.0 * whole + fabs(bound)) + TINY;
+        const double known = given ? cost(given) : 0.0;
+        spare = allowed(min(0.0, known), whole);
         keep();
+        for (i64 turns = TURNS; turns && move(); --turns) {
+            spare = allowed(min(cost(chosen.at), known), whole);
+            narrow();
+        }
+        measure();
         meet(chosen.at);
         if (given) meet(given);
     }
@@ -81,6 +85,9 @@ struct Reduction {
     }
 
   private:
+    Array<double> reduced; // costs of the items, rounded down
+    i64 room = 0;          // that the choice leaves
+
     double rounded_down(double dc, double turn) const { return dc + turn - SLACK * (fabs(dc) + fabs(turn)) - TINY; }
 
     // The gap of a class; true if its item was replaced by a cheaper one that is no heavier.
@@ -100,34 +107,67 @@ struct Reduction {
         error += better == base ? max(0.0, -least) : 0.0;
         return better != base;
     }
-    // Take the steps behind the break that still fit.
-    void complete() {
-        i64 room = r.room;
-        for (i64 k = r.brk; k < min(r.brk + NEAR, r.steps.size); ++k) {
-            const Step<double> &s = r.steps[k];
-            if (chosen[s.cls] != s.tail || s.weight > room) continue;
-            room -= s.weight, chosen[s.cls] = s.head;
-        }
+    // What an item may cost at most beside a choice that costs so much; less by 1 in whole numbers.
+    double allowed(double above, bool whole) const {
+        above -= whole ? 1.0 : 0.0;
+        return above - bound + SLACK * (fabs(above) + (whole ? 1.0 : 0.0) + fabs(bound)) + TINY;
     }
     // Find what is left.
     void keep() {
         for (i64 i = 0; i < p.classes; ++i) {
             if (gap[i] > spare) continue;
             const i64 base = r.base[i], w = p.weight[base], start = item.size;
-            i64 lightest = 0, heaviest = 0;
             for (i64 j = p.begin[i]; j < p.end[i]; ++j) {
                 const i64 dw = p.weight[j] - w;
-                const double dc = p.cost[j] - p.cost[base], turn = r.multiplier * static_cast<double>(dw);
-                if (j == base || rounded_down(dc, turn) > spare || (dw >= 0 && dc >= 0.0)) continue;
-                item.push(j);
-                bits.meet(p.cost[j]);
-                lightest = min(lightest, dw), heaviest = max(heaviest, dw);
+                const double dc = p.cost[j] - p.cost[base];
+                const double safe = rounded_down(dc, r.multiplier * static_cast<double>(dw));
+                if (j == base || safe > spare || (dw >= 0 && dc >= 0.0)) continue;
+                item.push(j), reduced.push(safe);
             }
-            if (item.size == start) continue;
-            cls.push(i), first.push(start), bits.meet(p.cost[base]);
-            reach += static_cast<double>(heaviest - lightest);
+            if (item.size > start) cls.push(i), first.push(start);
         }
         first.push(item.size);
+    }
+    // Drop what has become too dear.
+    void narrow() {
+        i64 size = 0, classes = 0;
+        for (i64 k = 0, x = 0; k < cls.size; ++k) {
+            const i64 start = size;
+            for (; x < first[k + 1]; ++x)
+                if (reduced[x] <= spare) item[size] = item[x], reduced[size++] = reduced[x];
+            if (size > start) cls[classes] = cls[k], first[classes++] = start;
+        }
+        first[classes] = item.size = size;
+        cls.size = classes, first.size = classes + 1;
+    }
+    // Make the move that fits and saves most.
+    bool move() {
+        double most = 0.0;
+        i64 i = -1, to = -1;
+        for (i64 k = 0; k < cls.size; ++k) {
+            const i64 from = chosen[cls[k]];
+            for (i64 x = first[k]; x < first[k + 1]; ++x) {
+                const double dc = p.cost[item[x]] - p.cost[from];
+                if (dc < most && p.weight[item[x]] - p.weight[from] <= room) most = dc, i = cls[k], to = item[x];
+            }
+        }
+        if (i < 0) return false;
+        room -= p.weight[to] - p.weight[chosen[i]], chosen[i] = to;
+        return true;
+    }
+    // Sizes of what is left.
+    void measure() {
+        for (i64 k = 0; k < cls.size; ++k) {
+            i64 lightest = 0, heaviest = 0;
+            const i64 base = r.base[cls[k]];
+            bits.meet(p.cost[base]);
+            for (i64 x = first[k]; x < first[k + 1]; ++x) {
+                const i64 dw = p.weight[item[x]] - p.weight[base];
+                bits.meet(p.cost[item[x]]);
+                lightest = min(lightest, dw), heaviest = max(heaviest, dw);
+            }
+            reach += static_cast<double>(heaviest - lightest);
+        }
     }
     // Count in the costs of a choice.
     void meet(const i64 *choice) {

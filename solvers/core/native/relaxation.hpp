@@ -64,7 +64,9 @@ struct Relaxation {
           active(memory), item(memory) {
         for (i64 i = 0; i < p.classes; ++i)
             if (width(i) > 0) active.push(i);
-        while (active.size > FEW && split(pivot())) {
+        while (active.size > FEW) {
+            const double slope = pivot();
+            if (!split(slope) && !split(slope * (1.0 - 0x1p-40))) break; // all steps left are as steep
         }
         steps.size = 0;
         for (i64 k = 0; k < active.size; ++k) add_steps(active[k]);
