@@ -14,10 +14,10 @@ struct Answer {
 };
 
 struct Solver {
-    // A break step so many times heavier than the middle one near it is branched on, unless there
-    // were so many nodes.
+    // A break step so many times heavier than the middle one of what is left is branched on, once so many
+    // states did not end the search, at once where many classes are left.
     static constexpr double UNEVEN = 8.0;
-    static constexpr i64 NODES = 32;
+    static constexpr i64 NODES = 32, SAMPLE = 63, TRIAL = 4096, LARGE = 1000;
     const Limits limits;
     Answer &answer;
     Memory &memory;
@@ -31,13 +31,12 @@ struct Solver {
         Relaxation relaxation(p, ends, memory);
         Reduction red(p, relaxation, known ? best : nullptr, ends.whole, memory);
         double open = 0.0;
-        Code code;
-        if (red.spare >= 0.0 && answer.branches < NODES && !stopped() && uneven(relaxation)) {
-            if (known) red.chosen.copy(best);
-            code = branch(red);
-        } else {
-            code = exact(red, known ? best : nullptr, open);
-        }
+        Code code = LIMIT;
+        const bool branches = answer.branches < NODES && uneven(red);
+        const i64 tries = !branches ? INT64_MAX : red.cls.size > LARGE ? 0 : TRIAL + 16 * p.classes;
+        if (tries) code = exact(red, known ? best : nullptr, tries, open);
+        else if (known) red.chosen.copy(best);
+        if (branches && code == LIMIT && !stopped()) code = branch(red);
         if (!known) answer.classes = red.cls.size, answer.items = red.item.size, answer.multiplier = relaxation.multiplier;
         memcpy(best, red.chosen.at, static_cast<size_t>(p.classes) * sizeof(i64));
         const double below = red.cost(best) - red.bound;
@@ -49,15 +48,15 @@ struct Solver {
     bool stopped() const {
         return *limits.stop || answer.total >= limits.states || clock_seconds() >= limits.end;
     }
-    bool uneven(const Relaxation &r) {
-        if (r.brk >= r.steps.size) return false;
+    bool uneven(const Reduction &red) {
+        if (red.r.brk >= red.r.steps.size || !red.item.size) return false;
         Array<i64> weight(memory);
-        for (i64 k = 0; k < r.steps.size; ++k) weight.push(r.steps[k].weight);
-        sort(weight.at, weight.size, [](i64 a, i64 b) { return a < b; });
-        return static_cast<double>(r.steps[r.brk].weight) > UNEVEN * static_cast<double>(weight[weight.size / 2]);
+        for (i64 k = 0; k < SAMPLE; ++k) weight.push(llabs(red.item[k * red.item.size / SAMPLE].dw));
+        sort(weight.at, SAMPLE, [](i64 a, i64 b) { return a < b; });
+        return static_cast<double>(red.r.steps[red.r.brk].weight) > UNEVEN * static_cast<double>(weight[SAMPLE / 2]);
     }
     // Choose the unit of the costs, and search.
-    Code exact(Reduction &red, const i64 *given, double &open) {
+    Code exact(Reduction &red, const i64 *given, i64 tries, double &open) {
         if (red.spare < 0.0 && !given) return OPTIMAL;
         const int bits = red.bits.span() + length(static_cast<double>(red.p.classes)) + 2;
         const int moves = length(red.reach) + 3, unit = red.bits.span() ? red.bits.low : 0;
@@ -68,8 +67,8 @@ struct Solver {
         const i128 whole = red.r.brk < red.r.steps.size ? red.r.steps[red.r.brk].weight : 1;
         i128 step = static_cast<i128>(1) << spare;
         if (whole <= step) step = step / whole * whole;
-        return narrow ? search<i64>(red, given, unit, static_cast<i64>(step), open)
-                      : search<i128>(red, given, unit, step, open);
+        return narrow ? search<i64>(red, given, unit, static_cast<i64>(step), tries, open)
+                      : search<i128>(red, given, unit, step, tries, open);
     }
     // Bits of a number.
     static int length(double x) {
@@ -77,9 +76,9 @@ struct Solver {
         frexp(x, &e);
         return max(e, 0);
     }
-    template <class Cost> Code search(Reduction &red, const i64 *given, int unit, Cost step, double &open) {
+    template <class Cost> Code search(Reduction &red, const i64 *given, int unit, Cost step, i64 tries, double &open) {
         Search<Cost> s(red, given, unit, step, memory);
-        const bool done = s.run({limits.end, limits.states - answer.total, limits.stop});
+        const bool done = s.run({limits.end, min(tries, limits.states - answer.total), limits.stop});
         s.finish();
         answer.core += s.core, answer.total += s.total, answer.peak = max(answer.peak, s.peak);
         if (done) return OPTIMAL;
@@ -98,7 +97,7 @@ struct Solver {
             const bool left = k < red.cls.size && red.cls[k] == i;
             if (i == cls) at = own.size;
             if (left && i == cls)
-                for (i64 x = red.first[k]; x < red.first[k + 1]; ++x) option.push(red.item[x]);
+                for (i64 x = red.first[k]; x < red.first[k + 1]; ++x) option.push(red.item[x].item);
             if (left || red.chosen[i] != red.r.base[i] || i == cls)
                 own.push(i), begin.push(p.begin[i]), end.push(p.end[i]), choice.push(red.chosen[i]), base.push(red.r.base[i]);
             else capacity -= p.weight[red.r.base[i]];

@@ -14,9 +14,12 @@ constexpr double SLACK = 0x1p-50, TINY = 0x1p-1000;
 
 // A float as an integer times a power of two.
 inline i64 mantissa(double x, int &exponent) {
-    const double m = frexp(x, &exponent);
-    exponent -= 53;
-    return static_cast<i64>(ldexp(m, 53));
+    i64 bits;
+    memcpy(&bits, &x, sizeof bits);
+    const int e = static_cast<int>(bits >> 52 & 0x7FF);
+    const i64 m = (bits & ((i64(1) << 52) - 1)) | (e ? i64(1) << 52 : 0);
+    exponent = (e ? e : 1) - 1075;
+    return bits < 0 ? -m : m;
 }
 
 // The exact integer x / 2**unit.
@@ -46,7 +49,7 @@ struct Reduction {
     Array<double> gap;      // the least r of each class, rounded down
     Array<i64> chosen;      // the best choice so far
     Array<i64> cls, first;  // what is left: item[first[k]] .. item[first[k + 1] - 1] of class cls[k]
-    Array<i64> item;
+    Array<Item<double>> item; // by its differences from the break item
     Bits bits;              // of all costs that matter
     double reach = 0.0;     // the largest movement of weight that the items can make
     double error = 0.0;     // E
@@ -66,8 +69,10 @@ struct Reduction {
         const double known = given ? cost(given) : 0.0;
         spare = allowed(min(0.0, known), whole);
         keep();
-        for (i64 turns = TURNS; turns && move(); --turns) {
-            spare = allowed(min(cost(chosen.at), known), whole);
+        double sum = 0.0, size = 0.0;
+        for (i64 turns = TURNS; turns && move(sum); --turns) {
+            size += fabs(sum) * SLACK;
+            spare = allowed(min(sum + size, known), whole);
             narrow();
         }
         measure();
@@ -122,7 +127,7 @@ struct Reduction {
                 const double dc = p.cost[j] - p.cost[base];
                 const double safe = rounded_down(dc, r.multiplier * static_cast<double>(dw));
                 if (j == base || safe > spare || (dw >= 0 && dc >= 0.0)) continue;
-                item.push(j), reduced.push(safe);
+                item.push({dc, dw, j}), reduced.push(safe);
             }
             if (item.size > start) cls.push(i), first.push(start);
         }
@@ -140,18 +145,19 @@ struct Reduction {
         first[classes] = item.size = size;
         cls.size = classes, first.size = classes + 1;
     }
-    // Make the move that fits and saves most.
-    bool move() {
+    // Make the move that fits and saves most, and add what it costs.
+    bool move(double &sum) {
         double most = 0.0;
         i64 i = -1, to = -1;
         for (i64 k = 0; k < cls.size; ++k) {
-            const i64 from = chosen[cls[k]];
-            for (i64 x = first[k]; x < first[k + 1]; ++x) {
-                const double dc = p.cost[item[x]] - p.cost[from];
-                if (dc < most && p.weight[item[x]] - p.weight[from] <= room) most = dc, i = cls[k], to = item[x];
-            }
+            const i64 from = chosen[cls[k]], base = r.base[cls[k]];
+            const i64 most_dw = room + (p.weight[from] - p.weight[base]);
+            const double dc = p.cost[from] - p.cost[base];
+            for (i64 x = first[k]; x < first[k + 1]; ++x)
+                if (item[x].dc - dc < most && item[x].dw <= most_dw) most = item[x].dc - dc, i = cls[k], to = item[x].item;
         }
         if (i < 0) return false;
+        sum += p.cost[to] - p.cost[chosen[i]];
         room -= p.weight[to] - p.weight[chosen[i]], chosen[i] = to;
         return true;
     }
@@ -159,12 +165,10 @@ struct Reduction {
     void measure() {
         for (i64 k = 0; k < cls.size; ++k) {
             i64 lightest = 0, heaviest = 0;
-            const i64 base = r.base[cls[k]];
-            bits.meet(p.cost[base]);
+            bits.meet(p.cost[r.base[cls[k]]]);
             for (i64 x = first[k]; x < first[k + 1]; ++x) {
-                const i64 dw = p.weight[item[x]] - p.weight[base];
-                bits.meet(p.cost[item[x]]);
-                lightest = min(lightest, dw), heaviest = max(heaviest, dw);
+                bits.meet(p.cost[item[x].item]);
+                lightest = min(lightest, item[x].dw), heaviest = max(heaviest, item[x].dw);
             }
             reach += static_cast<double>(heaviest - lightest);
         }

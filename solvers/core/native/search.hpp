@@ -34,6 +34,7 @@ template <class Cost> struct Search {
     Lattice lattice;
     Array<Item<Cost>> item;
     Array<Class> classes;
+    Array<char> laid;
     i64 next = 0; // the first that has not entered
     Envelope<Cost> outside;
     States<Cost> list[3];
@@ -45,15 +46,10 @@ template <class Cost> struct Search {
     Cost lowest = 0, up = 0, down = 0, limit = 0; // what an item must pass
 
     Search(Reduction &reduction, const i64 *given, int unit_, Cost step_, Memory &m)
-        : red(reduction), unit(unit_), step(step_), room(red.r.room), item(m), classes(m), outside(m),
+        : red(reduction), unit(unit_), step(step_), room(red.r.room), item(m), classes(m), laid(m, red.cls.size), outside(m),
           list{States<Cost>(m), States<Cost>(m), States<Cost>(m)}, moves(m) {
-        Array<i64> turn(m);
-        for (i64 k = 0; k < red.cls.size; ++k) turn.push(k);
-        sort(turn.at, turn.size, [this](i64 a, i64 b) {
-            const double x = red.gap[red.cls[a]], y = red.gap[red.cls[b]];
-            return x != y ? x < y : a < b;
-        });
-        for (i64 k = 0; k < turn.size; ++k) lay_out(red.r.base[red.cls[turn[k]]], red.first[turn[k]], red.first[turn[k] + 1]);
+        memset(laid.at, 0, static_cast<size_t>(laid.size));
+        enter_by_turns(m);
         lattice.find(item, step);
         room = room / lattice.g * lattice.g;
         best = exact(red.chosen.at);
@@ -108,16 +104,38 @@ template <class Cost> struct Search {
             if (choice[i] != red.r.base[i]) sum += above(choice[i], red.r.base[i]);
         return sum;
     }
-    void lay_out(i64 base, i64 from, i64 to) {
+    void lay_out(i64 k) {
+        const i64 base = red.r.base[red.cls[k]];
         Class c{item.size, 0, 0};
+        if (laid[k]) return;
+        laid[k] = 1;
         item.push({0, 0, -1});
-        for (i64 k = from; k < to; ++k) {
-            const i64 j = red.item[k], dw = red.p.weight[j] - red.p.weight[base];
-            item.push({above(j, base), dw, j});
+        for (i64 j = red.first[k]; j < red.first[k + 1]; ++j) {
+            const Item<double> &x = red.item[j];
+            item.push({above(x.item, base), x.dw, x.item});
         }
         undominated(item, c.begin);
         for (c.end = item.size, c.base = c.begin; item[c.base].item >= 0;) ++c.base;
         classes.push(c);
+    }
+    // By turns the class of the largest slope up and that of the smallest slope down.
+    void enter_by_turns(Memory &m) {
+        struct Key {
+            double slope;
+            i64 k;
+        };
+        Array<Key> up(m), down(m);
+        for (i64 k = 0; k < red.cls.size; ++k) {
+            up.push({0.0, k}), down.push({-HUGE_VAL, k});
+            for (i64 x = red.first[k]; x < red.first[k + 1]; ++x) {
+                const Item<double> &i = red.item[x];
+                double &slope = (i.dw > 0 ? up : down)[k].slope;
+                if (i.dw) slope = max(slope, -i.dc / static_cast<double>(i.dw > 0 ? i.dw : -i.dw));
+            }
+        }
+        auto steeper = [](const Key &a, const Key &b) { return a.slope != b.slope ? a.slope > b.slope : a.k < b.k; };
+        sort(up.at, up.size, steeper), sort(down.at, down.size, steeper);
+        for (i64 k = 0; k < up.size; ++k) lay_out(up[k].k), lay_out(down[k].k);
     }
     // Combine every state with every item of a class; return the number of candidates made.
     i64 enter(Class c) {
