@@ -43,7 +43,8 @@ struct Bits {
 };
 
 struct Reduction {
-    static constexpr i64 TURNS = 24; // moves towards an incumbent
+    static constexpr double GAIN = 0.9; // what a move must leave of the gap at most
+    static constexpr i64 NEAR = 48;     // steps behind the break that are tried
     const Problem &p;
     Relaxation &r;
     Array<double> gap;      // the least r of each class, rounded down
@@ -66,13 +67,19 @@ struct Reduction {
         room = r.room;
         chosen = Array<i64>(memory, p.classes);
         chosen.copy(r.base.at);
+        complete();
         const double known = given ? cost(given) : 0.0;
-        spare = allowed(min(0.0, known), whole);
+        double sum = cost(chosen.at), before = HUGE_VAL;
+        if (saved < sum) {
+            chosen.copy(r.base.at);
+            chosen[single_cls] = single, room = r.room + p.weight[r.base[single_cls]] - p.weight[single];
+            sum = cost(chosen.at);
+        }
+        spare = allowed(min(sum, known), whole);
         keep();
-        double sum = 0.0, size = 0.0;
-        for (i64 turns = TURNS; turns && move(sum); --turns) {
-            size += fabs(sum) * SLACK;
-            spare = allowed(min(sum + size, known), whole);
+        while (spare >= 0.0 && spare < GAIN * before && move(sum)) {
+            before = spare;
+            spare = allowed(min(sum, known), whole);
             narrow();
         }
         measure();
@@ -92,6 +99,8 @@ struct Reduction {
   private:
     Array<double> reduced; // costs of the items, rounded down
     i64 room = 0;          // that the choice leaves
+    double saved = 0.0;    // by the best single move
+    i64 single_cls = 0, single = 0;
 
     double rounded_down(double dc, double turn) const { return dc + turn - SLACK * (fabs(dc) + fabs(turn)) - TINY; }
 
@@ -106,11 +115,20 @@ struct Reduction {
             const double dc = p.cost[j] - c, safe = rounded_down(dc, slope * static_cast<double>(dw));
             least = ((j != base) & (safe < least)) ? safe : least;
             better = ((dc < 0.0) & (dw <= 0)) ? j : better;
+            if ((dc < saved) & (dw <= r.room)) saved = dc, single_cls = i, single = j;
         }
         r.room += w - p.weight[better], r.base[i] = better;
+        if (better != base && single_cls == i) saved = 0.0;
         gap[i] = least;
         error += better == base ? max(0.0, -least) : 0.0;
         return better != base;
+    }
+    // Take the steps behind the break that still fit.
+    void complete() {
+        for (i64 k = r.brk; k < min(r.brk + NEAR, r.steps.size); ++k) {
+            const Step<double> &s = r.steps[k];
+            if (chosen[s.cls] == s.tail && s.weight <= room) room -= s.weight, chosen[s.cls] = s.head;
+        }
     }
     // What an item may cost at most beside a choice that costs so much; less by 1 in whole numbers.
     double allowed(double above, bool whole) const {
@@ -158,6 +176,7 @@ struct Reduction {
         }
         if (i < 0) return false;
         sum += p.cost[to] - p.cost[chosen[i]];
+        sum += SLACK * fabs(sum);
         room -= p.weight[to] - p.weight[chosen[i]], chosen[i] = to;
         return true;
     }

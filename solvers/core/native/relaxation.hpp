@@ -51,7 +51,7 @@ struct Ends {
 };
 
 struct Relaxation {
-    static constexpr i64 FEW = 24, SAMPLE = 64;
+    static constexpr i64 FEW = 24;
     const Problem &p;
     Array<i64> base;           // the item of each class in the break solution
     Array<Step<double>> steps; // those around the break, by falling slope
@@ -97,45 +97,51 @@ struct Relaxation {
         }
         return found;
     }
-    // The slope at which the steps of a sample reach the capacity, but somewhat towards the middle,
-    // so that both ends move.
+    // The slope at which the steps of a sample, drawn by weight, reach the capacity; somewhat
+    // towards the middle, so that both ends move.
     double pivot() {
-        i64 between = 0;
-        double sampled = 0.0, passed = 0.0;
+        double between = 0.0, passed = 0.0;
+        for (i64 k = 0; k < active.size; ++k) between += static_cast<double>(width(active[k]));
+        const double count = sqrt(static_cast<double>(active.size)), unit = between / count;
+        double mark = 0.5 * unit, sampled = 0.0;
         steps.size = 0;
-        for (i64 k = 0; k < active.size; ++k) between += width(active[k]);
-        for (i64 s = 0; s < SAMPLE; ++s) {
-            const i64 i = active[(2 * s + 1) * active.size / (2 * SAMPLE)];
-            steps.push({(p.cost[base[i]] - p.cost[low[i]]) / static_cast<double>(width(i)), width(i), i, 0, 0});
-            sampled += static_cast<double>(width(i));
+        for (i64 k = 0, from = 0; k < active.size; ++k, from = steps.size) {
+            const double own = static_cast<double>(width(active[k]));
+            passed += own;
+            if (passed <= mark) continue;
+            mark = unit * (floor(passed / unit - 0.5) + 1.5);
+            add_steps(active[k]);
+            for (; from < steps.size; ++from) {
+                steps[from].weight = static_cast<i64>(static_cast<double>(steps[from].weight) * max(1.0, unit / own));
+                sampled += static_cast<double>(steps[from].weight);
+            }
         }
         by_slope(steps);
-        const double share = min(1.0, static_cast<double>(room) / static_cast<double>(between));
+        const double share = min(1.0, static_cast<double>(room) / between);
+        const double goal = (share + (0.5 - share) / sqrt(count)) * sampled;
         i64 k = 0;
-        for (; k + 1 < SAMPLE; ++k)
-            if ((passed += static_cast<double>(steps[k].weight)) > (0.75 * share + 0.125) * sampled) break;
+        for (passed = 0.0; k + 1 < steps.size; ++k)
+            if ((passed += static_cast<double>(steps[k].weight)) > goal) break;
         return steps[k].slope;
     }
-    // Find the best items at a slope, which becomes one of the two; false if nothing changes.
+    // Find the best items at a slope, which becomes one of the two; false if they come no nearer.
     bool split(double slope) {
-        i64 more = 0, size = 0;
+        i64 more = 0, size = 0, before = 0, after = 0;
         middle.size = 0;
         for (i64 k = 0; k < active.size; ++k) {
             middle.push(best(active[k], base[active[k]], slope));
             more += p.weight[middle[k]] - p.weight[base[active[k]]];
         }
-        bool changed = false;
         for (i64 k = 0; k < active.size; ++k) {
             const i64 i = active[k];
-            i64 &end = (more <= room ? base : low)[i];
-            changed |= end != middle[k];
-            end = middle[k];
-            if (width(i) > 0) active[size++] = i;
+            before += width(i);
+            (more <= room ? base : low)[i] = middle[k];
+            if (width(i) > 0) active[size++] = i, after += width(i);
         }
         active.size = size;
         if (more <= room) room -= more;
         else multiplier = slope;
-        return changed;
+        return after < before;
     }
     // Add the hull steps of a class between its two items.
     void add_steps(i64 i) {
