@@ -48,12 +48,17 @@ struct Solver {
     bool stopped() const {
         return *limits.stop || answer.total >= limits.states || clock_seconds() >= limits.end;
     }
+    // Whether the break step is far heavier than the moves of the other classes that are left.
     bool uneven(const Reduction &red) {
-        if (red.r.brk >= red.r.steps.size || !red.item.size) return false;
-        Array<i64> weight(memory);
-        for (i64 k = 0; k < SAMPLE; ++k) weight.push(llabs(red.item[k * red.item.size / SAMPLE].dw));
-        sort(weight.at, SAMPLE, [](i64 a, i64 b) { return a < b; });
-        return static_cast<double>(red.r.steps[red.r.brk].weight) > UNEVEN * static_cast<double>(weight[SAMPLE / 2]);
+        if (red.r.brk >= red.r.steps.size || !red.cls.size) return false;
+        Array<i64> most(memory);
+        for (i64 s = 0; s < SAMPLE; ++s) {
+            const i64 k = s * red.cls.size / SAMPLE;
+            most.push(0);
+            for (i64 x = red.first[k]; x < red.first[k + 1]; ++x) most[s] = max<i64>(most[s], llabs(red.item[x].dw));
+        }
+        sort(most.at, SAMPLE, [](i64 a, i64 b) { return a < b; });
+        return static_cast<double>(red.r.steps[red.r.brk].weight) > UNEVEN * static_cast<double>(most[SAMPLE / 2]);
     }
     // Choose the unit of the costs, and search.
     Code exact(Reduction &red, const i64 *given, i64 tries, double &open) {
