@@ -33,7 +33,8 @@ def compilers() -> list[list[str]]:
     names = [os.environ.get("CXX", ""), "g++", "clang++", "c++"]
     found = [[name] for name in names if name and shutil.which(name)]
     if importlib.util.find_spec("ziglang"):
-        found.append([sys.executable, "-m", "ziglang", "c++"])
+        # As for C: then it builds no C++ library, which takes minutes.
+        found.append([sys.executable, "-m", "ziglang", "cc"])
     return found
 
 

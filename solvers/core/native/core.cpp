@@ -17,7 +17,7 @@ struct Solver {
     // A break step so many times heavier than the middle one of what is left is branched on, once so many
     // states did not end the search, at once where many classes are left.
     static constexpr double UNEVEN = 8.0;
-    static constexpr i64 NODES = 32, SAMPLE = 63, TRIAL = 4096, LARGE = 1000;
+    static constexpr i64 NODES = 32, CHILDREN = 64, SAMPLE = 63, TRIAL = 4096, LARGE = 1000;
     const Limits limits;
     Answer &answer;
     Memory &memory;
@@ -51,6 +51,8 @@ struct Solver {
     // Whether the break step is far heavier than the moves of the other classes that are left.
     bool uneven(const Reduction &red) {
         if (red.r.brk >= red.r.steps.size || !red.cls.size) return false;
+        const Step<double> &step = red.r.steps[red.r.brk];
+        if (red.p.end[step.cls] - red.p.begin[step.cls] > CHILDREN) return false;
         Array<i64> most(memory);
         for (i64 s = 0; s < SAMPLE; ++s) {
             const i64 k = s * red.cls.size / SAMPLE;
@@ -58,7 +60,7 @@ struct Solver {
             for (i64 x = red.first[k]; x < red.first[k + 1]; ++x) most[s] = max<i64>(most[s], llabs(red.item[x].dw));
         }
         sort(most.at, SAMPLE, [](i64 a, i64 b) { return a < b; });
-        return static_cast<double>(red.r.steps[red.r.brk].weight) > UNEVEN * static_cast<double>(most[SAMPLE / 2]);
+        return static_cast<double>(step.weight) > UNEVEN * static_cast<double>(most[SAMPLE / 2]);
     }
     // Choose the unit of the costs, and search.
     Code exact(Reduction &red, const i64 *given, i64 tries, double &open) {

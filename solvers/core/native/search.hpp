@@ -46,9 +46,8 @@ template <class Cost> struct Search {
     Cost lowest = 0, up = 0, down = 0, limit = 0; // what an item must pass
 
     Search(Reduction &reduction, const i64 *given, int unit_, Cost step_, Memory &m)
-        : red(reduction), unit(unit_), step(step_), room(red.r.room), item(m), classes(m), laid(m, red.cls.size), outside(m),
+        : red(reduction), unit(unit_), step(step_), room(red.r.room), item(m), classes(m), laid(m), outside(m),
           list{States<Cost>(m), States<Cost>(m), States<Cost>(m)}, moves(m) {
-        memset(laid.at, 0, static_cast<size_t>(laid.size));
         enter_by_turns(m);
         lattice.find(item, step);
         room = room / lattice.g * lattice.g;
@@ -126,7 +125,7 @@ template <class Cost> struct Search {
         };
         Array<Key> up(m), down(m);
         for (i64 k = 0; k < red.cls.size; ++k) {
-            up.push({0.0, k}), down.push({-HUGE_VAL, k});
+            up.push({0.0, k}), down.push({-HUGE_VAL, k}), laid.push(0);
             for (i64 x = red.first[k]; x < red.first[k + 1]; ++x) {
                 const Item<double> &i = red.item[x];
                 double &slope = (i.dw > 0 ? up : down)[k].slope;
