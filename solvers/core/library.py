@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,9 +55,9 @@ def missing() -> str | None:
 
 
 def digest() -> str:
-    """The hash of the kernel's sources, or nothing where they are not installed."""
+    """The checksum of the kernel's sources, or nothing where they are not installed."""
     sources = sorted(FOLDER.glob("*.[ch]pp"))
-    return hashlib.sha256(b"".join(f.read_bytes() for f in sources)).hexdigest() if sources else ""
+    return f"{zlib.crc32(b''.join(f.read_bytes() for f in sources)):08x}" if sources else ""
 
 
 @functools.cache
