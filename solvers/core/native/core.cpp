@@ -17,7 +17,7 @@ struct Solver {
     // A break step so many times heavier than the middle one of what is left is branched on, once so many
     // states did not end the search, at once where many classes are left.
     static constexpr double UNEVEN = 8.0;
-    static constexpr i64 NODES = 32, CHILDREN = 64, SAMPLE = 63, TRIAL = 4096, LARGE = 1000;
+    static constexpr i64 NODES = 32, CHILDREN = 64, SAMPLE = 63, TRIAL = 1024, LARGE = 1000;
     const Limits limits;
     Answer &answer;
     Memory &memory;

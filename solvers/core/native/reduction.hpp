@@ -44,6 +44,7 @@ struct Bits {
 
 struct Reduction {
     static constexpr double GAIN = 0.9; // what a move must leave of the gap at most
+    static constexpr i64 NEAR = 48;     // steps behind the break that are tried
     const Problem &p;
     Relaxation &r;
     Array<double> gap;      // the least r of each class, rounded down
@@ -57,18 +58,22 @@ struct Reduction {
     double spare;           // what an item may cost at most
 
     Reduction(const Problem &problem, Relaxation &relaxation, const i64 *given, bool whole, Memory &memory)
-        : p(problem), r(relaxation), gap(memory, p.classes), chosen(r.base), cls(memory), first(memory), item(memory),
+        : p(problem), r(relaxation), gap(memory, p.classes), chosen(memory, p.classes), cls(memory), first(memory), item(memory),
           reduced(memory) {
         for (i64 i = 0; i < p.classes; ++i)
             while (price(i)) {
             }
         bound = -(r.multiplier * static_cast<double>(r.room) + error) * (1.0 + SLACK) - TINY;
         room = r.room;
-        chosen = Array<i64>(memory, p.classes);
         chosen.copy(r.base.at);
-        if (saved < 0.0) chosen[single_cls] = single, room += p.weight[r.base[single_cls]] - p.weight[single];
+        complete();
         const double known = given ? cost(given) : 0.0;
         double sum = cost(chosen.at), before = HUGE_VAL;
+        if (saved < sum) {
+            chosen.copy(r.base.at);
+            chosen[single_cls] = single, room = r.room + p.weight[r.base[single_cls]] - p.weight[single];
+            sum = cost(chosen.at);
+        }
         spare = allowed(min(sum, known), whole);
         keep();
         while (spare >= 0.0 && spare < GAIN * before && move(sum)) {
@@ -116,6 +121,13 @@ struct Reduction {
         gap[i] = least;
         error += better == base ? max(0.0, -least) : 0.0;
         return better != base;
+    }
+    // Take the steps behind the break that still fit.
+    void complete() {
+        for (i64 k = r.brk; k < min(r.brk + NEAR, r.steps.size); ++k) {
+            const Step<double> &s = r.steps[k];
+            if (chosen[s.cls] == s.tail && s.weight <= room) room -= s.weight, chosen[s.cls] = s.head;
+        }
     }
     // What an item may cost at most beside a choice that costs so much; less by 1 in whole numbers.
     double allowed(double above, bool whole) const {
