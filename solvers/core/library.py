@@ -117,7 +117,7 @@ def run(
             raise MemoryError("the states of the core do not fit into memory")
         return Found(code, choice, answer)
 
-    found = call(min(seconds, MOMENT))
+    found = call(min(seconds, MOMENT + 1e-7 * cost.size))
     if found.code != LIMIT or seconds <= MOMENT or found.answer.total >= states:
         return found
     # Signals reach Python only outside the kernel: begin again, in a thread.

@@ -16,8 +16,8 @@ struct Answer {
 struct Solver {
     // A break step so many times heavier than the middle one of what is left is branched on, once so many
     // states did not end the search, at once where many classes are left.
-    static constexpr double UNEVEN = 8.0;
-    static constexpr i64 NODES = 32, CHILDREN = 64, SAMPLE = 63, TRIAL = 1024, LARGE = 1000;
+    static constexpr double UNEVEN=8.0;
+    static constexpr i64 NODES = 32, CHILDREN = 64, SAMPLE = 63, TRIAL = 1024, EACH = 4;
     const Limits limits;
     Answer &answer;
     Memory &memory;
@@ -31,11 +31,9 @@ struct Solver {
         Relaxation relaxation(p, ends, memory);
         Reduction red(p, relaxation, known ? best : nullptr, ends.whole, memory);
         double open = 0.0;
-        Code code = LIMIT;
+        Code code;
         const bool branches = answer.branches < NODES && uneven(red);
-        const i64 tries = !branches ? INT64_MAX : red.cls.size > LARGE ? 0 : TRIAL + 16 * p.classes;
-        if (tries) code = exact(red, known ? best : nullptr, tries, open);
-        else if (known) red.chosen.copy(best);
+        code = exact(red, known ? best : nullptr, branches ? TRIAL + EACH * p.classes : INT64_MAX, open);
         if (branches && code == LIMIT && !stopped()) code = branch(red);
         if (!known) answer.classes = red.cls.size, answer.items = red.item.size, answer.multiplier = relaxation.multiplier;
         memcpy(best, red.chosen.at, static_cast<size_t>(p.classes) * sizeof(i64));
@@ -94,6 +92,7 @@ struct Solver {
     }
     // Fix the class of the break step to each of its items, that of the lowest relaxation first.
     Code branch(Reduction &red) {
+        red.narrow(red.cost(red.chosen.at));
         const Problem &p = red.p;
         const i64 cls = red.r.steps[red.r.brk].cls;
         Array<i64> option(memory), own(memory), begin(memory), end(memory), choice(memory), base(memory);

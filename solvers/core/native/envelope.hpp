@@ -41,6 +41,13 @@ template <class Cost> struct Envelope {
             left += piece[k].weight, loss += piece[k].slope * piece[k].weight;
         }
     }
+    // Add a step up (or down) of classes that are not looked at closely.
+    void tail(Cost slope, double reach, bool upward) {
+        const double most = static_cast<double>(BEYOND<Cost>) / (1.0 + static_cast<double>(slope));
+        const i64 width = static_cast<i64>(min(reach, most));
+        piece.push({slope, width, 0, 0, 0});
+        if (!upward) left += width, loss += slope * width;
+    }
     void finish() {
         by_slope(piece);
         x.size = value.size = 0;

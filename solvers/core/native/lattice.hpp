@@ -11,14 +11,13 @@
 struct Lattice {
     i64 g = 0, h = 0, G = 0;
 
-    // The lattice of some items, whose costs are multiples of a step; (1, 0), (0, 1) if not small.
-    template <class Cost> void find(const Array<Item<Cost>> &item, Cost step) {
-        bool fine = true;
-        for (i64 k = 0; k < item.size && fine && !(g == 1 && G == 1); ++k) {
-            const Cost v = item[k].dc / step;
-            fine = (v < 0 ? -v : v) < i64(1) << 60;
-            fine = fine && (holds(item[k].dw, static_cast<i64>(v)) || insert(item[k].dw, static_cast<i64>(v)));
-        }
+    // Add an item; false if no more need be.
+    template <class Cost> bool add(i64 w, Cost v) {
+        if (fine) fine = (v < 0 ? -v : v) < i64(1) << 60 && (holds(w, static_cast<i64>(v)) || insert(w, static_cast<i64>(v)));
+        return fine && !(g == 1 && G == 1);
+    }
+    // The lattice of the items; (1, 0), (0, 1) if not small.
+    void finish() {
         if (fine && !G) G = h < 0 ? -h : h, h = 0;
         if (!fine || !g || !small()) g = 1, h = 0, G = 1;
         h = (h % G + G) % G;
@@ -39,6 +38,8 @@ struct Lattice {
     }
 
   private:
+    bool fine = true;
+
     bool small() const { return G > 1 && G < i64(1) << 31; }
     bool holds(i64 w, i64 v) const {
         return g && small() && w % g == 0 && (v - h * (w / g % G)) % G == 0;

@@ -75,15 +75,34 @@ template <class T> i64 last(const T *at, i64 size, T x) {
     return low;
 }
 
-// Shell's sort.
-template <class T, class Less> void sort(T *at, i64 size, Less less) {
-    for (i64 gap = size; gap > 1;) {
-        gap = gap < 5 ? 1 : gap * 5 / 11;
-        for (i64 k = gap; k < size; ++k) {
-            const T x = at[k];
-            i64 j = k;
-            for (; j >= gap && less(x, at[j - gap]); j -= gap) at[j] = at[j - gap];
-            at[j] = x;
+template <class T> void swap(T &a, T &b) {
+    const T c = a;
+    a = b, b = c;
+}
+
+// Sort a list as far as the first so many: quicksort, and insertion of the few.
+template <class T, class Less> void sort(T *at, i64 size, i64 many, Less less) {
+    while (size > 12 && many > 0) {
+        if (less(at[size / 2], at[0])) swap(at[size / 2], at[0]);
+        if (less(at[size - 1], at[0])) swap(at[size - 1], at[0]);
+        const T pivot = less(at[size - 1], at[size / 2]) ? at[size - 1] : at[size / 2];
+        i64 i = -1, j = size;
+        for (;;) {
+            do ++i;
+            while (less(at[i], pivot));
+            do --j;
+            while (less(pivot, at[j]));
+            if (i >= j) break;
+            swap(at[i], at[j]);
         }
+        sort(at, ++j, many, less);
+        at += j, size -= j, many -= j;
+    }
+    for (i64 k = 1; k < size && many > 0; ++k) {
+        const T x = at[k];
+        i64 j = k;
+        for (; j > 0 && less(x, at[j - 1]); --j) at[j] = at[j - 1];
+        at[j] = x;
     }
 }
+template <class T, class Less> void sort(T *at, i64 size, Less less) { sort(at, size, size, less); }

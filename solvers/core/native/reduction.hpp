@@ -47,6 +47,7 @@ struct Reduction {
     static constexpr i64 NEAR = 48;     // steps behind the break that are tried
     const Problem &p;
     Relaxation &r;
+    const bool whole;       // all costs are integers
     Array<double> gap;      // the least r of each class, rounded down
     Array<i64> chosen;      // the best choice so far
     Array<i64> cls, first;  // what is left: item[first[k]] .. item[first[k + 1] - 1] of class cls[k]
@@ -57,8 +58,8 @@ struct Reduction {
     double bound;           // of all choices, rounded down
     double spare;           // what an item may cost at most
 
-    Reduction(const Problem &problem, Relaxation &relaxation, const i64 *given, bool whole, Memory &memory)
-        : p(problem), r(relaxation), gap(memory, p.classes), chosen(memory, p.classes), cls(memory), first(memory), item(memory),
+    Reduction(const Problem &problem, Relaxation &relaxation, const i64 *given, bool whole_, Memory &memory)
+        : p(problem), r(relaxation), whole(whole_), gap(memory, p.classes), chosen(memory, p.classes), cls(memory), first(memory), item(memory),
           reduced(memory) {
         for (i64 i = 0; i < p.classes; ++i)
             while (price(i)) {
@@ -74,12 +75,11 @@ struct Reduction {
             chosen[single_cls] = single, room = r.room + p.weight[r.base[single_cls]] - p.weight[single];
             sum = cost(chosen.at);
         }
-        spare = allowed(min(sum, known), whole);
+        spare = allowed(min(sum, known));
         keep();
         while (spare >= 0.0 && spare < GAIN * before && move(sum)) {
             before = spare;
-            spare = allowed(min(sum, known), whole);
-            narrow();
+            narrow(min(sum, known));
         }
         measure();
         meet(chosen.at);
@@ -93,6 +93,19 @@ struct Reduction {
             sum += dc, size += fabs(dc);
         }
         return sum + SLACK * size * (1.0 + 0x1p-20 * static_cast<double>(p.classes));
+    }
+    // Drop what is too dear beside a choice that costs so much.
+    void narrow(double above) {
+        spare = allowed(above);
+        i64 size = 0, classes = 0;
+        for (i64 k = 0, x = 0; k < cls.size; ++k) {
+            const i64 start = size;
+            for (; x < first[k + 1]; ++x)
+                if (reduced[x] <= spare) item[size] = item[x], reduced[size++] = reduced[x];
+            if (size > start) cls[classes] = cls[k], first[classes++] = start;
+        }
+        first[classes] = item.size = size;
+        cls.size = classes, first.size = classes + 1;
     }
 
   private:
@@ -130,7 +143,7 @@ struct Reduction {
         }
     }
     // What an item may cost at most beside a choice that costs so much; less by 1 in whole numbers.
-    double allowed(double above, bool whole) const {
+    double allowed(double above) const {
         above -= whole ? 1.0 : 0.0;
         return above - bound + SLACK * (fabs(above) + (whole ? 1.0 : 0.0) + fabs(bound)) + TINY;
     }
@@ -149,18 +162,6 @@ struct Reduction {
             if (item.size > start) cls.push(i), first.push(start);
         }
         first.push(item.size);
-    }
-    // Drop what has become too dear.
-    void narrow() {
-        i64 size = 0, classes = 0;
-        for (i64 k = 0, x = 0; k < cls.size; ++k) {
-            const i64 start = size;
-            for (; x < first[k + 1]; ++x)
-                if (reduced[x] <= spare) item[size] = item[x], reduced[size++] = reduced[x];
-            if (size > start) cls[classes] = cls[k], first[classes++] = start;
-        }
-        first[classes] = item.size = size;
-        cls.size = classes, first.size = classes + 1;
     }
     // Make the move that fits and saves most, and add what it costs.
     bool move(double &sum) {

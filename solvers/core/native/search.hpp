@@ -21,20 +21,24 @@ struct Limits {
 };
 
 template <class Cost> struct Search {
+    struct Far { // a class whose turn has not come: its place in what is left
+        i64 k;
+        double up, down; // the most saved per weight added, the least lost per weight given back
+    };
     struct Class {
         i64 begin, base, end; // in `item`
     };
     static constexpr Cost NEVER = 2 * BEYOND<Cost>;
-    static constexpr i64 MASK = (i64(1) << 40) - 1;
+    static constexpr i64 MASK = (i64(1) << 40) - 1, TURNS = 24;
 
     Reduction &red;
     const int unit;
     const Cost step; // costs are multiples of it, and it stands for 2**unit
     i64 room;
     Lattice lattice;
+    Array<Far> far;
     Array<Item<Cost>> item;
     Array<Class> classes;
-    Array<char> laid;
     i64 next = 0; // the first that has not entered
     Envelope<Cost> outside;
     States<Cost> list[3];
@@ -46,24 +50,26 @@ template <class Cost> struct Search {
     Cost lowest = 0, up = 0, down = 0, limit = 0; // what an item must pass
 
     Search(Reduction &reduction, const i64 *given, int unit_, Cost step_, Memory &m)
-        : red(reduction), unit(unit_), step(step_), room(red.r.room), item(m), classes(m), laid(m), outside(m),
+        : red(reduction), unit(unit_), step(step_), room(red.r.room), far(m), item(m), classes(m), outside(m),
           list{States<Cost>(m), States<Cost>(m), States<Cost>(m)}, moves(m) {
-        enter_by_turns(m);
-        lattice.find(item, step);
+        survey();
         room = room / lattice.g * lattice.g;
         best = exact(red.chosen.at);
         const Cost other = given ? exact(given) : NEVER;
         if (other <= best) best = other, red.chosen.copy(given);
         states->reserve(1);
         states->w[0] = 0, states->v[0] = 0, states->node[0] = 0, states->size = 1;
-        rebuild();
-        prune();
+        refill();
     }
     // Let classes enter until no state is left, or until a limit: then return false.
     bool run(const Limits &limits) {
         const double began = clock_seconds();
         i64 work = 0, doubled = 8;
         while (states->size) {
+            if (next == classes.size) {
+                refill(), work = 0;
+                continue;
+            }
             if (*limits.stop || total >= limits.states) return false;
             // As long as those before, so the next class ends in time.
             const double now = clock_seconds(), to_make = static_cast<double>(states->size * size(classes[next]));
@@ -94,47 +100,74 @@ template <class Cost> struct Search {
   private:
     static i64 size(const Class &c) { return c.end - c.begin; }
 
+    // What an item costs more than another, in units.
     Cost above(i64 j, i64 base) const {
-        return (integer<Cost>(red.p.cost[j], unit) - integer<Cost>(red.p.cost[base], unit)) * step;
+        return integer<Cost>(red.p.cost[j], unit) - integer<Cost>(red.p.cost[base], unit);
     }
     Cost exact(const i64 *choice) const {
         Cost sum = 0;
         for (i64 i = 0; i < red.p.classes; ++i)
-            if (choice[i] != red.r.base[i]) sum += above(choice[i], red.r.base[i]);
+            if (choice[i] != red.r.base[i]) sum += above(choice[i], red.r.base[i]) * step;
         return sum;
     }
-    void lay_out(i64 k) {
-        const i64 base = red.r.base[red.cls[k]];
-        Class c{item.size, 0, 0};
-        if (laid[k]) return;
-        laid[k] = 1;
-        item.push({0, 0, -1});
-        for (i64 j = red.first[k]; j < red.first[k + 1]; ++j) {
-            const Item<double> &x = red.item[j];
-            item.push({above(x.item, base), x.dw, x.item});
-        }
-        undominated(item, c.begin);
-        for (c.end = item.size, c.base = c.begin; item[c.base].item >= 0;) ++c.base;
-        classes.push(c);
-    }
-    // By turns the class of the largest slope up and that of the smallest slope down.
-    void enter_by_turns(Memory &m) {
-        struct Key {
-            double slope;
-            i64 k;
-        };
-        Array<Key> up(m), down(m);
+    // Find the slopes of all classes, and the lattice of their items.
+    void survey() {
+        bool more = true;
         for (i64 k = 0; k < red.cls.size; ++k) {
-            up.push({0.0, k}), down.push({-HUGE_VAL, k}), laid.push(0);
+            const i64 base = red.r.base[red.cls[k]];
+            Far f{k, 0.0, HUGE_VAL};
             for (i64 x = red.first[k]; x < red.first[k + 1]; ++x) {
                 const Item<double> &i = red.item[x];
-                double &slope = (i.dw > 0 ? up : down)[k].slope;
-                if (i.dw) slope = max(slope, -i.dc / static_cast<double>(i.dw > 0 ? i.dw : -i.dw));
+                const double slope = -i.dc / static_cast<double>(i.dw);
+                if (i.dw > 0) f.up = max(f.up, slope);
+                if (i.dw < 0) f.down = min(f.down, slope);
+                more = more && lattice.add(i.dw, above(i.item, base));
             }
+            far.push(f);
         }
-        auto steeper = [](const Key &a, const Key &b) { return a.slope != b.slope ? a.slope > b.slope : a.k < b.k; };
-        sort(up.at, up.size, steeper), sort(down.at, down.size, steeper);
-        for (i64 k = 0; k < up.size; ++k) lay_out(up[k].k), lay_out(down[k].k);
+        lattice.finish();
+    }
+    // Lay out the classes whose turn is next: by turns those of the largest slope up and of the smallest slope down.
+    void refill() {
+        const i64 all = far.size, first = min(TURNS, all), second = min(2 * TURNS, all);
+        item.size = classes.size = next = 0;
+        sieve();
+        sort(far.at, all, first, [](const Far &a, const Far &b) { return a.up != b.up ? a.up > b.up : a.k < b.k; });
+        sort(far.at + first, all - first, second - first,
+             [](const Far &a, const Far &b) { return a.down != b.down ? a.down < b.down : a.k < b.k; });
+        for (i64 t = 0; t < first; ++t) {
+            lay_out(far[t].k);
+            if (first + t < second) lay_out(far[first + t].k);
+        }
+        far.size = 0;
+        for (i64 t = second; t < all; ++t)
+            if (!core || may_move(far[t].k)) far.push(far[t]);
+        rebuild();
+        prune();
+    }
+    Item<Cost> exact_item(i64 x, i64 base) const {
+        const Item<double> &i = red.item[x];
+        return {above(i.item, base) * step, i.dw, i.item};
+    }
+    bool may_move(i64 k) const {
+        for (i64 x = red.first[k]; x < red.first[k + 1]; ++x)
+            if (useful(exact_item(x, red.r.base[red.cls[k]]))) return true;
+        return false;
+    }
+    void lay_out(i64 k) {
+        Class c{item.size, item.size, 0};
+        item.push({0, 0, -1});
+        for (i64 x = red.first[k]; x < red.first[k + 1]; ++x) {
+            const Item<Cost> i = exact_item(x, red.r.base[red.cls[k]]);
+            if (!core || useful(i)) item.push(i);
+        }
+        undominated(item, c.begin);
+        if (item.size == c.begin + 1) {
+            item.size = c.begin;
+            return;
+        }
+        for (c.end = item.size; item[c.base].item >= 0;) ++c.base;
+        classes.push(c);
     }
     // Combine every state with every item of a class; return the number of candidates made.
     i64 enter(Class c) {
@@ -166,7 +199,7 @@ template <class Cost> struct Search {
 
     // Keep the states that may lead to a choice cheaper than the incumbent.
     void prune() {
-        const i64 n = next < classes.size ? states->size : 0;
+        const i64 n = next < classes.size || far.size ? states->size : 0;
         const Cost most = n ? threshold(outside.slope(room - states->w[0])) : 0;
         i64 left = 0;
         for (i64 s = 0, k = outside.x.size - 1; s < n; ++s) {
@@ -224,9 +257,18 @@ template <class Cost> struct Search {
     }
     // F of the classes that have not entered.
     void rebuild() {
+        double steepest = 0.0, flattest = HUGE_VAL;
         outside.clear();
         for (i64 t = next; t < classes.size; ++t)
             outside.add(item.at, classes[t].begin, classes[t].base, classes[t].end);
+        for (i64 t = 0; t < far.size; ++t) steepest = max(steepest, far[t].up), flattest = min(flattest, far[t].down);
+        if (steepest > 0.0) outside.tail(whole(steepest, true), red.reach, true);
+        if (flattest < HUGE_VAL) outside.tail(whole(flattest, false), red.reach, false);
         outside.finish();
+    }
+    // A slope in steps, rounded up or down.
+    Cost whole(double slope, bool upward) const {
+        const double safe = upward ? slope * (1.0 + SLACK) + TINY : max(0.0, slope * (1.0 - SLACK) - TINY);
+        return static_cast<Cost>(ldexp(safe, -unit) * static_cast<double>(step)) + (upward ? 1 : 0);
     }
 };
