@@ -17,7 +17,7 @@ struct Solver {
     // A break step so many times heavier than the middle one of what is left is branched on, once so many
     // states did not end the search, at once where many classes are left.
     static constexpr double UNEVEN=8.0;
-    static constexpr i64 NODES = 32, CHILDREN = 64, SAMPLE = 63, TRIAL = 1024, EACH = 4;
+    static constexpr i64 NODES = 32, CHILDREN = 64, SAMPLE = 63, TRIAL = 1024, EACH = 16;
     const Limits limits;
     Answer &answer;
     Memory &memory;
@@ -30,10 +30,11 @@ struct Solver {
         if (!known && ends.largest != 0.0 && !(ends.largest > 0x1p-900 && ends.largest < 0x1p900)) return SCALE;
         Relaxation relaxation(p, ends, memory);
         Reduction red(p, relaxation, known ? best : nullptr, ends.whole, memory);
+        const bool branches = answer.branches < NODES && uneven(red), many = branches && 2 * red.left() > p.classes;
+        if (many) fix_ends(red);
+        red.finish(known ? best : nullptr);
         double open = 0.0;
-        Code code;
-        const bool branches = answer.branches < NODES && uneven(red);
-        code = exact(red, known ? best : nullptr, branches ? TRIAL + EACH * p.classes : INT64_MAX, open);
+        Code code = exact(red, known ? best : nullptr, branches ? TRIAL + (many ? 0 : EACH * p.classes) : INT64_MAX, open);
         if (branches && code == LIMIT && !stopped()) code = branch(red);
         if (!known) answer.classes = red.cls.size, answer.items = red.item.size, answer.multiplier = relaxation.multiplier;
         memcpy(best, red.chosen.at, static_cast<size_t>(p.classes) * sizeof(i64));
@@ -46,19 +47,36 @@ struct Solver {
     bool stopped() const {
         return *limits.stop || answer.total >= limits.states || clock_seconds() >= limits.end;
     }
-    // Whether the break step is far heavier than the moves of the other classes that are left.
+    // Whether the break step is far heavier than what other classes can move.
     bool uneven(const Reduction &red) {
-        if (red.r.brk >= red.r.steps.size || !red.cls.size) return false;
+        if (red.r.brk >= red.r.steps.size || red.spare < 0.0) return false;
+        const Problem &p = red.p;
         const Step<double> &step = red.r.steps[red.r.brk];
-        if (red.p.end[step.cls] - red.p.begin[step.cls] > CHILDREN) return false;
+        if (p.end[step.cls] - p.begin[step.cls] > CHILDREN) return false;
         Array<i64> most(memory);
-        for (i64 s = 0; s < SAMPLE; ++s) {
-            const i64 k = s * red.cls.size / SAMPLE;
-            most.push(0);
-            for (i64 x = red.first[k]; x < red.first[k + 1]; ++x) most[s] = max<i64>(most[s], llabs(red.item[x].dw));
+        for (i64 i = 0; i < p.classes && most.size < SAMPLE; ++i) {
+            if (red.gap[i] > red.spare) continue;
+            i64 wide = 0;
+            for (i64 j = p.begin[i]; j < p.end[i]; ++j) wide = max<i64>(wide, llabs(p.weight[j] - p.weight[red.r.base[i]]));
+            most.push(wide);
         }
-        sort(most.at, SAMPLE, [](i64 a, i64 b) { return a < b; });
-        return static_cast<double>(step.weight) > UNEVEN * static_cast<double>(most[SAMPLE / 2]);
+        if (!most.size) return false;
+        sort(most.at, most.size, [](i64 a, i64 b) { return a < b; });
+        return static_cast<double>(step.weight) > UNEVEN * static_cast<double>(most[most.size / 2]);
+    }
+    // Look for a cheaper incumbent where the class of the break step is fixed to either end of it.
+    void fix_ends(Reduction &red) {
+        const Problem &p = red.p;
+        const Step<double> step = red.r.steps[red.r.brk];
+        Array<i64> begin(memory, p.classes), end(memory, p.classes);
+        begin.copy(p.begin), end.copy(p.end);
+        const i64 at[] = {step.tail, step.head};
+        for (const i64 item : at) {
+            begin[step.cls] = item, end[step.cls] = item + 1;
+            const Problem fixed{p.classes, p.items, begin.at, end.at, p.cost, p.weight, p.capacity};
+            const Ends ends(fixed, memory);
+            if (ends.least <= p.capacity) red.adopt(Relaxation(fixed, ends, memory).base.at);
+        }
     }
     // Choose the unit of the costs, and search.
     Code exact(Reduction &red, const i64 *given, i64 tries, double &open) {

@@ -105,4 +105,7 @@ template <class T, class Less> void sort(T *at, i64 size, i64 many, Less less) {
         at[j] = x;
     }
 }
-template <class T, class Less> void sort(T *at, i64 size, Less less) { sort(at, size, size, less); }
+template <class T, class Less> void sort(T *at, i64 size, Less less) {
+    for (i64 k = 1; k < size; ++k)
+        if (less(at[k], at[k - 1])) return sort(at, size, size, less);
+}

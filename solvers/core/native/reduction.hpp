@@ -65,19 +65,33 @@ struct Reduction {
             while (price(i)) {
             }
         bound = -(r.multiplier * static_cast<double>(r.room) + error) * (1.0 + SLACK) - TINY;
-        room = r.room;
         chosen.copy(r.base.at);
         complete();
-        const double known = given ? cost(given) : 0.0;
-        double sum = cost(chosen.at), before = HUGE_VAL;
-        if (saved < sum) {
+        if (saved < (sum = cost(chosen.at))) {
             chosen.copy(r.base.at);
-            chosen[single_cls] = single, room = r.room + p.weight[r.base[single_cls]] - p.weight[single];
-            sum = cost(chosen.at);
+            chosen[single_cls] = single, sum = cost(chosen.at);
         }
+        known = given ? cost(given) : 0.0;
         spare = allowed(min(sum, known));
+    }
+    // Classes that are left.
+    i64 left() const {
+        i64 count = 0;
+        for (i64 i = 0; i < p.classes; ++i) count += gap[i] <= spare;
+        return count;
+    }
+    // Take a choice if it is cheaper.
+    void adopt(const i64 *choice) {
+        const double other = cost(choice);
+        if (other < sum) chosen.copy(choice), sum = other, spare = allowed(min(sum, known));
+    }
+    // Find what is left, after moves that make the incumbent cheaper.
+    void finish(const i64 *given) {
+        double before = HUGE_VAL;
+        i64 room = p.capacity;
+        for (i64 i = 0; i < p.classes; ++i) room -= p.weight[chosen[i]];
         keep();
-        while (spare >= 0.0 && spare < GAIN * before && move(sum)) {
+        while (spare >= 0.0 && spare < GAIN * before && move(room)) {
             before = spare;
             narrow(min(sum, known));
         }
@@ -110,7 +124,7 @@ struct Reduction {
 
   private:
     Array<double> reduced; // costs of the items, rounded down
-    i64 room = 0;          // that the choice leaves
+    double sum, known = 0.0; // costs of the best choice, and of a given one
     double saved = 0.0;    // by the best single move
     i64 single_cls = 0, single = 0;
 
@@ -137,6 +151,7 @@ struct Reduction {
     }
     // Take the steps behind the break that still fit.
     void complete() {
+        i64 room = r.room;
         for (i64 k = r.brk; k < min(r.brk + NEAR, r.steps.size); ++k) {
             const Step<double> &s = r.steps[k];
             if (chosen[s.cls] == s.tail && s.weight <= room) room -= s.weight, chosen[s.cls] = s.head;
@@ -163,8 +178,8 @@ struct Reduction {
         }
         first.push(item.size);
     }
-    // Make the move that fits and saves most, and add what it costs.
-    bool move(double &sum) {
+    // Make the move that fits and saves most.
+    bool move(i64 &room) {
         double most = 0.0;
         i64 i = -1, to = -1;
         for (i64 k = 0; k < cls.size; ++k) {

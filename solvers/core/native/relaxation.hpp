@@ -52,6 +52,7 @@ struct Ends {
 
 struct Relaxation {
     static constexpr i64 FEW = 24;
+    static constexpr double OFF = 0.6;
     const Problem &p;
     Array<i64> base;           // the item of each class in the break solution
     Array<Step<double>> steps; // those around the break, by falling slope
@@ -60,16 +61,16 @@ struct Relaxation {
     double multiplier = 0.0;
 
     Relaxation(const Problem &problem, const Ends &e, Memory &memory)
-        : p(problem), base(e.light), steps(memory), room(p.capacity - e.least), low(e.cheap), middle(memory),
+        : p(problem), base(e.light), steps(memory), room(p.capacity - e.least), low(e.cheap),
           active(memory), item(memory) {
-        for (i64 i = 0; i < p.classes; ++i)
-            if (width(i) > 0) active.push(i);
-        while (active.size > FEW) {
-            const double slope = pivot();
-            if (!split(slope) && !split(slope * (1.0 - 0x1p-40))) break; // all steps left are as steep
+        for (i64 i = 0; i < p.classes; ++i) {
+            const i64 width = p.weight[low[i]] - p.weight[base[i]];
+            if (width > 0) active.push({i, width, 0, 0}), between += width;
+        }
+        while (active.size > FEW && narrow()) {
         }
         steps.size = 0;
-        for (i64 k = 0; k < active.size; ++k) add_steps(active[k]);
+        for (i64 k = 0; k < active.size; ++k) add_steps(active[k].cls);
         by_slope(steps);
         for (; brk < steps.size && steps[brk].weight <= room; ++brk) {
             room -= steps[brk].weight;
@@ -79,80 +80,90 @@ struct Relaxation {
     }
 
   private:
-    Array<i64> low, middle, active; // best items below the break; classes that are not decided
+    struct Active { // a class that is not decided: weight between its two items, best items at two slopes
+        i64 cls, width, upper, lower;
+    };
+    Array<i64> low; // best items below the break
+    Array<Active> active;
     Array<Item<double>> item;
+    i64 between = 0; // weight of all steps left
 
-    i64 width(i64 i) const { return p.weight[low[i]] - p.weight[base[i]]; }
-
-    // The item of a class with the least cost + slope weight, seen from one of them.
-    i64 best(i64 i, i64 from, double slope) const {
+    // The items of a class with the least cost + slope weight, at a slope and at a lower one.
+    void find_best(Active &a, double high, double low) const {
+        const i64 from = base[a.cls], w = p.weight[from], end = p.end[a.cls];
         const double c = p.cost[from];
-        const i64 w = p.weight[from], end = p.end[i];
-        i64 found = from;
-        double least = 0.0;
-        for (i64 j = p.begin[i]; j < end; ++j) {
-            const double g = (p.cost[j] - c) + slope * static_cast<double>(p.weight[j] - w);
-            found = g < least ? j : found;
-            least = g < least ? g : least;
+        double least = 0.0, other = 0.0;
+        i64 upper = from, lower = from;
+        for (i64 j = p.begin[a.cls]; j < end; ++j) {
+            const double dc = p.cost[j] - c, dw = static_cast<double>(p.weight[j] - w);
+            const double g = dc + high * dw, h = dc + low * dw;
+            upper = g < least ? j : upper, least = g < least ? g : least;
+            lower = h < other ? j : lower, other = h < other ? h : other;
         }
-        return found;
+        a.upper = upper, a.lower = lower;
     }
-    // The slope at which the steps of a sample, drawn by weight, reach the capacity; somewhat
-    // towards the middle, so that both ends move.
-    double pivot() {
-        double between = 0.0, passed = 0.0;
-        for (i64 k = 0; k < active.size; ++k) between += static_cast<double>(width(active[k]));
-        const double count = sqrt(static_cast<double>(active.size)), unit = between / count;
-        double mark = 0.5 * unit, sampled = 0.0;
+    // Draw classes by weight; their steps say between which two slopes the capacity probably lies.
+    // False if no nearer.
+    bool narrow() {
+        const double count = sqrt(static_cast<double>(active.size)), all = static_cast<double>(between), unit = all / count;
+        double mark = 0.5 * unit, passed = 0.0, sampled = 0.0;
         steps.size = 0;
         for (i64 k = 0, from = 0; k < active.size; ++k, from = steps.size) {
-            const double own = static_cast<double>(width(active[k]));
+            const double own = static_cast<double>(active[k].width);
             passed += own;
             if (passed <= mark) continue;
             mark = unit * (floor(passed / unit - 0.5) + 1.5);
-            add_steps(active[k]);
+            add_steps(active[k].cls);
             for (; from < steps.size; ++from) {
                 steps[from].weight = static_cast<i64>(static_cast<double>(steps[from].weight) * max(1.0, unit / own));
                 sampled += static_cast<double>(steps[from].weight);
             }
         }
         by_slope(steps);
-        const double share = min(1.0, static_cast<double>(room) / between);
-        const double goal = (share + (0.5 - share) / sqrt(count)) * sampled;
+        const double goal = static_cast<double>(room) / all, off = OFF / sqrt(count) + 1.0 / count;
+        return split(reached(sampled * (goal - off)) * (1.0 + 0x1p-40), reached(sampled * (goal + off)) * (1.0 - 0x1p-40));
+    }
+    // The slope at which the steps of the sample reach a weight.
+    double reached(double weight) const {
+        double passed = 0.0;
         i64 k = 0;
-        for (passed = 0.0; k + 1 < steps.size; ++k)
-            if ((passed += static_cast<double>(steps[k].weight)) > goal) break;
+        while (k + 1 < steps.size && (passed += static_cast<double>(steps[k].weight)) <= weight) ++k;
         return steps[k].slope;
     }
-    // Find the best items at a slope, which becomes one of the two; false if they come no nearer.
-    bool split(double slope) {
-        i64 more = 0, size = 0, before = 0, after = 0;
-        middle.size = 0;
+    // Find the best items at two slopes, which take the places of the two; false if they come no nearer.
+    bool split(double high, double lower) {
+        i64 above = 0, below = 0, size = 0;
         for (i64 k = 0; k < active.size; ++k) {
-            middle.push(best(active[k], base[active[k]], slope));
-            more += p.weight[middle[k]] - p.weight[base[active[k]]];
+            Active &a = active[k];
+            find_best(a, high, lower);
+            above += p.weight[a.upper] - p.weight[base[a.cls]], below += p.weight[a.lower] - p.weight[base[a.cls]];
         }
+        const bool after = below <= room, before = above > room; // where the break is
+        const i64 was = between;
+        between = 0;
         for (i64 k = 0; k < active.size; ++k) {
-            const i64 i = active[k];
-            before += width(i);
-            (more <= room ? base : low)[i] = middle[k];
-            if (width(i) > 0) active[size++] = i, after += width(i);
+            Active a = active[k];
+            if (!before) base[a.cls] = after ? a.lower : a.upper;
+            if (!after) low[a.cls] = before ? a.upper : a.lower;
+            a.width = p.weight[low[a.cls]] - p.weight[base[a.cls]];
+            if (a.width > 0) active[size++] = a, between += a.width;
         }
         active.size = size;
-        if (more <= room) room -= more;
-        else multiplier = slope;
-        return after < before;
+        if (!before) room -= after ? below : above;
+        if (!after) multiplier = before ? high : lower;
+        return between < was;
     }
     // Add the hull steps of a class between its two items.
     void add_steps(i64 i) {
         const i64 from = base[i], to = low[i], start = steps.size;
-        const double drop = p.cost[from] - p.cost[to], wide = static_cast<double>(width(i));
+        const i64 width = p.weight[to] - p.weight[from];
+        const double drop = p.cost[from] - p.cost[to], wide = static_cast<double>(width);
         item.size = 0;
-        item.push({0.0, 0, from}), item.push({-drop, width(i), to});
+        item.push({0.0, 0, from}), item.push({-drop, width, to});
         for (i64 j = p.begin[i]; j < p.end[i]; ++j) {
             const i64 dw = p.weight[j] - p.weight[from];
             const double dc = p.cost[j] - p.cost[from];
-            if ((dw > 0) & (dw < width(i)) & (dc * wide + drop * static_cast<double>(dw) < 0.0)) item.push({dc, dw, j});
+            if ((dw > 0) & (dw < width) & (dc * wide + drop * static_cast<double>(dw) < 0.0)) item.push({dc, dw, j});
         }
         undominated(item, 0);
         chain(item.at, 0, item.size - 1, i, steps);
