@@ -51,8 +51,8 @@ struct Ends {
 };
 
 struct Relaxation {
-    static constexpr i64 FEW = 24;
-    static constexpr double OFF = 0.6;
+    static constexpr i64 FEW = 48;
+    static constexpr double OFF = 0.15;
     const Problem &p;
     Array<i64> base;           // the item of each class in the break solution
     Array<Step<double>> steps; // those around the break, by falling slope
