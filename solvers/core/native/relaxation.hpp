@@ -63,6 +63,7 @@ struct Relaxation {
     Relaxation(const Problem &problem, const Ends &e, Memory &memory)
         : p(problem), base(e.light), steps(memory), room(p.capacity - e.least), low(e.cheap),
           active(memory), item(memory) {
+        active.reserve(p.classes);
         for (i64 i = 0; i < p.classes; ++i) {
             const i64 width = p.weight[low[i]] - p.weight[base[i]];
             if (width > 0) active.push({i, width, 0, 0}), between += width;
