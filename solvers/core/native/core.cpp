@@ -30,11 +30,14 @@ struct Solver {
         if (!known && ends.largest != 0.0 && !(ends.largest > 0x1p-900 && ends.largest < 0x1p900)) return SCALE;
         Relaxation relaxation(p, ends, memory);
         Reduction red(p, relaxation, known ? best : nullptr, ends.whole, memory);
-        const bool branches = answer.branches < NODES && uneven(red), many = branches && 2 * red.left() > p.classes;
+        // Where most classes are left, a better incumbent first, and no search around this break.
+        const bool many = !known && 2 * red.left() > p.classes && uneven(red);
         if (many) fix_ends(red);
         red.finish(known ? best : nullptr);
+        const bool branches = answer.branches < NODES && uneven(red);
         double open = 0.0;
-        Code code = exact(red, known ? best : nullptr, branches ? TRIAL + (many ? 0 : EACH * p.classes) : INT64_MAX, open);
+        Code code = LIMIT;
+        if (!many || !branches) code = exact(red, known ? best : nullptr, branches ? TRIAL + EACH * p.classes : INT64_MAX, open);
         if (branches && code == LIMIT && !stopped()) code = branch(red);
         if (!known) answer.classes = red.cls.size, answer.items = red.item.size, answer.multiplier = relaxation.multiplier;
         memcpy(best, red.chosen.at, static_cast<size_t>(p.classes) * sizeof(i64));
@@ -54,12 +57,9 @@ struct Solver {
         const Step<double> &step = red.r.steps[red.r.brk];
         if (p.end[step.cls] - p.begin[step.cls] > CHILDREN) return false;
         Array<i64> most(memory);
-        for (i64 i = 0; i < p.classes && most.size < SAMPLE; ++i) {
-            if (red.gap[i] > red.spare) continue;
-            i64 wide = 0;
-            for (i64 j = p.begin[i]; j < p.end[i]; ++j) wide = max<i64>(wide, llabs(p.weight[j] - p.weight[red.r.base[i]]));
-            most.push(wide);
-        }
+        const i64 stride = red.left() / SAMPLE + 1;
+        for (i64 i = 0, seen = 0; i < p.classes; ++i)
+            if (red.gap[i] <= red.spare && seen++ % stride == 0) most.push(red.widest(i));
         if (!most.size) return false;
         sort(most.at, most.size, [](i64 a, i64 b) { return a < b; });
         return static_cast<double>(step.weight) > UNEVEN * static_cast<double>(most[most.size / 2]);

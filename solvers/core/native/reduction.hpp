@@ -80,6 +80,16 @@ struct Reduction {
         for (i64 i = 0; i < p.classes; ++i) count += gap[i] <= spare;
         return count;
     }
+    // The most that the items of a class that are left can move.
+    i64 widest(i64 i) const {
+        i64 most = 0;
+        for (i64 j = p.begin[i]; j < p.end[i]; ++j) {
+            const i64 dw = p.weight[j] - p.weight[r.base[i]];
+            const double safe = rounded_down(p.cost[j] - p.cost[r.base[i]], r.multiplier * static_cast<double>(dw));
+            if (safe <= spare) most = max<i64>(most, llabs(dw));
+        }
+        return most;
+    }
     // Take a choice if it is cheaper.
     void adopt(const i64 *choice) {
         const double other = cost(choice);
