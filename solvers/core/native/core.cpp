@@ -16,7 +16,7 @@ struct Answer {
 struct Solver {
     // A break step so many times heavier than the middle one of what is left is branched on, once so many
     // states did not end the search, at once where many classes are left.
-    static constexpr double UNEVEN=8.0;
+    static constexpr double UNEVEN = 8.0, HUGE_STEP = 32.0;
     static constexpr i64 NODES = 32, CHILDREN = 64, SAMPLE = 63, TRIAL = 1024, EACH = 16;
     const Limits limits;
     Answer &answer;
@@ -31,10 +31,10 @@ struct Solver {
         Relaxation relaxation(p, ends, memory);
         Reduction red(p, relaxation, known ? best : nullptr, ends.whole, memory);
         // Where most classes are left, a better incumbent first, and no search around this break.
-        const bool many = !known && 2 * red.left() > p.classes && uneven(red);
+        const bool many = !known && 2 * red.left() > p.classes && uneven(red, HUGE_STEP);
         if (many) fix_ends(red);
         red.finish(known ? best : nullptr);
-        const bool branches = answer.branches < NODES && uneven(red);
+        const bool branches = answer.branches < NODES && uneven(red, UNEVEN);
         double open = 0.0;
         Code code = LIMIT;
         if (!many || !branches) code = exact(red, known ? best : nullptr, branches ? TRIAL + EACH * p.classes : INT64_MAX, open);
@@ -51,7 +51,7 @@ struct Solver {
         return *limits.stop || answer.total >= limits.states || clock_seconds() >= limits.end;
     }
     // Whether the break step is far heavier than what other classes can move.
-    bool uneven(const Reduction &red) {
+    bool uneven(const Reduction &red, double times) {
         if (red.r.brk >= red.r.steps.size || red.spare < 0.0) return false;
         const Problem &p = red.p;
         const Step<double> &step = red.r.steps[red.r.brk];
@@ -62,7 +62,7 @@ struct Solver {
             if (red.gap[i] <= red.spare && seen++ % stride == 0) most.push(red.widest(i));
         if (!most.size) return false;
         sort(most.at, most.size, [](i64 a, i64 b) { return a < b; });
-        return static_cast<double>(step.weight) > UNEVEN * static_cast<double>(most[most.size / 2]);
+        return static_cast<double>(step.weight) > times * static_cast<double>(most[most.size / 2]);
     }
     // Look for a cheaper incumbent where the class of the break step is fixed to either end of it.
     void fix_ends(Reduction &red) {
