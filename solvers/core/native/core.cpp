@@ -108,12 +108,12 @@ struct Solver {
         open = ldexp(static_cast<double>(s.best - s.open()) / static_cast<double>(step), unit) * (1.0 + SLACK) + 5e-324;
         return LIMIT;
     }
-    // Fix the class of the break step to each of its items, that of the lowest relaxation first.
+    // Fix the class of the break step to each of its items, that of the incumbent first.
     Code branch(Reduction &red) {
         red.narrow(red.cost(red.chosen.at));
         const Problem &p = red.p;
         const i64 cls = red.r.steps[red.r.brk].cls;
-        Array<i64> option(memory), own(memory), begin(memory), end(memory), choice(memory), base(memory);
+        Array<i64> option(memory), own(memory), begin(memory), end(memory), choice(memory);
         option.push(red.r.base[cls]);
         i64 capacity = p.capacity, at = 0;
         // Only classes that a better choice may move.
@@ -123,32 +123,20 @@ struct Solver {
             if (left && i == cls)
                 for (i64 x = red.first[k]; x < red.first[k + 1]; ++x) option.push(red.item[x].item);
             if (left || red.chosen[i] != red.r.base[i] || i == cls)
-                own.push(i), begin.push(p.begin[i]), end.push(p.end[i]), choice.push(red.chosen[i]), base.push(red.r.base[i]);
+                own.push(i), begin.push(p.begin[i]), end.push(p.end[i]), choice.push(red.chosen[i]);
             else capacity -= p.weight[red.r.base[i]];
             k += left;
         }
         const Problem sub{own.size, p.items, begin.at, end.at, p.cost, p.weight, capacity};
-        struct Child {
-            double bound;
-            i64 item;
-        };
-        Array<Child> child(memory);
-        for (i64 o = 0; o < option.size; ++o) {
-            begin[at] = option[o], end[at] = option[o] + 1;
-            const Ends ends(sub, memory);
-            if (ends.least > capacity) continue;
-            const Relaxation r(sub, ends, memory);
-            double bound = -r.multiplier * static_cast<double>(r.room);
-            for (i64 k = 0; k < own.size; ++k) bound += p.cost[r.base[k]] - p.cost[base[k]];
-            child.push({bound, option[o]});
-        }
-        sort(child.at, child.size, [](const Child &a, const Child &b) { return a.bound < b.bound; });
         Code code = OPTIMAL;
-        for (i64 c = 0; c < child.size && code == OPTIMAL; ++c) {
+        for (i64 o = 1; o < option.size; ++o)
+            if (option[o] == red.chosen[cls]) swap(option[o], option[0]);
+        for (i64 o = 0; o < option.size && code == OPTIMAL; ++o) {
             answer.branches += 1;
-            begin[at] = child[c].item, end[at] = child[c].item + 1;
+            begin[at] = option[o], end[at] = option[o] + 1;
             Memory::Block *mark = memory.last;
-            code = solve(sub, choice.at, true);
+            const Code found = solve(sub, choice.at, true);
+            if (found != INFEASIBLE) code = found;
             memory.free_since(mark);
         }
         for (i64 k = 0; k < own.size; ++k) red.chosen[own[k]] = choice[k];
