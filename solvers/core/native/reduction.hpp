@@ -44,7 +44,6 @@ struct Bits {
 
 struct Reduction {
     static constexpr double GAIN = 0.9; // what a move must leave of the gap at most
-    static constexpr i64 NEAR = 48;     // steps behind the break that are tried
     const Problem &p;
     Relaxation &r;
     const bool whole;       // all costs are integers
@@ -162,7 +161,7 @@ struct Reduction {
     // Take the steps behind the break that still fit.
     void complete() {
         i64 room = r.room;
-        for (i64 k = r.brk; k < min(r.brk + NEAR, r.steps.size); ++k) {
+        for (i64 k = r.brk; k < r.steps.size; ++k) {
             const Step<double> &s = r.steps[k];
             if (chosen[s.cls] == s.tail && s.weight <= room) room -= s.weight, chosen[s.cls] = s.head;
         }

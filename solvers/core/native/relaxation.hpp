@@ -68,7 +68,8 @@ struct Relaxation {
             const i64 width = p.weight[low[i]] - p.weight[base[i]];
             if (width > 0) active.push({i, width, 0, 0}), between += width;
         }
-        while (active.size > FEW && narrow()) {
+        const i64 few = max(FEW, static_cast<i64>(sqrt(static_cast<double>(p.classes))));
+        while (active.size > few && narrow()) {
         }
         steps.size = 0;
         for (i64 k = 0; k < active.size; ++k) add_steps(active[k].cls);
@@ -121,6 +122,7 @@ struct Relaxation {
             }
         }
         by_slope(steps);
+        if (static_cast<double>(steps.size) > 0.5 * count && steps[0].slope == steps[steps.size - 1].slope) return false;
         const double goal = static_cast<double>(room) / all, off = OFF / sqrt(count) + 1.0 / count;
         return split(reached(sampled * (goal - off)) * (1.0 + 0x1p-40), reached(sampled * (goal + off)) * (1.0 - 0x1p-40));
     }
