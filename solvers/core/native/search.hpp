@@ -29,12 +29,12 @@ template <class Cost> struct Search {
         i64 begin, base, end; // in `item`
     };
     static constexpr Cost NEVER = 2 * BEYOND<Cost>;
-    static constexpr i64 MASK = (i64(1) << 40) - 1, TURNS = 24;
+    static constexpr i64 MASK = (i64(1) << 40) - 1;
 
     Reduction &red;
     const int unit;
     const Cost step; // costs are multiples of it, and it stands for 2**unit
-    i64 room;
+    i64 room, turns = 20;
     Lattice lattice;
     Array<Far> far;
     Array<Item<Cost>> item;
@@ -129,7 +129,8 @@ template <class Cost> struct Search {
     }
     // Lay out the classes whose turn is next: by turns those of the largest slope up and of the smallest slope down.
     void refill() {
-        const i64 all = far.size, first = min(TURNS, all), second = min(2 * TURNS, all);
+        const i64 all = far.size, first = min(turns, all), second = min(2 * turns, all);
+        turns *= 2;
         item.size = classes.size = next = 0;
         sieve();
         sort(far.at, all, first, [](const Far &a, const Far &b) { return a.up != b.up ? a.up > b.up : a.k < b.k; });
