@@ -441,3 +441,12 @@ def test_bug_costs_rescaled_for_the_kernel_were_reported_so() -> None:
             objective = solve(instance, "core").objective
             assert objective == solve(instance, "brute").objective
             assert objective == 0 or objective is None or objective < 1e-200
+
+
+def test_bug_no_steps_between_items_of_one_cost() -> None:
+    """Classes whose first cheapest item is not the lightest have no hull steps (it crashed)."""
+    classes = [[(0.0, 5), (0.0, 1)] for _ in range(100)]
+    instance = build_instance(classes, 150)
+    result = solve_core(instance.offsets, instance.cost, instance.weight[0], 150)
+    assert result.optimal
+    assert result.objective == 0.0

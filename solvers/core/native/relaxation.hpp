@@ -65,8 +65,8 @@ struct Relaxation {
           active(memory), item(memory) {
         active.reserve(p.classes);
         for (i64 i = 0; i < p.classes; ++i) {
-            const i64 width = p.weight[low[i]] - p.weight[base[i]];
-            if (width > 0) active.push({i, width, 0, 0}), between += width;
+            Active a{i, 0, 0, 0};
+            if (differs(a)) active.push(a), between += a.width;
         }
         const i64 few = max(FEW, static_cast<i64>(sqrt(static_cast<double>(p.classes))));
         while (active.size > few && narrow()) {
@@ -90,6 +90,12 @@ struct Relaxation {
     Array<Item<double>> item;
     i64 between = 0; // weight of all steps left
 
+    // Whether a class has steps between its two items.
+    bool differs(Active &a) const {
+        const i64 x = base[a.cls], y = low[a.cls];
+        a.width = p.weight[y] - p.weight[x];
+        return a.width > 0 && p.cost[y] < p.cost[x];
+    }
     // The items of a class with the least cost + slope weight, at a slope and at a lower one.
     void find_best(Active &a, double high, double low) const {
         const i64 from = base[a.cls], w = p.weight[from], end = p.end[a.cls];
@@ -148,8 +154,7 @@ struct Relaxation {
             Active a = active[k];
             if (!before) base[a.cls] = after ? a.lower : a.upper;
             if (!after) low[a.cls] = before ? a.upper : a.lower;
-            a.width = p.weight[low[a.cls]] - p.weight[base[a.cls]];
-            if (a.width > 0) active[size++] = a, between += a.width;
+            if (differs(a)) active[size++] = a, between += a.width;
         }
         active.size = size;
         if (!before) room -= after ? below : above;
