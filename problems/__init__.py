@@ -15,7 +15,7 @@ from .files import load_instance, save_instance
 from .instance import FloatArray, Instance, IntArray, build_instance
 from .quadratic import QuadraticInstance
 from .quadratic_files import load_quadratic, save_quadratic
-from .reductions import fitting, lower_hull, lower_hulls, restrict, undominated
+from .reductions import exact_hull, fitting, lower_hull, lower_hulls, restrict, undominated
 from .storage import write_atomically
 from .ties import MergedInstance, merge_ties
 
@@ -35,6 +35,7 @@ __all__ = [
     "SolverError",
     "UnsupportedError",
     "build_instance",
+    "exact_hull",
     "fitting",
     "load_instance",
     "load_quadratic",

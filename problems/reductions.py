@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -139,6 +141,30 @@ def lower_hulls(class_of: IntArray, cost: NDArray[np.float64], weight: IntArray)
         if not bad.any():
             return kept
         kept = np.delete(kept, np.flatnonzero(bad) + 1)
+
+
+def exact_hull(cost: Sequence[int], weight: Sequence[int], items: Iterable[int]) -> list[int]:
+    """The lower convex hull of undominated items of one class, lightest first, in integers.
+
+    As :func:`lower_hull`, but nothing is rounded: a point on or above the segment of its
+    neighbours is dropped (Andrew's monotone chain).
+
+    Args:
+        cost, weight: by item; integers of any width.
+        items: those of the class that no other dominates, by rising weight.
+
+    Complexity: O(n).
+    """
+    hull: list[int] = []
+    for c in items:
+        while len(hull) > 1:
+            a, b = hull[-2:]
+            drop = (cost[a] - cost[b]) * (weight[c] - weight[b])
+            if drop > (cost[b] - cost[c]) * (weight[b] - weight[a]):
+                break
+            hull.pop()
+        hull.append(c)
+    return hull
 
 
 def restrict(instance: Instance, keep: NDArray[np.bool_]) -> tuple[Instance, IntArray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,48 +15,33 @@ from numpy.typing import NDArray
 from bitknap.problems import UnsupportedError
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 FOLDER = Path(__file__).with_name("native")
 MOMENT = 0.2
 """Seconds that a call may take before it is one that can be interrupted."""
 
-OPTIMAL, LIMIT, BRANCH, INFEASIBLE, WIDE, SCALE, MEMORY, MALFORMED = range(8)
-
-
-class Problem(NamedTuple):
-    """Class ``i`` owns the items ``begin[i]:end[i]``; take one of each within the capacity."""
-
-    begin: Ints
-    end: Ints
-    cost: NDArray[np.float64]
-    weight: Ints
-    capacity: int
+OPTIMAL, LIMIT, INFEASIBLE, WIDE, SCALE, MEMORY, MALFORMED = range(7)
 
 
 class Answer(ctypes.Structure):
-    """What the kernel tells beside choices; costs are counted from the break solution.
+    """What the kernel tells beside a choice.
 
-    ``bound`` is that of the linear relaxation, ``open`` that of what was not searched; ``branch``
-    is the class to branch on; ``classes`` and ``items`` may be part of a better choice.
+    ``bound`` is how far below the choice the linear relaxation is, ``open`` how far what was not
+    searched may be; ``classes`` and ``items`` may be part of a better choice.
     """
 
     _fields_ = tuple((name, ctypes.c_double) for name in ("bound", "open", "multiplier")) + tuple(
         (name, ctypes.c_int64)
-        for name in ("branch", "fault", "classes", "items", "core", "total", "peak")
+        for name in ("fault", "classes", "items", "core", "total", "peak", "branches")
     )
 
 
-class Node(NamedTuple):
-    """What the kernel found.
-
-    ``base`` holds the items of the break solution, ``choice`` those of the best choice, ``kept``
-    the classes in which a better one may differ from ``base``.
-    """
+class Found(NamedTuple):
+    """What the kernel found: a code, the items chosen, and the rest."""
 
     code: int
-    base: Ints
     choice: Ints
-    kept: NDArray[np.bool_]
     answer: Any
 
 
@@ -70,9 +55,9 @@ def missing() -> str | None:
 
 
 def digest() -> str:
-    """The hash of the kernel's sources, or nothing where they are not installed."""
+    """The checksum of the kernel's sources, or nothing where they are not installed."""
     sources = sorted(FOLDER.glob("*.[ch]pp"))
-    return hashlib.sha256(b"".join(f.read_bytes() for f in sources)).hexdigest() if sources else ""
+    return f"{zlib.crc32(b''.join(f.read_bytes() for f in sources)):08x}" if sources else ""
 
 
 @functools.cache
@@ -99,57 +84,51 @@ def function() -> Callable[..., int]:
     pointer, integer, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
     solve = library.bitknap_core
     solve.argtypes = (
-        *(integer, integer, pointer, pointer, pointer, pointer, integer),
-        *(pointer, real, integer, pointer, ctypes.c_int, pointer, pointer, pointer, pointer),
+        *(integer, integer, pointer, pointer, pointer, integer),
+        *(real, integer, pointer, pointer, pointer),
     )
     kernel: Callable[..., int] = solve
     return kernel
 
 
-def run(p: Problem, given: Ints | None, seconds: float, states: int, *, may_branch: bool) -> Node:
-    """Solve one node; what takes longer than a moment can be interrupted.
+def run(
+    offsets: Ints, cost: Floats, weight: Ints, capacity: int, seconds: float, states: int
+) -> Found:
+    """Solve an instance; what takes longer than a moment can be interrupted.
 
     Args:
-        p: the problem.
-        given: items of a known choice that the answer must be no dearer than; they need not be of
-            this node.
+        offsets, cost, weight, capacity: as in :func:`solve_core`, contiguous.
         seconds: time after which to stop.
         states: number of states made after which to stop.
-        may_branch: whether to say where to branch instead of searching on.
 
     Raises:
         MemoryError: the states do not fit into memory.
         UnsupportedError: there is no kernel.
     """
     stop = ctypes.c_int32(0)
-    node = _call(p, given, min(seconds, MOMENT), states, may_branch, stop)
-    if node.code != LIMIT or seconds <= MOMENT or node.answer.total >= states:
-        return node
+
+    def call(seconds: float) -> Found:
+        choice, answer = np.empty(offsets.size - 1, dtype=np.int64), Answer()
+        code = function()(
+            *(choice.size, cost.size, *map(_at, (offsets, cost, weight)), capacity, seconds),
+            *(states, ctypes.addressof(stop), _at(choice), ctypes.addressof(answer)),
+        )
+        if code == MEMORY:
+            raise MemoryError("the states of the core do not fit into memory")
+        return Found(code, choice, answer)
+
+    found = call(min(seconds, MOMENT + 1e-7 * cost.size))
+    if found.code != LIMIT or seconds <= MOMENT or found.answer.total >= states:
+        return found
     # Signals reach Python only outside the kernel: begin again, in a thread.
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as pool:
         try:
-            return pool.submit(_call, p, given, seconds - MOMENT, states, may_branch, stop).result()
+            return pool.submit(call, seconds - MOMENT).result()
         except BaseException:
             stop.value = 1
             raise
-
-
-def _call(
-    p: Problem, given: Ints | None, seconds: float, states: int, may_branch: bool, stop: Any
-) -> Node:
-    count = p.begin.size
-    base, choice = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
-    kept, answer = np.zeros(count, dtype=np.bool_), Answer()
-    code = function()(
-        *(count, p.cost.size, _at(p.begin), _at(p.end), _at(p.cost), _at(p.weight), p.capacity),
-        *(None if given is None else _at(given), seconds, states, ctypes.addressof(stop)),
-        *(may_branch, _at(base), _at(choice), _at(kept), ctypes.addressof(answer)),
-    )
-    if code == MEMORY:
-        raise MemoryError("the states of the core do not fit into memory")
-    return Node(code, base, choice, kept, answer)
 
 
 def _at(array: NDArray[Any]) -> int:

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bitknap.problems import InstanceError, build_instance
 
 from ..base import Limits, Status
-from .branching import Tree, change
-from .library import BRANCH, INFEASIBLE, LIMIT, MALFORMED, SCALE, WIDE, Node, Problem, run
+from .library import INFEASIBLE, MALFORMED, OPTIMAL, SCALE, WIDE, Floats, Found, Ints, run
 
 __all__ = ["CoreResult", "solve_core"]
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 _NEVER = 1 << 62
 _FAULTS = (
@@ -126,45 +120,26 @@ def solve_core(
     weight = np.ascontiguousarray(weight, dtype=np.int64)
     _check_shapes(offsets, cost, weight)
     capacity = max(-1, min(int(capacity), _NEVER))
-    given = problem = Problem(offsets[:-1], offsets[1:], cost, weight, capacity)
-    solve = _Solver(Limits(time_limit, state_limit))
-    try:
-        scale, root = 0, solve(problem, None)
-        if root.code == SCALE:
-            scale, problem = _rescaled(problem)
-            root = solve(problem, None)
-        if root.code == INFEASIBLE:
-            return CoreResult("infeasible", None, math.inf, math.inf, 0.0, {})
-        tree = Tree(solve, problem, root) if root.code == BRANCH else None
-        if tree is not None:
-            tree.explore()
-    except _TooWide as reason:
-        return _in_integers(offsets, given, Limits(time_limit, state_limit), str(reason))
-    return _report(cost, problem, scale, root, tree)
-
-
-class _TooWide(Exception):
-    """The costs are not for the kernel; says why."""
-
-
-class _Solver:
-    """Solves nodes within the limits of a whole tree."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.end = math.inf if limits.time is None else time.perf_counter() + limits.time
-        self.states = _NEVER if limits.states is None else limits.states
-
-    def __call__(
-        self, problem: Problem, given: Ints | None, states: int = _NEVER, may_branch: bool = True
-    ) -> Node:
-        seconds = self.end - time.perf_counter()
-        node = run(problem, given, seconds, min(states, self.states), may_branch=may_branch)
-        if node.code == MALFORMED:
-            raise InstanceError(_FAULTS[node.answer.fault])
-        if node.code == WIDE:
-            raise _TooWide("the costs that matter span more than 120 bits")
-        self.states -= node.answer.total
-        return node
+    seconds = math.inf if time_limit is None else time_limit
+    states = _NEVER if state_limit is None else state_limit
+    found, scale = run(offsets, cost, weight, capacity, seconds, states), 0
+    wide = "the costs that matter span more than 120 bits"
+    if found.code == SCALE:
+        # A power of two brings the largest cost near 1.
+        scale = math.frexp(float(np.abs(cost).max()))[1]
+        scaled = np.ldexp(cost, -scale)
+        if np.array_equal(np.ldexp(scaled, scale), cost):
+            found = run(offsets, scaled, weight, capacity, seconds, states)
+        else:
+            wide = "the costs span more than 570 orders of magnitude"
+    if found.code == MALFORMED:
+        raise InstanceError(_FAULTS[found.answer.fault])
+    if found.code == INFEASIBLE:
+        return CoreResult("infeasible", None, math.inf, math.inf, 0.0, {})
+    if found.code in (WIDE, SCALE):
+        limits = Limits(time_limit, state_limit)
+        return _in_integers(offsets, cost, weight, capacity, limits, wide)
+    return _report(offsets, cost, scale, found)
 
 
 def _check_shapes(offsets: Ints, cost: Floats, weight: Ints) -> None:
@@ -177,22 +152,15 @@ def _check_shapes(offsets: Ints, cost: Floats, weight: Ints) -> None:
         raise InstanceError(f"offsets must run from 0 to the number of items {n}, with a class")
 
 
-def _rescaled(problem: Problem) -> tuple[int, Problem]:
-    """The costs divided by a power of two that brings the largest near 1, and its exponent."""
-    scale = math.frexp(float(np.abs(problem.cost).max()))[1]
-    scaled = np.ldexp(problem.cost, -scale)
-    if not np.array_equal(np.ldexp(scaled, scale), problem.cost):
-        raise _TooWide("the costs span more than 570 orders of magnitude")
-    return scale, problem._replace(cost=scaled)
-
-
-def _in_integers(offsets: Ints, problem: Problem, limits: Limits, reason: str) -> CoreResult:
+def _in_integers(
+    offsets: Ints, cost: Floats, weight: Ints, capacity: int, limits: Limits, reason: str
+) -> CoreResult:
     """Solve by branch and bound on Python's integers, which have no width."""
     from ..methods.branch_bound import BranchAndBound
 
-    pairs = list(zip(problem.cost.tolist(), problem.weight.tolist(), strict=True))
+    pairs = list(zip(cost.tolist(), weight.tolist(), strict=True))
     classes = [pairs[a:b] for a, b in itertools.pairwise(offsets.tolist())]
-    instance = build_instance(classes, problem.capacity)
+    instance = build_instance(classes, capacity)
     outcome = BranchAndBound().solve(instance, limits)
     assert outcome.choice is not None
     objective = instance.objective(outcome.choice)
@@ -202,42 +170,30 @@ def _in_integers(offsets: Ints, problem: Problem, limits: Limits, reason: str) -
     return CoreResult(str(outcome.status), outcome.choice, objective, bound, 0.0, stats)
 
 
-def _report(
-    cost: Floats, problem: Problem, scale: int, root: Node, tree: Tree | None
-) -> CoreResult:
+def _report(offsets: Ints, cost: Floats, scale: int, found: Found) -> CoreResult:
     """Turn what the kernel found into objective and bound of the given costs."""
-    answer = root.answer
-    choice = root.choice if tree is None else tree.choice
-    left = answer.open if root.code == LIMIT else math.inf if tree is None else tree.open
-    objective = math.fsum(cost[choice].tolist())
-    # Bounds are counted from the break solution: so much more than the answer it costs.
-    more, noise = change(problem.cost, root.base, choice)
+    answer, optimal = found.answer, found.code == OPTIMAL
+    objective = math.fsum(cost[found.choice].tolist())
 
-    def bound_of(relative: float) -> float:
-        noisy = noise + abs(relative)
-        by = math.ldexp(relative - more - 2.0**-50 * noisy, scale)
-        return objective + by - 2.0**-50 * (abs(objective) + abs(by)) - 5e-324
+    def bound(below: float) -> float:
+        by = math.ldexp(below, scale)
+        return objective - by - 2.0**-50 * (abs(objective) + abs(by)) - 5e-324
 
-    lp_bound = min(objective, bound_of(answer.bound))
-    optimal = left == math.inf
     stats: dict[str, float | int | str] = {
-        "classes_fixed": root.base.size - answer.classes,
+        "classes_fixed": found.choice.size - answer.classes,
         "items_left": answer.items,
         "core_size": answer.core,
         "states_total": answer.total,
         "states_peak": answer.peak,
-        "lp_bound": lp_bound,
+        "lp_bound": bound(answer.bound),
     }
-    if tree is not None:
-        stats["branches"] = tree.branches
-        stats["core_size"] = answer.core + tree.core
-        stats["states_total"] = answer.total + tree.total
-        stats["states_peak"] = max(answer.peak, tree.peak)
+    if answer.branches:
+        stats["branches"] = answer.branches
     return CoreResult(
         status="optimal" if optimal else "feasible",
-        choice=choice - problem.begin,
+        choice=found.choice - offsets[:-1],
         objective=objective,
-        bound=objective if optimal else min(objective, max(lp_bound, bound_of(left))),
+        bound=objective if optimal else bound(answer.open),
         multiplier=math.ldexp(answer.multiplier, scale),
         stats=stats,
     )

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from bitknap.problems import FloatArray, Instance, IntArray, undominated
+from bitknap.problems import FloatArray, Instance, IntArray, exact_hull, undominated
 
 from ..base import Deadline
 from ..exact import exact_integers
@@ -127,7 +127,7 @@ def convex_part(
     steps: list[tuple[int, int, int]] = []
     for a, b in pairwise(starts.tolist()):
         deadline.check()
-        hull = _hull(costs, weights, a, b)
+        hull = exact_hull(costs, weights, range(a, b))
         steps += [
             (((costs[i] - costs[j]) << _SLOPE_BITS) // (weights[j] - weights[i]), i, j)
             for i, j in pairwise(hull)
@@ -146,17 +146,3 @@ def convex_part(
         saving,
         int(instance.min_usage[0]),
     )
-
-
-def _hull(costs: list[int], weights: list[int], start: int, stop: int) -> list[int]:
-    """The lower hull of undominated items, lightest first."""
-    hull: list[int] = []
-    for c in range(start, stop):
-        while len(hull) > 1:
-            a, b = hull[-2:]
-            rise = (costs[a] - costs[b]) * (weights[c] - weights[b])
-            if rise > (costs[b] - costs[c]) * (weights[b] - weights[a]):
-                break
-            hull.pop()
-        hull.append(c)
-    return hull

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bitknap.problems import Instance, IntArray, restrict, undominated
+from bitknap.problems import Instance, IntArray, exact_hull, restrict, undominated
 
 from ..base import Deadline, Limits, OneResource, Outcome, Status
 from ..exact import exact_integers, float_below
@@ -168,15 +168,7 @@ class _Search:
 
 
 def _hull_steps(owner: int, costs: list[int], weights: list[int]) -> Iterator[_Step]:
-    hull: list[int] = []
-    for j in sorted(range(len(costs)), key=lambda j: (weights[j], costs[j])):
-        while len(hull) > 1:
-            a, b = hull[-2:]
-            left = (costs[a] - costs[b]) * (weights[j] - weights[b])
-            if left > (costs[b] - costs[j]) * (weights[b] - weights[a]):
-                break
-            hull.pop()
-        hull.append(j)
+    hull = exact_hull(costs, weights, sorted(range(len(costs)), key=weights.__getitem__))
     for a, b in pairwise(hull):
         yield _Step(owner, b, costs[a] - costs[b], weights[b] - weights[a])
 

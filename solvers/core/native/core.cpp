@@ -1,99 +1,148 @@
-// The C interface: one call solves one node.
+// The C interface, and the tree above the search.
+//
+// Where the break step is far heavier than the steps near it, the break solution leaves so much
+// room that a core around it would have to move thousands of classes. The class of that step is
+// then fixed to each of its items; around each of the relaxations that follow, the core is small,
+// and the bound of all but one or two of them is above the incumbent.
 #include "search.hpp"
 
-enum Code { OPTIMAL, LIMIT, BRANCH, INFEASIBLE, WIDE, SCALE, MEMORY, MALFORMED };
-
-// A break step so many times heavier than the middle one of those near it is branched on once TRIAL
-// states, and 16 for each class, did not end the search; with HUGE_STEP, from LARGE classes on, at once.
-constexpr double UNEVEN = 8.0, HUGE_STEP = 32.0;
-constexpr i64 TRIAL = 4096, LARGE = 500;
+enum Code { OPTIMAL, LIMIT, INFEASIBLE, WIDE, SCALE, MEMORY, MALFORMED };
 
 struct Answer {
-    double bound, open, multiplier; // cost above the break solution: of the relaxation, of what is left
-    i64 branch;                     // the class to branch on, or -1
-    i64 fault, classes, items, core, total, peak;
+    double bound, open, multiplier; // how far below the answer: the relaxation, what was not searched
+    i64 fault, classes, items, core, total, peak, branches;
 };
 
-// States after which to branch.
-static i64 trial(const Reduction &red, Memory &memory) {
-    const auto &steps = red.r.steps;
-    if (red.r.brk >= steps.size) return INT64_MAX;
-    Array<i64> weight(memory);
-    i64 alive = 0;
-    for (i64 k = std::max<i64>(0, red.r.brk - NEAR); k < std::min(steps.size, red.r.brk + NEAR); ++k) {
-        weight.push(steps[k].weight);
-        alive += fabs(steps[k].slope - red.r.multiplier) * static_cast<double>(steps[k].weight) <= red.spare;
+struct Solver {
+    // A break step so many times heavier than the middle one of what is left is branched on, once so many
+    // states did not end the search, at once where many classes are left.
+    static constexpr double UNEVEN = 8.0, HUGE_STEP = 32.0;
+    static constexpr i64 NODES = 32, CHILDREN = 64, SAMPLE = 63, TRIAL = 1024, EACH = 16;
+    const Limits limits;
+    Answer &answer;
+    Memory &memory;
+
+    // Find the best choice of a node, no dearer than `best` if that is `known`.
+    Code solve(const Problem &p, i64 *best, bool known) {
+        const Ends ends(p, memory);
+        if ((answer.fault = ends.fault)) return MALFORMED;
+        if (ends.least > p.capacity) return INFEASIBLE;
+        if (!known && ends.largest != 0.0 && !(ends.largest > 0x1p-900 && ends.largest < 0x1p900)) return SCALE;
+        Relaxation relaxation(p, ends, memory);
+        Reduction red(p, relaxation, known ? best : nullptr, ends.whole, memory);
+        // Where most classes are left, a better incumbent first, and no search around this break.
+        const bool many = !known && 2 * red.left() > p.classes && uneven(red, HUGE_STEP);
+        if (many) fix_ends(red);
+        red.finish(known ? best : nullptr);
+        const bool branches = answer.branches < NODES && uneven(red, UNEVEN);
+        double open = 0.0;
+        Code code = LIMIT;
+        if (!many || !branches) code = exact(red, known ? best : nullptr, branches ? TRIAL + EACH * p.classes : INT64_MAX, open);
+        if (branches && code == LIMIT && !stopped()) code = branch(red);
+        if (!known) answer.classes = red.cls.size, answer.items = red.item.size, answer.multiplier = relaxation.multiplier;
+        memcpy(best, red.chosen.at, static_cast<size_t>(p.classes) * sizeof(i64));
+        const double below = red.cost(best) - red.bound;
+        answer.bound = below, answer.open = code == OPTIMAL ? 0.0 : open > 0.0 ? min(below, open) : below;
+        return code;
     }
-    if (2 * alive < weight.size) return INT64_MAX;
-    std::nth_element(weight.begin(), weight.at + (weight.size - 1) / 2, weight.end());
-    const double middle = static_cast<double>(weight[(weight.size - 1) / 2]);
-    const double times = static_cast<double>(steps[red.r.brk].weight) / middle;
-    if (times > HUGE_STEP && red.p.classes >= LARGE) return 0;
-    return times > UNEVEN ? TRIAL + 16 * red.p.classes : INT64_MAX;
-}
 
-// Bits of a number.
-static int length(double x) {
-    int e;
-    frexp(x, &e);
-    return std::max(e, 0);
-}
-
-template <class Cost>
-static Code search(Reduction &red, const i64 *given, int unit, Cost step, Limits limits, i64 tries, Answer &answer,
-                   Memory &memory) {
-    Search<Cost> s(red, given, unit, step, memory);
-    const i64 most = limits.states;
-    limits.states = std::min(most, tries);
-    const bool done = s.run(limits);
-    s.finish();
-    answer.core = s.count.core, answer.total = s.count.total, answer.peak = s.count.peak;
-    if (done) return OPTIMAL;
-    s.sieve();
-    const double lowest = ldexp(static_cast<double>(s.lowest) / static_cast<double>(step), unit);
-    answer.open = std::max(red.bound, lowest - SLACK * fabs(lowest) - 5e-324);
-    return s.count.total >= tries && tries < most ? BRANCH : LIMIT;
-}
-
-static Code solve(const Problem &p, const i64 *given, const Limits &limits, bool may_branch, i64 *base, i64 *choice,
-                  uint8_t *kept, Answer &answer, Memory &memory) {
-    const Ends ends = survey(p, memory);
-    answer.fault = ends.fault;
-    if (ends.fault) return MALFORMED;
-    if (ends.least > p.capacity) return INFEASIBLE;
-    if (ends.largest != 0.0 && !(ends.largest > 0x1p-900 && ends.largest < 0x1p900)) return SCALE;
-    Relaxation relaxation = relax(p, ends, memory);
-    Reduction red(p, relaxation, given, ends.whole, memory);
-    Code code = OPTIMAL;
-    answer.bound = answer.open = red.bound, answer.multiplier = relaxation.multiplier;
-    const i64 tries = may_branch && !red.settled() ? trial(red, memory) : INT64_MAX;
-    if (tries == 0 && limits.states > 0) {
-        code = BRANCH, answer.branch = relaxation.steps[relaxation.brk].cls;
-        if (given) memcpy(red.chosen.at, given, static_cast<size_t>(p.classes) * sizeof(i64));
-        for (i64 i = 0; i < p.classes; ++i) answer.classes += kept[i] = red.gap[i] <= red.spare;
-    } else if (!red.settled() || given) {
-        red.keep();
-        red.meet(red.chosen.at);
-        if (given) red.meet(given);
-        answer.classes = red.cls.size, answer.items = red.item.size;
-        if (tries < limits.states) answer.branch = relaxation.steps[relaxation.brk].cls;
-        const int sums = length(static_cast<double>(p.classes)) + 2, bits = red.bits.span() + sums;
+  private:
+    bool stopped() const {
+        return *limits.stop || answer.total >= limits.states || clock_seconds() >= limits.end;
+    }
+    // Whether the break step is far heavier than what other classes can move.
+    bool uneven(const Reduction &red, double times) {
+        if (red.r.brk >= red.r.steps.size || red.spare < 0.0) return false;
+        const Problem &p = red.p;
+        const Step<double> &step = red.r.steps[red.r.brk];
+        if (p.end[step.cls] - p.begin[step.cls] > CHILDREN) return false;
+        Array<i64> most(memory);
+        const i64 stride = red.left() / SAMPLE + 1;
+        for (i64 i = 0, seen = 0; i < p.classes; ++i)
+            if (red.gap[i] <= red.spare && seen++ % stride == 0) most.push(red.widest(i));
+        if (!most.size) return false;
+        sort(most.at, most.size, [](i64 a, i64 b) { return a < b; });
+        return static_cast<double>(step.weight) > times * static_cast<double>(most[most.size / 2]);
+    }
+    // Look for a cheaper incumbent where the class of the break step is fixed to either end of it.
+    void fix_ends(Reduction &red) {
+        const Problem &p = red.p;
+        const Step<double> step = red.r.steps[red.r.brk];
+        Array<i64> begin(memory, p.classes), end(memory, p.classes);
+        begin.copy(p.begin), end.copy(p.end);
+        const i64 at[] = {step.tail, step.head};
+        for (const i64 item : at) {
+            begin[step.cls] = item, end[step.cls] = item + 1;
+            const Problem fixed{p.classes, p.items, begin.at, end.at, p.cost, p.weight, p.capacity};
+            const Ends ends(fixed, memory);
+            if (ends.least <= p.capacity) red.adopt(Relaxation(fixed, ends, memory).base.at);
+        }
+    }
+    // Choose the unit of the costs, and search.
+    Code exact(Reduction &red, const i64 *given, i64 tries, double &open) {
+        if (red.spare < 0.0 && !given) return OPTIMAL;
+        const int bits = red.bits.span() + length(static_cast<double>(red.p.classes)) + 2;
         const int moves = length(red.reach) + 3, unit = red.bits.span() ? red.bits.low : 0;
         if (bits > 122) return WIDE;
         const bool narrow = bits + moves <= 58;
-        const int spare = narrow ? 58 - bits : std::min(122 - bits, moves + 16);
+        const int spare = narrow ? 58 - bits : min(122 - bits, moves + 16);
         // A multiple of the break step's weight: then slopes that tie with it are not rounded.
-        const i128 whole = relaxation.brk < relaxation.steps.size ? relaxation.steps[relaxation.brk].weight : 1;
+        const i128 whole = red.r.brk < red.r.steps.size ? red.r.steps[red.r.brk].weight : 1;
         i128 step = static_cast<i128>(1) << spare;
         if (whole <= step) step = step / whole * whole;
-        code = narrow ? search<i64>(red, given, unit, static_cast<i64>(step), limits, tries, answer, memory)
-                      : search<i128>(red, given, unit, step, limits, tries, answer, memory);
+        return narrow ? search<i64>(red, given, unit, static_cast<i64>(step), tries, open)
+                      : search<i128>(red, given, unit, step, tries, open);
     }
-    for (i64 k = 0; k < red.cls.size; ++k) kept[red.cls[k]] = 1;
-    memcpy(base, relaxation.base.at, static_cast<size_t>(p.classes) * sizeof(i64));
-    memcpy(choice, red.chosen.at, static_cast<size_t>(p.classes) * sizeof(i64));
-    return code;
-}
+    // Bits of a number.
+    static int length(double x) {
+        int e;
+        frexp(x, &e);
+        return max(e, 0);
+    }
+    template <class Cost> Code search(Reduction &red, const i64 *given, int unit, Cost step, i64 tries, double &open) {
+        Search<Cost> s(red, given, unit, step, memory);
+        const bool done = s.run({limits.end, min(tries, limits.states - answer.total), limits.stop});
+        s.finish();
+        answer.core += s.core, answer.total += s.total, answer.peak = max(answer.peak, s.peak);
+        if (done) return OPTIMAL;
+        open = ldexp(static_cast<double>(s.best - s.open()) / static_cast<double>(step), unit) * (1.0 + SLACK) + 5e-324;
+        return LIMIT;
+    }
+    // Fix the class of the break step to each of its items, that of the incumbent first.
+    Code branch(Reduction &red) {
+        red.narrow(red.cost(red.chosen.at));
+        const Problem &p = red.p;
+        const i64 cls = red.r.steps[red.r.brk].cls;
+        Array<i64> option(memory), own(memory), begin(memory), end(memory), choice(memory);
+        option.push(red.r.base[cls]);
+        i64 capacity = p.capacity, at = 0;
+        // Only classes that a better choice may move.
+        for (i64 i = 0, k = 0; i < p.classes; ++i) {
+            const bool left = k < red.cls.size && red.cls[k] == i;
+            if (i == cls) at = own.size;
+            if (left && i == cls)
+                for (i64 x = red.first[k]; x < red.first[k + 1]; ++x) option.push(red.item[x].item);
+            if (left || red.chosen[i] != red.r.base[i] || i == cls)
+                own.push(i), begin.push(p.begin[i]), end.push(p.end[i]), choice.push(red.chosen[i]);
+            else capacity -= p.weight[red.r.base[i]];
+            k += left;
+        }
+        const Problem sub{own.size, p.items, begin.at, end.at, p.cost, p.weight, capacity};
+        Code code = OPTIMAL;
+        for (i64 o = 1; o < option.size; ++o)
+            if (option[o] == red.chosen[cls]) swap(option[o], option[0]);
+        for (i64 o = 0; o < option.size && code == OPTIMAL; ++o) {
+            answer.branches += 1;
+            begin[at] = option[o], end[at] = option[o] + 1;
+            Memory::Block *mark = memory.last;
+            const Code found = solve(sub, choice.at, true);
+            if (found != INFEASIBLE) code = found;
+            memory.free_since(mark);
+        }
+        for (i64 k = 0; k < own.size; ++k) red.chosen[own[k]] = choice[k];
+        return code;
+    }
+};
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -102,16 +151,15 @@ static Code solve(const Problem &p, const i64 *given, const Limits &limits, bool
 #endif
 EXPORT const char *const bitknap_sources = SOURCES;
 
-EXPORT int bitknap_core(i64 classes, i64 items, const i64 *begin, const i64 *end, const double *cost,
-                            const i64 *weight, i64 capacity, const i64 *given, double seconds, i64 states,
-                            const i32 *stop, int may_branch, i64 *base, i64 *choice, uint8_t *kept, Answer *answer) {
+EXPORT int bitknap_core(i64 classes, i64 items, const i64 *offsets, const double *cost, const i64 *weight, i64 capacity,
+                        double seconds, i64 states, const i32 *stop, i64 *choice, Answer *answer) {
     Memory memory;
     *answer = Answer{};
-    answer->branch = -1;
-    const Problem p{classes, items, begin, end, cost, weight, capacity};
     int code = MEMORY;
-    if (!setjmp(memory.failed))
-        code = solve(p, given, {seconds, states, stop}, may_branch, base, choice, kept, *answer, memory);
-    memory.give_all();
+    if (!setjmp(memory.failed)) {
+        Solver solver{{clock_seconds() + seconds, states, stop}, *answer, memory};
+        code = solver.solve({classes, items, offsets, offsets + 1, cost, weight, capacity}, choice, false);
+    }
+    memory.free_since(nullptr);
     return code;
 }

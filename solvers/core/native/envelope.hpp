@@ -20,86 +20,49 @@ template <class Cost> Cost times(Cost slope, i64 weight) {
     return about < 0.0 ? -BEYOND<Cost> : BEYOND<Cost>;
 }
 
-// The least integer that is no less than y / x, x > 0.
-template <class Cost> Cost quotient(Cost y, i64 x) {
-    const Cost q = y / x;
-    return q + (y - q * x > 0);
-}
-
-template <class Cost> struct Item {
-    Cost dc;
-    i64 dw;
-    i32 item;
-};
-
 template <class Cost> struct Envelope {
-    struct Piece {
-        Cost slope;
-        i64 width;
-    };
-    Array<Piece> piece; // by falling slope
-    Array<i64> x;       // where each begins, increasing
-    Array<Cost> value;  // F there
-    i64 left = 0;       // weight of the downward steps
+    Array<Step<Cost>> piece; // by falling slope
+    Array<i64> x;            // where each begins, increasing
+    Array<Cost> value;       // F there
+    i64 left = 0;            // weight of the downward steps
     Cost loss = 0;
 
-    explicit Envelope(Memory &memory) : piece(memory), x(memory), value(memory), hull(memory) {}
+    explicit Envelope(Memory &memory) : piece(memory), x(memory), value(memory) {}
 
     void clear() { piece.size = left = loss = 0; }
 
-    // Add the steps up (or down) from item `from`, next to each other up to item `to`.
-    void chain(const Item<Cost> *item, i64 from, i64 to) {
-        const i64 way = to > from ? 1 : -1, begin = piece.size;
-        hull.size = 0;
-        hull.push(from);
-        for (i64 k = from; k != to;) {
-            k += way;
-            Cost slope;
-            i64 width;
-            for (;; --piece.size, --hull.size) {
-                const Item<Cost> &a = item[hull[hull.size - 1]];
-                width = way * (item[k].dw - a.dw);
-                slope = quotient<Cost>(a.dc - item[k].dc, width);
-                if (piece.size == begin || piece[piece.size - 1].slope > slope) break;
-            }
-            piece.push({slope, width}), hull.push(k);
+    // Add the steps of a class both ways from its break item.
+    void add(const Item<Cost> *item, i64 begin, i64 base, i64 end) {
+        chain(item, base, end - 1, base, piece);
+        const i64 downward = piece.size;
+        chain(item, base, begin, base, piece);
+        for (i64 k = downward; k < piece.size; ++k) {
+            piece[k].slope = -piece[k].slope;
+            left += piece[k].weight, loss += piece[k].slope * piece[k].weight;
         }
-        if (way > 0) return;
-        for (i64 k = begin; k < piece.size; ++k) down(piece[k], -piece[k].slope);
     }
-    // Steps of one slope and some weight, up or down, of classes that are not looked at closely.
-    void tail(Cost slope, i64 width, bool upward) {
-        const i64 most = static_cast<i64>(BEYOND<Cost> / std::max<Cost>(1, slope) < width ? BEYOND<Cost> / slope : width);
-        piece.push({slope, most});
-        if (!upward) down(piece[piece.size - 1], slope);
+    // Add a step up (or down) of classes that are not looked at closely.
+    void tail(Cost slope, double reach, bool upward) {
+        const double most = static_cast<double>(BEYOND<Cost>) / (1.0 + static_cast<double>(slope));
+        const i64 width = static_cast<i64>(min(reach, most));
+        piece.push({slope, width, 0, 0, 0});
+        if (!upward) left += width, loss += slope * width;
     }
     void finish() {
-        std::sort(piece.begin(), piece.end(), [](const Piece &a, const Piece &b) {
-            return a.slope != b.slope ? a.slope > b.slope : a.width < b.width;
-        });
+        by_slope(piece);
         x.size = value.size = 0;
         i64 at = -left;
         Cost sum = -loss;
-        for (const Piece &s : piece) {
+        piece.push({});
+        for (i64 k = 0; k < piece.size; ++k) {
             x.push(at), value.push(sum);
-            at += s.width, sum += s.slope * s.width;
+            at += piece[k].weight, sum += piece[k].slope * piece[k].weight;
         }
-        x.push(at), value.push(sum);
-        piece.push({0, 0});
     }
-    // The piece at x; -1 where there is none, since no choice moves so much weight.
-    i64 find(i64 at) const { return std::upper_bound(x.at, x.at + x.size, at) - x.at - 1; }
+    // F at x, of the piece that holds it.
     Cost in(i64 k, i64 at) const { return value[k] + piece[k].slope * (at - x[k]); }
     Cost slope(i64 at) const {
-        const i64 k = find(at);
+        const i64 k = last(x.at, x.size, at);
         return k < 0 ? BEYOND<Cost> : piece[k].slope;
-    }
-
-  private:
-    Array<i64> hull;
-
-    void down(Piece &s, Cost slope) {
-        s.slope = slope;
-        left += s.width, loss += slope * s.width;
     }
 };

@@ -1,4 +1,4 @@
-// Classes of items: their ends, their best items at a slope, the steps of their lower hulls.
+// Classes of items: undominated ones, and the steps of their lower convex hulls.
 #pragma once
 #include "memory.hpp"
 
@@ -10,106 +10,60 @@ struct Problem {
     i64 capacity;
 };
 
-enum Fault { NONE, EMPTY, NEGATIVE, NOT_FINITE, HEAVY };
-
-// Of each class a lightest and a cheapest item, with their total weights.
-struct Ends {
-    i64 *light, *cheap;
-    i64 least = 0, most = 0;
-    double largest = 0.0; // absolute cost
-    bool whole = true;    // all costs are integers
-    Fault fault = NONE;
+// An item, counted from another one of its class.
+template <class Cost> struct Item {
+    Cost dc;
+    i64 dw;
+    i64 item;
 };
 
-// From one item of the hull of a class to the next heavier one.
-struct Step {
-    double slope; // cost saved per unit of weight
+// From one item of a hull to the next.
+template <class Cost> struct Step {
+    Cost slope; // cost saved per unit of weight
     i64 weight;
-    i32 cls, tail, head;
+    i64 cls, tail, head;
 };
 
-inline Ends survey(const Problem &p, Memory &memory) {
-    Ends e{Array<i64>(memory, p.classes).at, Array<i64>(memory, p.classes).at};
-    double total = 0.0;
-    bool finite = true;
-    for (i64 i = 0; i < p.classes; ++i) {
-        const i64 a = p.begin[i], b = p.end[i];
-        if (a < 0 || b <= a || b > p.items) {
-            e.fault = EMPTY;
-            return e;
-        }
-        i64 x = a, y = a, w = p.weight[a], heaviest = w;
-        double c = p.cost[a], largest = 0.0;
-        for (i64 j = a; j < b; ++j) {
-            const i64 v = p.weight[j];
-            const double d = p.cost[j], size = fabs(d), rounded = (d + 0x1.8p52) - 0x1.8p52;
-            x = v < w ? j : x;
-            w = v < w ? v : w;
-            heaviest = v > heaviest ? v : heaviest;
-            y = d < c ? j : y;
-            c = d < c ? d : c;
-            largest = size > largest ? size : largest;
-            e.whole &= d == rounded;
-            finite &= size < HUGE_VAL;
-        }
-        e.light[i] = x, e.cheap[i] = y;
-        e.least += w, e.most += p.weight[y];
-        e.largest = std::max(e.largest, largest);
-        total += static_cast<double>(heaviest);
-        if (w < 0) e.fault = NEGATIVE;
-        if (total >= 0x1p62) e.fault = HEAVY;
-        if (e.fault) return e;
-    }
-    e.whole &= e.largest < 0x1p50;
-    if (!finite) e.fault = NOT_FINITE;
-    return e;
+inline double quotient(double y, i64 x) { return y / static_cast<double>(x); }
+
+// Of integers, the least one that is no less than y / x, x > 0.
+template <class Cost> Cost quotient(Cost y, i64 x) {
+    const Cost q = y / x;
+    return q + (y - q * x > 0);
 }
 
-// The item of a class with the least cost + slope weight, seen from one of them.
-inline i64 best(const Problem &p, i64 cls, i64 from, double slope) {
-    const double c = p.cost[from];
-    const i64 w = p.weight[from], end = p.end[cls];
-    i64 found = from;
-    double least = 0.0;
-    for (i64 j = p.begin[cls]; j < end; ++j) {
-        const double g = (p.cost[j] - c) + slope * static_cast<double>(p.weight[j] - w);
-        found = g < least ? j : found;
-        least = g < least ? g : least;
-    }
-    return found;
+// Sort the items from `begin` on by weight; drop those no cheaper than one before, origins apart.
+template <class Cost> void undominated(Array<Item<Cost>> &item, i64 begin) {
+    sort(item.at + begin, item.size - begin, [](const Item<Cost> &a, const Item<Cost> &b) {
+        return a.dw != b.dw ? a.dw < b.dw : a.dc < b.dc;
+    });
+    i64 size = begin;
+    for (i64 k = begin; k < item.size; ++k)
+        if (size == begin || item[k].dc < item[size - 1].dc || item[k].item < 0) item[size++] = item[k];
+    item.size = size;
 }
 
-// Add the hull steps of a class from one item of its hull to another.
-inline void add_steps(const Problem &p, i64 cls, i64 from, i64 to, Array<i64> &item,
-                      Array<Step> &steps) {
-    const double *c = p.cost;
-    const i64 *w = p.weight;
-    const double drop = c[from] - c[to], width = static_cast<double>(w[to] - w[from]);
-    item.size = 0;
-    item.push(from), item.push(to);
-    for (i64 j = p.begin[cls]; j < p.end[cls]; ++j) {
-        const double left = (c[j] - c[from]) * width + drop * static_cast<double>(w[j] - w[from]);
-        if ((w[j] >= w[from]) & (w[j] <= w[to]) & (left < 0.0)) item.push(j);
-    }
-    auto lighter = [c, w](i64 a, i64 b) { return w[a] != w[b] ? w[a] < w[b] : c[a] < c[b]; };
-    if (!std::is_sorted(item.begin(), item.end(), lighter))
-        std::sort(item.begin(), item.end(), lighter);
-    const i64 begin = steps.size;
-    for (i64 k = 1, tail = item[0]; k < item.size; ++k) {
-        const i64 j = item[k];
-        if (c[j] >= c[tail]) continue;
-        for (;; --steps.size) {
-            const double slope = (c[tail] - c[j]) / static_cast<double>(w[j] - w[tail]);
+// Add the hull steps up (or down) from one undominated item to another. Their slopes fall.
+template <class Cost> void chain(const Item<Cost> *item, i64 from, i64 to, i64 cls, Array<Step<Cost>> &steps) {
+    const i64 way = to > from ? 1 : -1, begin = steps.size;
+    for (i64 k = from; k != to;) {
+        i64 tail = k;
+        k += way;
+        if (steps.size > begin) tail = steps[steps.size - 1].head;
+        for (;;) {
+            const i64 width = way * (item[k].dw - item[tail].dw);
+            const Cost slope = quotient(item[tail].dc - item[k].dc, width);
             if (steps.size == begin || steps[steps.size - 1].slope > slope) {
-                steps.push({slope, w[j] - w[tail], static_cast<i32>(cls), static_cast<i32>(tail), static_cast<i32>(j)});
+                steps.push({slope, width, cls, tail, k});
                 break;
             }
-            tail = steps[steps.size - 1].tail;
+            tail = steps[--steps.size].tail;
         }
-        tail = j;
     }
 }
 
-inline bool steeper(const Step &a, const Step &b) {
-    return a.slope != b.slope ? a.slope > b.slope : a.head < b.head;
+template <class Cost> void by_slope(Array<Step<Cost>> &steps) {
+    sort(steps.at, steps.size, [](const Step<Cost> &a, const Step<Cost> &b) {
+        return a.slope != b.slope ? a.slope > b.slope : a.cls < b.cls;
+    });
 }

@@ -11,6 +11,39 @@
 struct Lattice {
     i64 g = 0, h = 0, G = 0;
 
+    // Add an item; false if no more need be.
+    template <class Cost> bool add(i64 w, Cost v) {
+        if (fine) fine = (v < 0 ? -v : v) < i64(1) << 60 && (holds(w, static_cast<i64>(v)) || insert(w, static_cast<i64>(v)));
+        return fine && !(g == 1 && G == 1);
+    }
+    // The lattice of the items; (1, 0), (0, 1) if not small.
+    void finish() {
+        if (fine && !G) G = h < 0 ? -h : h, h = 0;
+        if (!fine || !g || !small()) g = 1, h = 0, G = 1;
+        h = (h % G + G) % G;
+    }
+    // The most a state may cost, with nothing left free, that leads to a choice of at most `top`.
+    template <class Cost> Cost threshold(Cost top, i64 room, Cost slope, Cost step) const {
+        if (G == 1) return top;
+        Cost best = -4 * BEYOND<Cost>;
+        const i64 most = static_cast<i64>(top / step);
+        for (i64 k = 0; k < 64; ++k) {
+            const Cost free = times<Cost>(slope, k * g);
+            if (top - free <= best) return best;
+            const i64 residue = h * (((room / g - k) % G + G) % G) % G;
+            const i64 value = most - ((most - residue) % G + G) % G;
+            best = max(best, times<Cost>(step, value) - free);
+        }
+        return max(best, top - times<Cost>(slope, 64 * g));
+    }
+
+  private:
+    bool fine = true;
+
+    bool small() const { return G > 1 && G < i64(1) << 31; }
+    bool holds(i64 w, i64 v) const {
+        return g && small() && w % g == 0 && (v - h * (w / g % G)) % G == 0;
+    }
     // Add a vector; false where that overflows.
     bool insert(i64 w, i64 v) {
         while (w) {
@@ -27,47 +60,5 @@ struct Lattice {
         if (g < 0) g = -g, h = -h;
         if (G) h %= G;
         return true;
-    }
-    bool holds(i64 w, i64 v) const {
-        const i64 steps = g ? w / g : 0;
-        return g && G > 1 && G < i64(1) << 31 && steps * g == w && (v - h * (steps % G)) % G == 0;
-    }
-    static i64 gcd(i64 a, i64 b) {
-        while (b) {
-            const i64 rest = a % b;
-            a = b, b = rest;
-        }
-        return a < 0 ? -a : a;
-    }
-    // The lattice of some items, whose costs are multiples of a step; a coarser one where that is
-    // told faster.
-    template <class Cost> void find(const Array<Item<Cost>> &item, Cost step) {
-        i64 divisor = 0;
-        bool fine = true;
-        for (i64 k = 0; k < item.size && (fine || divisor != 1); ++k) {
-            const i64 w = item[k].dw;
-            const Cost v = item[k].dc / step;
-            divisor = gcd(divisor, w);
-            fine = fine && (v < 0 ? -v : v) < i64(1) << 60;
-            fine = fine && (holds(w, static_cast<i64>(v)) || insert(w, static_cast<i64>(v)));
-            fine = fine && !(g == 1 && G == 1);
-        }
-        if (fine && !G) G = h < 0 ? -h : h, h = 0;
-        if (!fine || G < 2 || G >= i64(1) << 31) g = std::max<i64>(1, divisor), h = 0, G = 1;
-        h = (h % G + G) % G;
-    }
-    // The most a state may cost, with nothing left free, that leads to a choice of at most `top`.
-    template <class Cost> Cost threshold(Cost top, i64 room, Cost slope, Cost step) const {
-        if (G == 1) return top;
-        Cost best = -4 * BEYOND<Cost>;
-        const i64 most = static_cast<i64>(top / step);
-        for (i64 k = 0; k < 64; ++k) {
-            const Cost free = times<Cost>(slope, k * g);
-            if (top - free <= best) return best;
-            const i64 residue = h * (((room / g - k) % G + G) % G) % G;
-            const i64 value = most - ((most - residue) % G + G) % G;
-            best = std::max(best, times<Cost>(step, value) - free);
-        }
-        return std::max(best, top - times<Cost>(slope, 64 * g));
     }
 };

@@ -1,6 +1,7 @@
-// Memory of one call: blocks that are freed together when it ends, also when one cannot be had.
+// What a language without its library needs: memory that ends with a call, growing arrays, sorting.
+//
+// No header of a C++ library is used, so that any C++ compiler will do, and takes a second.
 #pragma once
-#include <algorithm>
 #include <math.h>
 #include <setjmp.h>
 #include <stdint.h>
@@ -11,31 +12,29 @@ using i32 = int32_t;
 using i64 = int64_t;
 using i128 = __int128;
 
-struct Block {
-    Block *before, *after;
-};
+template <class T> T min(T a, T b) { return b < a ? b : a; }
+template <class T> T max(T a, T b) { return a < b ? b : a; }
 
+// Blocks that are freed together, also when one cannot be had.
 struct Memory {
-    Block first{nullptr, nullptr};
+    struct alignas(16) Block {
+        Block *before;
+    };
+    Block *last = nullptr;
     jmp_buf failed;
 
     void *take(i64 bytes) {
         auto *block = static_cast<Block *>(malloc(sizeof(Block) + static_cast<size_t>(bytes)));
         if (!block) longjmp(failed, 1);
-        *block = {&first, first.after};
-        if (first.after) first.after->before = block;
-        first.after = block;
+        block->before = last, last = block;
         return block + 1;
     }
-    static void give(void *memory) {
-        if (!memory) return;
-        Block *block = static_cast<Block *>(memory) - 1;
-        block->before->after = block->after;
-        if (block->after) block->after->before = block->before;
-        free(block);
-    }
-    void give_all() {
-        while (first.after) give(first.after + 1);
+    void free_since(Block *mark) {
+        while (last != mark) {
+            Block *before = last->before;
+            free(last);
+            last = before;
+        }
     }
 };
 
@@ -51,20 +50,62 @@ template <class T> struct Array {
     }
     void reserve(i64 count) {
         if (count <= room) return;
-        count = std::max(count, 2 * room);
-        T *wider = static_cast<T *>(memory->take(count * static_cast<i64>(sizeof(T))));
+        room = max(max<i64>(16, count), 2 * room);
+        T *wider = static_cast<T *>(memory->take(room * static_cast<i64>(sizeof(T))));
         if (size) memcpy(static_cast<void *>(wider), at, static_cast<size_t>(size) * sizeof(T));
-        Memory::give(at);
         at = wider;
-        room = count;
     }
     void push(const T &value) {
         const T copy = value;
-        if (size == room) reserve(std::max<i64>(16, size + 1));
+        reserve(size + 1);
         at[size++] = copy;
     }
+    void copy(const T *from) { memcpy(static_cast<void *>(at), from, static_cast<size_t>(size) * sizeof(T)); }
     T &operator[](i64 k) { return at[k]; }
     const T &operator[](i64 k) const { return at[k]; }
-    T *begin() { return at; }
-    T *end() { return at + size; }
 };
+
+// The last position of a rising list with a value of at most x, or -1.
+template <class T> i64 last(const T *at, i64 size, T x) {
+    i64 low = -1;
+    for (i64 high = size; high - low > 1;) {
+        const i64 middle = (low + high) / 2;
+        (at[middle] <= x ? low : high) = middle;
+    }
+    return low;
+}
+
+template <class T> void swap(T &a, T &b) {
+    const T c = a;
+    a = b, b = c;
+}
+
+// Sort a list as far as the first so many: quicksort, and insertion of the few.
+template <class T, class Less> void sort(T *at, i64 size, i64 many, Less less) {
+    while (size > 12 && many > 0) {
+        if (less(at[size / 2], at[0])) swap(at[size / 2], at[0]);
+        if (less(at[size - 1], at[0])) swap(at[size - 1], at[0]);
+        const T pivot = less(at[size - 1], at[size / 2]) ? at[size - 1] : at[size / 2];
+        i64 i = -1, j = size;
+        for (;;) {
+            do ++i;
+            while (less(at[i], pivot));
+            do --j;
+            while (less(pivot, at[j]));
+            if (i >= j) break;
+            swap(at[i], at[j]);
+        }
+        sort(at, ++j, many, less);
+        at += j, size -= j, many -= j;
+    }
+    for (i64 k = 1; k < size && many > 0; ++k) {
+        const T x = at[k];
+        i64 j = k;
+        for (; j > 0 && less(x, at[j - 1]); --j) at[j] = at[j - 1];
+        at[j] = x;
+    }
+}
+template <class T, class Less> void sort(T *at, i64 size, Less less) {
+    for (i64 k = 1; k < size; ++k)
+        if (less(at[k], at[k - 1])) return sort(at, size, size, less);
+}

@@ -1,150 +1,181 @@
 // The linear relaxation: a break solution, the hull steps next to the break, and its multiplier.
 //
-// Floats are enough here: they choose where the search begins and in which order classes enter,
-// and a wrong one costs time, never the optimum.
+// Two slopes enclose the break. A class whose best item is the same at both is decided; a slope
+// between them, from a sample of the others, takes the place of one of the two (Zemel 1984). When
+// few classes are left, their steps are sorted.
+//
+// Floats are enough here: they choose where the search begins, and a wrong one costs time, never
+// the optimum.
 #pragma once
 #include "hull.hpp"
 
-struct Relaxation {
-    Array<Step> steps; // those around the break, by falling slope
-    i64 brk = 0;       // the first that does not fit
-    i64 room = 0;      // capacity that the break solution leaves
-    double multiplier = 0.0;
-    Array<i64> base; // the item of each class in the break solution
-};
+enum Fault { NONE, EMPTY, NEGATIVE, NOT_FINITE, HEAVY };
 
-constexpr i64 NEAR = 48;
-constexpr i64 FEW = 48; // classes up to which all steps are found
+// Of each class the lightest item, and a cheapest one.
+struct Ends {
+    Array<i64> light, cheap;
+    i64 least = 0;        // weight of the lightest of all
+    double largest = 0.0; // absolute cost
+    bool whole = true;    // all costs are integers
+    Fault fault = NONE;
 
-// The curve of weight against slope, from the hull steps of a sample of classes.
-struct Curve {
-    Array<Step> steps;
-    Array<double> filled, taken; // before each step, as if all classes were there: weight, steps
-    double unit, drawn = 0.0;
-
-    Curve(const Problem &p, const Ends &e, Memory &memory)
-        : steps(memory), filled(memory), taken(memory),
-          unit(static_cast<double>(e.most - e.least) / (2.0 * sqrt(static_cast<double>(p.classes)))) {
-        Array<i64> item(memory);
-        auto span = [&](i64 i) { return static_cast<double>(p.weight[e.cheap[i]] - p.weight[e.light[i]]); };
-        double passed = 0.0, mark = 0.5 * unit;
-        for (i64 i = 0; i < p.classes; ++i) {
-            passed += span(i);
-            if (passed <= mark) continue;
-            mark = unit * (floor(passed / unit - 0.5) + 1.5);
-            add_steps(p, i, e.light[i], e.cheap[i], item, steps);
-            drawn += 1.0;
-        }
-        std::sort(steps.begin(), steps.end(), steeper);
-        double weight = 0.0, count = 0.0;
-        for (const Step &s : steps) {
-            filled.push(weight), taken.push(count);
-            const double stands = std::max(1.0, unit / span(s.cls));
-            weight += static_cast<double>(s.weight) * stands, count += stands;
-        }
-        filled.push(weight), taken.push(count);
-    }
-    // The slopes that lie so much weight and so many steps above and below a goal.
-    void around(double goal, double off, double more, double &high, double &low) const {
-        const i64 here = last(filled, std::max(0.0, goal)), n = steps.size;
-        const i64 above = std::min({last(filled, goal - off), last(taken, taken[here] - more), here - 2});
-        const i64 below = 1 + std::max({last(filled, goal + off), last(taken, taken[here] + more), here + 2});
-        high = above < 0 ? HUGE_VAL : steps[above].slope * (1.0 + 0x1p-40);
-        low = below >= n ? 0.0 : steps[below].slope * (1.0 - 0x1p-40);
-    }
-    // The last position at which a sum is at most x.
-    static i64 last(const Array<double> &sum, double x) {
-        return std::upper_bound(sum.at, sum.at + sum.size, x) - sum.at - 1;
-    }
-};
-
-// Looks for two slopes with the break between them and few steps inside.
-struct Bracket {
-    const Problem &p;
-    const Ends &e;
-    Array<i64> at_high; // best items at the slope above, or at one tried before
-    Array<i64> cls, at_low; // classes whose best item below is another one, and that
-    i64 filled = 0;
-    double high = HUGE_VAL, low = 0.0;
-
-    Bracket(const Problem &problem, const Ends &ends, Memory &memory)
-        : p(problem), e(ends), at_high(memory, problem.classes), cls(memory), at_low(memory) {
-        memcpy(at_high.at, e.light, static_cast<size_t>(p.classes) * sizeof(i64));
-        if (p.classes <= FEW || e.least == e.most) {
-            enclose();
-            return;
-        }
-        const Curve curve(p, e, memory);
-        if (!curve.steps.size) {
-            enclose();
-            return;
-        }
-        double off, goal = place(curve, off), more = 2.0 * NEAR, far_high, far_low;
-        curve.around(goal, off, more, high, low);
-        for (;;) {
-            const i64 below = enclose();
-            curve.around(goal, off *= 4.0, more *= 4.0, far_high, far_low);
-            if (filled > p.capacity) {
-                low = high, high = far_high > high ? far_high : HUGE_VAL;
-            } else if (below <= p.capacity && low > 0.0) {
-                high = low, low = far_low < low ? far_low : 0.0;
-            } else {
+    Ends(const Problem &p, Memory &memory) : light(memory, p.classes), cheap(memory, p.classes) {
+        double heaviest = 0.0;
+        bool finite = true;
+        for (i64 i = 0; i < p.classes && !fault; ++i) {
+            const i64 begin = p.begin[i], end = p.end[i];
+            if (begin < 0 || end <= begin || end > p.items) {
+                fault = EMPTY;
                 return;
             }
-        }
-    }
-    // Where the curve reaches the capacity, corrected by the weight that all classes have there.
-    double place(const Curve &curve, double &off) {
-        const i64 n = curve.steps.size;
-        const double total = curve.filled[n], enough = 2.0 * NEAR * total / curve.taken[n];
-        double goal = total * (static_cast<double>(p.capacity - e.least) / static_cast<double>(e.most - e.least));
-        double tried = HUGE_VAL, here = 0.0;
-        off = (1.0 + 0.6 * sqrt(curve.drawn)) * curve.unit;
-        if (curve.steps[0].slope == curve.steps[n - 1].slope) return goal;
-        for (int turns = p.classes < 30000 ? 2 : 3; turns && off > enough; --turns) {
-            const i64 k = std::clamp<i64>(Curve::last(curve.filled, goal), 0, n - 1);
-            if (curve.steps[k].slope != tried) {
-                tried = curve.steps[k].slope, here = 0.0;
-                for (i64 i = 0; i < p.classes; ++i) {
-                    at_high[i] = best(p, i, at_high[i], tried);
-                    here += static_cast<double>(p.weight[at_high[i]]);
-                }
+            i64 x = begin, y = begin, w = p.weight[x], top = w;
+            double c = p.cost[x], beside = c;
+            for (i64 j = begin; j < end; ++j) {
+                const i64 v = p.weight[j];
+                const double d = p.cost[j], size = fabs(d);
+                const bool lighter = (v < w) | ((v == w) & (d < beside));
+                x = lighter ? j : x, w = lighter ? v : w, beside = lighter ? d : beside;
+                top = v > top ? v : top;
+                y = d < c ? j : y, c = d < c ? d : c;
+                largest = size > largest ? size : largest;
+                whole &= d == (d + 0x1.8p52) - 0x1.8p52;
+                finite &= size < HUGE_VAL;
             }
-            const double miss = static_cast<double>(p.capacity) - here;
-            goal = curve.filled[k] + miss, off = 0.25 * off + 0.1 * fabs(miss);
+            light[i] = x, cheap[i] = y;
+            least += w, heaviest += static_cast<double>(top);
+            fault = w < 0 ? NEGATIVE : heaviest >= 0x1p62 ? HEAVY : NONE;
         }
-        return goal;
-    }
-    // Find the best items at both slopes; return their weight below.
-    i64 enclose() {
-        cls.size = at_low.size = filled = 0;
-        i64 below = 0;
-        for (i64 i = 0; i < p.classes; ++i) {
-            i64 x = high < HUGE_VAL ? best(p, i, at_high[i], high) : e.light[i];
-            const i64 y = low > 0.0 ? best(p, i, x, low) : e.cheap[i];
-            if (p.weight[y] <= p.weight[x]) x = y;
-            at_high[i] = x;
-            filled += p.weight[x], below += p.weight[y];
-            if (x != y) cls.push(i), at_low.push(y);
-        }
-        return below;
+        whole &= largest < 0x1p50;
+        if (!finite) fault = NOT_FINITE;
     }
 };
 
-inline Relaxation relax(const Problem &p, const Ends &e, Memory &memory) {
-    Bracket bracket(p, e, memory);
-    Relaxation r{Array<Step>(memory), 0, p.capacity - bracket.filled, 0.0, bracket.at_high};
-    Array<i64> item(memory);
-    for (i64 k = 0; k < bracket.cls.size; ++k) {
-        const i64 i = bracket.cls[k];
-        add_steps(p, i, r.base[i], bracket.at_low[k], item, r.steps);
-        r.base[i] = item[0];
+struct Relaxation {
+    static constexpr i64 FEW = 48;
+    static constexpr double OFF = 0.15;
+    const Problem &p;
+    Array<i64> base;           // the item of each class in the break solution
+    Array<Step<double>> steps; // those around the break, by falling slope
+    i64 brk = 0;               // the first that does not fit
+    i64 room;                  // capacity that the break solution leaves
+    double multiplier = 0.0;
+
+    Relaxation(const Problem &problem, const Ends &e, Memory &memory)
+        : p(problem), base(e.light), steps(memory), room(p.capacity - e.least), low(e.cheap),
+          active(memory), item(memory) {
+        active.reserve(p.classes);
+        for (i64 i = 0; i < p.classes; ++i) {
+            Active a{i, 0, 0, 0};
+            if (differs(a)) active.push(a), between += a.width;
+        }
+        const i64 few = max(FEW, static_cast<i64>(sqrt(static_cast<double>(p.classes))));
+        while (active.size > few && narrow()) {
+        }
+        steps.size = 0;
+        for (i64 k = 0; k < active.size; ++k) add_steps(active[k].cls);
+        by_slope(steps);
+        for (; brk < steps.size && steps[brk].weight <= room; ++brk) {
+            room -= steps[brk].weight;
+            base[steps[brk].cls] = steps[brk].head;
+        }
+        if (brk < steps.size) multiplier = steps[brk].slope;
     }
-    std::sort(r.steps.begin(), r.steps.end(), steeper);
-    for (; r.brk < r.steps.size && r.steps[r.brk].weight <= r.room; ++r.brk) {
-        r.room -= r.steps[r.brk].weight;
-        r.base[r.steps[r.brk].cls] = r.steps[r.brk].head;
+
+  private:
+    struct Active { // a class that is not decided: weight between its two items, best items at two slopes
+        i64 cls, width, upper, lower;
+    };
+    Array<i64> low; // best items below the break
+    Array<Active> active;
+    Array<Item<double>> item;
+    i64 between = 0; // weight of all steps left
+
+    // Whether a class has steps between its two items.
+    bool differs(Active &a) const {
+        const i64 x = base[a.cls], y = low[a.cls];
+        a.width = p.weight[y] - p.weight[x];
+        return a.width > 0 && p.cost[y] < p.cost[x];
     }
-    if (r.brk < r.steps.size) r.multiplier = r.steps[r.brk].slope;
-    return r;
-}
+    // The items of a class with the least cost + slope weight, at a slope and at a lower one.
+    void find_best(Active &a, double high, double low) const {
+        const i64 from = base[a.cls], w = p.weight[from], end = p.end[a.cls];
+        const double c = p.cost[from];
+        double least = 0.0, other = 0.0;
+        i64 upper = from, lower = from;
+        for (i64 j = p.begin[a.cls]; j < end; ++j) {
+            const double dc = p.cost[j] - c, dw = static_cast<double>(p.weight[j] - w);
+            const double g = dc + high * dw, h = dc + low * dw;
+            upper = g < least ? j : upper, least = g < least ? g : least;
+            lower = h < other ? j : lower, other = h < other ? h : other;
+        }
+        a.upper = upper, a.lower = lower;
+    }
+    // Draw classes by weight; their steps say between which two slopes the capacity probably lies.
+    // False if no nearer.
+    bool narrow() {
+        const double count = sqrt(static_cast<double>(active.size)), all = static_cast<double>(between), unit = all / count;
+        double mark = 0.5 * unit, passed = 0.0, sampled = 0.0;
+        steps.size = 0;
+        for (i64 k = 0, from = 0; k < active.size; ++k, from = steps.size) {
+            const double own = static_cast<double>(active[k].width);
+            passed += own;
+            if (passed <= mark) continue;
+            mark = unit * (floor(passed / unit - 0.5) + 1.5);
+            add_steps(active[k].cls);
+            for (; from < steps.size; ++from) {
+                steps[from].weight = static_cast<i64>(static_cast<double>(steps[from].weight) * max(1.0, unit / own));
+                sampled += static_cast<double>(steps[from].weight);
+            }
+        }
+        by_slope(steps);
+        if (static_cast<double>(steps.size) > 0.5 * count && steps[0].slope == steps[steps.size - 1].slope) return false;
+        const double goal = static_cast<double>(room) / all, off = OFF / sqrt(count) + 1.0 / count;
+        return split(reached(sampled * (goal - off)) * (1.0 + 0x1p-40), reached(sampled * (goal + off)) * (1.0 - 0x1p-40));
+    }
+    // The slope at which the steps of the sample reach a weight.
+    double reached(double weight) const {
+        double passed = 0.0;
+        i64 k = 0;
+        while (k + 1 < steps.size && (passed += static_cast<double>(steps[k].weight)) <= weight) ++k;
+        return steps[k].slope;
+    }
+    // Find the best items at two slopes, which take the places of the two; false if they come no nearer.
+    bool split(double high, double lower) {
+        i64 above = 0, below = 0, size = 0;
+        for (i64 k = 0; k < active.size; ++k) {
+            Active &a = active[k];
+            find_best(a, high, lower);
+            above += p.weight[a.upper] - p.weight[base[a.cls]], below += p.weight[a.lower] - p.weight[base[a.cls]];
+        }
+        const bool after = below <= room, before = above > room; // where the break is
+        const i64 was = between;
+        between = 0;
+        for (i64 k = 0; k < active.size; ++k) {
+            Active a = active[k];
+            if (!before) base[a.cls] = after ? a.lower : a.upper;
+            if (!after) low[a.cls] = before ? a.upper : a.lower;
+            if (differs(a)) active[size++] = a, between += a.width;
+        }
+        active.size = size;
+        if (!before) room -= after ? below : above;
+        if (!after) multiplier = before ? high : lower;
+        return between < was;
+    }
+    // Add the hull steps of a class between its two items.
+    void add_steps(i64 i) {
+        const i64 from = base[i], to = low[i], start = steps.size;
+        const i64 width = p.weight[to] - p.weight[from];
+        const double drop = p.cost[from] - p.cost[to], wide = static_cast<double>(width);
+        item.size = 0;
+        item.push({0.0, 0, from}), item.push({-drop, width, to});
+        for (i64 j = p.begin[i]; j < p.end[i]; ++j) {
+            const i64 dw = p.weight[j] - p.weight[from];
+            const double dc = p.cost[j] - p.cost[from];
+            if ((dw > 0) & (dw < width) & (dc * wide + drop * static_cast<double>(dw) < 0.0)) item.push({dc, dw, j});
+        }
+        undominated(item, 0);
+        chain(item.at, 0, item.size - 1, i, steps);
+        for (i64 k = start; k < steps.size; ++k)
+            steps[k].tail = item[steps[k].tail].item, steps[k].head = item[steps[k].head].item;
+    }
+};

@@ -12,55 +12,56 @@ template <class Cost> struct States {
     void reserve(i64 count) { w.reserve(count), v.reserve(count), node.reserve(count); }
 };
 
-// What a list of states is shifted by, and from where to where it is merged.
-template <class Cost> struct Run {
+// A list of states, and what it is shifted by.
+template <class Cost> struct Shifted {
     const States<Cost> *list;
-    i64 at, end, dw, tag;
     Cost dc;
+    i64 dw, tag, at = 0;
 };
 
-// Append the undominated of two runs; of equals the first stays.
-template <class Cost> i64 merge(Run<Cost> a, Run<Cost> b, States<Cost> &out, i64 n) {
-    Cost last = 2 * BEYOND<Cost>;
-    i64 *w = out.w.at, *node = out.node.at;
+// The undominated of two lists; of equals the first stays.
+template <class Cost> void merge(Shifted<Cost> a, Shifted<Cost> b, States<Cost> &out) {
+    Cost least = 2 * BEYOND<Cost>;
+    i64 n = 0, *w = out.w.at, *node = out.node.at;
     Cost *v = out.v.at;
-    auto copy = [&](Run<Cost> &r) {
-        v[n] = r.list->v.at[r.at] + r.dc, w[n] = r.list->w.at[r.at] + r.dw;
-        node[n] = r.list->node.at[r.at++] + r.tag;
-        const bool better = v[n] < last;
-        last = better ? v[n] : last;
+    auto copy = [&](Shifted<Cost> &from) {
+        v[n] = from.list->v[from.at] + from.dc, w[n] = from.list->w[from.at] + from.dw;
+        node[n] = from.list->node[from.at++] + from.tag;
+        const bool better = v[n] < least;
+        least = better ? v[n] : least;
         n += better;
     };
-    while (a.at < a.end && b.at < b.end) {
-        const i64 x = a.list->w.at[a.at] + a.dw, y = b.list->w.at[b.at] + b.dw;
-        const bool later = y < x || (y == x && b.list->v.at[b.at] + b.dc < a.list->v.at[a.at] + a.dc);
+    while (a.at < a.list->size && b.at < b.list->size) {
+        const i64 x = a.list->w[a.at] + a.dw, y = b.list->w[b.at] + b.dw;
+        const bool later = y < x || (y == x && b.list->v[b.at] + b.dc < a.list->v[a.at] + a.dc);
         copy(later ? b : a);
     }
-    while (a.at < a.end) copy(a);
-    while (b.at < b.end) copy(b);
-    return n;
+    while (a.at < a.list->size) copy(a);
+    while (b.at < b.list->size) copy(b);
+    out.size = n;
 }
 
 // The moves behind states: each the item it takes, and the move before it; 0 stands for none.
-struct Pool {
+struct Moves {
     struct Node {
         i32 parent, item;
     };
     static constexpr i64 LEAST = 1 << 16;
     Array<Node> node;
+    Array<i32> name;
     i64 many = LEAST; // nodes at which to look for dead ones
 
-    explicit Pool(Memory &memory) : node(memory) { node.push({0, -1}); }
+    explicit Moves(Memory &memory) : node(memory), name(memory) { node.push({0, -1}); }
 
-    i32 add(i64 parent, i32 item) {
+    i32 add(i64 parent, i64 item) {
         if (node.size >= i64(1) << 31) longjmp(node.memory->failed, 1);
-        node.push({static_cast<i32>(parent), item});
+        node.push({static_cast<i32>(parent), static_cast<i32>(item)});
         return static_cast<i32>(node.size - 1);
     }
-    // Throw away the nodes from which neither a state nor the incumbent descends.
-    template <class Cost> void forget(States<Cost> &states, i32 &best) {
-        Array<i32> name(*node.memory, node.size);
-        std::fill(name.begin(), name.end(), -1);
+    // Forget the nodes from which neither a state nor the incumbent descends.
+    template <class Cost> void sweep(States<Cost> &states, i32 &best) {
+        name.reserve(node.size);
+        memset(name.at, -1, static_cast<size_t>(node.size) * sizeof(i32));
         name[0] = name[best] = 0;
         for (i64 s = 0; s < states.size; ++s) name[states.node[s]] = 0;
         for (i64 a = node.size - 1; a > 0; --a)
@@ -73,7 +74,6 @@ struct Pool {
         }
         best = name[best];
         for (i64 s = 0; s < states.size; ++s) states.node[s] = name[states.node[s]];
-        node.size = size, many = std::max<i64>(LEAST, 2 * size);
-        Memory::give(name.at);
+        node.size = size, many = max<i64>(LEAST, 2 * size);
     }
 };
