@@ -61,14 +61,14 @@ def apply_plan(
         model: the float network of the table; not changed.
         table: gives the layers, the quantizer and the calibrated grids.
         plan: layer name -> label, for every layer of the table; or a solution of its instance.
-        quantizer: an equal one that e.g. remembers results; by default made from the table.
+        quantizer: an equal one, e.g. with a cache; by default the table's.
         calibration: batches, such as those that the table was computed from.
         repair: ``auto`` (``rounding,batch_norm,bias``), ``none``, or names of ``plans/repair`` with
             commas, done in that order.
         forward: ``forward(model, batch)``, as for the table.
 
     Raises:
-        DataError: the plan is none of the table's, the network has other weights than the
+        DataError: the plan does not fit the table, the network has other weights than the
             table's, the quantizer is another one, or repairs are named without calibration data.
         UnsupportedError: there is no such repair, or it cannot be done here.
     """

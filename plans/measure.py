@@ -68,7 +68,7 @@ class Measurer:
         forward: ``forward(model, batch)``.
         damage: what is measured.
         name: of the damage, for the file.
-        quantizer: an equal one that e.g. remembers results.
+        quantizer: an equal one, e.g. with a cache.
         path: where damages are kept; those of other data or another network are dropped.
         say: called with the number of every evaluation.
     """

@@ -284,7 +284,7 @@ def unpack(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Every parameter and buffer of a packed network, by name, quantized weights dequantized.
 
     Raises:
-        DataError: the file is missing, damaged, or no packed network.
+        DataError: the file is missing, damaged, or not a packed network.
     """
     return read_packed(path)[0]
 

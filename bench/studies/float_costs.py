@@ -39,14 +39,12 @@ class Tally:
 
     claims: int = 0
     wrong: int = 0
-    silent: int = 0
     worst: float = 0.0
 
     def add(self, solver: Solver, instance: Instance, optimum: float) -> None:
         """Count one answer against the proven optimum (1e-12 relative)."""
         outcome = solver.solve(instance, LIMITS)
         if outcome.status is not Status.OPTIMAL or outcome.choice is None:
-            self.silent += 1
             return
         self.claims += 1
         excess = relative_gap(instance.objective(outcome.choice), optimum)

@@ -18,7 +18,7 @@ from bitknap.problems.errors import DataError
 from bitknap.problems.schema import Count, Range
 from bitknap.sensitivity.tracing.batches import device_of, placed
 
-from ..datasets.fashion_mnist import FashionMNIST, ImageSet, normalise
+from ..datasets.fashion_mnist import ImageSet, load_fashion_mnist, normalise
 from .recipe import Epoch, Recipe
 
 __all__ = ["Accuracy", "Batches", "Workload", "classification_accuracy", "fashion_classifier"]
@@ -198,40 +198,39 @@ def load_checkpoint(model: nn.Module, path: Path) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def fashion_classifier(
-    name: str, title: str, recipe: Recipe, checkpoint: Path, data: FashionMNIST
-) -> Workload:
+def fashion_classifier(title: str, recipe: Recipe, file: str, data: Path | None) -> Workload:
     """A trained classifier of Fashion-MNIST as a workload.
 
     Args:
-        name: name of the workload.
         title: one line for tables and reports.
         recipe: the network, which receives the weights of the checkpoint, and its training.
-        checkpoint: safetensors file.
-        data: the data set.
+        file: of the workload; its name is that of the workload and of the checkpoint beside it.
+        data: folder of the data set; by default it is looked for.
 
     Raises:
-        DataError: the checkpoint is missing, damaged or of another network.
+        DataError: data set or checkpoint is missing, damaged or another one.
     """
+    checkpoint = Path(file).with_suffix(".safetensors")
+    images = load_fashion_mnist(data)
     network = recipe.network()
     digest = load_checkpoint(network, checkpoint)
     network.eval()
 
     def calibration(samples: int, seed: int) -> list[Any]:
-        return cast(list[Any], draw(data.train, samples, seed))
+        return cast(list[Any], draw(images.train, samples, seed))
 
     return Workload(
-        name=name,
+        name=checkpoint.stem.replace("_", "-"),
         title=title,
         model=network,
         calibration=calibration,
         loss=cross_entropy,
-        evaluate=lambda model: classification_accuracy(model, data.test),
+        evaluate=lambda model: classification_accuracy(model, images.test),
         provenance={
             "data": "Fashion-MNIST",
-            "data_sha256": data.sha256,
+            "data_sha256": images.sha256,
             "checkpoint": checkpoint.name,
             "checkpoint_sha256": digest,
         },
-        training=lambda seed: Epoch(data.train, recipe, seed),
+        training=lambda seed: Epoch(images.train, recipe, seed),
     )

@@ -75,7 +75,7 @@ def repairs_named(text: str, quantizer: Quantizer | None = None) -> list[Repair]
         quantizer: of the weights; ``auto`` leaves out what needs another one.
 
     Raises:
-        UnsupportedError: a word is none of them.
+        UnsupportedError: a word is not one of them.
     """
     words = [word.strip() for word in text.split(",")]
     if words == [NONE]:
