@@ -77,7 +77,7 @@ tables: setup ## fill the tables of README and docs from the results kept under 
 	$(BIN)/python -m bitknap.bench.documents.results README.md docs/*.md
 results: demo ## run what the README shows, on a quiet machine, and keep its results
 	$(BIN)/bitknap bench published
-	cp $(OUT)/tables/accuracy.csv $(OUT)/records.jsonl docs/results/demo
+	cp $(addprefix $(OUT)/tables/,accuracy.csv accuracy_repaired.csv recommended.csv) $(OUT)/records.jsonl docs/results/demo
 	cp $(OUT)/figures/accuracy.svg docs/figures
 	cp runs/bench/published/records.jsonl docs/results/published
 	$(MAKE) tables

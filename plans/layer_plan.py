@@ -254,7 +254,7 @@ class Plan:
             m = self.measured
             changed = f", {m.exchanges} exchanges" if m.exchanges else ""
             found.append(
-                ("measured", f"KL {m.damage:.4g} ± {m.error:.2g}, from {m.origin}{changed}")
+                ("measured", f"damage {m.damage:.4g} ± {m.error:.2g}, from {m.origin}{changed}")
             )
         counts: dict[str, int] = {}
         for label in self.choices.values():

@@ -48,7 +48,7 @@ def plan(  # noqa: PLR0913, public keywords
     quantizer: Quantizer | None = None,
     policy: LayerPolicy | None = None,
     measure: int = MEASURE,
-    damage: str = "kl",
+    damage: str = "auto",
     seed: int = 0,
     progress: Progress | None = None,
     damages: Path | None = None,
@@ -71,7 +71,8 @@ def plan(  # noqa: PLR0913, public keywords
         policy: what is decided about layers beforehand.
         measure: networks to run on half of the data for each budget; 0 takes the exact optimum of
             the first metric as it is.
-        damage: what is measured: ``kl``, ``agreement`` or ``loss``.
+        damage: what is measured: ``kl``, ``agreement``, ``loss``, or ``auto``: ``kl`` where the
+            outputs are scores of classes, ``loss`` else.
         progress: called with (what, done, total).
         damages: file in which measured damages are kept, so that a stopped search goes on.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RECOMMENDED = "recommended"
 """Name of the recommended plans beside the metrics'."""
 
-DAMAGE = "kl"
+DAMAGE = "auto"
 
 
 def recommend(
@@ -43,7 +43,7 @@ def recommend(
         results.table,
         batches,
         job.workload.forward,
-        yardstick(DAMAGE),
+        yardstick(DAMAGE, job.workload.loss),
         name=DAMAGE,
         quantizer=job.quantizer,
         path=job.out / "damages.json",

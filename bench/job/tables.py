@@ -180,12 +180,12 @@ def recommended_table(results: Results) -> Table:
                 f"{found.origin}{exchanges}",
             ]
         )
-    columns = ("budget", "bits", "kB", "smaller", "accuracy", "uniform", "KL", "from")
+    columns = ("budget", "bits", "kB", "smaller", "accuracy", "uniform", "damage", "from")
     notes = (
         f"Accuracy in %, {_state(repair)}; float {100 * whole.value:.2f}. uniform: the largest "
         "single choice within the budget.",
-        "KL: divergence from the float network on the calibration samples, with its standard "
-        "error. Plans: plans/BUDGET.json.",
+        "damage: mean divergence KL from the float network's outputs on the calibration samples "
+        "(increase of the loss where outputs are no class scores). Plans: plans/BUDGET.json.",
     )
     return Table("Recommended plans", columns, rows, notes=notes)
 

@@ -141,7 +141,7 @@ def test_halves_and_refusals(case: Any) -> None:
     assert second[0][1].tolist() == [1, 3]
     with pytest.raises(DataError, match="two calibration samples"):
         halves([(torch.zeros(1, 2), torch.zeros(1))])
-    with pytest.raises(UnsupportedError, match="one of kl, agreement, loss"):
+    with pytest.raises(UnsupportedError, match="one of auto, kl, agreement, loss"):
         yardstick("mse")
     with pytest.raises(UnsupportedError, match="needs the loss"):
         yardstick("loss")
@@ -160,3 +160,21 @@ def test_agreement_and_loss_are_measured(case: Any) -> None:
         values = measure(table.uniform("2"), 0)
         assert values.shape == (24,)
         assert bool(values.any())
+
+
+def test_damage_of_a_regression_is_the_increase_of_its_loss() -> None:
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 1)).eval()
+    batches = [(torch.randn(8, 4), torch.randn(8, 1)) for _ in range(4)]
+
+    def loss(output: Any, batch: Any) -> Any:
+        return (output - batch[1]).square().mean(dim=1)
+
+    plan = bitknap.plan(model, batches, bits=3, loss_fn=loss, measure=6)
+    table = plan.table
+    measure = Measurer(model, table, batches, default_forward, yardstick("auto", loss))
+    network = bitknap.apply_plan(
+        model, table, plan.choices, calibration=measure.halves[0], repair="bias"
+    )
+    wanted = [loss(network(x), (x, y)) - loss(model(x), (x, y)) for x, y in measure.halves[0]]
+    assert measure(plan.choices, 0) == pytest.approx(torch.cat(wanted).detach().numpy(), abs=1e-6)
