@@ -22,6 +22,7 @@ from bitknap.sensitivity.tracing.batches import Batch, Forward, LossFn, default_
 from bitknap.solvers import Solution, Status, solve
 
 from .budgets import Budget, parse_budget
+from .candidates import distinct, pair_plans, uniform_plan
 from .layer_plan import Plan, Prediction
 from .measure import Measurer
 from .search import measured_plan
@@ -149,11 +150,9 @@ class _Search:
         instance, solution = solutions[first].instance, solutions[first]
         chosen, measured = _labels(solution), None
         if self.measurer is not None:
-            candidates = {metric: _labels(found) for metric, found in solutions.items()}
-            for label in table.choices:
-                uniform = table.uniform(label)
-                if instance.is_feasible(instance.from_labels(uniform)):
-                    candidates["uniform"] = uniform
+            plans: dict[str, dict[str, str] | None] = {m: _labels(s) for m, s in solutions.items()}
+            plans |= pair_plans(table, limits) | {"uniform": uniform_plan(table, instance)}
+            candidates = distinct(plans)
             measured = measured_plan(instance, table, candidates, self.measurer, self.measure)
             chosen = dict(measured.plan)
         return Plan(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bitknap.plans.candidates import distinct, pair_plans, uniform_plan
 from bitknap.plans.measure import Measurer
 from bitknap.plans.search import MeasuredPlan, measured_plan
 from bitknap.plans.yardsticks import yardstick
@@ -27,8 +28,9 @@ def recommend(
 ) -> Mapping[str, MeasuredPlan]:
     """Budget -> recommended plan; none where the job asks for none.
 
-    Candidates are the optimum of every metric, the greedy's plans, and the largest uniform choice
-    within the budget. Each plan is written to ``plans/BUDGET.json`` as layer -> label.
+    Candidates are the optimum of every metric, the greedy's plans, those with the terms between
+    layers, and the largest uniform choice within the budget. Each plan is written to
+    ``plans/BUDGET.json`` as layer -> label.
     """
     if not job.measure:
         return {}
@@ -60,7 +62,7 @@ def recommend(
     return found
 
 
-def _candidates(results: Results, budget: str) -> dict[str, Mapping[str, str]]:
+def _candidates(results: Results, budget: str) -> dict[str, dict[str, str]]:
     """Distinct plans within the budget, by the name of the first that proposes each."""
     plans: dict[str, Mapping[str, str] | None] = {}
     for metric in results.asked.metrics:
@@ -68,12 +70,6 @@ def _candidates(results: Results, budget: str) -> dict[str, Mapping[str, str]]:
         if (metric, budget, "greedy") in results.solutions:
             plans[f"{metric}, greedy"] = results.solutions[metric, budget, "greedy"].labels
     instance = results.instances[results.asked.metrics[0], budget]
-    for label in results.table.choices:
-        uniform = results.table.uniform(label)
-        if instance.is_feasible(instance.from_labels(uniform)):
-            plans["uniform"] = uniform
-    distinct: dict[str, Mapping[str, str]] = {}
-    for name, plan in plans.items():
-        if plan is not None and plan not in distinct.values():
-            distinct[name] = dict(plan)
-    return distinct
+    limits = dict(zip(instance.resources, instance.capacity.tolist(), strict=True))
+    pairs = pair_plans(results.table, limits)
+    return distinct(plans | pairs | {"uniform": uniform_plan(results.table, instance)})
