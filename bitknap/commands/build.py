@@ -46,8 +46,8 @@ def command(
     """Build an instance file from a sensitivity table: metric, limits, layer policy.
 
     With --quadratic, the instance minimises 1/2 x'Gx of the metric's scores, G = s's / N, and
-    solve, verify and instances take it. Every limit given is one resource of the instance: size_bits, bops, latency_ns. A limit that
-    no choice meets is refused, with exit code 3.
+    solve, verify and instances take it. Every limit given is one resource of the instance:
+    size_bits, bops, latency_ns. A limit that no choice meets is refused, with exit code 3.
     """
     from bitknap.bench.job.budgets import parse_budget
     from bitknap.bench.tables.terminal import note
