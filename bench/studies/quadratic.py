@@ -45,7 +45,9 @@ def study(quick: bool) -> Iterator[Table]:
         "Seconds of exchange (21 local optima)",
         ("layers", "items", "s"),
         rows,
-        notes=("Correlated scores of 256 samples that fall fourfold per bit, 2.5 bits each.",),
+        notes=(
+            "Correlated scores of 256 samples that fall fourfold per bit, 2.5 bits on average.",
+        ),
     )
 
 

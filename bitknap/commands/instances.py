@@ -86,7 +86,11 @@ def _facts(instance: Instance) -> dict[str, Any]:
 
 
 def _known(problem: QuadraticInstance) -> dict[str, Any]:
-    proven = problem.best is not None and problem.best == problem.bound
+    proven = (
+        problem.best is not None
+        and problem.bound is not None
+        and problem.best - problem.bound <= 1e-9 * abs(problem.best)
+    )
     known = {"best": problem.best, "bound": problem.bound}
     return _facts(problem.knapsack) | {"optimum": problem.best if proven else None} | known
 

@@ -129,8 +129,11 @@ class _Tree:
 
     def relaxation(self) -> Semidefinite:
         """The semidefinite relaxation of what is left."""
-        unit = self.tolerance / TOLERANCE or float(np.abs(self.model.cost).max()) or 1.0
-        return Semidefinite(self.model, self.apart, unit)
+        if np.isfinite(self.value):
+            unit = max(abs(self.value), 0.01 * self.tolerance / TOLERANCE)
+        else:
+            unit = float(np.abs(self.model.cost).max())
+        return Semidefinite(self.model, self.apart, unit or 1.0)
 
     def tighten(
         self, relaxation: Semidefinite, rounds: int, steps: int, deadline: Deadline

@@ -41,7 +41,7 @@ class Semidefinite:
         knapsack = model.knapsack
         room = (knapsack.capacity - knapsack.min_usage).astype(np.float64)
         self.rooms = np.maximum(room, 1.0)
-        self.penalty = 1.0
+        self.penalty = 0.2
         self._pose(model, apart)
         self.multiplier: FloatArray = -self.cost
         self.primal: FloatArray = self._signs(np.zeros_like(self.cost))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bitknap.problems import Instance, SolverError, build_instance
+from bitknap.problems.library import find_quadratic, quadratic_names
 from bitknap.problems.quadratic import QuadraticInstance
 from bitknap.solvers import Limits, Outcome, Status
 from bitknap.solvers.quadratic import (
@@ -162,6 +163,19 @@ def test_a_larger_instance_is_solved_and_its_bound_holds_under_limits(name: str)
     exchanged = solve_quadratic(problem, "exchange")
     assert exchanged.objective is not None
     assert exchanged.objective >= solution.objective * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("name", [n for n in quadratic_names() if not n.endswith("_3")])
+def test_real_networks_are_proven(name: str) -> None:
+    problem = find_quadratic(name)
+    assert problem is not None
+    solution = solve_quadratic(problem, time_limit=60)
+    assert solution.status is Status.OPTIMAL
+    assert solution.objective == pytest.approx(problem.best, rel=1e-9)
+    relaxed = solve_quadratic(problem, "frank_wolfe")
+    assert relaxed.bound is not None
+    assert problem.best is not None
+    assert 0.0 < relaxed.bound < problem.best
 
 
 def larger(layers: int) -> QuadraticInstance:
