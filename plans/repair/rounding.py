@@ -30,6 +30,9 @@ from bitknap.sensitivity.table.table import LayerInfo
 
 from .base import Quantized, hooked
 
+BLOCK = 64
+"""Columns whose corrections reach the columns behind them as one matrix product."""
+
 DAMPING = 0.01
 """Share of the mean of H's diagonal that is added to it."""
 
@@ -91,11 +94,16 @@ def round_rows(weight: Tensor, moment: Tensor, quantizer: Quantizer, choice: Cho
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
     upper = torch.linalg.cholesky(inverse, upper=True)
     rounded = torch.empty_like(rows)
-    for j in range(size):
-        value, unit = rows[:, :, j], step[:, :, j]
-        rounded[:, :, j] = (value / unit).round().clamp(low, high) * unit
-        error = (value - rounded[:, :, j]) / upper[:, None, j, j]
-        rows[:, :, j + 1 :] -= error[:, :, None] * upper[:, None, j, j + 1 :]
+    for start in range(0, size, BLOCK):
+        end = min(start + BLOCK, size)
+        errors = torch.empty_like(rows[:, :, start:end])
+        for j in range(start, end):
+            value, unit = rows[:, :, j], step[:, :, j]
+            rounded[:, :, j] = (value / unit).round().clamp(low, high) * unit
+            error = (value - rounded[:, :, j]) / upper[:, None, j, j]
+            rows[:, :, j + 1 : end] -= error[:, :, None] * upper[:, None, j, j + 1 : end]
+            errors[:, :, j - start] = error
+        rows[:, :, end:] -= errors @ upper[:, start:end, end:]
     back = torch.empty_like(rounded).scatter_(2, across, rounded)
     return back.reshape(weight.shape).to(weight.dtype)
 
