@@ -252,10 +252,7 @@ class Plan:
             found.append(("predicted", text))
         if self.measured is not None:
             m = self.measured
-            changed = f", {m.exchanges} exchanges" if m.exchanges else ""
-            found.append(
-                ("measured", f"damage {m.damage:.4g} ± {m.error:.2g}, from {m.origin}{changed}")
-            )
+            found.append(("measured", f"damage {m.damage:.4g} ± {m.error:.2g}, from {m.source}"))
         counts: dict[str, int] = {}
         for label in self.choices.values():
             counts[label] = counts.get(label, 0) + 1

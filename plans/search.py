@@ -66,6 +66,13 @@ class MeasuredPlan:
     candidates: tuple[MeasuredCandidate, ...]
     evaluations: int
 
+    @property
+    def source(self) -> str:
+        """Where the plan comes from: the candidate, and the exchanges that improved it."""
+        if not self.exchanges:
+            return self.origin
+        return f"{self.origin}, {self.exchanges} exchange{'s' if self.exchanges > 1 else ''}"
+
 
 def measured_plan(
     instance: Instance,

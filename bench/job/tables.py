@@ -167,7 +167,6 @@ def recommended_table(results: Results) -> Table:
         )
         table = results.table
         size = int(table.costs["size_bits"][table.positions(own.allocation)].sum())
-        exchanges = f", {found.exchanges} exchanges" if found.exchanges else ""
         rows.append(
             [
                 budget,
@@ -177,7 +176,7 @@ def recommended_table(results: Results) -> Table:
                 f"{100 * own.accuracy.value:.2f}",
                 f"{100 * uniform[budget]:.2f}" if budget in uniform else "-",
                 f"{found.damage:.4f} ± {found.error:.4f}",
-                f"{found.origin}{exchanges}",
+                found.source,
             ]
         )
     columns = ("budget", "bits", "kB", "smaller", "accuracy", "uniform", "damage", "from")
