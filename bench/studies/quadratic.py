@@ -46,7 +46,7 @@ def study(quick: bool) -> Iterator[Table]:
         ("layers", "items", "s"),
         rows,
         notes=(
-            "Correlated scores of 256 samples that fall fourfold per bit, 2.5 bits on average.",
+            "Correlated scores of 256 samples; squares fall fourfold per bit; 2.5 bits on average.",
         ),
     )
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bitknap.problems import FloatArray, Instance, IntArray
 
-from ..base import NEVER, Deadline
+from ..base import NEVER, Deadline, TimeUp
 from .model import EPS, Model, oracle
 
 Atom = tuple[IntArray, float]
@@ -162,10 +162,12 @@ def minimise(
     start = [atom for atom in atoms if allowed[atom[0]].all()]
     found: list[IntArray] = []
     if not start:
-        first = oracle(knapsack, q + 0.5 * np.diag(H), items, deadline)
+        try:
+            first = oracle(knapsack, q + 0.5 * np.diag(H), items, deadline)
+        except TimeUp:
+            return Relaxed(-np.inf, np.zeros(n), [], [], -np.inf, np.zeros(n))
         if first is None:
-            nothing = -np.inf if deadline.passed else np.inf
-            return Relaxed(nothing, np.zeros(n), [], [], nothing, np.zeros(n))
+            return Relaxed(np.inf, np.zeros(n), [], [], np.inf, np.zeros(n))
         start = [(first[0], 1.0)]
         found.append(first[0])
     size = float(abs(q).max() + abs(H).max())
@@ -174,9 +176,11 @@ def minimise(
     for step in itertools.count():
         x, gradient = hull.point, q + hull.product
         value = 0.5 * float(gradient @ x + q @ x)
-        answer = oracle(knapsack, gradient, items, deadline)
-        if answer is None:
+        try:
+            answer = oracle(knapsack, gradient, items, deadline)
+        except TimeUp:
             break
+        assert answer is not None, "the atoms are feasible"
         at, least, prices = answer
         base = form.constant + value - float(gradient @ x) - form.noise
         if base + least > bound:

@@ -10,7 +10,7 @@ import numpy as np
 from bitknap.problems import IntArray
 from bitknap.problems.quadratic import QuadraticInstance
 
-from ..base import NEVER, Deadline, Limits, Outcome, Status
+from ..base import NEVER, Deadline, Limits, Outcome, Status, TimeUp
 from ..local import lightest, repair
 from .model import Model, oracle
 
@@ -92,13 +92,14 @@ def search(
 
 def _start(model: Model, deadline: Deadline) -> IntArray | None:
     knapsack = model.knapsack
-    if knapsack.n_resources == 1:
+    if knapsack.n_resources > 1:
+        choice = repair(knapsack, lightest(knapsack), deadline)
+        if choice is not None:
+            return knapsack.positions(choice)
+    try:
         answer = oracle(knapsack, model.cost, np.arange(knapsack.n_items), deadline)
-        return None if answer is None else answer[0]
-    choice = repair(knapsack, lightest(knapsack), deadline)
-    if choice is not None:
-        return knapsack.positions(choice)
-    answer = oracle(knapsack, model.cost, np.arange(knapsack.n_items), deadline)
+    except TimeUp:
+        return None
     return None if answer is None else answer[0]
 
 

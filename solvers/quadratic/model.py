@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bitknap.problems import FloatArray, Instance, IntArray
 from bitknap.problems.quadratic import QuadraticInstance
 
-from ..base import NEVER, Deadline, Limits, Status
+from ..base import NEVER, Deadline, Limits, Status, TimeUp
 
 EPS = sys.float_info.epsilon
 
@@ -84,8 +84,10 @@ def oracle(
         deadline: when to stop with what there is.
 
     Returns:
-        The items chosen, a lower bound, and (K,) prices of the resources; None where nothing fits
-        or was found in time.
+        The items chosen, a lower bound, and (K,) prices of the resources; None where nothing fits.
+
+    Raises:
+        TimeUp: the deadline passed before a choice was found.
     """
     from ..core import missing, solve_core
     from ..registry import solve
@@ -112,17 +114,14 @@ def oracle(
         knapsack.resources,
     )
     solution = solve(part, limits=Limits(time=time))
-    if solution.choice is None:
+    if solution.status is Status.INFEASIBLE:
         return None
+    if solution.choice is None:
+        raise TimeUp
     bound = -np.inf if solution.bound is None else solution.bound
     none = np.zeros(knapsack.n_resources)
     prices = none if solution.multiplier is None else np.maximum(solution.multiplier, 0.0)
     return items[offsets[:-1] + solution.choice], bound, prices
-
-
-def all_items(knapsack: Instance) -> IntArray:
-    """Positions of all items."""
-    return np.arange(knapsack.n_items)
 
 
 def conflicts(knapsack: Instance) -> NDArray[np.bool_]:
@@ -136,6 +135,3 @@ def conflicts(knapsack: Instance) -> NDArray[np.bool_]:
         apart |= row[:, None] + row > most
     np.fill_diagonal(apart, False)
     return apart
-
-
-__all__ = ["EPS", "Model", "Status", "all_items", "conflicts", "oracle"]

@@ -282,8 +282,14 @@ class _Tree:
         """What was proven."""
         opened = self.heap[0][0] if self.heap else np.inf
         bound = min(self.closed, opened, self.value)
-        stats = {"nodes": self.nodes, "relaxations": self.relaxed, "rounds": self.rounds,
-                 "items_left": len(self.items), "root_bound": self.top.bound}  # fmt: skip
+        stats: dict[str, float] = {
+            "nodes": self.nodes,
+            "relaxations": self.relaxed,
+            "rounds": self.rounds,
+            "items_left": len(self.items),
+        }
+        if np.isfinite(self.top.bound):
+            stats["root_bound"] = self.top.bound
         if self.best is None:
             status = Status.INFEASIBLE if opened == np.inf else Status.NO_SOLUTION
             return Outcome(status, stats=stats, reason="" if opened == np.inf else STOPPED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -283,3 +284,18 @@ def test_verify_proves_small_optima_and_refutes_false_ones() -> None:
             assert verdict.better is not None
             better = problem.knapsack.from_labels(verdict.better)
             assert problem.objective(better) < value
+
+
+def test_bug_an_oracle_out_of_time_closed_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The knapsack's solver may end without a choice: nothing is proven, and the tree goes on.
+    from bitknap.solvers import registry
+    from bitknap.solvers.base import Solution
+
+    def ended(part: Instance, **_: object) -> Solution:
+        return Solution(Status.NO_SOLUTION, "multi", part)
+
+    monkeypatch.setattr(registry, "solve", ended)
+    for seed in range(14):
+        problem = random_quadratic(seed, resources=2)
+        check("quadratic_branch_bound", problem)
+        json.dumps(solve_quadratic(problem).to_dict(), allow_nan=False)
