@@ -34,6 +34,33 @@ def not_together(instance: Instance) -> str:
     )
 
 
+def without_choice(
+    claim: str, instance: Instance, outcome: Outcome, solver: str, seconds: float
+) -> Solution:
+    """The solution that an outcome without a choice amounts to.
+
+    Raises:
+        SolverError: its status needs a choice, or it is infeasible although the lightest one fits.
+    """
+    status = outcome.status
+    if status in (Status.OPTIMAL, Status.FEASIBLE):
+        raise SolverError(f"{claim}: claims {status}, but gives no choice")
+    if status is Status.INFEASIBLE and instance.n_resources == 1:
+        raise SolverError(f"{claim}: claims infeasible, but the lightest choice fits")
+    message = not_together(instance) if status is Status.INFEASIBLE else outcome.reason
+    return Solution(status, solver, instance, seconds=seconds, message=message, stats=outcome.stats)
+
+
+def require_choice_status(claim: str, status: Status) -> None:
+    """Refuse a choice beside a status that has none.
+
+    Raises:
+        SolverError: naming the status.
+    """
+    if status not in (Status.OPTIMAL, Status.FEASIBLE):
+        raise SolverError(f"{claim}: claims {status}, yet gives a choice")
+
+
 def judge(
     merged: MergedInstance, original: Instance, outcome: Outcome, solver: str, seconds: float
 ) -> Solution:
@@ -49,16 +76,8 @@ def judge(
     claim = f"{solver} on {original.name!r}"
     status, choice = outcome.status, outcome.choice
     if choice is None:
-        if status in (Status.OPTIMAL, Status.FEASIBLE):
-            raise SolverError(f"{claim}: claims {status}, but gives no choice")
-        if status is Status.INFEASIBLE and original.n_resources == 1:
-            raise SolverError(f"{claim}: claims infeasible, but the lightest choice fits")
-        message = not_together(original) if status is Status.INFEASIBLE else outcome.reason
-        return Solution(
-            status, solver, original, seconds=seconds, message=message, stats=outcome.stats
-        )
-    if status not in (Status.OPTIMAL, Status.FEASIBLE):
-        raise SolverError(f"{claim}: claims {status}, yet gives a choice")
+        return without_choice(claim, original, outcome, solver, seconds)
+    require_choice_status(claim, status)
     try:
         at = merged.instance.positions(choice)
     except InstanceError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from typing import Any
 
 from bitknap.problems import Catalogue, Instance, UnsupportedError, merge_ties
 
@@ -28,7 +29,17 @@ def load_solver(name: str) -> Solver:
     Raises:
         UnsupportedError: unknown name, or a package it requires is not installed.
     """
-    solver: Solver = SOLVERS.load(name)
+    solver: Solver = load_installed(SOLVERS, name)
+    return solver
+
+
+def load_installed(catalogue: Catalogue, name: str) -> Any:
+    """The method of that name, all packages that it requires being installed.
+
+    Raises:
+        UnsupportedError: unknown name, or a package it requires is not installed.
+    """
+    solver = catalogue.load(name)
     missing = [p for p in solver.requires if importlib.util.find_spec(p) is None]
     if missing:
         raise UnsupportedError(

@@ -10,7 +10,7 @@ from bitknap.problems import InstanceError, IntArray, MergedInstance, SolverErro
 from bitknap.problems.quadratic import QuadraticInstance
 
 from ..base import Outcome, Solution, Status
-from ..referee import not_together
+from ..referee import require_choice_status, without_choice
 
 PROVEN = 1e-9
 """A choice is optimal when nothing is better by more than this share of its terms' sum."""
@@ -35,16 +35,8 @@ def judge(
     claim, knapsack = f"{solver} on {problem.name!r}", problem.knapsack
     status, choice = outcome.status, outcome.choice
     if choice is None:
-        if status in (Status.OPTIMAL, Status.FEASIBLE):
-            raise SolverError(f"{claim}: claims {status}, but gives no choice")
-        if status is Status.INFEASIBLE and knapsack.n_resources == 1:
-            raise SolverError(f"{claim}: claims infeasible, but the lightest choice fits")
-        message = not_together(knapsack) if status is Status.INFEASIBLE else outcome.reason
-        return Solution(
-            status, solver, knapsack, seconds=seconds, message=message, stats=outcome.stats
-        )
-    if status not in (Status.OPTIMAL, Status.FEASIBLE):
-        raise SolverError(f"{claim}: claims {status}, yet gives a choice")
+        return without_choice(claim, knapsack, outcome, solver, seconds)
+    require_choice_status(claim, status)
     try:
         merged.instance.positions(choice)
     except InstanceError as error:

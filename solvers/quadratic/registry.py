@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from typing import ClassVar, Protocol
 
-from bitknap.problems import Catalogue, UnsupportedError
+from bitknap.problems import Catalogue
 from bitknap.problems.quadratic import QuadraticInstance, merge_quadratic
 
 from ..base import Limits, Outcome, Solution, Status
 from ..referee import infeasibility
+from ..registry import load_installed
 from .referee import judge
 
 QUADRATIC = Catalogue("bitknap.solvers.quadratic", "SOLVER", "quadratic solver")
@@ -42,12 +42,7 @@ def load_quadratic_solver(name: str) -> QuadraticSolver:
     Raises:
         UnsupportedError: unknown name, or a package it requires is not installed.
     """
-    solver: QuadraticSolver = QUADRATIC.load(name)
-    missing = [p for p in solver.requires if importlib.util.find_spec(p) is None]
-    if missing:
-        raise UnsupportedError(
-            f"the solver {name!r} needs the package {missing[0]!r}; pip install {missing[0]}"
-        )
+    solver: QuadraticSolver = load_installed(QUADRATIC, name)
     return solver
 
 
