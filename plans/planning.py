@@ -25,13 +25,10 @@ from .budgets import Budget, parse_budget
 from .candidates import distinct, pair_plans, uniform_plan
 from .layer_plan import Plan, Prediction
 from .measure import Measurer
-from .search import measured_plan
+from .search import EVALUATIONS, measured_plan
 from .yardsticks import yardstick
 
 CHOICES: tuple[Choice, ...] = (2, 3, 4, 5, 6, 8)
-
-MEASURE = 100
-"""Networks that the search for a plan runs by default."""
 
 
 def plan(  # noqa: PLR0913, public keywords
@@ -48,7 +45,7 @@ def plan(  # noqa: PLR0913, public keywords
     forward: Forward | None = None,
     quantizer: Quantizer | None = None,
     policy: LayerPolicy | None = None,
-    measure: int = MEASURE,
+    measure: int = EVALUATIONS,
     damage: str = "auto",
     seed: int = 0,
     progress: Progress | None = None,
@@ -114,7 +111,7 @@ def plan(  # noqa: PLR0913, public keywords
         whole = prepared.table(metrics, excluded=blank.floats)
     warn_of_coverage(whole)
     table = rules.apply(whole)
-    search = _Search(model, table, tuple(data), forward or default_forward, measure)
+    search = _Search(table, tuple(data), forward or default_forward, measure)
     if measure:
         search.measurer = Measurer(
             model,
@@ -135,7 +132,6 @@ def plan(  # noqa: PLR0913, public keywords
 class _Search:
     """Finds the plan of one budget after another."""
 
-    model: nn.Module
     table: SensitivityTable
     data: tuple[Batch, ...]
     forward: Forward

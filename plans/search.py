@@ -15,6 +15,9 @@ from bitknap.sensitivity import SensitivityTable
 from .exchanges import ranked_exchanges
 from .measure import Damages, Measurer, Plan
 
+EVALUATIONS = 100
+"""Networks that the search for a plan runs by default."""
+
 CLEARLY = 2.0
 """Standard errors of the paired difference by which a candidate is clearly worse."""
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bitknap.plans.budgets import Budget
 from bitknap.plans.repair.base import NONE
+from bitknap.plans.search import EVALUATIONS
 from bitknap.problems import (
     DataError,
     InfeasibleError,
@@ -43,9 +44,6 @@ Say = Callable[[str], None]
 
 TIME_LIMIT = 60.0
 """Seconds for each solve by default."""
-
-MEASURE = 100
-"""Networks that the search for a recommended plan runs by default."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Job:
     activations: ActivationQuantizer | None = None
     command: str = ""
     time_limit: float = TIME_LIMIT
-    measure: int = MEASURE
+    measure: int = EVALUATIONS
     repair: str = "auto"
 
     def asked(self, ties: tuple[Tie, ...]) -> JobSettings:

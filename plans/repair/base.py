@@ -57,9 +57,6 @@ class Quantized:
 class Repair(Protocol):
     """A repair: one file in ``plans/repair`` with the object in ``REPAIR``."""
 
-    passes: int
-    """Forward passes over the calibration data for each plan."""
-
     symmetric: bool
     """Whether weights must be quantized without zero points; ``auto`` leaves it out else."""
 

@@ -25,7 +25,6 @@ from .base import Quantized, samples_of
 class BatchNorm:
     """See the module."""
 
-    passes = 1
     symmetric = False
 
     def __call__(self, quantized: Quantized) -> None:

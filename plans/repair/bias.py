@@ -26,12 +26,11 @@ CORRECTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 class Bias:
     """See the module."""
 
-    passes = 1
     symmetric = False
 
     def __call__(self, quantized: Quantized) -> None:
         """Change biases, and nothing else."""
-        names = _corrected(quantized)
+        names = quantized.once("layers whose bias is corrected", lambda: _corrected(quantized))
         if not names:
             return
         means = quantized.once("means of outputs", lambda: _float_means(quantized))
@@ -93,7 +92,7 @@ def _corrected(quantized: Quantized) -> list[str]:
     chosen = {layer.parameter for layer in quantized.layers if layer.name in quantized.plan}
     names = [
         name
-        for name, module in quantized.network.named_modules()
+        for name, module in quantized.model.named_modules()
         if isinstance(module, CORRECTED) and module.bias is not None and f"{name}.weight" in chosen
     ]
     outputs: dict[int, str] = {}
@@ -107,10 +106,10 @@ def _corrected(quantized: Quantized) -> list[str]:
         elif id(inputs) in outputs:
             normalised.add(outputs[id(inputs)])
 
-    modules = _modules(quantized.network, names)
-    norms = {n: m for n, m in quantized.network.named_modules() if isinstance(m, _BatchNorm)}
+    modules = _modules(quantized.model, names)
+    norms = {n: m for n, m in quantized.model.named_modules() if isinstance(m, _BatchNorm)}
     with hooked(modules | norms, note):
-        quantized.forward(quantized.network, quantized.batches[0])
+        quantized.forward(quantized.model, quantized.batches[0])
     return [name for name in names if name not in normalised]
 
 

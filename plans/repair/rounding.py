@@ -40,7 +40,6 @@ DAMPING = 0.01
 class Rounding:
     """See the module."""
 
-    passes = 0
     symmetric = True
 
     def __call__(self, quantized: Quantized) -> None:
