@@ -41,6 +41,17 @@ _SENTENCES = {
 }
 
 
+class Tier(StrEnum):
+    """How a back-end is set up."""
+
+    DEFAULT = "default"
+    """As its manual says: the package's own tolerances, costs as they are."""
+    ZERO_GAP = "zero gap"
+    """Costs as they are, and every gap that can be set is 0."""
+    STRICT = "strict"
+    """Gaps of 0, costs scaled, and solved again on what is left."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a solve may spend.

@@ -109,7 +109,7 @@ def test_a_place_that_cannot_be_written_loses_no_result(
         "frontier": (["frontier", instance, "--json", "--out", "taken/f.csv"], '"objective"'),
         "generate": (["generate", "mpq", "--out", "taken/i.json"], ""),
         "export": (["export", instance, "--out", "taken/i.lp"], ""),
-        "bench": (["bench", "float-costs", "--quick", "--out", "taken"], ""),
+        "bench": (["bench", "tiers", "--quick", "--out", "taken"], ""),
     }[name]
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == 2

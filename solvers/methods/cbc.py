@@ -13,7 +13,7 @@ import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import BackEnd, Deadline, Limits, Outcome
+from ..base import BackEnd, Deadline, Limits, Outcome, Tier
 from ..program import Program
 from ..refinement import BackendAnswer, as_it_comes, refine
 
@@ -26,13 +26,13 @@ class Cbc(BackEnd):
     ``increment`` of 1e-5 is lowered to 1e-9, its gaps to 0.
 
     Args:
-        refined: scale and refine; without it CBC sees the costs as they are.
+        tier: its settings.
 
     References:
         J. Forrest, R. Lougee-Heimer, INFORMS TutORials 2005, doi 10.1287/educ.1053.0020.
     """
 
-    refined: bool = True
+    tier: Tier = Tier.STRICT
 
     exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("pulp", "cbcbox")
@@ -42,13 +42,13 @@ class Cbc(BackEnd):
         """Scale, solve, refine."""
         # PuLP would leave its files behind where it is ended at the limit.
         with TemporaryDirectory() as folder:
-            backend = partial(_pulp, folder=folder)
-            if not self.refined:
+            backend = partial(_pulp, folder=folder, tier=self.tier)
+            if self.tier is not Tier.STRICT:
                 return as_it_comes(instance, limits, backend)
             return refine(instance, limits, backend, tolerance=1e-5)
 
 
-def _pulp(program: Program, deadline: Deadline | None, folder: str) -> BackendAnswer:
+def _pulp(program: Program, deadline: Deadline | None, folder: str, tier: Tier) -> BackendAnswer:
     import cbcbox
     import pulp
 
@@ -63,14 +63,13 @@ def _pulp(program: Program, deadline: Deadline | None, folder: str) -> BackendAn
         problem += pulp.lpSum(x[start:stop]) == 1
     for row, right in zip(program.columns, program.right.tolist(), strict=True):
         problem += _row(x + carries, row) <= right
+    exactly = {"gapRel": 0.0, "gapAbs": 0.0, "options": ["increment 1e-9"]}
     solver = pulp.COIN_CMD(
         path=cbcbox.cbc_bin_path(),
         msg=False,
-        gapRel=0.0,
-        gapAbs=0.0,
         threads=1,
         timeLimit=None if deadline is None else max(deadline.left, 0.01),
-        options=["increment 1e-9"],
+        **({} if tier is Tier.DEFAULT else exactly),
     )
     solver.tmpDir = folder
     problem.solve(solver)

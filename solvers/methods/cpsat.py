@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import BackEnd, Deadline, Limits, Outcome
+from ..base import BackEnd, Deadline, Limits, Outcome, Tier
 from ..program import Program
-from ..refinement import BackendAnswer, refine
+from ..refinement import BackendAnswer, as_it_comes, refine
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,15 @@ class CpSat(BackEnd):
     what is left up again (:func:`bitknap.solvers.refinement.refine`).
 
     Args:
+        tier: its settings; without refinement costs are rounded to the nearest millionth of the
+            largest. CP-SAT's own gap is 0.
         largest: the largest scaled cost; less where the sum over classes would overflow.
 
     References:
         L. Perron, F. Didier, CP-SAT, https://developers.google.com/optimization.
     """
 
+    tier: Tier = Tier.STRICT
     largest: float = 1e15
 
     exact: ClassVar[bool] = True
@@ -42,8 +45,16 @@ class CpSat(BackEnd):
         def backend(program: Program, deadline: Deadline | None) -> BackendAnswer:
             return _cp_sat(program, deadline, limits.threads)
 
+        if self.tier is not Tier.STRICT:
+            return as_it_comes(_in_millionths(instance), limits, backend)
         largest = min(self.largest, 2.0**60 / len(instance))
         return refine(instance, limits, backend, tolerance=0.0, largest=largest, integers=True)
+
+
+def _in_millionths(instance: Instance) -> Instance:
+    """The instance with integer costs, the largest of size 10^6."""
+    top = float(np.abs(instance.cost).max()) or 1.0
+    return replace(instance, cost=np.rint(instance.cost / top * 1e6))
 
 
 def _cp_sat(program: Program, deadline: Deadline | None, threads: int) -> BackendAnswer:

@@ -15,7 +15,7 @@ import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import BackEnd, Deadline, Limits, Outcome
+from ..base import BackEnd, Deadline, Limits, Outcome, Tier
 from ..program import Program
 from ..refinement import BackendAnswer, as_it_comes, refine
 
@@ -28,15 +28,13 @@ class Highs(BackEnd):
     through SciPy, so costs are scaled and refined (:func:`bitknap.solvers.refinement.refine`).
 
     Args:
-        refined: scale and refine; without it HiGHS sees the costs as they are.
-        gap: relative gap at which HiGHS stops; above 0 its optima are only nearly so.
+        tier: its settings; HiGHS' own default is a relative gap of 1e-4.
 
     References:
         Q. Huangfu, J. Hall, Math. Program. Comput. 10 (2018), 119-142.
     """
 
-    refined: bool = True
-    gap: float = 0.0
+    tier: Tier = Tier.STRICT
 
     exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("scipy",)
@@ -44,19 +42,21 @@ class Highs(BackEnd):
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""
-        backend = partial(_milp, gap=self.gap)
-        if not self.refined:
+        backend = partial(_milp, tier=self.tier)
+        if self.tier is not Tier.STRICT:
             return as_it_comes(instance, limits, backend)
         return refine(instance, limits, backend, tolerance=1e-5)
 
 
-def _milp(program: Program, deadline: Deadline | None, gap: float) -> BackendAnswer:
+def _milp(program: Program, deadline: Deadline | None, tier: Tier) -> BackendAnswer:
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import csr_array
 
     n, count, carries = len(program.cost), len(program.offsets) - 1, len(program.most)
     one_each = csr_array((np.ones(n), np.arange(n), program.offsets), shape=(count, n + carries))
-    options: dict[str, object] = {"mip_rel_gap": gap, "disp": False}
+    options: dict[str, object] = {"disp": False}
+    if tier is not Tier.DEFAULT:
+        options["mip_rel_gap"] = 0.0
     if deadline is not None:
         options["time_limit"] = deadline.left
     with _quiet_stdout():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import BackEnd, Deadline, Limits, Outcome
+from ..base import BackEnd, Deadline, Limits, Outcome, Tier
 from ..program import Program
 from ..refinement import BackendAnswer, as_it_comes, refine
 
@@ -23,13 +24,13 @@ class Scip(BackEnd):
     and refinement (:func:`bitknap.solvers.refinement.refine`).
 
     Args:
-        refined: scale and refine; without it SCIP sees the costs as they are.
+        tier: its settings; the wrapper's own default is a relative gap of 1e-4.
 
     References:
         S. Bolusani et al., The SCIP Optimization Suite 9.0, 2024, arXiv 2402.17702.
     """
 
-    refined: bool = True
+    tier: Tier = Tier.STRICT
 
     exact: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("ortools",)
@@ -37,19 +38,21 @@ class Scip(BackEnd):
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""
-        if not self.refined:
-            return as_it_comes(instance, limits, _scip)
-        return refine(instance, limits, _scip, tolerance=1e-5)
+        backend = partial(_scip, tier=self.tier)
+        if self.tier is not Tier.STRICT:
+            return as_it_comes(instance, limits, backend)
+        return refine(instance, limits, backend, tolerance=1e-5)
 
 
-def _scip(program: Program, deadline: Deadline | None) -> BackendAnswer:
+def _scip(program: Program, deadline: Deadline | None, tier: Tier) -> BackendAnswer:
     from ortools.linear_solver import pywraplp
 
     solver = pywraplp.Solver.CreateSolver("SCIP")
-    solver.SetSolverSpecificParametersAsString("limits/absgap = 0\nnumerics/feastol = 1e-9\n")
-    # The wrapper's default gap of 1e-4 overrides the one among SCIP's own parameters.
     parameters = pywraplp.MPSolverParameters()
-    parameters.SetDoubleParam(pywraplp.MPSolverParameters.RELATIVE_MIP_GAP, 0.0)
+    if tier is not Tier.DEFAULT:
+        solver.SetSolverSpecificParametersAsString("limits/absgap = 0\nnumerics/feastol = 1e-9\n")
+        # The wrapper's default gap of 1e-4 overrides the one among SCIP's own parameters.
+        parameters.SetDoubleParam(pywraplp.MPSolverParameters.RELATIVE_MIP_GAP, 0.0)
     x = [solver.BoolVar("") for _ in program.cost]
     columns = x + [solver.IntVar(0, most, "") for most in program.most.tolist()]
     objective = solver.Objective()

@@ -156,7 +156,7 @@ WRITERS: dict[str, tuple[list[str], list[str]]] = {
     ),
     "finetune": (["finetune", "mine:build", "--plan", "plan.json", "--out", "out"], ["out"]),
     "bench": (["bench", "mine.toml", "--out", "out"], ["out"]),
-    "study": (["bench", "float-costs", "--quick", "--out", "out"], ["out"]),
+    "study": (["bench", "tiers", "--quick", "--out", "out"], ["out"]),
     "confidence": (
         ["confidence", "t.npz", "--budget", "3", "--resamples", "2", "--out", "out"],
         ["out"],

@@ -203,9 +203,9 @@ def test_two_instances_of_one_name_are_refused(tmp_path: Path) -> None:
     ("name", "options", "words"),
     [
         ("nothing", {}, "no suite or study is named 'nothing'; choose one of: mpq"),
-        ("float-costs", {"repeat": 2}, "float-costs is a study, which takes"),
-        ("float-costs", {"workers": 2}, "float-costs is a study, which takes"),
-        ("float-costs", {"resume": False}, "float-costs is a study, which takes"),
+        ("tiers", {"repeat": 2}, "tiers is a study, which takes"),
+        ("tiers", {"workers": 2}, "tiers is a study, which takes"),
+        ("tiers", {"resume": False}, "tiers is a study, which takes"),
         ("smoke", {"resume": False, "out": Path()}, "exists; name another --out"),
         ("smoke", {"quick": True}, "smoke is a suite, which takes no --quick"),
         ("smoke", {"solvers": "core,gredy"}, "no solver is named 'gredy'"),
@@ -219,7 +219,7 @@ def test_wrong_arguments_are_refused(name: str, options: dict[str, Any], words: 
 def test_without_a_name_suites_and_studies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     command()
     stdout = capsys.readouterr().out
-    for name in (*suite_files(), "float-costs", "speed-solvers", "speed-multi-resource"):
+    for name in (*suite_files(), "tiers", "speed-solvers", "speed-multi-resource"):
         assert f"  {name} " in stdout
 
 
@@ -233,8 +233,8 @@ def test_a_study_that_is_stopped_keeps_its_finished_tables(
 
     monkeypatch.setattr(type(STUDIES), "load", lambda *_: study)
     with pytest.raises(KeyboardInterrupt):
-        command("float-costs", out=tmp_path)
+        command("tiers", out=tmp_path)
     captured = capsys.readouterr()
     assert "First" in captured.out
     assert captured.err.splitlines() == ["counting", "finished First"]
-    assert (tmp_path / "float-costs-0.csv").read_text(encoding="utf-8").split() == ["a", "1"]
+    assert (tmp_path / "tiers-0.csv").read_text(encoding="utf-8").split() == ["a", "1"]
