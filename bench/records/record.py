@@ -19,6 +19,9 @@ from .status import RunStatus
 
 FORMAT = "bitknap.record/3"
 
+RECORDS = "records.jsonl"
+"""The file of a folder's records."""
+
 READABLE = (FORMAT, "bitknap.record/2", "bitknap.record/1")
 """Records of older formats lack later fields, which then have their defaults."""
 

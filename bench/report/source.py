@@ -15,8 +15,9 @@ from bitknap.sensitivity import SensitivityTable
 from ..job.results import FILE as RUN
 from ..job.results import Results, load_results
 from ..measures.answers import SolverRuns, answers_of, key_of
-from ..records.record import Record, load_records
-from ..runner.run import PLAN, RECORDS, load_plan
+from ..records.archive import environments, find_folder, kept_apart, verified_records
+from ..records.record import RECORDS, Record
+from ..runner.run import PLAN, load_plan
 
 CELLS = Path("tables") / "cells.csv"
 
@@ -35,8 +36,16 @@ class Source:
     @cached_property
     def records(self) -> list[Record]:
         """All solves that were timed."""
-        path = self.path / RECORDS
-        return load_records(path) if path.exists() else []
+        return kept_apart(self._records)
+
+    @cached_property
+    def _records(self) -> list[Record]:
+        return verified_records(self.path) if (self.path / RECORDS).exists() else []
+
+    @property
+    def environments(self) -> list[tuple[str, dict[str, str]]]:
+        """Machine and versions of every environment that the records were made in."""
+        return environments(self._records)
 
     @cached_property
     def answers(self) -> list[SolverRuns]:
@@ -111,11 +120,12 @@ def _layers(table: SensitivityTable) -> str:
 
 
 def open_source(path: Path) -> Source:
-    """A folder with something to show.
+    """A folder with something to show, or the archive of that name.
 
     Raises:
         DataError: there is no such folder, or nothing in it that a report shows.
     """
+    path = find_folder(path)
     if not path.is_dir():
         raise DataError(f"{path} is not a folder; give the --out folder of an earlier run")
     source = Source(path)

@@ -10,7 +10,7 @@ from bitknap.problems import DataError, merge_ties
 from bitknap.problems.documents import load_as, save_document
 from bitknap.problems.storage import only_writer
 
-from ..records.record import Record
+from ..records.record import RECORDS, Record
 from .cases import InstanceFacts, InstanceRecipe, facts_of
 from .log import RecordLog
 from .plan import is_final, refusal, remaining
@@ -19,7 +19,6 @@ from .suite import Allowance, Suite
 
 FORMAT = "bitknap.suite/1"
 
-RECORDS = "records.jsonl"
 PLAN = "suite.json"
 
 

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(help="A suite, your own suite (.toml), or a study.")
+        str | None,
+        typer.Argument(help="A suite, your own suite (.toml), a study, merge or compare."),
+    ] = None,
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Folders or archives to merge or compare.")
     ] = None,
     solvers: Annotated[
         str | None, typer.Option(help="Methods with commas, or all, exact, heuristic.")
@@ -54,6 +58,7 @@ def command(
         bool, typer.Option(help="Resume a suite that was stopped, or refuse its folder.")
     ] = True,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer instances (studies).")] = False,
+    run_by: Annotated[str, typer.Option("--by", help="Who ran what is merged.")] = "unnamed",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run a suite of solvers and instances, or a study; without a name, list them.
@@ -61,6 +66,10 @@ def command(
     A suite appends every run to OUT/records.jsonl and resumes where it was stopped; it ends with
     a summary and exit code 1 when answers of solvers contradict each other. A study prints its
     tables, and with --out writes them as CSV; long ones keep what is finished in runs/STUDY.
+
+    `merge A B --out C --by NAME` writes the records of several folders into one, with a manifest
+    of their hash, machines and versions. `compare A B` prints what differs between two folders,
+    or a folder and an archive by its name; with --out it writes their page.
     """
     from bitknap.bench.runner import suite_files
     from bitknap.bench.studies import STUDIES
@@ -69,6 +78,11 @@ def command(
     if name is None:
         _list(as_json)
         return
+    if name in _VERBS:
+        _VERBS[name](folders or [], out, run_by)
+        return
+    if folders:
+        raise DataError(f"{name} takes no folders; only merge and compare do")
     if name in STUDIES.names() and name not in suite_files():
         given = [solvers, time_limit, memory_limit, repeat, seed, dask]
         if as_json or workers > 1 or not resume or any(value is not None for value in given):
@@ -89,13 +103,50 @@ def command(
     _run_suite(suite, out, workers, dask, as_json)
 
 
+def _merge(folders: list[Path], out: Path | None, run_by: str) -> None:
+    from bitknap.bench.records.archive import find_folder, merge_records
+    from bitknap.bench.tables.terminal import say
+    from bitknap.problems import DataError
+
+    if not folders or out is None:
+        raise DataError("merge needs the folders to merge, and a new one as --out")
+    manifest = merge_records([find_folder(folder) for folder in folders], out, run_by)
+    say(
+        f"{out}: {manifest.runs:,} records of {len(manifest.machines)} machines, "
+        f"sha256 {manifest.sha256}"
+    )
+
+
+def _compare(folders: list[Path], out: Path | None, _run_by: str) -> None:
+    from bitknap.bench.report import COMPARISONS
+    from bitknap.bench.report.source import open_source
+    from bitknap.bench.report.write import build_contents, write_report
+    from bitknap.bench.tables.terminal import print_table, say
+    from bitknap.problems import DataError
+
+    if len(folders) != 2:
+        raise DataError(f"compare needs two folders or archives, got {len(folders)}")
+    first, second = (open_source(folder) for folder in folders)
+    say(f"A: {first.path}, B: {second.path}")
+    for _, _, content in build_contents(COMPARISONS, (first, second)):
+        for table in content.tables.values() if content else ():
+            print_table(table)
+    if out is not None:
+        say(f"report: {write_report(folders[0], folders[1], out)}")
+
+
+_VERBS = {"merge": _merge, "compare": _compare}
+
+
 def _list(as_json: bool) -> None:
+    from bitknap.bench.records.archive import archived_names
     from bitknap.bench.runner import find_suite, suite_files
     from bitknap.bench.studies import STUDIES
 
     found = {
         "suites": {name: find_suite(name).summary for name in suite_files()},
         "studies": {name: STUDIES.summary(name) for name in STUDIES.names()},
+        "archives": dict.fromkeys(archived_names(), ""),
     }
     if as_json:
         typer.echo(json.dumps(found, indent=1))
@@ -137,9 +188,9 @@ def _run_suite(suite: Suite, out: Path, workers: int, dask: str | None, as_json:
     from bitknap.bench.measures.answers import answers_of
     from bitknap.bench.measures.contradictions import clashes
     from bitknap.bench.measures.summary import summarise, summary_tables
+    from bitknap.bench.records.record import RECORDS
     from bitknap.bench.runner import run_suite
     from bitknap.bench.runner.progress import TerminalProgress
-    from bitknap.bench.runner.run import RECORDS
     from bitknap.bench.tables.terminal import print_table, say
 
     with TerminalProgress(suite.name) as progress:

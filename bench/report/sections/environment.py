@@ -19,17 +19,12 @@ def build(source: Source) -> Content | None:
     records = source.records
     if not records:
         return None
-    versions = dict.fromkeys(
-        ", ".join(f"{name} {version}" for name, version in record.versions.items())
-        for record in records
-    )
     rows = [
         *([["command", source.command]] if source.command else []),
         ["runs", f"{sum(record.status != RunStatus.UNSUPPORTED for record in records):,}"],
         ["solve time", f"{digits(sum(record.seconds for record in records))} s"],
         *_processor(records),
-        *(["machine", name] for name in dict.fromkeys(record.machine for record in records)),
-        *(["versions", text] for text in versions),
+        *_environments(source),
     ]
     notes = [BUSY] if any(row[0].startswith("share") for row in rows) else []
     return Content(
@@ -39,6 +34,17 @@ def build(source: Source) -> Content | None:
             )
         }
     )
+
+
+def _environments(source: Source) -> list[list[str]]:
+    """Machine and versions; with the letter that solvers' names end in where there are several."""
+    found = source.environments
+    rows = []
+    for number, (machine, versions) in enumerate(found):
+        letter = f" {chr(ord('A') + number)}" if len(found) > 1 else ""
+        text = ", ".join(f"{name} {version}" for name, version in versions.items())
+        rows += [[f"machine{letter}", machine], [f"versions{letter}", text]]
+    return rows
 
 
 def _processor(records: list[Record]) -> list[list[str]]:
