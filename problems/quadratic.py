@@ -86,8 +86,6 @@ class QuadraticInstance:
         scores' sum.
 
         Args:
-            knapsack: as above.
-            scores: (N, n) of N samples.
             shrinkage: r between 0 (all terms) and 1 (the items' own squares alone).
 
         Raises:

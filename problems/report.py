@@ -16,10 +16,7 @@ class ReductionReport:
     """Items and classes left after each step of preprocessing.
 
     Args:
-        classes: classes of the instance.
-        items: items of the instance.
         merged_classes: classes once tied ones are merged.
-        merged_items: their items.
         undominated_items: items that no other of their class dominates.
         single_classes: classes with one undominated item, which decides them.
         hull_items: items on the lower convex hulls, those the linear relaxation uses; None for

@@ -169,9 +169,6 @@ class Solution:
     """An answer as the referee recomputed it from the instance.
 
     Args:
-        status: how the solve ended.
-        solver: name of the method.
-        instance: what was solved.
         choice: (L,) item positions within the classes of ``instance``, or None.
         objective: correctly rounded cost of ``choice``, or None.
         bound: proven lower bound of the optimum, or None; equals ``objective`` when optimal.
@@ -179,7 +176,6 @@ class Solution:
         seconds: wall time of the method, without imports, merged ties and the referee.
         message: one sentence for a person; what stopped a proof, where one was stopped.
         multiplier: (K,) prices of the resources, or None.
-        stats: what the solver counted.
     """
 
     status: Status

@@ -21,7 +21,6 @@ class Program:
 
     Args:
         offsets: (L + 1,) class i holds items ``offsets[i]:offsets[i + 1]``.
-        cost: (n,).
         rows: (R, n) int64.
         carries: (R, m) int64.
         right: (R,) int64.

@@ -25,10 +25,8 @@ class Bootstrap:
     """Omega of a metric on resampled calibration data.
 
     Args:
-        table: contains the per-sample scores.
         metric: a metric with scores.
         resamples: number R of resamples, >= 1.
-        seed: of the resamples.
 
     Raises:
         DataError: the metric is unknown or keeps no per-sample scores, or N < 2.

@@ -33,12 +33,6 @@ def compare(resampled: Bootstrap, a: IntArray, b: IntArray, level: float = 0.95)
     """The probability that plan A's predicted loss is below plan B's.
 
     Both are evaluated on the same resamples, so that their common variation cancels.
-
-    Args:
-        resampled: Omega of the metric on resamples.
-        a: item of each layer, positions in the table's items.
-        b: likewise.
-        level: of the interval of the difference.
     """
     # Layers with the same item in both plans cancel exactly, whatever the order of summation.
     differ = a != b
@@ -59,10 +53,8 @@ class RobustPlan:
     """A plan that trades predicted loss for certainty, and what it costs.
 
     Args:
-        choice: (L,) its items.
         objective: its predicted loss with Omega of all samples.
         price: what this is above the optimum's.
-        standard_error: of its predicted loss.
         interval: percentile interval of its predicted loss over the resamples.
     """
 
@@ -88,11 +80,8 @@ def robust_plan(
     least the standard error of the sum. The latter is what is reported.
 
     Args:
-        resampled: Omega of the metric on resamples.
-        plan: the optimum and its instance.
         errors: k >= 0.
         quantile: between 0 and 1; exactly one of the two is given.
-        level: of the interval.
     """
     choice = Resolver(plan.instance)(_pessimistic(resampled, errors, quantile))
     at = plan.instance.positions(choice)

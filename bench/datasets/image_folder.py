@@ -27,11 +27,7 @@ DEVIATION = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
 @dataclass(frozen=True)
 class Folder:
-    """Images in one folder per class; classes are numbered in the order of their names.
-
-    Args:
-        root: e.g. ``imagenet/val``.
-    """
+    """Images in one folder per class; classes are numbered in the order of their names."""
 
     root: Path
 
@@ -74,7 +70,6 @@ class Images(Dataset[tuple[Tensor, int]]):
     """Some images of a folder, preprocessed when they are read.
 
     Args:
-        folder: where they are.
         index: positions in its files.
         seed: of random crops and mirroring, which depend on seed and position only; None for the
             centre crop.

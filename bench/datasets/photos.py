@@ -34,8 +34,6 @@ class Photos:
     Args:
         images: ``(N, 3, 224, 224)`` uint8.
         accepted: the accepted classes of each photo, 0 to 999; several where its name is loose.
-        names: where each comes from.
-        sha256: hash of the files and their labels.
     """
 
     images: Tensor
@@ -95,7 +93,6 @@ def random_crops(images: Tensor, generator: torch.Generator) -> Tensor:
 
     Args:
         images: ``(N, 3, S, S)`` uint8.
-        generator: source of the draws.
     """
     side = images.shape[-1]
     crops = []

@@ -30,7 +30,6 @@ class Glosses:
     Args:
         texts: definitions, without the examples.
         labels: classes, 0 to 25, places in `CLASSES`.
-        sha256: hash of the file they come from.
     """
 
     texts: tuple[str, ...]
@@ -52,9 +51,6 @@ class Glosses:
 
 def load_glosses(data: Path | None = None) -> Glosses:
     """All noun glosses of WordNet.
-
-    Args:
-        data: folder of WordNet's file ``data.noun``; by default the Debian package's.
 
     Raises:
         DataError: the file is missing or no WordNet data file.

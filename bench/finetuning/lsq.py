@@ -47,7 +47,6 @@ class StepQuantizer(nn.Module):
 
     Args:
         step: initial steps, of a shape that broadcasts against the values.
-        low: smallest code.
         high: largest code, >= 1.
         batched: the first dimension of the values is that of the samples, which n leaves out.
 

@@ -49,15 +49,9 @@ class MetricComparison:
     """What is compared.
 
     Args:
-        workload: network and data.
-        entries: name -> what is compared under it.
-        bits: candidate bit-widths.
         budgets: average bits per weight.
         seeds: of the calibration draws; draw number s also seeds the controls.
         held_out: images for the yardsticks, less those that are in a draw.
-        folder: keeps all that is finished.
-        say: told what is done.
-        ranks: processes that share the work on the tables.
     """
 
     workload: Workload

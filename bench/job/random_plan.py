@@ -22,7 +22,6 @@ def random_choice(instance: Instance, seed: int) -> IntArray:
 
     Args:
         instance: only its weights, capacities and ties matter.
-        seed: of the draw; equal arguments give equal choices.
 
     Returns:
         (L,) positions within the classes.

@@ -51,19 +51,12 @@ class Job:
     """What the main job is asked to do.
 
     Args:
-        workload: network with data.
-        metrics: names of the sensitivity metrics.
         bits: candidates of every layer, from few bits to many.
-        budgets: limits on the size.
-        solvers: names of the methods.
-        samples: calibration samples.
         seed: of the calibration draw and the random controls.
-        out: folder for everything that is written.
         policy: what is decided about layers beforehand; every instance keeps it.
         quantizer: how weights are quantized, in the predictions and in the measured accuracies.
         activations: candidates for what layers read; None leaves it in float.
         tie_kinds: kinds of ties to find in the traced network, of `sensitivity.ties.KINDS`.
-        command: the command line, kept beside the results.
         time_limit: seconds for each solve, and for each proof of the independent checker.
         measure: networks that the search for the recommended plan may run, for each budget, on
             half of the calibration samples; 0 recommends none.

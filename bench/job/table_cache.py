@@ -107,10 +107,6 @@ def fill(
     interrupted run resumes where it stopped.
 
     Args:
-        prepared: the traced network.
-        path: where the table is kept.
-        metrics: names.
-        say: told what is done, and which facts made a stored table stale.
         ranks: processes that share the work; the first one reads and writes the file.
         excluded: layers that a policy takes out of the table afterwards.
 

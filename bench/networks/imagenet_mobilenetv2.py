@@ -28,9 +28,6 @@ DROPOUT = 0.2
 class ImageNetMobileNetV2(nn.Module):
     """MobileNetV2 of width 1.0 for large colour images.
 
-    Args:
-        classes: number of classes.
-
     References:
         Sandler, Howard, Zhu, Zhmoginov, Chen, *MobileNetV2: inverted residuals and linear
         bottlenecks*, arXiv 1801.04381.

@@ -22,9 +22,6 @@ class InvertedResidual(nn.Module):
     expansion of 1 leaves the first convolution out.
 
     Args:
-        inputs: channels of the input.
-        outputs: channels of the output.
-        stride: stride of the depthwise convolution.
         expansion: hidden channels are ``expansion * inputs``.
 
     References:
@@ -56,10 +53,6 @@ class MobileNetV2(nn.Module):
     Module names follow the usual ones: ``features.0.0`` the stem, ``features.3.conv.1.0`` a
     depthwise convolution, ``classifier``.
 
-    Args:
-        channels: channels of the images.
-        classes: number of classes.
-
     References:
         Sandler, Howard, Zhu, Zhmoginov, Chen, arXiv 1801.04381.
     """
@@ -84,10 +77,7 @@ def feature_layers(
     """Stem of so many channels, inverted residuals, and a 1x1 convolution to the head's channels.
 
     Args:
-        stem: the first layers.
-        inputs: its channels.
         stages: (expansion, channels, blocks, stride of the first) of each group.
-        head: channels of the result.
     """
     features = [stem]
     for expansion, outputs, blocks, stride in stages:

@@ -20,7 +20,6 @@ def fit_probe(features: Tensor, labels: Tensor, classes: int) -> nn.Linear:
     Args:
         features: ``(N, d)``.
         labels: ``(N,)`` int64.
-        classes: number of classes.
     """
     features = features.double()
     probe = nn.Linear(features.shape[1], classes).double()

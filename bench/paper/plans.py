@@ -41,9 +41,7 @@ class PaperPlan:
     Args:
         method: a key of `METHODS` or `ORDERS`, or ``first_order``.
         rate: compression of float32 weights, scales not counted.
-        seed: of the draw.
         allocation: layer -> bits, as the table labels them.
-        tuned: whether it is fine-tuned too.
     """
 
     method: str

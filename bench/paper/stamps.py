@@ -15,12 +15,7 @@ FILE = "environment.json"
 
 @dataclass(frozen=True)
 class Stamp:
-    """A machine and the versions that measured there.
-
-    Args:
-        machine: processor, cores and system.
-        versions: package and version, in pairs.
-    """
+    """A machine and the versions that measured there."""
 
     machine: str
     versions: tuple[tuple[str, str], ...]

@@ -29,10 +29,7 @@ class Network:
     """What was measured of one network.
 
     Args:
-        workload: network and data.
         tables: of each metric and draw.
-        whole: accuracy of the float network.
-        cells: every plan with its accuracies.
         search: the evolutionary search at the largest rate.
         stamps: what measured the cells.
     """
@@ -60,13 +57,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Study:
-    """All that the tables and figures show.
-
-    Args:
-        scale: what was asked.
-        networks: by name.
-        command: the command line.
-    """
+    """All that the tables and figures show."""
 
     scale: Scale
     networks: Mapping[str, Network]
@@ -84,10 +75,7 @@ def run_study(
     """Compute whatever the folder does not hold yet.
 
     Args:
-        scale: the extent.
         out: folder; what is done is kept in ``cells``.
-        arguments: of the command line.
-        say: told what is done.
         load: gives a network's workload, see `fashion`.
         ranks: this process, the first of those that share the work; the others call
             `help_study`.

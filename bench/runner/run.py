@@ -51,12 +51,8 @@ def run_suite(
     runs are not repeated, so a killed suite resumes and a finished one ends at once.
 
     Args:
-        suite: what to run.
-        out: the folder.
-        progress: receives progress.
         workers: processes at a time on this machine.
         dask: address of a scheduler; the runs then happen on its workers.
-        command: kept in ``suite.json``.
 
     Raises:
         DataError: the folder holds a run of another suite or under other limits, is being written

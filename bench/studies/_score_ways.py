@@ -36,9 +36,7 @@ class ScoringCase:
 
     Args:
         network: one of `NETWORKS`.
-        images: in the batch.
         layout: ``NCHW`` or ``NHWC``, of the weights and the images in memory.
-        device: where all of it is.
     """
 
     def __init__(

@@ -33,7 +33,6 @@ class Accuracy:
     """Share of right answers, with its sampling error.
 
     Args:
-        correct: right answers.
         total: questions, >= 1.
         measures: other values taken on the way, by name, e.g. ``{"perplexity": 17.2}``.
     """
@@ -131,8 +130,6 @@ def classification_accuracy(
 
     Args:
         model: maps normalised images ``(N, 1, 28, 28)`` to logits; its mode is left as it was.
-        images: images with classes.
-        batch: images at once.
     """
     was_training = model.training
     model.eval()
@@ -153,9 +150,7 @@ def draw(images: ImageSet, samples: int, seed: int) -> list[tuple[Tensor, Tensor
     A smaller draw with the same seed is the beginning of a larger one.
 
     Args:
-        images: where to draw from.
         samples: how many, at least 1 and at most all.
-        seed: seed of the draw.
 
     Returns:
         Batches ``(x, y)``: x ``(<= 64, 1, 28, 28)`` float32, normalised; y int64.
@@ -202,7 +197,6 @@ def fashion_classifier(title: str, recipe: Recipe, file: str, data: Path | None)
     """A trained classifier of Fashion-MNIST as a workload.
 
     Args:
-        title: one line for tables and reports.
         recipe: the network, which receives the weights of the checkpoint, and its training.
         file: of the workload; its name is that of the workload and of the checkpoint beside it.
         data: folder of the data set; by default it is looked for.

@@ -57,11 +57,7 @@ class SentenceClassifier(nn.Module):
 
 
 class Tokens:
-    """Turns glosses into padded batches.
-
-    Args:
-        path: ``tokenizer.json`` of the encoder.
-    """
+    """Turns glosses into padded batches."""
 
     def __init__(self, path: Path) -> None:
         self._tokenizer = _library("tokenizers").Tokenizer.from_file(str(path))
@@ -90,9 +86,6 @@ def build(data: Path | None = None) -> Workload:
     The task is to tell the lexicographer class (26 of them: act, animal, artifact, ...) from the
     definition of a noun. Accuracy is measured on 1,000 random definitions; calibration draws
     from the others, among them the 8,000 that the probe was trained on.
-
-    Args:
-        data: folder of WordNet's ``data.noun``; by default the Debian package's.
 
     Raises:
         DataError: the packages or WordNet are not installed.

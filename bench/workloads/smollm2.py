@@ -99,7 +99,6 @@ def next_token_accuracy(model: nn.Module, ids: Tensor) -> Accuracy:
     """Share of next tokens that are the likeliest one, and the perplexity.
 
     Args:
-        model: causal language model as in `transformers`.
         ids: ``(N, T)`` token ids.
     """
     right, losses = 0, 0.0

@@ -26,7 +26,6 @@ class Hawq:
     All layers iterate together, so that one pass over the data serves each of them.
 
     Args:
-        iterations: most iterations.
         tolerance: relative change of every layer's eigenvalue at which the iteration stops.
 
     References:

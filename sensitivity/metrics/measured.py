@@ -33,11 +33,9 @@ class MeasuredMetric:
     All measured metrics of a table share one run of the network an item.
 
     Args:
-        name: of the metric.
         compare: per-sample value; kept as scores.
         unit: where given, the values are divided by the mean of compare-like values of the plain
             output alone.
-        uses_loss: whether the comparison needs the loss.
     """
 
     name: str

@@ -26,7 +26,6 @@ class Annealing(AnyInstance):
     Args:
         sweeps: neighbours tried per class.
         cooling: last temperature over the first.
-        seed: of the random moves.
 
     References:
         S. Kirkpatrick, C. Gelatt, M. Vecchi, Science 220 (1983), 671-680.

@@ -19,9 +19,6 @@ from ..exact import exact_integers
 class BruteForce:
     """Exhaustive enumeration; nothing is pruned, sums are exact.
 
-    Args:
-        most: largest number of choices.
-
     Complexity: the product of the class sizes.
     """
 

@@ -26,11 +26,6 @@ class Evolutionary(AnyInstance):
     first population mixes the lightest choice, repaired and improved by single moves, with random
     ones; the winner is improved again.
 
-    Args:
-        population: choices per generation.
-        generations: number of generations.
-        seed: of all random draws.
-
     References:
         K. Deb, Computer Methods in Applied Mechanics and Engineering 186 (2000), 311-338.
     """

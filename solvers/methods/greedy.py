@@ -33,7 +33,6 @@ class Greedy(OneResource):
             allows it, the largest fall in cost per unit of weight first.
         order: which ratio goes first; the paper shows ``smallest`` beats ``largest`` and
             ``random`` (its Figure 2).
-        seed: of the random order.
 
     Complexity: O(n log n).
 

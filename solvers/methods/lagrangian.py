@@ -27,9 +27,6 @@ class Lagrangian(AnyInstance):
     against the best known cost. Choices met on the way are repaired and
     improved by single moves.
 
-    Args:
-        iterations: price steps.
-
     Complexity: O(K n) per iteration.
 
     References:

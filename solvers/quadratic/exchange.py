@@ -22,10 +22,6 @@ class Exchange:
     A local optimum is one that no feasible exchange of the items of one class, or of two at once,
     lowers. The first start is the optimum of the knapsack without products.
 
-    Args:
-        rounds: kicks.
-        seed: of what is kicked.
-
     References:
         H. R. Lourenco, O. C. Martin, T. Stuetzle, Iterated local search, 2003, arXiv
         math/0102188.
@@ -61,11 +57,7 @@ def search(
     """The best choice of iterated exchanges, or None where no start was found.
 
     Args:
-        problem: without ties.
-        rounds: kicks.
-        seed: of what is kicked.
         start: (L,) a feasible choice to begin with.
-        deadline: when to stop.
     """
     model = Model.of(problem)
     knapsack = problem.knapsack

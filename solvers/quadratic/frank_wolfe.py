@@ -26,7 +26,6 @@ class FrankWolfe:
 
     Args:
         accuracy: relative distance of the bound from the relaxation's value at which it ends.
-        steps: most steps.
 
     References:
         M. Frank, P. Wolfe, Naval Res. Logist. Q. 3 (1956) 95-110; C. A. Holloway, Math. Program. 6

@@ -24,7 +24,6 @@ class Model:
         f(x) = sum_j cost_j x_j + sum_{j < k} pairs_jk x_j x_k
 
     Args:
-        knapsack: classes, weights and capacities.
         cost: (n,) c + diag(G) / 2.
         pairs: (n, n) G between classes, 0 within them.
     """
@@ -78,10 +77,8 @@ def oracle(
     """The knapsack of some items under other costs, solved exactly.
 
     Args:
-        knapsack: without ties.
         cost: (n,) of all items.
         items: those that may be chosen, in order, at least one of each class.
-        deadline: when to stop with what there is.
 
     Returns:
         The items chosen, a lower bound, and (K,) prices of the resources; None where nothing fits.

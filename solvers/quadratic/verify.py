@@ -32,9 +32,7 @@ def verify_quadratic(
     that the proof of the bound is not repeated, and the finding is UNPROVED.
 
     Args:
-        problem: what was solved.
         document: a parsed ``bitknap.solution/1`` document.
-        max_choices: partial choices to look at.
 
     Raises:
         DataError: the document is malformed; the sentence names the place.
