@@ -20,17 +20,6 @@ from torch import Tensor
 from bitknap.problems.errors import DataError
 from bitknap.problems.storage import write_atomically
 
-__all__ = [
-    "MEAN",
-    "STANDARD_DEVIATION",
-    "FashionMNIST",
-    "ImageSet",
-    "cache_directory",
-    "hold_out",
-    "load_fashion_mnist",
-    "normalise",
-]
-
 # Mean and standard deviation of the 60,000 training images, pixels in [0, 1].
 MEAN = 0.2860
 STANDARD_DEVIATION = 0.3530

@@ -17,8 +17,6 @@ from torch.utils.data import Dataset
 
 from bitknap.problems.errors import DataError
 
-__all__ = ["CROP", "Folder", "Images", "centre", "random_part"]
-
 SUFFIXES = (".jpeg", ".jpg", ".png", ".ppm", ".bmp", ".webp")
 SHORTER, CROP = 256, 224
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]

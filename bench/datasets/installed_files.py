@@ -7,8 +7,6 @@ from pathlib import Path
 
 from bitknap.problems.errors import DataError
 
-__all__ = ["package_file"]
-
 
 def package_file(package: str, name: str, remedy: str) -> Path:
     """Path of a file that a package installed.

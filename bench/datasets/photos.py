@@ -18,8 +18,6 @@ from torch import Tensor
 from bitknap.problems.errors import DataError
 from bitknap.problems.storage import read_file
 
-__all__ = ["SIDE", "Photos", "load_photos", "random_crops"]
-
 SIDE = 224
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 WHITE = (255, 255, 255)

@@ -11,8 +11,6 @@ import torch
 from bitknap.problems.errors import DataError
 from bitknap.problems.storage import read_file
 
-__all__ = ["CLASSES", "Glosses", "load_glosses"]
-
 FOLDER = Path("/usr/share/wordnet")
 FIRST_FILE = 3
 CLASSES = (

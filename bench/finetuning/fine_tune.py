@@ -22,8 +22,6 @@ from ..training.state import resume, save_state
 from ..workloads.base import Workload
 from .quantized_training import QuantizedTraining
 
-__all__ = ["FineTunedNetwork", "FineTuning", "fine_tune", "untrained"]
-
 CALIBRATION = 256
 """Samples that the steps of inputs are first fitted to."""
 

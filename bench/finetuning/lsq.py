@@ -8,8 +8,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-__all__ = ["InputQuantizer", "StepQuantizer"]
-
 
 class _LearnedStep(torch.autograd.Function):
     """s clip(round(v / s), low, high), differentiable in v and s by the straight-through rule."""

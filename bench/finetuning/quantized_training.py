@@ -20,8 +20,6 @@ from bitknap.sensitivity.quantization.scales import least_squares_scale
 from ..workloads.base import Workload
 from .lsq import InputQuantizer, StepQuantizer
 
-__all__ = ["QuantizedTraining"]
-
 INPUT_KINDS = ("conv", "linear", "conv_transpose")
 """Layers whose input can be quantized: the first argument of the module that owns the weight."""
 

@@ -10,8 +10,6 @@ from bitknap.problems import Instance, IntArray, merge_ties
 from bitknap.problems.errors import InfeasibleError
 from bitknap.solvers.local import lightest
 
-__all__ = ["random_choice"]
-
 
 def random_choice(instance: Instance, seed: int) -> IntArray:
     """Draw a random choice that keeps every budget and tie, and in which no heavier item fits.

@@ -7,8 +7,6 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["EfficientNetLite0", "MBConv", "SamePadConv2d"]
-
 # (blocks, kernel, stride, expansion, channels) of each group of blocks.
 STAGES = (
     (1, 3, 1, 1, 16),

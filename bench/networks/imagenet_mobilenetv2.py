@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from .mobilenetv2 import conv_bn_relu6, feature_layers
 
-__all__ = ["ImageNetMobileNetV2", "mobilenet_v2"]
-
 # (expansion, channels, blocks, stride) of each group of inverted residuals: table 2 of the paper.
 STAGES = (
     (1, 16, 1, 1),

@@ -9,8 +9,6 @@ from torch.nn import functional as F
 
 from .resnet import BasicBlock, shortcut
 
-__all__ = ["Bottleneck", "ResNet", "resnet18", "resnet50"]
-
 WIDTHS = (64, 128, 256, 512)
 
 

@@ -7,8 +7,6 @@ from typing import cast
 
 from torch import Tensor, nn
 
-__all__ = ["InvertedResidual", "MobileNetV2"]
-
 # (expansion, channels, blocks, stride) of each group of inverted residuals.
 STAGES = ((1, 16, 1, 1), (3, 24, 2, 2), (4, 32, 2, 2), (6, 64, 3, 2), (6, 104, 2, 1))
 STEM = 16

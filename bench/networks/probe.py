@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["fit_probe"]
-
 DECAY = 1e-5
 STEPS = 300
 

@@ -7,8 +7,6 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["BasicBlock", "ResNet18"]
-
 
 class BasicBlock(nn.Module):
     """Residual block of two 3x3 convolutions.

@@ -34,8 +34,6 @@ from ..workloads.base import classification_accuracy
 from ..workloads.recipe import Epoch, Recipe, learning_rate
 from .state import resume, save_state
 
-__all__ = ["FORMAT", "TrainingState", "main", "train"]
-
 FORMAT = "bitknap.training/1"
 
 _console = Terminal(stderr=True)

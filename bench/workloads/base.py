@@ -21,8 +21,6 @@ from bitknap.sensitivity.tracing.batches import device_of, placed
 from ..datasets.fashion_mnist import ImageSet, load_fashion_mnist, normalise
 from .recipe import Epoch, Recipe
 
-__all__ = ["Accuracy", "Batches", "Workload", "classification_accuracy", "fashion_classifier"]
-
 CALIBRATION_BATCH = 64
 # Fastest for both networks on one thread: larger activations fall out of the cache.
 EVALUATION_BATCH = 100

@@ -23,8 +23,6 @@ from ..networks.imagenet_resnet import resnet18, resnet50
 from .base import Accuracy, Workload, cross_entropy
 from .devices import own_gpu
 
-__all__ = ["NETWORKS", "imagenet_workload"]
-
 NETWORKS: dict[str, tuple[Callable[[int], nn.Module], str]] = {
     "resnet18": (resnet18, "fc.weight"),
     "resnet50": (resnet50, "fc.weight"),

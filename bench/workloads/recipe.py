@@ -13,8 +13,6 @@ from torch.nn import functional as F
 
 from ..datasets.fashion_mnist import ImageSet, normalise
 
-__all__ = ["Epoch", "Recipe", "augment", "learning_rate"]
-
 
 @dataclass(frozen=True)
 class Recipe:

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["GroupedConvolutions"]
-
 CALLS = (torch.conv1d, torch.conv2d, torch.conv3d)
 Geometry = tuple[Sequence[int], Sequence[int], Sequence[int], bool, Sequence[int], int]
 """Stride, padding, dilation, transposed, output padding, groups."""
