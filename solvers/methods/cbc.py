@@ -34,9 +34,9 @@ class Cbc(BackEnd):
 
     refined: bool = True
 
-    exact: ClassVar[bool] = True
+    exact = True
     requires: ClassVar[tuple[str, ...]] = ("pulp", "cbcbox")
-    module: ClassVar[str] = "pulp"
+    module = "pulp"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""

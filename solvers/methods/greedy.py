@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -44,9 +44,6 @@ class Greedy(OneResource):
     refill: bool = False
     order: Order = "smallest"
     seed: int = 0
-
-    exact: ClassVar[bool] = False
-    requires: ClassVar[tuple[str, ...]] = ()
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Descend to the first feasible choice."""

@@ -38,9 +38,9 @@ class Highs(BackEnd):
     refined: bool = True
     gap: float = 0.0
 
-    exact: ClassVar[bool] = True
+    exact = True
     requires: ClassVar[tuple[str, ...]] = ("scipy",)
-    module: ClassVar[str] = "scipy.optimize"
+    module = "scipy.optimize"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from bitknap.problems import IntArray
 from bitknap.problems.quadratic import QuadraticInstance
 
-from ..base import NEVER, Deadline, Limits, Outcome, Status, TimeUp
+from ..base import NEVER, Deadline, Limits, Method, Outcome, Status, TimeUp
 from ..local import lightest, repair
 from .model import Model, oracle
 
 
 @dataclass(frozen=True)
-class Exchange:
+class Exchange(Method):
     """Iterated local search: a local optimum, kicked in a few classes, and improved again.
 
     A local optimum is one that no feasible exchange of the items of one class, or of two at once,
@@ -29,13 +28,6 @@ class Exchange:
 
     rounds: int = 20
     seed: int = 0
-
-    exact: ClassVar[bool] = False
-    requires: ClassVar[tuple[str, ...]] = ()
-
-    def supports(self, problem: QuadraticInstance) -> str | None:
-        """Every instance."""
-        return None
 
     def solve(self, problem: QuadraticInstance, limits: Limits) -> Outcome:
         """Search."""
