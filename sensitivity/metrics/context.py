@@ -322,6 +322,11 @@ class Context:
             yield {place[id(w)]: g for w, g in pairs if g is not None}, reads
 
 
+def on_host(values: Tensor) -> NDArray[Any]:
+    """The values on the host, in a type that NumPy has."""
+    return values.to(torch.promote_types(values.dtype, torch.float32)).cpu().numpy()
+
+
 def _activation_scores(inputs: Tensor, grad: Tensor, grids: Sequence[Grid], samples: int) -> Tensor:
     """(N, A) scores of one use's activations."""
     kind = torch.promote_types(inputs.dtype, torch.float32)
