@@ -84,6 +84,10 @@ class Bootstrap:
         total: FloatArray = self.omega[:, positions].sum(axis=1)
         return total
 
+    def interval(self, positions: IntArray, level: float) -> tuple[float, float]:
+        """Percentile interval of a plan's predicted loss."""
+        return percentiles(self.losses(positions), level)
+
     def standard_error(self, positions: IntArray) -> float:
         """Standard error of a plan's predicted loss, what its layers have in common included.
 
@@ -94,6 +98,12 @@ class Bootstrap:
         if self.table.statistics[self.metric] == "absolute_mean":
             terms = terms * np.sign(terms.mean(axis=0))
         return float(terms.sum(axis=1).std(ddof=1) / np.sqrt(self.samples))
+
+
+def percentiles(values: FloatArray, level: float) -> tuple[float, float]:
+    """The ends of the middle share of some values."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def optimum(instance: Instance) -> tuple[IntArray, float]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bitknap.problems import DataError, FloatArray, IntArray
 
-from .bootstrap import Bootstrap, Resolver
+from .bootstrap import Bootstrap, Resolver, percentiles
 from .resampled_plans import Confidence
 
 
@@ -37,14 +37,13 @@ def compare(resampled: Bootstrap, a: IntArray, b: IntArray, level: float = 0.95)
     # Layers with the same item in both plans cancel exactly, whatever the order of summation.
     differ = a != b
     gap = resampled.losses(a[differ]) - resampled.losses(b[differ])
-    tails = np.quantile(gap, [(1 - level) / 2, (1 + level) / 2])
     omega = resampled.table.omega[resampled.metric]
     return PlanComparison(
         loss_a=float(omega[a].sum()),
         loss_b=float(omega[b].sum()),
         better=float((gap < 0).mean()),
         equal=float((gap == 0).mean()),
-        interval=(float(tails[0]), float(tails[1])),
+        interval=percentiles(gap, level),
     )
 
 
@@ -86,13 +85,12 @@ def robust_plan(
     choice = Resolver(plan.instance)(_pessimistic(resampled, errors, quantile))
     at = plan.instance.positions(choice)
     objective = plan.instance.objective(choice)
-    tails = np.quantile(resampled.losses(at), [(1 - level) / 2, (1 + level) / 2])
     return RobustPlan(
         choice=choice,
         objective=objective,
         price=max(objective - plan.objective, 0.0),
         standard_error=resampled.standard_error(at),
-        interval=(float(tails[0]), float(tails[1])),
+        interval=resampled.interval(at, level),
     )
 
 

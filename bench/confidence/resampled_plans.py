@@ -108,14 +108,13 @@ def confidence(
     resolve = Resolver(instance)
     choices = np.array([resolve(cost) for cost in resampled.omega])
     at = instance.positions(choice)
-    tails = np.quantile(resampled.losses(at), [(1 - level) / 2, (1 + level) / 2])
     excess = instance.cost[instance.offsets[:-1] + choices].sum(axis=1) - objective
     return Confidence(
         instance=instance,
         choice=choice,
         objective=objective,
         standard_error=resampled.standard_error(at),
-        interval=(float(tails[0]), float(tails[1])),
+        interval=resampled.interval(at, level),
         choices=choices,
         excess=np.maximum(excess, 0.0),
         prefixes=_prefixes(resampled, resolve, choice, objective),

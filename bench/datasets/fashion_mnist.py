@@ -20,6 +20,8 @@ from torch import Tensor
 from bitknap.problems.errors import DataError
 from bitknap.problems.storage import write_atomically
 
+from .draws import permutation
+
 # Mean and standard deviation of the 60,000 training images, pixels in [0, 1].
 MEAN = 0.2860
 STANDARD_DEVIATION = 0.3530
@@ -146,7 +148,7 @@ def hold_out(train: ImageSet, count: int = 5_000, seed: int = 0) -> tuple[ImageS
     Returns:
         The rest (55,000 by default) and the validation set.
     """
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+    order = permutation(len(train), seed)
     return train.take(order[count:]), train.take(order[:count])
 
 

@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from bitknap.problems.errors import DataError
 from bitknap.problems.storage import read_file
+
+from .draws import permutation
 
 FOLDER = Path("/usr/share/wordnet")
 FIRST_FILE = 3
@@ -39,7 +39,7 @@ class Glosses:
 
     def split(self, test: int, seed: int) -> tuple[Glosses, Glosses]:
         """What is trained on, and `test` glosses drawn at random to measure with."""
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).tolist()
+        order = permutation(len(self), seed).tolist()
         return self._take(order[test:]), self._take(order[:test])
 
     def _take(self, places: list[int]) -> Glosses:

@@ -12,8 +12,9 @@ import torch
 from bitknap.sensitivity import SensitivityTable
 from bitknap.sensitivity.resume.ranks import Ranks
 
+from ..confidence.bootstrap import optimum
 from ..datasets.fashion_mnist import load_fashion_mnist
-from ..job.metric_comparison import Entry, MetricComparison, Tables, optimum
+from ..job.metric_comparison import Entry, MetricComparison, Tables
 from ..job.run import Say
 from ..workloads.base import Accuracy, Workload, classification_accuracy
 from ..workloads.loading import load_workload
@@ -159,6 +160,6 @@ def _planned(
 def _search(name: str, tables: Tables, bench: PlanMeasurer, scale: Scale) -> SearchedPlan:
     instance = instance_at(tables, "fisher", scale.seeds[0], scale.rates[name][-1])
     return evolve(
-        bench.workload, bench.table, instance, optimum(instance), scale.search_samples,
+        bench.workload, bench.table, instance, optimum(instance)[0], scale.search_samples,
         scale.search, bench.folder / "search.json", lambda text: bench.say(f"{name}: {text}"),
     )  # fmt: skip

@@ -116,6 +116,12 @@ class ScoringCase:
         scores: Tensor = vmap(sample, chunk_size=chunk)(*self.batch)
         return scores
 
+    def fastest_chunk(self, seconds: Callable[[Callable[[], Any]], float], least: int = 1) -> int:
+        """The chunk_size of least seconds, of the powers of two from the least to the batch."""
+        powers = (2**k for k in range(len(self.batch[1]).bit_length()))
+        chunks = [chunk for chunk in powers if chunk >= least]
+        return min(chunks, key=lambda chunk: seconds(partial(self.per_sample_gradients, chunk)))
+
     def kept_gradients(self) -> Tensor:
         """The same as torch.func is documented: all gradients of the batch, then products."""
         weights, loss = self._functional()

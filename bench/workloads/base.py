@@ -18,6 +18,7 @@ from bitknap.problems.errors import DataError
 from bitknap.problems.schema import Count, Range
 from bitknap.sensitivity.tracing.batches import device_of, placed
 
+from ..datasets.draws import drawn
 from ..datasets.fashion_mnist import ImageSet, load_fashion_mnist, normalise
 from .recipe import Epoch, Recipe
 
@@ -156,17 +157,9 @@ def draw(images: ImageSet, samples: int, seed: int) -> list[tuple[Tensor, Tensor
     Raises:
         DataError: `samples` is out of range.
     """
-    if not 1 <= samples <= len(images):
-        raise DataError(f"cannot draw {samples:,} samples: choose from 1 to {len(images):,}")
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:samples]
-    drawn = images.take(order)
-    return [
-        (
-            normalise(drawn.images[start : start + CALIBRATION_BATCH]),
-            drawn.labels[start : start + CALIBRATION_BATCH],
-        )
-        for start in range(0, samples, CALIBRATION_BATCH)
-    ]
+    some = images.take(drawn(len(images), samples, seed))
+    parts = (tensor.split(CALIBRATION_BATCH) for tensor in (some.images, some.labels))
+    return [(normalise(x), y) for x, y in zip(*parts, strict=True)]
 
 
 def cross_entropy(output: Tensor, batch: tuple[Tensor, Tensor]) -> Tensor:

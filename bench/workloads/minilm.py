@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from bitknap.problems.errors import DataError
 from bitknap.sensitivity.tracing.batches import device_of
 
+from ..datasets.draws import drawn
 from ..datasets.installed_files import package_file
 from ..datasets.wordnet import CLASSES, Glosses, load_glosses
 from .base import Accuracy, Workload, cross_entropy, load_checkpoint
@@ -100,10 +101,7 @@ def build(data: Path | None = None) -> Workload:
     measured = tokens.batches(test, shortest_first)
 
     def calibration(samples: int, seed: int) -> list[Any]:
-        if not 1 <= samples <= len(train):
-            raise DataError(f"cannot draw {samples:,} samples: choose from 1 to {len(train):,}")
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(train), generator=generator)[:samples].tolist()
+        order = drawn(len(train), samples, seed).tolist()
         return cast(list[Any], tokens.batches(train, order))
 
     def evaluate(model: nn.Module) -> Accuracy:
