@@ -66,8 +66,9 @@ format: setup
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 bench: setup ## pytest-benchmark files, saved for `pytest-benchmark compare`
 	$(BIN)/python -m pytest bench -o python_files='bench_*.py' --benchmark-only --benchmark-autosave
-bench-compare: setup ## the last two `make bench` against each other; fails when one is 1.5 times slower
-	$(BIN)/python -m bitknap.bench.runner.regression
+bench-compare: setup ## the same against the run saved last; fails when a least time has grown by half
+	$(BIN)/python -m pytest bench -o python_files='bench_*.py' --benchmark-only --benchmark-autosave \
+	  --benchmark-compare --benchmark-compare-fail=min:50%
 bench-smoke: setup ## every solver on a few small instances, and their page; resumes when it was stopped
 	$(BIN)/bitknap bench smoke --workers 2
 	$(BIN)/bitknap report runs/bench/smoke

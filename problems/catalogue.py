@@ -21,7 +21,6 @@ class Catalogue:
     Args:
         package: dotted name of the package, e.g. ``bitknap.solvers.methods``.
         attribute: module attribute that holds the object, e.g. ``SOLVER``.
-        kind: what to call one in messages, e.g. ``solver``.
         dashes: names show dashes where file names have underscores.
     """
 

@@ -70,10 +70,7 @@ def load_document(
     """The JSON object in a file, without its key ``format``.
 
     Args:
-        path: the file.
         formats: one of which it must state, if any are given; the first is the current one.
-        missing: what to say where there is no such file.
-        remedy: what to do when it is another kind of file.
 
     Raises:
         DataError: the file is missing, unreadable, no JSON object, or of another format.
@@ -122,10 +119,7 @@ def save_document(
     """Write a JSON object that states its format, atomically; returns it.
 
     Args:
-        path: the file.
         form: name and version, e.g. ``bitknap.run/1``.
-        content: the other keys.
-        indent: of each level.
 
     Raises:
         DataError: the file cannot be written.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -101,18 +101,21 @@ class Instance:
         return np.repeat(np.arange(len(self)), self.sizes)
 
     @cached_property
-    def min_usage(self) -> IntArray:
-        """(K,) smallest usage of each resource on its own; with ties a lower bound of it."""
-        lightest = np.minimum.reduceat(self.weight, self.offsets[:-1], axis=1)
-        total: IntArray = lightest.sum(axis=1)
-        return total
+    def lightest(self) -> IntArray:
+        """(K, L) least weight of each class in each resource."""
+        return np.minimum.reduceat(self.weight, self.offsets[:-1], axis=1)
 
     @cached_property
-    def max_usage(self) -> IntArray:
-        """(K,) largest usage of each resource on its own; with ties an upper bound of it."""
-        heaviest = np.maximum.reduceat(self.weight, self.offsets[:-1], axis=1)
-        total: IntArray = heaviest.sum(axis=1)
+    def min_usage(self) -> IntArray:
+        """(K,) smallest usage of each resource on its own; with ties a lower bound of it."""
+        total: IntArray = self.lightest.sum(axis=1)
         return total
+
+    @property
+    def above_lightest(self) -> IntArray:
+        """(K, n) weights above the lightest of the class."""
+        above: IntArray = self.weight - np.repeat(self.lightest, self.sizes, axis=1)
+        return above
 
     def positions(self, choice: ArrayLike) -> IntArray:
         """Positions in the item arrays of a choice given as positions within the classes.
@@ -184,18 +187,8 @@ class Instance:
 
     def with_capacity(self, capacity: ArrayLike, name: str | None = None) -> Instance:
         """The same instance under another capacity; a known optimum is dropped."""
-        return Instance(
-            name or self.name,
-            self.offsets,
-            self.cost,
-            self.weight,
-            np.atleast_1d(np.asarray(capacity, dtype=np.int64)),
-            self.class_names,
-            self.labels,
-            self.resources,
-            self.ties,
-            self.source,
-        )
+        limit = np.asarray(capacity, dtype=np.int64)
+        return replace(self, name=name or self.name, capacity=limit, optimum=None)
 
 
 def build_instance(

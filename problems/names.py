@@ -38,7 +38,6 @@ def cut(names: Sequence[str], width: int) -> list[str]:
     The middle of a long name is dropped; where two names would then be equal, a number replaces it.
 
     Args:
-        names: all that are to be told apart.
         width: at least 20.
 
     Example:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -86,8 +86,6 @@ class QuadraticInstance:
         scores' sum.
 
         Args:
-            knapsack: as above.
-            scores: (N, n) of N samples.
             shrinkage: r between 0 (all terms) and 1 (the items' own squares alone).
 
         Raises:
@@ -149,19 +147,7 @@ def merge_quadratic(problem: QuadraticInstance) -> tuple[QuadraticInstance, Merg
         InstanceError: tied classes share no label.
     """
     knapsack = problem.knapsack
-    plain = Instance(
-        knapsack.name,
-        knapsack.offsets,
-        np.zeros(knapsack.n_items),
-        knapsack.weight,
-        knapsack.capacity,
-        knapsack.class_names,
-        knapsack.labels,
-        knapsack.resources,
-        knapsack.ties,
-        knapsack.source,
-    )
-    merged = merge_ties(plain)
+    merged = merge_ties(replace(knapsack, cost=np.zeros(knapsack.n_items), optimum=None))
     if not merged.item_index:
         return problem, merged
     small = merged.instance
@@ -169,15 +155,5 @@ def merge_quadratic(problem: QuadraticInstance) -> tuple[QuadraticInstance, Merg
     for i, (k, items) in enumerate(zip(merged.class_index, merged.item_index, strict=True)):
         marks[knapsack.offsets[i] + items, small.offsets[k] + np.arange(len(items))] = 1.0
     matrix = marks.T @ problem.matrix @ marks
-    summed = Instance(
-        small.name,
-        small.offsets,
-        marks.T @ knapsack.cost,
-        small.weight,
-        small.capacity,
-        small.class_names,
-        small.labels,
-        small.resources,
-        source=small.source,
-    )
+    summed = replace(small, cost=marks.T @ knapsack.cost)
     return QuadraticInstance(summed, 0.5 * (matrix + matrix.T)), merged

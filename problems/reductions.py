@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,10 +106,8 @@ def fitting(instance: Instance, capacity: IntArray | None = None) -> NDArray[np.
         instance: without ties.
         capacity: (K,) in place of the instance's.
     """
-    least = np.minimum.reduceat(instance.weight, instance.offsets[:-1], axis=1)
-    above = instance.weight - np.repeat(least, instance.sizes, axis=1)
     residual = (instance.capacity if capacity is None else capacity) - instance.min_usage
-    keep: NDArray[np.bool_] = (above <= residual[:, None]).all(axis=0)
+    keep: NDArray[np.bool_] = np.all(instance.above_lightest <= residual[:, None], axis=0)
     hopeless = ~np.logical_or.reduceat(keep, instance.offsets[:-1])
     return keep | hopeless[instance.class_of]
 
@@ -174,15 +173,12 @@ def restrict(instance: Instance, keep: NDArray[np.bool_]) -> tuple[Instance, Int
     """
     old = np.flatnonzero(keep)
     sizes = np.add.reduceat(keep.astype(np.int64), instance.offsets[:-1])
-    small = Instance(
-        instance.name,
-        np.concatenate(([0], np.cumsum(sizes))),
-        instance.cost[old],
-        instance.weight[:, old],
-        instance.capacity,
-        instance.class_names,
-        tuple(instance.labels[j] for j in old.tolist()),
-        instance.resources,
-        source=instance.source,
+    small = replace(
+        instance,
+        offsets=np.concatenate(([0], np.cumsum(sizes))),
+        cost=instance.cost[old],
+        weight=instance.weight[:, old],
+        labels=tuple(instance.labels[j] for j in old.tolist()),
+        optimum=None,
     )
     return small, old

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from .instance import FloatArray, Instance, IntArray
-from .reductions import restrict, undominated
+from .instance import Instance
+from .reductions import lower_hulls, restrict, undominated
 from .ties import merge_ties
 
 
@@ -16,10 +14,7 @@ class ReductionReport:
     """Items and classes left after each step of preprocessing.
 
     Args:
-        classes: classes of the instance.
-        items: items of the instance.
         merged_classes: classes once tied ones are merged.
-        merged_items: their items.
         undominated_items: items that no other of their class dominates.
         single_classes: classes with one undominated item, which decides them.
         hull_items: items on the lower convex hulls, those the linear relaxation uses; None for
@@ -57,19 +52,7 @@ def reduction_report(instance: Instance) -> ReductionReport:
         merged_items=merged.n_items - bases,
         undominated_items=kept.n_items - bases,
         single_classes=int((kept.sizes == 1).sum()) - bases,
-        hull_items=_hull_size(kept) - bases if kept.n_resources == 1 else None,
+        hull_items=len(lower_hulls(kept.class_of, kept.cost, kept.weight[0])) - bases
+        if kept.n_resources == 1
+        else None,
     )
-
-
-def _hull_size(instance: Instance) -> int:
-    """Points left when all those on or above the segment of their neighbours go, repeatedly."""
-    order = np.lexsort((instance.weight[0], instance.class_of))
-    owner: IntArray = instance.class_of[order]
-    weight, cost = instance.weight[0, order].astype(np.float64), instance.cost[order]
-    while True:
-        inner = (owner[:-2] == owner[1:-1]) & (owner[1:-1] == owner[2:])
-        slope: FloatArray = np.diff(cost) / np.where(np.diff(weight) == 0.0, 1.0, np.diff(weight))
-        drop = np.concatenate(([False], inner & (slope[:-1] >= slope[1:]), [False]))
-        if not drop.any():
-            return len(owner)
-        owner, weight, cost = owner[~drop], weight[~drop], cost[~drop]

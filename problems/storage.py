@@ -34,12 +34,6 @@ def read_file(
 ) -> bytes:
     """The content of a plain file. Its kind and size are checked before it is opened.
 
-    Args:
-        path: the file.
-        error: what is raised.
-        most: bytes that it may have.
-        missing: what to say where there is none.
-
     Raises:
         BitknapError: there is no such file, or it is not a plain file, too large or unreadable.
     """
@@ -58,7 +52,7 @@ def require_file(
     error: type[BitknapError] = DataError,
     missing: str = "no such file",
 ) -> int:
-    """Size of a plain file in bytes; arguments as for `read_file`.
+    """Size of a plain file in bytes.
 
     Raises:
         BitknapError: there is no such file, or it is a folder, a device or a FIFO.

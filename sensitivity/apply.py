@@ -26,7 +26,6 @@ def quantized_copy(
 
     Args:
         model: the float network; not changed. Parametrized weights are folded into plain ones.
-        layers: the table's layers.
         allocation: layer name -> choice; layers left out stay in float.
         quantizer: the one that the table was computed with.
 

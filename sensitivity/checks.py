@@ -55,7 +55,6 @@ def refuse_unsteady(traces: Sequence[BatchTrace], again: Tensor) -> None:
     """Refuse losses that are not finite, or other ones when the first batch is run again.
 
     Args:
-        traces: of all batches.
         again: (N,) losses of the first batch from a second run.
 
     Raises:

@@ -54,14 +54,7 @@ PERTURBATIONS = "perturbations"
 
 @dataclass(eq=False)
 class PreparedNetwork:
-    """A traced network, from which tables of metrics are computed.
-
-    Args:
-        model: the network, its weights plain.
-        context: what metrics work with.
-        facts: what the tables are computed from.
-        activations: candidates for what layers read.
-    """
+    """A traced network, from which tables of metrics are computed."""
 
     model: nn.Module
     context: Context
@@ -79,7 +72,6 @@ class PreparedNetwork:
 
         Args:
             metrics: those that share passes are best computed together.
-            checkpoint: keeps finished chunks and shares them between processes.
             excluded: layers that are left out afterwards, so that nothing is asked of them.
 
         Raises:
@@ -181,7 +173,6 @@ def prepare(given: NetworkData, metrics: Collection[Metric]) -> PreparedNetwork:
     """Run the network on all batches once and find its layers.
 
     Args:
-        given: the network and its data.
         metrics: all that shall be computed; one that needs the loss makes labels necessary.
     """
     model, activations, seed = given.model, given.activations, given.seed

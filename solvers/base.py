@@ -147,29 +147,32 @@ class Solver(Protocol):
         ...
 
 
-class AnyInstance:
-    """A method that handles every instance."""
+class Method:
+    """A heuristic for every instance that needs no other package, unless it says otherwise."""
 
-    def supports(self, instance: Instance) -> str | None:
+    exact: ClassVar[bool] = False
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    def supports(self, instance: Any) -> str | None:
         """None."""
         return None
 
 
-class BackEnd(AnyInstance):
+class BackEnd(Method):
     """A method that calls a module of another package."""
 
     module: ClassVar[str]
     """Imported before the clock starts."""
 
-    def warm_up(self, instance: Instance) -> None:
+    def warm_up(self, instance: Any) -> None:
         """Import the module."""
         import_module(self.module)
 
 
-class OneResource:
+class OneResource(Method):
     """A method that handles instances with one resource."""
 
-    def supports(self, instance: Instance) -> str | None:
+    def supports(self, instance: Any) -> str | None:
         """Why not, with several resources."""
         one = instance.n_resources == 1
         return None if one else f"it handles one resource, not {instance.n_resources}"
@@ -180,9 +183,6 @@ class Solution:
     """An answer as the referee recomputed it from the instance.
 
     Args:
-        status: how the solve ended.
-        solver: name of the method.
-        instance: what was solved.
         choice: (L,) item positions within the classes of ``instance``, or None.
         objective: correctly rounded cost of ``choice``, or None.
         bound: proven lower bound of the optimum, or None; equals ``objective`` when optimal.
@@ -190,7 +190,6 @@ class Solution:
         seconds: wall time of the method, without imports, merged ties and the referee.
         message: one sentence for a person; what stopped a proof, where one was stopped.
         multiplier: (K,) prices of the resources, or None.
-        stats: what the solver counted.
     """
 
     status: Status

@@ -12,14 +12,6 @@ from bitknap.problems import FloatArray, Instance, IntArray
 from .exact import float_below
 
 
-def above_lightest(instance: Instance) -> FloatArray:
-    """(K, n) weights above the lightest of the class, as floats."""
-    lightest = np.minimum.reduceat(instance.weight, instance.offsets[:-1], axis=1)
-    above = instance.weight - np.repeat(lightest, instance.sizes, axis=1)
-    floats: FloatArray = above.astype(np.float64)
-    return floats
-
-
 def cheapest(instance: Instance, price: FloatArray) -> IntArray:
     """The choice of the item of least price in each class, the first of equals."""
     least = np.minimum.reduceat(price, instance.offsets[:-1])
@@ -50,7 +42,7 @@ def dual_bound(instance: Instance, multiplier: FloatArray) -> float:
         M. Fisher, Management Science 27 (1981), 1-18.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        charge = multiplier @ above_lightest(instance)
+        charge = multiplier @ instance.above_lightest.astype(np.float64)
         slack = (len(multiplier) + 3) * 2.0**-52 * (np.abs(instance.cost) + charge)
         # Products that underflow lose at most the smallest float each.
         slack += (len(multiplier) + 1) * 5e-324

@@ -28,7 +28,6 @@ class ExactCosts:
 
     Args:
         high, low: (m,) limbs; ``low`` is None where there is one.
-        unit: unit and number of limbs.
     """
 
     high: NDArray[Any]
@@ -125,7 +124,6 @@ def excesses(cost: FloatArray, starts: IntArray) -> ExactCosts:
     """(n,) costs above the cheapest of the class, whose sums over all classes stay exact.
 
     Args:
-        cost: (n,) costs.
         starts: (L + 1,) class i holds costs ``starts[i]:starts[i + 1]``.
     """
     unit = choose_unit(cost, len(starts) - 1)

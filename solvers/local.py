@@ -23,10 +23,8 @@ def lightest(instance: Instance) -> IntArray:
 
 def _shares(instance: Instance) -> FloatArray:
     """(K, n) weights above the lightest of the class, as shares of the residual capacity."""
-    least = np.minimum.reduceat(instance.weight, instance.offsets[:-1], axis=1)
-    above = instance.weight - np.repeat(least, instance.sizes, axis=1)
-    residual = instance.capacity - least.sum(axis=1)
-    shares: FloatArray = above / np.maximum(residual, 1)[:, None]
+    residual = np.maximum(instance.capacity - instance.min_usage, 1)
+    shares: FloatArray = instance.above_lightest / residual[:, None]
     return shares
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +21,6 @@ class Program:
 
     Args:
         offsets: (L + 1,) class i holds items ``offsets[i]:offsets[i + 1]``.
-        cost: (n,).
         rows: (R, n) int64.
         carries: (R, m) int64.
         right: (R,) int64.
@@ -48,13 +47,11 @@ class Program:
         for row, (items, _) in zip(extra, cuts, strict=True):
             row[items] = 1
         none = np.zeros((len(cuts), len(self.most)), dtype=np.int64)
-        return Program(
-            self.offsets,
-            self.cost,
-            np.concatenate((self.rows, extra)),
-            np.concatenate((self.carries, none)),
-            np.concatenate((self.right, [most for _, most in cuts])),
-            self.most,
+        return replace(
+            self,
+            rows=np.concatenate((self.rows, extra)),
+            carries=np.concatenate((self.carries, none)),
+            right=np.concatenate((self.right, [most for _, most in cuts])),
         )
 
     def rounded(self, shares: FloatArray) -> IntArray:
@@ -85,11 +82,10 @@ def small_program(instance: Instance, cost: FloatArray) -> Program:
 
     which has a solution z >= 0 exactly if w x <= c.
     """
-    lightest = np.minimum.reduceat(instance.weight, instance.offsets[:-1], axis=1)
-    weight = instance.weight - np.repeat(lightest, instance.sizes, axis=1)
+    weight = instance.above_lightest
     unit = np.maximum(np.gcd.reduce(weight, axis=1), 1)
     weight //= unit[:, None]
-    residual = (instance.capacity - lightest.sum(axis=1)) // unit
+    residual = (instance.capacity - instance.min_usage) // unit
     rows: list[IntArray] = []
     right: list[int] = []
     carried: list[tuple[int, int]] = []
@@ -122,8 +118,7 @@ def cover(instance: Instance, choice: IntArray) -> tuple[IntArray, int] | None:
     if (excess <= 0).all():
         return None
     k = int(np.argmax(excess > 0))
-    lightest = np.minimum.reduceat(instance.weight[k], instance.offsets[:-1])
-    above = instance.weight[k, at] - lightest
+    above = instance.weight[k, at] - instance.lightest[k]
     left = int(excess[k])
     chosen = np.flatnonzero(above > 0)
     for i in chosen[np.argsort(above[chosen], kind="stable")].tolist():

@@ -31,7 +31,6 @@ class BackendAnswer:
         proven: whether the back-end calls the choice optimal at zero gap.
         bound: its dual bound in scaled cost, or None.
         infeasible: whether it calls the problem infeasible.
-        stats: what it counted.
     """
 
     choice: IntArray | None
@@ -68,10 +67,8 @@ def refine(
 
     Args:
         instance: without ties.
-        limits: time over all rounds.
         backend: one call of the back-end.
         tolerance: what its dual bound may be above the truth, in scaled cost.
-        largest: see above.
         integers: round scaled costs down, which keeps bounds true.
 
     Returns:

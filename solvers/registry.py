@@ -62,11 +62,9 @@ def solve(
     Infeasible and limits reached are statuses, not exceptions.
 
     Args:
-        instance: what to solve.
         solver: name of a registered method, or a solver object; by default ours, see
             :func:`default_solver`.
         time_limit: seconds, short for ``limits=Limits(time=...)``.
-        limits: time, states and threads.
 
     Returns:
         The recomputed solution.

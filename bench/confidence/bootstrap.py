@@ -25,10 +25,8 @@ class Bootstrap:
     """Omega of a metric on resampled calibration data.
 
     Args:
-        table: contains the per-sample scores.
         metric: a metric with scores.
         resamples: number R of resamples, >= 1.
-        seed: of the resamples.
 
     Raises:
         DataError: the metric is unknown or keeps no per-sample scores, or N < 2.
@@ -86,6 +84,10 @@ class Bootstrap:
         total: FloatArray = self.omega[:, positions].sum(axis=1)
         return total
 
+    def interval(self, positions: IntArray, level: float) -> tuple[float, float]:
+        """Percentile interval of a plan's predicted loss."""
+        return percentiles(self.losses(positions), level)
+
     def standard_error(self, positions: IntArray) -> float:
         """Standard error of a plan's predicted loss, what its layers have in common included.
 
@@ -96,6 +98,12 @@ class Bootstrap:
         if self.table.statistics[self.metric] == "absolute_mean":
             terms = terms * np.sign(terms.mean(axis=0))
         return float(terms.sum(axis=1).std(ddof=1) / np.sqrt(self.samples))
+
+
+def percentiles(values: FloatArray, level: float) -> tuple[float, float]:
+    """The ends of the middle share of some values."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def optimum(instance: Instance) -> tuple[IntArray, float]:

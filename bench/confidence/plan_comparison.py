@@ -8,7 +8,7 @@ import numpy as np
 
 from bitknap.problems import DataError, FloatArray, IntArray
 
-from .bootstrap import Bootstrap, Resolver
+from .bootstrap import Bootstrap, Resolver, percentiles
 from .resampled_plans import Confidence
 
 
@@ -33,24 +33,17 @@ def compare(resampled: Bootstrap, a: IntArray, b: IntArray, level: float = 0.95)
     """The probability that plan A's predicted loss is below plan B's.
 
     Both are evaluated on the same resamples, so that their common variation cancels.
-
-    Args:
-        resampled: Omega of the metric on resamples.
-        a: item of each layer, positions in the table's items.
-        b: likewise.
-        level: of the interval of the difference.
     """
     # Layers with the same item in both plans cancel exactly, whatever the order of summation.
     differ = a != b
     gap = resampled.losses(a[differ]) - resampled.losses(b[differ])
-    tails = np.quantile(gap, [(1 - level) / 2, (1 + level) / 2])
     omega = resampled.table.omega[resampled.metric]
     return PlanComparison(
         loss_a=float(omega[a].sum()),
         loss_b=float(omega[b].sum()),
         better=float((gap < 0).mean()),
         equal=float((gap == 0).mean()),
-        interval=(float(tails[0]), float(tails[1])),
+        interval=percentiles(gap, level),
     )
 
 
@@ -59,10 +52,8 @@ class RobustPlan:
     """A plan that trades predicted loss for certainty, and what it costs.
 
     Args:
-        choice: (L,) its items.
         objective: its predicted loss with Omega of all samples.
         price: what this is above the optimum's.
-        standard_error: of its predicted loss.
         interval: percentile interval of its predicted loss over the resamples.
     """
 
@@ -88,22 +79,18 @@ def robust_plan(
     least the standard error of the sum. The latter is what is reported.
 
     Args:
-        resampled: Omega of the metric on resamples.
-        plan: the optimum and its instance.
         errors: k >= 0.
         quantile: between 0 and 1; exactly one of the two is given.
-        level: of the interval.
     """
     choice = Resolver(plan.instance)(_pessimistic(resampled, errors, quantile))
     at = plan.instance.positions(choice)
     objective = plan.instance.objective(choice)
-    tails = np.quantile(resampled.losses(at), [(1 - level) / 2, (1 + level) / 2])
     return RobustPlan(
         choice=choice,
         objective=objective,
         price=max(objective - plan.objective, 0.0),
         standard_error=resampled.standard_error(at),
-        interval=(float(tails[0]), float(tails[1])),
+        interval=resampled.interval(at, level),
     )
 
 

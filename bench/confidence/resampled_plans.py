@@ -18,7 +18,6 @@ class FirstSamples:
     """The plan from the first samples only.
 
     Args:
-        samples: how many.
         changed: layers whose choice differs from the plan of all samples.
         excess: what the plan costs above the optimum, both with Omega of all samples.
     """
@@ -33,15 +32,11 @@ class Confidence:
     """How certain the optimal plan of one budget is.
 
     Args:
-        instance: what was solved.
         choice: (L,) the optimum with Omega of all samples.
-        objective: its predicted loss.
-        standard_error: of the predicted loss.
         interval: percentile interval of the predicted loss of this plan over the resamples.
         choices: (R, L) the optimum of every resample.
         excess: (R,) what each of these costs above ``objective``, with Omega of all samples.
         prefixes: plans from the first 1, 2, 4, ... samples.
-        samples: number N of all samples.
     """
 
     instance: Instance
@@ -98,11 +93,8 @@ def confidence(
     """Solve the instance of a budget exactly, on all samples and on every resample.
 
     Args:
-        resampled: Omega of the metric on resamples.
         budget: capacity in the resource's unit, or several by resource.
-        resource: a resource of the table.
         level: of the interval, between 0 and 1.
-        name: of the instance.
 
     Raises:
         InfeasibleError: no plan keeps the budget.
@@ -116,14 +108,13 @@ def confidence(
     resolve = Resolver(instance)
     choices = np.array([resolve(cost) for cost in resampled.omega])
     at = instance.positions(choice)
-    tails = np.quantile(resampled.losses(at), [(1 - level) / 2, (1 + level) / 2])
     excess = instance.cost[instance.offsets[:-1] + choices].sum(axis=1) - objective
     return Confidence(
         instance=instance,
         choice=choice,
         objective=objective,
         standard_error=resampled.standard_error(at),
-        interval=(float(tails[0]), float(tails[1])),
+        interval=resampled.interval(at, level),
         choices=choices,
         excess=np.maximum(excess, 0.0),
         prefixes=_prefixes(resampled, resolve, choice, objective),

@@ -20,16 +20,7 @@ from torch import Tensor
 from bitknap.problems.errors import DataError
 from bitknap.problems.storage import write_atomically
 
-__all__ = [
-    "MEAN",
-    "STANDARD_DEVIATION",
-    "FashionMNIST",
-    "ImageSet",
-    "cache_directory",
-    "hold_out",
-    "load_fashion_mnist",
-    "normalise",
-]
+from .draws import permutation
 
 # Mean and standard deviation of the 60,000 training images, pixels in [0, 1].
 MEAN = 0.2860
@@ -116,8 +107,6 @@ class FashionMNIST:
     """Fashion-MNIST: 60,000 training and 10,000 test images of ten kinds of clothes.
 
     Args:
-        train: the training set.
-        test: the test set.
         sha256: hash of the contents of the four files, the same for any way of packing them.
 
     References:
@@ -135,9 +124,6 @@ def load_fashion_mnist(data: Path | None = None) -> FashionMNIST:
     The folder is `data` if given, else the environment variable ``BITKNAP_DATA`` if set, else that
     of the Debian package ``dataset-fashion-mnist``, else a cache folder filled by download. Files
     are IDX, plain or ``.gz``. A given folder must contain them; no other place is tried.
-
-    Args:
-        data: folder of the four files.
 
     Raises:
         DataError: a file is missing, damaged or of another data set, or the download failed.
@@ -159,15 +145,10 @@ def load_fashion_mnist(data: Path | None = None) -> FashionMNIST:
 def hold_out(train: ImageSet, count: int = 5_000, seed: int = 0) -> tuple[ImageSet, ImageSet]:
     """Split a training set into what is trained on and `count` images for validation.
 
-    Args:
-        train: the whole training set.
-        count: size of the validation set.
-        seed: seed of the random split; the same seed gives the same split.
-
     Returns:
         The rest (55,000 by default) and the validation set.
     """
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+    order = permutation(len(train), seed)
     return train.take(order[count:]), train.take(order[:count])
 
 

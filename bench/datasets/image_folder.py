@@ -17,8 +17,6 @@ from torch.utils.data import Dataset
 
 from bitknap.problems.errors import DataError
 
-__all__ = ["CROP", "Folder", "Images", "centre", "random_part"]
-
 SUFFIXES = (".jpeg", ".jpg", ".png", ".ppm", ".bmp", ".webp")
 SHORTER, CROP = 256, 224
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
@@ -27,11 +25,7 @@ DEVIATION = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
 @dataclass(frozen=True)
 class Folder:
-    """Images in one folder per class; classes are numbered in the order of their names.
-
-    Args:
-        root: e.g. ``imagenet/val``.
-    """
+    """Images in one folder per class; classes are numbered in the order of their names."""
 
     root: Path
 
@@ -74,7 +68,6 @@ class Images(Dataset[tuple[Tensor, int]]):
     """Some images of a folder, preprocessed when they are read.
 
     Args:
-        folder: where they are.
         index: positions in its files.
         seed: of random crops and mirroring, which depend on seed and position only; None for the
             centre crop.

@@ -7,16 +7,9 @@ from pathlib import Path
 
 from bitknap.problems.errors import DataError
 
-__all__ = ["package_file"]
-
 
 def package_file(package: str, name: str, remedy: str) -> Path:
     """Path of a file that a package installed.
-
-    Args:
-        package: the distribution's name.
-        name: the file's name, without folders.
-        remedy: the command that installs the package.
 
     Raises:
         DataError: the package is not installed or has no such file.

@@ -18,8 +18,6 @@ from torch import Tensor
 from bitknap.problems.errors import DataError
 from bitknap.problems.storage import read_file
 
-__all__ = ["SIDE", "Photos", "load_photos", "random_crops"]
-
 SIDE = 224
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 WHITE = (255, 255, 255)
@@ -34,8 +32,6 @@ class Photos:
     Args:
         images: ``(N, 3, 224, 224)`` uint8.
         accepted: the accepted classes of each photo, 0 to 999; several where its name is loose.
-        names: where each comes from.
-        sha256: hash of the files and their labels.
     """
 
     images: Tensor
@@ -95,7 +91,6 @@ def random_crops(images: Tensor, generator: torch.Generator) -> Tensor:
 
     Args:
         images: ``(N, 3, S, S)`` uint8.
-        generator: source of the draws.
     """
     side = images.shape[-1]
     crops = []

@@ -6,12 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from bitknap.problems.errors import DataError
 from bitknap.problems.storage import read_file
 
-__all__ = ["CLASSES", "Glosses", "load_glosses"]
+from .draws import permutation
 
 FOLDER = Path("/usr/share/wordnet")
 FIRST_FILE = 3
@@ -30,7 +28,6 @@ class Glosses:
     Args:
         texts: definitions, without the examples.
         labels: classes, 0 to 25, places in `CLASSES`.
-        sha256: hash of the file they come from.
     """
 
     texts: tuple[str, ...]
@@ -42,7 +39,7 @@ class Glosses:
 
     def split(self, test: int, seed: int) -> tuple[Glosses, Glosses]:
         """What is trained on, and `test` glosses drawn at random to measure with."""
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).tolist()
+        order = permutation(len(self), seed).tolist()
         return self._take(order[test:]), self._take(order[:test])
 
     def _take(self, places: list[int]) -> Glosses:
@@ -52,9 +49,6 @@ class Glosses:
 
 def load_glosses(data: Path | None = None) -> Glosses:
     """All noun glosses of WordNet.
-
-    Args:
-        data: folder of WordNet's file ``data.noun``; by default the Debian package's.
 
     Raises:
         DataError: the file is missing or no WordNet data file.

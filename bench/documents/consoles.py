@@ -28,7 +28,6 @@ def update(text: str, folder: Path) -> tuple[str, list[str]]:
     text matches: for times, and for output that is left out.
 
     Args:
-        text: the document, Markdown.
         folder: empty; what the commands write stays there.
 
     Returns:

@@ -25,10 +25,6 @@ NUMBER = re.compile(r"[-+>[ ]*\d|-$")
 def filled(text: str, folder: Path) -> str:
     """A document with its blocks as the results are now.
 
-    Args:
-        text: the document, Markdown.
-        folder: where it stands.
-
     Raises:
         DataError: a block has no end, or its file cannot be read.
     """

@@ -15,13 +15,7 @@ from .style import legend_below, line_style, side_by_side, styled
 
 @dataclass(frozen=True)
 class Point:
-    """One measured plan, or the mean of several.
-
-    Args:
-        average_bits: bits per weight.
-        accuracy: share of right answers.
-        low, high: its interval.
-    """
+    """One measured plan, or the mean of several."""
 
     average_bits: float
     accuracy: float
@@ -34,8 +28,6 @@ class AccuracyCurve:
     """Plans of one kind.
 
     Args:
-        name: in the legend.
-        points: in any order.
         style: number of its colour, marker and dashes.
         rival: drawn thin and hollow, beside another curve of the same style.
     """
@@ -56,9 +48,7 @@ def draw_accuracy(curves: Sequence[AccuracyCurve], float_accuracy: float, title:
     """Draw accuracy in per cent with error bars, whole and close to the float network.
 
     Args:
-        curves: what was measured.
         float_accuracy: of the network before quantization, a dashed line.
-        title: above the axes.
     """
     with styled():
         figure, (whole, close) = side_by_side(2, _labels(curves))

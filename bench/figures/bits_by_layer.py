@@ -25,9 +25,7 @@ def draw_bits_by_layer(
 
     Args:
         plans: title of each plan -> label of each layer's choice, in the order of ``layers``.
-        layers: layer names.
         choices: all labels that were allowed, ascending; few bits are dark.
-        kind: what the titles of the plans name.
     """
     values, layers = np.array(list(plans.values())), cut(layers, LONGEST)
     rank = {label: k for k, label in enumerate(choices)}

@@ -30,9 +30,7 @@ def draw_stability(
         share: (rows, layers) share of the resamples that make the choice; NaN where a layer has
             no such choice.
         chosen: row of each layer's choice in the plan of all samples, outlined.
-        layers: layer names.
         labels: the choices, one per row, the first at the bottom.
-        title: above the axes.
     """
     layers = cut(layers, LONGEST)
     longest = max(map(len, layers))

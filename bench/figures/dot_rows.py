@@ -18,13 +18,7 @@ _GOLDEN = 0.618034
 def dot_rows(
     rows: Mapping[str, Sequence[float]], words: Sequence[str], heading: str
 ) -> tuple[Figure, Axes]:
-    """Draw the dots, slightly spread in height, the first row on top.
-
-    Args:
-        rows: name -> values.
-        words: what stands at the end of each row.
-        heading: above the words.
-    """
+    """Draw the dots, slightly spread in height, the first row on top."""
     figure = new_figure(5.2, 1.0 + 0.27 * len(rows))
     axes = figure.subplots()
     for row, values in enumerate(rows.values()):

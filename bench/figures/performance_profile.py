@@ -22,7 +22,6 @@ def draw_profiles(profiles: Mapping[str, Ratios], styles: Mapping[str, int]) -> 
 
     Args:
         profiles: title -> ratios; solvers that always failed are left out.
-        styles: solver -> number of its colour, marker and dashes.
     """
     able = {solver for ratios in profiles.values() for solver, row in ratios.items() if _able(row)}
     with styled():

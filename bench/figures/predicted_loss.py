@@ -38,7 +38,6 @@ def draw_predicted_loss(
     """Draw one panel per metric; each has its own unit, so only the shapes compare.
 
     Args:
-        predictions: metric -> what it predicts.
         kilobytes_per_bit: kB that one more average bit per weight costs, for the upper axis.
     """
     with styled():

@@ -17,7 +17,6 @@ class Timing:
     """The time of one solver on one instance.
 
     Args:
-        classes: number of classes.
         seconds: its time, or its limit where it did not finish.
         done: whether it proved (exact) or answered (heuristic).
     """
@@ -34,7 +33,6 @@ def draw_times(
 
     Args:
         groups: title of each panel -> solver -> its timings.
-        styles: solver -> number of its colour, marker and dashes.
     """
     solvers = {solver for timings in groups.values() for solver in timings}
     with styled():

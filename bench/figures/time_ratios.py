@@ -18,7 +18,6 @@ def draw_ratios(ratios: Mapping[str, Sequence[float]], label: str) -> Figure:
 
     Args:
         ratios: solver -> its ratio on every instance; the first on top.
-        label: of the axis.
     """
     means = [math.exp(statistics.fmean(map(math.log, row))) for row in ratios.values()]
     widest = max(abs(math.log(ratio)) for row in ratios.values() for ratio in row)

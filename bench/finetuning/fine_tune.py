@@ -22,8 +22,6 @@ from ..training.state import resume, save_state
 from ..workloads.base import Workload
 from .quantized_training import QuantizedTraining
 
-__all__ = ["FineTunedNetwork", "FineTuning", "fine_tune", "untrained"]
-
 CALIBRATION = 256
 """Samples that the steps of inputs are first fitted to."""
 
@@ -39,9 +37,6 @@ class FineTuning:
     Args:
         epochs: passes over the training set.
         batches: batches of an epoch that are used, from its beginning; None for all.
-        learning_rate: of the first step.
-        momentum: Nesterov momentum.
-        weight_decay: L2 penalty.
         input_bits: bits of the layers' inputs where the plan names none; None for float.
     """
 
@@ -70,7 +65,6 @@ class FineTunedNetwork:
     Args:
         network: plain network in evaluation mode, its weights quantized.
         losses: mean training loss of every epoch.
-        seconds: wall time of the training steps.
     """
 
     network: nn.Module
@@ -93,13 +87,9 @@ def fine_tune(
     The same arguments, library versions and threads give the same weights, interrupted or not.
 
     Args:
-        workload: gives network, training batches and loss.
-        layers: the table's layers.
         allocation: layer name -> choice; layers left out stay in float.
-        tuning: how to train.
         seed: of order and augmentation, through ``workload.training``, and of dropout.
         partial: file that keeps the state after every epoch; an existing one is resumed.
-        say: told after every few steps how far it is.
 
     Raises:
         UnsupportedError: the workload has no training batches.

@@ -8,8 +8,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-__all__ = ["InputQuantizer", "StepQuantizer"]
-
 
 class _LearnedStep(torch.autograd.Function):
     """s clip(round(v / s), low, high), differentiable in v and s by the straight-through rule."""
@@ -47,7 +45,6 @@ class StepQuantizer(nn.Module):
 
     Args:
         step: initial steps, of a shape that broadcasts against the values.
-        low: smallest code.
         high: largest code, >= 1.
         batched: the first dimension of the values is that of the samples, which n leaves out.
 

@@ -20,8 +20,6 @@ from bitknap.sensitivity.quantization.scales import least_squares_scale
 from ..workloads.base import Workload
 from .lsq import InputQuantizer, StepQuantizer
 
-__all__ = ["QuantizedTraining"]
-
 INPUT_KINDS = ("conv", "linear", "conv_transpose")
 """Layers whose input can be quantized: the first argument of the module that owns the weight."""
 
@@ -37,11 +35,8 @@ class QuantizedTraining(nn.Module):
     the network itself.
 
     Args:
-        network: the float network; not changed.
-        layers: the table's layers.
         allocation: layer name -> weight bits, ``ternary`` or ``float``, or a pair such as
             ``w4a8``; layers left out stay in float.
-        quantizer: the one that the table was computed with.
     """
 
     def __init__(
@@ -81,10 +76,7 @@ class QuantizedTraining(nn.Module):
         where no input is negative, else -2^(b-1) to 2^(b-1) - 1.
 
         Args:
-            workload: gives calibration data.
             bits: of layers whose choice names none; None leaves these in float.
-            samples: calibration samples.
-            seed: of the draw.
         """
         names = {*self.inputs} if bits is None else {*self.inputs, *(x.name for x in self.layers)}
         layers = [x for x in self.known if x.name in names and x.kind in INPUT_KINDS]

@@ -12,8 +12,6 @@ from bitknap.sensitivity import Quantizer
 from bitknap.sensitivity.quantization.channels import ChannelDim
 from bitknap.sensitivity.quantization.choices import Choice
 
-__all__ = ["CachedQuantizer"]
-
 Key = tuple[str, str, tuple[int, ...], Choice, ChannelDim]
 
 _CODES: dict[tuple[object, Key], tuple[Tensor, Tensor]] = {}

@@ -33,9 +33,7 @@ class Evaluation:
         plan: metric whose optimum it is, or ``uniform``, ``random``, ``float``.
         solver: which solver chose it; empty for controls.
         budget: text of the budget it keeps; for ``uniform`` its label.
-        draw: number of the random draw.
         average_bits: bits per weight, codes only; 32 for the float network.
-        accuracy: right answers and questions.
         allocation: layer -> label of its choice; empty for the float network.
         repair: of the quantized network, by the calibration data; ``none`` as quantized.
     """
@@ -60,12 +58,7 @@ class Evaluator:
     """Evaluates allocations of one workload and keeps every answer on disk.
 
     Args:
-        workload: network and test set.
-        quantizer: how weights are quantized.
-        table: its layers and sizes.
         path: where answers are kept; those of another network, test set or quantizer are dropped.
-        say: told what is evaluated.
-        calibration: batches for repairs.
     """
 
     def __init__(
@@ -135,8 +128,6 @@ class Evaluator:
         Args:
             instances: text of each budget -> a knapsack with it, whose policy and ties random
                 plans keep; its costs do not matter.
-            seed: of the random draws.
-            repair: of the quantized networks.
         """
         rows = [self.measure("float", {})]
         for label in self.table.choices:

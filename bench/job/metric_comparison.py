@@ -15,10 +15,10 @@ from bitknap.problems import DataError, Instance, IntArray, QuadraticInstance
 from bitknap.sensitivity import METRICS, SensitivityTable
 from bitknap.sensitivity.metrics.measured import MeasuredMetric
 from bitknap.sensitivity.resume.ranks import Ranks
-from bitknap.solvers import solve
 from bitknap.solvers.quadratic import solve_quadratic
 from bitknap.solvers.quadratic.exchange import Exchange
 
+from ..confidence.bootstrap import optimum
 from ..workloads.base import Workload
 from .evaluation import Evaluation, Evaluator
 from .random_plan import random_choice
@@ -49,15 +49,9 @@ class MetricComparison:
     """What is compared.
 
     Args:
-        workload: network and data.
-        entries: name -> what is compared under it.
-        bits: candidate bit-widths.
         budgets: average bits per weight.
         seeds: of the calibration draws; draw number s also seeds the controls.
         held_out: images for the yardsticks, less those that are in a draw.
-        folder: keeps all that is finished.
-        say: told what is done.
-        ranks: processes that share the work on the tables.
     """
 
     workload: Workload
@@ -129,23 +123,15 @@ class MetricComparison:
         for name, (metric, _) in self.entries.items():
             table = tables[name, seed]
             instance = table.to_instance(metric, table.capacity(budget))
-            yield name, instance, optimum(instance)
+            yield name, instance, optimum(instance)[0]
             if name == metric and (metric == "fisher" or metric in table.interactions):
                 problem = table.to_quadratic(metric, table.capacity(budget))
                 yield f"{name}, with pairs", instance, best_exchanged(problem)
         table = tables[SHUFFLED, seed]
         instance = table.to_instance(SHUFFLED, table.capacity(budget))
         mixed = shuffled(instance, seed)
-        yield "shuffled", mixed, optimum(mixed)
+        yield "shuffled", mixed, optimum(mixed)[0]
         yield "random", instance, random_choice(instance, seed)
-
-
-def optimum(instance: Instance) -> IntArray:
-    """The proven optimum."""
-    choice = solve(instance).choice
-    if choice is None:
-        raise DataError(f"no choice of {instance.name} fits; raise the budget")
-    return choice
 
 
 def best_exchanged(problem: QuadraticInstance) -> IntArray:

@@ -10,8 +10,6 @@ from bitknap.problems import Instance, IntArray, merge_ties
 from bitknap.problems.errors import InfeasibleError
 from bitknap.solvers.local import lightest
 
-__all__ = ["random_choice"]
-
 
 def random_choice(instance: Instance, seed: int) -> IntArray:
     """Draw a random choice that keeps every budget and tie, and in which no heavier item fits.
@@ -22,7 +20,6 @@ def random_choice(instance: Instance, seed: int) -> IntArray:
 
     Args:
         instance: only its weights, capacities and ties matter.
-        seed: of the draw; equal arguments give equal choices.
 
     Returns:
         (L,) positions within the classes.

@@ -29,17 +29,8 @@ class JobSettings:
     """What a run was asked to do, as far as its results need it.
 
     Args:
-        workload: name of the workload.
-        title: one line on it.
         notes: sentences that belong beside its measured accuracies.
-        metrics: names of the sensitivity metrics.
-        budgets: limits on the size.
-        solvers: names of the methods.
-        samples: calibration samples.
         seed: of the calibration draw and the random controls.
-        command: the command line that runs it again.
-        policy: what was decided about layers beforehand.
-        ties: found in the traced network.
         time_limit: seconds for each solve; None where a run from before limits had none.
     """
 
@@ -62,13 +53,10 @@ class Results:
     """What the main job found.
 
     Args:
-        asked: what it was asked.
-        out: folder of its files.
         table: sensitivities and sizes, under the policy.
         instances: by (metric, budget text).
         solutions: by (metric, budget text, solver).
         proved: on how many instances the independent checker proved the best solution optimal.
-        measured: accuracies of plans and controls.
         recommended: by budget text, where plans were measured.
     """
 

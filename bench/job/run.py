@@ -51,19 +51,12 @@ class Job:
     """What the main job is asked to do.
 
     Args:
-        workload: network with data.
-        metrics: names of the sensitivity metrics.
         bits: candidates of every layer, from few bits to many.
-        budgets: limits on the size.
-        solvers: names of the methods.
-        samples: calibration samples.
         seed: of the calibration draw and the random controls.
-        out: folder for everything that is written.
         policy: what is decided about layers beforehand; every instance keeps it.
         quantizer: how weights are quantized, in the predictions and in the measured accuracies.
         activations: candidates for what layers read; None leaves it in float.
         tie_kinds: kinds of ties to find in the traced network, of `sensitivity.ties.KINDS`.
-        command: the command line, kept beside the results.
         time_limit: seconds for each solve, and for each proof of the independent checker.
         measure: networks that the search for the recommended plan may run, for each budget, on
             half of the calibration samples; 0 recommends none.
@@ -89,19 +82,14 @@ class Job:
 
     def asked(self, ties: tuple[Tie, ...]) -> JobSettings:
         """What is kept of the job beside its results; ``ties`` were found in the network."""
+        same = ("metrics", "budgets", "solvers", "samples", "seed", "command", "policy")
         return JobSettings(
             workload=self.workload.name,
             title=self.workload.title,
             notes=self.workload.notes,
-            metrics=self.metrics,
-            budgets=self.budgets,
-            solvers=self.solvers,
-            samples=self.samples,
-            seed=self.seed,
-            command=self.command,
-            policy=self.policy,
             ties=ties,
             time_limit=self.time_limit,
+            **{name: getattr(self, name) for name in same},
         )
 
 
@@ -119,38 +107,34 @@ def run_job(job: Job, say: Say) -> Results:
     for name in job.solvers:
         load_solver(name)
     with only_writer(job.out):
-        return _run(job, say)
-
-
-def _run(job: Job, say: Say) -> Results:
-    records = job.out / RECORDS
-    if records.exists() and any(record.suite != "run" for record in load_records(records)):
-        raise DataError(f"{records} holds records of another command; name another --out")
-    batches = calibration_batches(job.workload, job.samples, job.seed)
-    quantizers = (job.quantizer, job.activations)
-    prepared = traced(job.workload, batches, job.bits, job.seed, say, *quantizers)
-    blank = prepared.table()
-    ties = _found_ties(job, blank)
-    planned = job.policy.apply(replace(blank, ties=ties))
-    check_budgets(job, planned)
-    stored = fill(prepared, job.out / "table.npz", job.metrics, say, excluded=planned.floats)
-    table = job.policy.apply(replace(stored, ties=ties))
-    instances = make_instances(job, table)
-    _save_instances(job, instances)
-    solutions = _solve_all(job, instances, say)
-    results = Results(job.asked(ties), job.out, table, instances, solutions)
-    say("proving the optima independently")
-    proved = {
-        key: replace(instance, optimum=results.best(*key).objective)
-        for key, instance in instances.items()
-        if verify(instance, results.best(*key).to_dict(), time_limit=job.time_limit).proved
-    }
-    _save_instances(job, proved)
-    recommended = recommend(job, results, batches, say)
-    results = replace(results, proved=len(proved), recommended=recommended)
-    results = replace(results, measured=_measure(job, results, batches, say))
-    save_results(results)
-    return results
+        records = job.out / RECORDS
+        if records.exists() and any(record.suite != "run" for record in load_records(records)):
+            raise DataError(f"{records} holds records of another command; name another --out")
+        batches = calibration_batches(job.workload, job.samples, job.seed)
+        quantizers = (job.quantizer, job.activations)
+        prepared = traced(job.workload, batches, job.bits, job.seed, say, *quantizers)
+        blank = prepared.table()
+        ties = _found_ties(job, blank)
+        planned = job.policy.apply(replace(blank, ties=ties))
+        check_budgets(job, planned)
+        stored = fill(prepared, job.out / "table.npz", job.metrics, say, excluded=planned.floats)
+        table = job.policy.apply(replace(stored, ties=ties))
+        instances = make_instances(job, table)
+        _save_instances(job, instances)
+        solutions = _solve_all(job, instances, say)
+        results = Results(job.asked(ties), job.out, table, instances, solutions)
+        say("proving the optima independently")
+        proved = {
+            key: replace(instance, optimum=results.best(*key).objective)
+            for key, instance in instances.items()
+            if verify(instance, results.best(*key).to_dict(), time_limit=job.time_limit).proved
+        }
+        _save_instances(job, proved)
+        recommended = recommend(job, results, batches, say)
+        results = replace(results, proved=len(proved), recommended=recommended)
+        results = replace(results, measured=_measure(job, results, batches, say))
+        save_results(results)
+        return results
 
 
 def _found_ties(job: Job, table: SensitivityTable) -> tuple[Tie, ...]:

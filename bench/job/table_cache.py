@@ -107,10 +107,6 @@ def fill(
     interrupted run resumes where it stopped.
 
     Args:
-        prepared: the traced network.
-        path: where the table is kept.
-        metrics: names.
-        say: told what is done, and which facts made a stored table stale.
         ranks: processes that share the work; the first one reads and writes the file.
         excluded: layers that a policy takes out of the table afterwards.
 
@@ -121,38 +117,27 @@ def fill(
     with contextlib.ExitStack() as held:
         if ranks.rank == 0:
             held.enter_context(only_writer(path.parent, f".{path.name}.lock"))
-        return _fill(prepared, path, metrics, say, ranks, excluded)
-
-
-def _fill(
-    prepared: PreparedNetwork,
-    path: Path,
-    metrics: Sequence[str],
-    say: Callable[[str], None],
-    ranks: Ranks,
-    excluded: Collection[str],
-) -> SensitivityTable:
-    checkpoint = Checkpoint(path.with_name(f"{path.name}.partial"), ranks, say)
-    table = _stored(prepared.table(), path, say)
-    wanted = json.dumps([name for name in metrics if name not in table.omega])
-    missing = json.loads(ranks.broadcast(wanted.encode(), 0))
-    checkpoint.discard(table.omega)
-    for group in _sharing_a_pass(missing):
-        say(f"computing {', '.join(group)}")
-        new = prepared.table([METRICS.load(name) for name in group], checkpoint, excluded)
-        table = replace(
-            table,
-            omega={**table.omega, **new.omega},
-            scores={**table.scores, **new.scores},
-            statistics={**table.statistics, **new.statistics},
-            metric_cost={**table.metric_cost, **new.metric_cost},
-            errors={**table.errors, **new.errors},
-            interactions={**table.interactions, **new.interactions},
-        )
-        if ranks.rank == 0:
-            save_table(table, path)
+        checkpoint = Checkpoint(path.with_name(f"{path.name}.partial"), ranks, say)
+        table = _stored(prepared.table(), path, say)
+        wanted = json.dumps([name for name in metrics if name not in table.omega])
+        missing = json.loads(ranks.broadcast(wanted.encode(), 0))
         checkpoint.discard(table.omega)
-    return table
+        for group in _sharing_a_pass(missing):
+            say(f"computing {', '.join(group)}")
+            new = prepared.table([METRICS.load(name) for name in group], checkpoint, excluded)
+            table = replace(
+                table,
+                omega={**table.omega, **new.omega},
+                scores={**table.scores, **new.scores},
+                statistics={**table.statistics, **new.statistics},
+                metric_cost={**table.metric_cost, **new.metric_cost},
+                errors={**table.errors, **new.errors},
+                interactions={**table.interactions, **new.interactions},
+            )
+            if ranks.rank == 0:
+                save_table(table, path)
+            checkpoint.discard(table.omega)
+        return table
 
 
 def _sharing_a_pass(names: Sequence[str]) -> list[list[str]]:

@@ -21,7 +21,6 @@ class PricedTie:
     """A tie and what it costs in predicted loss.
 
     Args:
-        tie: the layers.
         alone: optimum under this tie only, minus the optimum without ties.
         beside: optimum under all ties, minus the optimum under all others.
     """
@@ -38,7 +37,6 @@ class Prices:
     Args:
         free: predicted loss of the optimum without ties.
         tied: the same under all ties.
-        ties: every tie with its own price.
     """
 
     free: float
@@ -48,11 +46,6 @@ class Prices:
 
 def price_ties(table: SensitivityTable, metric: str, budget: int | Mapping[str, int]) -> Prices:
     """Solve with and without each tie, exactly; 2 T + 2 instances for T ties.
-
-    Args:
-        table: with its ties.
-        metric: a metric of the table.
-        budget: size in bits, or limits by resource.
 
     Raises:
         InfeasibleError: no plan keeps the budget and the ties.
@@ -94,12 +87,6 @@ def trace_workload(table: SensitivityTable, workload: Workload) -> Graph:
 def with_found_ties(
     table: SensitivityTable, graph: Graph, kinds: Sequence[str]
 ) -> SensitivityTable:
-    """The table with the ties of some kinds that its network's graph has, beside its own.
-
-    Args:
-        table: its ties are kept.
-        graph: see `trace_workload`.
-        kinds: of `bitknap.sensitivity.policy.ties.KINDS`.
-    """
+    """The table with the ties of some kinds that its network's graph has, beside its own."""
     ties = [*table.ties, *ties_from_graph(graph, kinds)]
     return replace(table, ties=united(ties, [layer.name for layer in table.layers]))

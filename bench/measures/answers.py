@@ -38,7 +38,6 @@ class SolverRuns:
 
     Args:
         runs: their records, one at least, by number.
-        reference: of the instance.
     """
 
     runs: tuple[Record, ...]

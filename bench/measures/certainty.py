@@ -16,12 +16,9 @@ class Certainty:
     """An exact method against a heuristic on the instances that the former proved.
 
     Args:
-        instances: how many.
         factor: geometric mean of t_exact / t_heuristic, median times.
         proof_only: share of instances where the heuristic had the optimum, so that the time
             beyond its own was spent on the proof alone.
-        mean_gap: mean gap of the heuristic to the optimum, over all of them.
-        worst_gap: its largest.
     """
 
     instances: int

@@ -19,10 +19,8 @@ class Contradiction:
     """Two claims of which at least one is false.
 
     Args:
-        instance: its name.
         claimed: the solver whose claim is refuted if the other is right.
         other: the solver that contradicts it.
-        sentence: both claims.
     """
 
     instance: str

@@ -18,10 +18,8 @@ class Fit:
     Args:
         exponent: slope of log t on log n.
         low: end of its 95 % interval; nan with two points.
-        high: the other end.
         factor: seconds at n = 1.
         determination: R^2 of the fit in logarithms.
-        points: how many.
         missing: answers of the solver without a proof, which the fit leaves out.
     """
 

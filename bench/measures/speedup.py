@@ -19,12 +19,7 @@ Times = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Speedup:
-    """Ratios over some instances: above 1 the method is the faster one.
-
-    Args:
-        instances: how many.
-        least, median, largest: of the ratios.
-    """
+    """Ratios over some instances: above 1 the method is the faster one."""
 
     instances: int
     least: float

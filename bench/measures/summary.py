@@ -24,9 +24,7 @@ class SolverSummary:
     """The measures of one solver over the instances of some records.
 
     Args:
-        solver: its name.
         exact: whether it proves optimality when no limit stops it.
-        instances: in the records.
         supported: of those, the ones it can handle; all that follows is over these.
         success_rate: see :func:`.rates.success_rate`.
         correct_rate: see :func:`.rates.correct_rate`.
@@ -35,7 +33,6 @@ class SolverSummary:
         seconds: see :func:`.shifted_mean.mean_seconds`.
         cpu_seconds: see :func:`.shifted_mean.mean_cpu_seconds`; None where no record has any.
         memory: largest peak of resident memory in bytes.
-        statuses: how many runs ended in which status.
     """
 
     solver: str
@@ -80,12 +77,7 @@ def summarise(answers: Sequence[SolverRuns]) -> list[SolverSummary]:
 
 
 def summary_tables(answers: Sequence[SolverRuns], clashes: Sequence[str]) -> list[Table]:
-    """Solvers over all instances, their times by group, and how their times grow.
-
-    Args:
-        answers: of all runs.
-        clashes: sentences of `contradictions`.
-    """
+    """Solvers over all instances, their times by group, and how their times grow."""
     tables = [solver_table(answers, clashes), group_table(answers)]
     growth = scaling_table(answers)
     return tables + ([growth] if growth.rows else [])

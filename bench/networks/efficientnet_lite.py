@@ -7,8 +7,6 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["EfficientNetLite0", "MBConv", "SamePadConv2d"]
-
 # (blocks, kernel, stride, expansion, channels) of each group of blocks.
 STAGES = (
     (1, 3, 1, 1, 16),
@@ -30,13 +28,6 @@ class SamePadConv2d(nn.Conv2d):
 
     The output has ``ceil(size / stride)`` positions; an odd number of padding rows puts the extra
     one after the image, where PyTorch's symmetric padding would shift the table by one pixel.
-
-    Args:
-        inputs: channels of the input.
-        outputs: channels of the output.
-        kernel: side of the kernel.
-        stride: stride.
-        groups: groups of channels.
     """
 
     def __init__(
@@ -67,10 +58,6 @@ class MBConv(nn.Module):
     The input is added where both have one shape; an expansion of 1 leaves ``expand_conv`` out.
 
     Args:
-        inputs: channels of the input.
-        outputs: channels of the output.
-        kernel: side of the depthwise kernel.
-        stride: of the depthwise convolution.
         expansion: hidden channels are ``expansion * inputs``.
 
     References:
@@ -103,9 +90,6 @@ class MBConv(nn.Module):
 
 class EfficientNetLite0(nn.Module):
     """EfficientNet-Lite0, 4,652,008 parameters with 1,000 classes.
-
-    Args:
-        classes: number of classes.
 
     References:
         Tan, Le, arXiv 1905.11946; the Lite variants are the TensorFlow authors' (2020): no

@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from .mobilenetv2 import conv_bn_relu6, feature_layers
 
-__all__ = ["ImageNetMobileNetV2", "mobilenet_v2"]
-
 # (expansion, channels, blocks, stride) of each group of inverted residuals: table 2 of the paper.
 STAGES = (
     (1, 16, 1, 1),
@@ -27,9 +25,6 @@ DROPOUT = 0.2
 
 class ImageNetMobileNetV2(nn.Module):
     """MobileNetV2 of width 1.0 for large colour images.
-
-    Args:
-        classes: number of classes.
 
     References:
         Sandler, Howard, Zhu, Zhmoginov, Chen, *MobileNetV2: inverted residuals and linear

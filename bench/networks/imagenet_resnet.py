@@ -9,8 +9,6 @@ from torch.nn import functional as F
 
 from .resnet import BasicBlock, shortcut
 
-__all__ = ["Bottleneck", "ResNet", "resnet18", "resnet50"]
-
 WIDTHS = (64, 128, 256, 512)
 
 
@@ -20,7 +18,6 @@ class Bottleneck(nn.Module):
     The stride is that of the 3x3 convolution, as in torchvision's trained weights.
 
     Args:
-        inputs: channels of the input.
         width: channels of the 3x3 convolution; the output has ``4 * width``.
         stride: stride of ``conv2`` and of the shortcut.
 
@@ -51,11 +48,6 @@ class Bottleneck(nn.Module):
 
 class ResNet(nn.Module):
     """Residual network for large colour images: 7x7 stem, pooling, four stages, linear classifier.
-
-    Args:
-        block: the residual block.
-        blocks: number of blocks in each of the four stages.
-        classes: number of classes.
 
     References:
         He, Zhang, Ren, Sun, arXiv 1512.03385.

@@ -7,8 +7,6 @@ from typing import cast
 
 from torch import Tensor, nn
 
-__all__ = ["InvertedResidual", "MobileNetV2"]
-
 # (expansion, channels, blocks, stride) of each group of inverted residuals.
 STAGES = ((1, 16, 1, 1), (3, 24, 2, 2), (4, 32, 2, 2), (6, 64, 3, 2), (6, 104, 2, 1))
 STEM = 16
@@ -22,9 +20,6 @@ class InvertedResidual(nn.Module):
     expansion of 1 leaves the first convolution out.
 
     Args:
-        inputs: channels of the input.
-        outputs: channels of the output.
-        stride: stride of the depthwise convolution.
         expansion: hidden channels are ``expansion * inputs``.
 
     References:
@@ -56,10 +51,6 @@ class MobileNetV2(nn.Module):
     Module names follow the usual ones: ``features.0.0`` the stem, ``features.3.conv.1.0`` a
     depthwise convolution, ``classifier``.
 
-    Args:
-        channels: channels of the images.
-        classes: number of classes.
-
     References:
         Sandler, Howard, Zhu, Zhmoginov, Chen, arXiv 1801.04381.
     """
@@ -84,10 +75,7 @@ def feature_layers(
     """Stem of so many channels, inverted residuals, and a 1x1 convolution to the head's channels.
 
     Args:
-        stem: the first layers.
-        inputs: its channels.
         stages: (expansion, channels, blocks, stride of the first) of each group.
-        head: channels of the result.
     """
     features = [stem]
     for expansion, outputs, blocks, stride in stages:

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["fit_probe"]
-
 DECAY = 1e-5
 STEPS = 300
 
@@ -20,7 +18,6 @@ def fit_probe(features: Tensor, labels: Tensor, classes: int) -> nn.Linear:
     Args:
         features: ``(N, d)``.
         labels: ``(N,)`` int64.
-        classes: number of classes.
     """
     features = features.double()
     probe = nn.Linear(features.shape[1], classes).double()

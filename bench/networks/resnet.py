@@ -7,8 +7,6 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["BasicBlock", "ResNet18"]
-
 
 class BasicBlock(nn.Module):
     """Residual block of two 3x3 convolutions.
@@ -17,8 +15,6 @@ class BasicBlock(nn.Module):
     or, when the shape changes, a strided 1x1 convolution with batch normalisation.
 
     Args:
-        inputs: channels of x.
-        outputs: channels of y.
         stride: stride of ``conv1`` and of the shortcut.
 
     References:
@@ -55,8 +51,6 @@ class ResNet18(nn.Module):
 
     Args:
         widths: channels of the four stages; the stem has the first.
-        channels: channels of the images.
-        classes: number of classes.
 
     References:
         He, Zhang, Ren, Sun, arXiv 1512.03385.

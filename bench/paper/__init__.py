@@ -4,5 +4,3 @@ from bitknap.problems import Catalogue
 
 PARTS = Catalogue("bitknap.bench.paper.parts", "SECTION", "part", dashes=True)
 """Tables and figures: each a `Section` of a `Study`."""
-
-__all__ = ["PARTS"]

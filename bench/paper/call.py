@@ -24,12 +24,7 @@ class Call:
     """The options of the command.
 
     Args:
-        arguments: the command line.
-        fast: fewer cells, shorter training.
-        data: folder of Fashion-MNIST, or None for where it is found.
         root: folder of ImageNet, which is then used instead.
-        weights: state dict for it.
-        network: its name there.
     """
 
     arguments: Sequence[str]

@@ -38,11 +38,6 @@ class PlanMeasurer:
     """Where a network's plans are measured.
 
     Args:
-        workload: network and data.
-        table: its layers.
-        tuning: how plans are fine-tuned.
-        folder: keeps what is done.
-        say: told what is done, and how long it may take.
         ranks: processes that share the fine-tuning; the first one evaluates beforehand.
     """
 

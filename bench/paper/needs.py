@@ -27,12 +27,6 @@ def estimate(name: str, workload: Workload, scale: Scale, test: int) -> Table:
     """Time and disk space, as if all plans differed.
 
     One batch is read and run on this machine; the rest is counting.
-
-    Args:
-        name: of the network.
-        workload: network and data.
-        scale: the extent.
-        test: number of test images.
     """
     start = time.perf_counter()
     batches = workload.calibration(TIMED, 0)

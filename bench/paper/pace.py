@@ -14,7 +14,6 @@ class Pace:
     and the estimate is said to be a lower bound.
 
     Args:
-        total: kind -> number of cells.
         say: told what is being done, with the estimate.
     """
 

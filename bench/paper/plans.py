@@ -9,7 +9,8 @@ from bitknap.plans.budgets import parse_budget
 from bitknap.problems import Instance
 from bitknap.solvers import solve
 
-from ..job.metric_comparison import Tables, optimum
+from ..confidence.bootstrap import optimum
+from ..job.metric_comparison import Tables
 from ..job.random_plan import random_choice
 from .scale import Scale
 
@@ -41,9 +42,7 @@ class PaperPlan:
     Args:
         method: a key of `METHODS` or `ORDERS`, or ``first_order``.
         rate: compression of float32 weights, scales not counted.
-        seed: of the draw.
         allocation: layer -> bits, as the table labels them.
-        tuned: whether it is fine-tuned too.
     """
 
     method: str
@@ -85,7 +84,7 @@ def _methods(
     yield "random", paper.by_label(random_choice(paper, seed))
     for metric in scale.samples:
         instance = instance_at(tables, metric, seed, rate)
-        yield metric, instance.by_label(optimum(instance))
+        yield metric, instance.by_label(optimum(instance)[0])
     for solver in ORDERS:
         choice = solve(paper, solver).choice
         assert choice is not None

@@ -19,12 +19,10 @@ class Scale:
     """The extent of a study.
 
     Args:
-        name: of the mode.
         rates: network -> compression rates.
         tuned: network -> those of its rates at which plans are fine-tuned as well.
         samples: metric -> calibration samples; ``fisher`` is one of them.
         seeds: of the calibration draws, the random plans and the fine-tuning.
-        tuning: how plans are fine-tuned.
         test: number of test images, the first ones; None for all.
         search: evaluations of the network that the evolutionary search may spend.
     """

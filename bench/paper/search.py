@@ -35,9 +35,6 @@ class SearchedPlan:
         allocation: layer -> bits of the best plan.
         loss: its mean loss on the calibration samples.
         evaluations: forward passes over the samples.
-        samples: how many these are.
-        seconds: wall time.
-        cpu_seconds: time of this process's processor.
         reference: mean loss, on the same samples, of the paper's exact plan.
     """
 
@@ -92,14 +89,9 @@ def evolve(
     worst of the population where it is better. The first population is random.
 
     Args:
-        workload: network and calibration data.
-        table: its layers.
         instance: gives the choices and the capacity; its costs are not looked at.
         reference: a choice to compare with, on the same samples.
-        samples: calibration samples, of draw 0.
         evaluations: passes over the samples that may be spent.
-        path: file that keeps the answer.
-        say: told how far it is.
     """
     asked = {
         "workload": dict(workload.provenance),

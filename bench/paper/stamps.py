@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bitknap.problems.documents import load_as, save_document
@@ -15,37 +15,25 @@ FILE = "environment.json"
 
 @dataclass(frozen=True)
 class Stamp:
-    """A machine and the versions that measured there.
-
-    Args:
-        machine: processor, cores and system.
-        versions: package and version, in pairs.
-    """
+    """A machine and the versions that measured there."""
 
     machine: str
-    versions: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class _Row:
-    machine: str
-    versions: dict[str, str]
+    versions: dict[str, str] = field(hash=False)
 
 
 @dataclass(frozen=True)
 class _StoredStamps:
-    stamps: tuple[_Row, ...]
+    stamps: tuple[Stamp, ...]
 
 
 def stamp(folder: Path) -> None:
     """Add this machine and these versions, where they are not among those of the folder."""
-    known, current = read_stamps(folder), Stamp(machine(), tuple(versions().items()))
+    known, current = read_stamps(folder), Stamp(machine(), versions())
     if current not in known:
-        rows = [asdict(one) | {"versions": dict(one.versions)} for one in (*known, current)]
-        save_document(folder / FILE, FORMAT, {"stamps": rows})
+        save_document(folder / FILE, FORMAT, asdict(_StoredStamps((*known, current))))
 
 
-def read_stamps(folder: Path) -> list[Stamp]:
+def read_stamps(folder: Path) -> tuple[Stamp, ...]:
     """All that measured in a folder, in order; none where it was measured before stamps were kept.
 
     Raises:
@@ -53,6 +41,5 @@ def read_stamps(folder: Path) -> list[Stamp]:
     """
     path = folder / FILE
     if not path.exists():
-        return []
-    rows = load_as(_StoredStamps, path, (FORMAT,), remedy="remove it").stamps
-    return [Stamp(row.machine, tuple(row.versions.items())) for row in rows]
+        return ()
+    return load_as(_StoredStamps, path, (FORMAT,), remedy="remove it").stamps

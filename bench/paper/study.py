@@ -12,8 +12,9 @@ import torch
 from bitknap.sensitivity import SensitivityTable
 from bitknap.sensitivity.resume.ranks import Ranks
 
+from ..confidence.bootstrap import optimum
 from ..datasets.fashion_mnist import load_fashion_mnist
-from ..job.metric_comparison import Entry, MetricComparison, Tables, optimum
+from ..job.metric_comparison import Entry, MetricComparison, Tables
 from ..job.run import Say
 from ..workloads.base import Accuracy, Workload, classification_accuracy
 from ..workloads.loading import load_workload
@@ -29,10 +30,7 @@ class Network:
     """What was measured of one network.
 
     Args:
-        workload: network and data.
         tables: of each metric and draw.
-        whole: accuracy of the float network.
-        cells: every plan with its accuracies.
         search: the evolutionary search at the largest rate.
         stamps: what measured the cells.
     """
@@ -60,13 +58,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Study:
-    """All that the tables and figures show.
-
-    Args:
-        scale: what was asked.
-        networks: by name.
-        command: the command line.
-    """
+    """All that the tables and figures show."""
 
     scale: Scale
     networks: Mapping[str, Network]
@@ -84,10 +76,7 @@ def run_study(
     """Compute whatever the folder does not hold yet.
 
     Args:
-        scale: the extent.
         out: folder; what is done is kept in ``cells``.
-        arguments: of the command line.
-        say: told what is done.
         load: gives a network's workload, see `fashion`.
         ranks: this process, the first of those that share the work; the others call
             `help_study`.
@@ -171,6 +160,6 @@ def _planned(
 def _search(name: str, tables: Tables, bench: PlanMeasurer, scale: Scale) -> SearchedPlan:
     instance = instance_at(tables, "fisher", scale.seeds[0], scale.rates[name][-1])
     return evolve(
-        bench.workload, bench.table, instance, optimum(instance), scale.search_samples,
+        bench.workload, bench.table, instance, optimum(instance)[0], scale.search_samples,
         scale.search, bench.folder / "search.json", lambda text: bench.say(f"{name}: {text}"),
     )  # fmt: skip

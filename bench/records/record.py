@@ -31,31 +31,20 @@ class Record:
     """One solve of one instance by one solver; gaps and ratios are computed when read.
 
     Args:
-        suite: what the run belongs to.
-        instance: its name.
-        solver: name of the method.
-        status: how it ended.
         objective: recomputed cost, or None.
         bound: proven lower bound, or None.
         seconds: wall time of the method, as in ``Solution``; of a killed run, until it was killed.
         cpu_seconds: processor time of the same call, the referee and the processes that it started
             included, or None where it was not taken.
-        seed: of the run.
         repeat: number of the run among those that differ by it alone, from 0.
-        parameters: of the method.
         exact: whether the method proves optimality when no limit stops it.
         group: of the suite's instances it belongs to, e.g. the family.
         instance_hash: sha256 of the instance's content.
         classes: number of classes L.
         items: number of items over all classes.
-        resources: number of capacities K.
-        time_limit: seconds, or None.
         memory_limit: bytes, or None.
         threads: threads the method may use.
         memory: peak resident bytes of a process of its own, or None when it had none.
-        message: one sentence for a person, where there is something to say.
-        machine: processor, cores and system.
-        versions: of Python and the packages.
     """
 
     suite: str

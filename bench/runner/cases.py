@@ -27,7 +27,6 @@ class InstanceRecipe:
     Args:
         kind: ``family``, ``library`` or ``files``.
         name: of the family or the shipped instance, or the file's path.
-        parameters: of the family.
         group: what its results are summed up under.
         prefix: of the instance's name; tells instances of the same name apart.
     """
@@ -62,7 +61,6 @@ def cases_of(entry: Mapping[str, Any], folder: Path) -> Iterator[InstanceRecipe]
         entry: ``family`` with its parameters and ``vary`` (lists of which every combination is
             taken), ``library`` with a pattern of names, or ``files`` with a pattern of paths;
             ``group`` names the results.
-        folder: where relative paths start.
 
     Raises:
         DataError: the table is none of these, or a pattern matches nothing.
@@ -115,12 +113,7 @@ class InstanceFacts:
     """What records state of an instance.
 
     Args:
-        instance: name.
         instance_hash: sha256 of its content.
-        classes: number of classes.
-        items: number of items.
-        resources: number of capacities.
-        group: of the case.
     """
 
     instance: str

@@ -20,9 +20,6 @@ class RecordLog:
     next record. A file without records is left unchanged. The folder is locked by the process
     that opens the log.
 
-    Args:
-        path: the file; made when missing.
-
     Raises:
         DataError: it is not a file of records, or cannot be written.
     """

@@ -24,13 +24,8 @@ class Task:
     """Runs of one solver on one instance, one after another in one process.
 
     Args:
-        suite: name of the suite.
-        case: recipe of the instance.
-        facts: name, hash and sizes of the instance.
-        solver: name of the method.
         repeats: numbers of the runs.
         seed: of run 0.
-        allowance: limits of each run.
     """
 
     suite: str

@@ -12,11 +12,7 @@ from ..tables.terminal import Terminal
 
 
 class TerminalProgress:
-    """A bar on a terminal; elsewhere nothing but a line where a run went wrong.
-
-    Args:
-        name: of the suite.
-    """
+    """A bar on a terminal; elsewhere nothing but a line where a run went wrong."""
 
     def __init__(self, name: str) -> None:
         self._console = console = Terminal(stderr=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from bitknap.problems import DataError, merge_ties
 from bitknap.problems.documents import load_as, save_document
@@ -17,28 +17,18 @@ from .plan import is_final, refusal, remaining
 from .pool import run_locally, run_on_dask
 from .suite import Allowance, Suite
 
+if TYPE_CHECKING:
+    from .progress import TerminalProgress
+
 FORMAT = "bitknap.suite/1"
 
 PLAN = "suite.json"
 
 
-class Progress(Protocol):
-    """Receives progress."""
-
-    def say(self, text: str) -> None:
-        """What is being done now."""
-
-    def total(self, runs: int) -> None:
-        """How many runs there are to do."""
-
-    def finished(self, record: Record, skipped: int) -> None:
-        """A run has ended, and ``skipped`` more of the same pair will not be done."""
-
-
 def run_suite(
     suite: Suite,
     out: Path,
-    progress: Progress,
+    progress: TerminalProgress,
     *,
     workers: int = 1,
     dask: str | None = None,
@@ -50,12 +40,8 @@ def run_suite(
     runs are not repeated, so a killed suite resumes and a finished one ends at once.
 
     Args:
-        suite: what to run.
-        out: the folder.
-        progress: receives progress.
         workers: processes at a time on this machine.
         dask: address of a scheduler; the runs then happen on its workers.
-        command: kept in ``suite.json``.
 
     Raises:
         DataError: the folder holds a run of another suite or under other limits, is being written
@@ -94,7 +80,7 @@ Refusals = dict[tuple[str, str], str]
 
 
 def _prepare(
-    suite: Suite, progress: Progress
+    suite: Suite, progress: TerminalProgress
 ) -> tuple[list[tuple[InstanceRecipe, InstanceFacts]], Refusals]:
     """Build every instance once, for its facts and for what solvers say of it."""
     cases: dict[str, tuple[InstanceRecipe, InstanceFacts]] = {}

@@ -35,7 +35,6 @@ class Allowance:
         grace: seconds beyond that after which it is killed.
         memory: bytes of resident memory of its process and the processes that it starts.
         warm_up: seconds for imports and a first tiny solve, which are not timed.
-        threads: threads it may use.
     """
 
     time: float = 60.0
@@ -50,11 +49,6 @@ class Suite:
     """What a benchmark runs.
 
     Args:
-        name: the file's stem.
-        summary: one line on what it shows.
-        cases: recipes of the instances.
-        solvers: names of the methods.
-        allowance: limits of each run.
         repeat: runs of each solver on each instance.
         seed: of the order and of the methods that draw; run k draws with ``seed + k``.
     """

@@ -94,10 +94,7 @@ class Child:
     """The process of a task.
 
     Args:
-        task: what it runs.
         cpu: the only processor it may use, or None.
-        errors: where its standard error goes.
-        stop: set when the suite is being stopped.
     """
 
     def __init__(

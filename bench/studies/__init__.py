@@ -8,5 +8,3 @@ STUDIES = Catalogue("bitknap.bench.studies", "study", "study", dashes=True)
 A long one also takes ``folder``, where it keeps what is finished, and ``say``, which is told what
 is being done.
 """
-
-__all__ = ["STUDIES"]

@@ -36,9 +36,7 @@ class ScoringCase:
 
     Args:
         network: one of `NETWORKS`.
-        images: in the batch.
         layout: ``NCHW`` or ``NHWC``, of the weights and the images in memory.
-        device: where all of it is.
     """
 
     def __init__(
@@ -117,6 +115,12 @@ class ScoringCase:
 
         scores: Tensor = vmap(sample, chunk_size=chunk)(*self.batch)
         return scores
+
+    def fastest_chunk(self, seconds: Callable[[Callable[[], Any]], float], least: int = 1) -> int:
+        """The chunk_size of least seconds, of the powers of two from the least to the batch."""
+        powers = (2**k for k in range(len(self.batch[1]).bit_length()))
+        chunks = [chunk for chunk in powers if chunk >= least]
+        return min(chunks, key=lambda chunk: seconds(partial(self.per_sample_gradients, chunk)))
 
     def kept_gradients(self) -> Tensor:
         """The same as torch.func is documented: all gradients of the batch, then products."""

@@ -111,12 +111,7 @@ def agreement_table(
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Accuracies in % by plan and budget, one per draw.
-
-    Args:
-        comparison: what was compared.
-        measured: rows of `MetricComparison.accuracies`.
-    """
+    """Accuracies in % by plan and budget, one per draw."""
 
     comparison: MetricComparison
     measured: Sequence[Evaluation]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -69,7 +70,7 @@ def _row(device: torch.device, network: str, layout: str, tf32: bool, repeats: i
     case.prepare()
     case.perturb()
     with _precision(tf32):
-        chunk = _fastest_chunk(case, images)
+        chunk = case.fastest_chunk(lambda run: min(_seconds(run) for _ in range(3)), least=4)
         methods: dict[str, Callable[[], Any]] = {
             "plain": case.plain,
             "outputs": case.to_outputs,
@@ -77,53 +78,41 @@ def _row(device: torch.device, network: str, layout: str, tf32: bool, repeats: i
             "vmap": partial(case.per_sample_gradients, chunk),
             "kept": case.kept_gradients,
         }
-        usable = {name: run for name, run in methods.items() if _seconds(run) is not None}
+        usable = {name: run for name, run in methods.items() if _seconds(run) < math.inf}
         rows = [{name: _seconds(run) for name, run in usable.items()} for _ in range(repeats)]
         peaks = {name: _peak(run) for name, run in usable.items()}
-        losses = _seconds(partial(case.measured, TIMED_LAYERS, False))
-    assert losses is not None
-    losses = case.all_losses(losses)
+        losses = case.all_losses(_seconds(partial(case.measured, TIMED_LAYERS, False)))
 
     def ratio(over: str, under: str) -> str:
         if over not in usable:
             return "-"
-        return f"{statistics.median((row[over] or 0) / (row[under] or 1) for row in rows):.2f}"
+        return f"{statistics.median(row[over] / row[under] for row in rows):.2f}"
 
     return [
         network,
         layout,
         "TF32" if tf32 else "float32",
         f"{images}",
-        f"{1e3 * statistics.median(row['plain'] or 0 for row in rows):.1f}",
+        f"{1e3 * statistics.median(row['plain'] for row in rows):.1f}",
         ratio("scores", "plain"),
         ratio("outputs", "plain"),
         f"{ratio('vmap', 'scores')} ({chunk})",
         ratio("kept", "scores"),
-        f"{losses / statistics.median(row['scores'] or 1 for row in rows):.1f}",
+        f"{losses / statistics.median(row['scores'] for row in rows):.1f}",
         *(f"{peaks[name]:.0f}" if name in peaks else "-" for name in ("plain", "scores", "vmap")),
     ]
 
 
-def _seconds(run: Callable[[], Any]) -> float | None:
-    """Of one run; None where the memory does not do."""
+def _seconds(run: Callable[[], Any]) -> float:
+    """Of one run; inf where the memory does not do."""
     torch.cuda.synchronize()
     began = time.perf_counter()
     try:
         run()
     except torch.cuda.OutOfMemoryError:
-        return None
+        return math.inf
     torch.cuda.synchronize()
     return time.perf_counter() - began
-
-
-def _fastest_chunk(case: ScoringCase, images: int) -> int:
-    """The chunk_size of least time, of the powers of two up to the batch."""
-    seconds: dict[int, float] = {}
-    for chunk in (2**k for k in range(2, images.bit_length())):
-        times = [_seconds(partial(case.per_sample_gradients, chunk)) for _ in range(3)]
-        if None not in times:
-            seconds[chunk] = min(time for time in times if time is not None)
-    return min(seconds, key=seconds.__getitem__)
 
 
 def _peak(run: Callable[[], Any]) -> float:

@@ -28,12 +28,7 @@ HEAVIEST = 1 << 39
 
 @dataclass(frozen=True)
 class Setting:
-    """Instances of one row that differ by their seed only.
-
-    Args:
-        labels: cells that name the row.
-        instances: one per seed.
-    """
+    """Instances of one row that differ by their seed only."""
 
     labels: tuple[str, ...]
     instances: Sequence[Instance]

@@ -137,7 +137,7 @@ def _times(network: str, layout: str, threads: int, images: int, repeats: int) -
     with _threads(threads):
         case = ScoringCase(network, images, layout)
         case.prepare()
-        chunk = _fastest_chunk(case, images)
+        chunk = case.fastest_chunk(lambda run: min(_clock(run).cpu for _ in range(2)))
         methods: dict[str, Callable[[], Any]] = {
             "plain": case.plain,
             "to outputs": case.to_outputs,
@@ -171,15 +171,6 @@ def _times(network: str, layout: str, threads: int, images: int, repeats: int) -
         f"{losses / scores:.1f}",
         f"{reused / scores:.1f}",
     ]
-
-
-def _fastest_chunk(case: ScoringCase, images: int) -> int:
-    """The chunk_size of least processor time, of the powers of two up to the batch."""
-    seconds: dict[int, float] = {}
-    for chunk in (2**k for k in range(images.bit_length())):
-        run = partial(case.per_sample_gradients, chunk)
-        seconds[chunk] = min(_clock(run).cpu for _ in range(2))
-    return min(seconds, key=lambda chunk: seconds[chunk])
 
 
 def _refuse_unequal(first: Tensor, *others: Tensor) -> None:

@@ -13,11 +13,7 @@ class Table:
     """A table.
 
     Args:
-        title: what it shows.
         columns: headings; the first ``text_columns`` are text, the others numbers.
-        rows: cells as text.
-        notes: sentences below it.
-        text_columns: see above.
     """
 
     title: str

@@ -26,9 +26,7 @@ class Terminal(Console):
     """A console that shows texts as they are, wherever in a table or a line they stand.
 
     Args:
-        stderr: write there, not on standard output.
         width: of what is not a terminal.
-        quiet: show nothing.
     """
 
     def __init__(
@@ -68,9 +66,7 @@ def table(*headings: str, right: int | None = None, **options: Any) -> RichTable
     """A table whose cells are folded where they are too long, never cut.
 
     Args:
-        headings: of the columns.
         right: from which column on cells stand right; by default none.
-        options: further arguments of `rich.table.Table`.
     """
     found = RichTable(**({"box": box.SIMPLE} | options))
     for index, heading in enumerate(headings):

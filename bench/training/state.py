@@ -24,10 +24,6 @@ def save_state(
     """Write parameters, buffers, the optimizer's state and the progress.
 
     Args:
-        path: the file.
-        key: identifies the training.
-        model: under training.
-        optimizer: its optimizer.
         progress: numbers and lists of numbers.
     """
     content = {

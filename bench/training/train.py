@@ -34,8 +34,6 @@ from ..workloads.base import classification_accuracy
 from ..workloads.recipe import Epoch, Recipe, learning_rate
 from .state import resume, save_state
 
-__all__ = ["FORMAT", "TrainingState", "main", "train"]
-
 FORMAT = "bitknap.training/1"
 
 _console = Terminal(stderr=True)
@@ -59,9 +57,6 @@ def train(
     not the training was interrupted.
 
     Args:
-        train_set: images to train on.
-        recipe: the network and how to train it.
-        seed: seed of the initial weights, the order of the images and their augmentation.
         partial: file that keeps the state after every epoch. If it exists the training resumes
             from there; removing it at the end is up to the caller.
 

@@ -18,10 +18,9 @@ from bitknap.problems.errors import DataError
 from bitknap.problems.schema import Count, Range
 from bitknap.sensitivity.tracing.batches import device_of, placed
 
+from ..datasets.draws import drawn
 from ..datasets.fashion_mnist import ImageSet, load_fashion_mnist, normalise
 from .recipe import Epoch, Recipe
-
-__all__ = ["Accuracy", "Batches", "Workload", "classification_accuracy", "fashion_classifier"]
 
 CALIBRATION_BATCH = 64
 # Fastest for both networks on one thread: larger activations fall out of the cache.
@@ -33,7 +32,6 @@ class Accuracy:
     """Share of right answers, with its sampling error.
 
     Args:
-        correct: right answers.
         total: questions, >= 1.
         measures: other values taken on the way, by name, e.g. ``{"perplexity": 17.2}``.
     """
@@ -131,8 +129,6 @@ def classification_accuracy(
 
     Args:
         model: maps normalised images ``(N, 1, 28, 28)`` to logits; its mode is left as it was.
-        images: images with classes.
-        batch: images at once.
     """
     was_training = model.training
     model.eval()
@@ -153,9 +149,7 @@ def draw(images: ImageSet, samples: int, seed: int) -> list[tuple[Tensor, Tensor
     A smaller draw with the same seed is the beginning of a larger one.
 
     Args:
-        images: where to draw from.
         samples: how many, at least 1 and at most all.
-        seed: seed of the draw.
 
     Returns:
         Batches ``(x, y)``: x ``(<= 64, 1, 28, 28)`` float32, normalised; y int64.
@@ -163,17 +157,9 @@ def draw(images: ImageSet, samples: int, seed: int) -> list[tuple[Tensor, Tensor
     Raises:
         DataError: `samples` is out of range.
     """
-    if not 1 <= samples <= len(images):
-        raise DataError(f"cannot draw {samples:,} samples: choose from 1 to {len(images):,}")
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:samples]
-    drawn = images.take(order)
-    return [
-        (
-            normalise(drawn.images[start : start + CALIBRATION_BATCH]),
-            drawn.labels[start : start + CALIBRATION_BATCH],
-        )
-        for start in range(0, samples, CALIBRATION_BATCH)
-    ]
+    some = images.take(drawn(len(images), samples, seed))
+    parts = (tensor.split(CALIBRATION_BATCH) for tensor in (some.images, some.labels))
+    return [(normalise(x), y) for x, y in zip(*parts, strict=True)]
 
 
 def cross_entropy(output: Tensor, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -202,7 +188,6 @@ def fashion_classifier(title: str, recipe: Recipe, file: str, data: Path | None)
     """A trained classifier of Fashion-MNIST as a workload.
 
     Args:
-        title: one line for tables and reports.
         recipe: the network, which receives the weights of the checkpoint, and its training.
         file: of the workload; its name is that of the workload and of the checkpoint beside it.
         data: folder of the data set; by default it is looked for.

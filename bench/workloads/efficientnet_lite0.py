@@ -30,9 +30,6 @@ def build(data: Path | None = None) -> Workload:
     Calibration data are random crops of the photos on which accuracy is measured, since there are
     no others. Each has the accepted class that the float network finds most likely in the photo.
 
-    Args:
-        data: folder of Tux Paint's stamps; by default that of the Debian package.
-
     Raises:
         DataError: the weights or the photos are not installed.
     """

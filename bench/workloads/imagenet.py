@@ -17,13 +17,12 @@ from torch.utils.data import DataLoader
 from bitknap.problems.errors import DataError, UnsupportedError
 from bitknap.problems.storage import require_file
 
+from ..datasets.draws import drawn, permutation
 from ..datasets.image_folder import Folder, Images
 from ..networks.imagenet_mobilenetv2 import mobilenet_v2
 from ..networks.imagenet_resnet import resnet18, resnet50
 from .base import Accuracy, Workload, cross_entropy
 from .devices import own_gpu
-
-__all__ = ["NETWORKS", "imagenet_workload"]
 
 NETWORKS: dict[str, tuple[Callable[[int], nn.Module], str]] = {
     "resnet18": (resnet18, "fc.weight"),
@@ -63,20 +62,15 @@ def imagenet_workload(network: str, root: Path, weights: Path, test: int | None 
         )
     device = own_gpu() if torch.cuda.is_available() else torch.device("cpu")
     loader = _Loader(device, WORKERS)
-    order = torch.randperm(len(val.files), generator=torch.Generator().manual_seed(0)).tolist()
-    chosen = sorted(order[:test])
+    chosen = sorted(permutation(len(val.files), 0).tolist()[:test])
 
     def calibration(samples: int, seed: int) -> list[Any]:
-        if not 1 <= samples <= len(train.files):
-            raise DataError(
-                f"cannot draw {samples:,} samples: choose from 1 to {len(train.files):,}"
-            )
-        drawn = torch.randperm(len(train.files), generator=torch.Generator().manual_seed(seed))
-        return list(loader.batches(Images(train, drawn[:samples].tolist())))
+        places = drawn(len(train.files), samples, seed)
+        return list(loader.batches(Images(train, places.tolist())))
 
     def training(seed: int) -> _Epoch:
-        drawn = torch.randperm(len(train.files), generator=torch.Generator().manual_seed(seed))
-        return _Epoch(loader, Images(train, drawn.tolist(), seed))
+        places = permutation(len(train.files), seed)
+        return _Epoch(loader, Images(train, places.tolist(), seed))
 
     def evaluate(quantized: nn.Module) -> Accuracy:
         correct = 0

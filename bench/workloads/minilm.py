@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from bitknap.problems.errors import DataError
 from bitknap.sensitivity.tracing.batches import device_of
 
+from ..datasets.draws import drawn
 from ..datasets.installed_files import package_file
 from ..datasets.wordnet import CLASSES, Glosses, load_glosses
 from .base import Accuracy, Workload, cross_entropy, load_checkpoint
@@ -57,11 +58,7 @@ class SentenceClassifier(nn.Module):
 
 
 class Tokens:
-    """Turns glosses into padded batches.
-
-    Args:
-        path: ``tokenizer.json`` of the encoder.
-    """
+    """Turns glosses into padded batches."""
 
     def __init__(self, path: Path) -> None:
         self._tokenizer = _library("tokenizers").Tokenizer.from_file(str(path))
@@ -91,9 +88,6 @@ def build(data: Path | None = None) -> Workload:
     definition of a noun. Accuracy is measured on 1,000 random definitions; calibration draws
     from the others, among them the 8,000 that the probe was trained on.
 
-    Args:
-        data: folder of WordNet's ``data.noun``; by default the Debian package's.
-
     Raises:
         DataError: the packages or WordNet are not installed.
     """
@@ -107,10 +101,7 @@ def build(data: Path | None = None) -> Workload:
     measured = tokens.batches(test, shortest_first)
 
     def calibration(samples: int, seed: int) -> list[Any]:
-        if not 1 <= samples <= len(train):
-            raise DataError(f"cannot draw {samples:,} samples: choose from 1 to {len(train):,}")
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(train), generator=generator)[:samples].tolist()
+        order = drawn(len(train), samples, seed).tolist()
         return cast(list[Any], tokens.batches(train, order))
 
     def evaluate(model: nn.Module) -> Accuracy:

@@ -13,20 +13,15 @@ from torch.nn import functional as F
 
 from ..datasets.fashion_mnist import ImageSet, normalise
 
-__all__ = ["Epoch", "Recipe", "augment", "learning_rate"]
-
 
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained: SGD with Nesterov momentum on smoothed cross-entropy.
 
     Args:
-        network: builds the network, with random weights.
-        epochs: passes over the training set.
         batch: images per step; what is left over at the end of an epoch is not used.
         learning_rate: peak of the schedule, see `learning_rate`.
         warm_up: part of the steps in which the learning rate rises.
-        momentum: Nesterov momentum.
         weight_decay: L2 penalty on convolution and linear weights, not on biases or batch norms.
         label_smoothing: probability mass spread over all classes.
         shift: largest random shift of an image, in pixels, in each direction.
@@ -56,9 +51,7 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """Learning rate of a step: linear up to the peak, then linear down to almost 0.
 
     Args:
-        recipe: gives the peak and the part of the steps that warm up.
         step: 0 to steps - 1.
-        steps: number of steps of the whole training.
     """
     peak = recipe.warm_up * steps
     done = step + 0.5
@@ -71,8 +64,6 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
 
     Args:
         images: ``(N, 1, H, W)`` uint8; what is shifted in is black.
-        recipe: gives the shift and whether to mirror.
-        generator: source of randomness.
 
     Returns:
         ``(N, 1, H, W)`` uint8.
@@ -96,8 +87,6 @@ class Epoch:
     """The batches of one pass over a training set, shuffled and augmented.
 
     Args:
-        images: the training set.
-        recipe: gives the batch size and the augmentation.
         seed: of order and augmentation; equal seeds give equal batches.
     """
 

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from bitknap.problems.errors import DataError
 from bitknap.sensitivity.tracing.batches import device_of
 
+from ..datasets.draws import drawn
 from ..datasets.installed_files import package_file
 from .base import Accuracy, Workload
 
@@ -56,11 +57,8 @@ def build(data: Path | None = None) -> Workload:  # noqa: ARG001, as in all work
     others = _samples(tokenizer, [name for name in names if name not in held_out])
 
     def calibration(samples: int, seed: int) -> list[Any]:
-        if not 1 <= samples <= len(others):
-            raise DataError(f"cannot draw {samples:,} samples: choose from 1 to {len(others):,}")
-        order = torch.randperm(len(others), generator=torch.Generator().manual_seed(seed))
-        drawn = others[order[:samples]]
-        return [(part, part[:, 1:]) for part in torch.split(drawn, BATCH)]
+        some = others[drawn(len(others), samples, seed)]
+        return [(part, part[:, 1:]) for part in torch.split(some, BATCH)]
 
     seen = torch.cat([measured, others]).numpy().tobytes()
     return Workload(
@@ -99,7 +97,6 @@ def next_token_accuracy(model: nn.Module, ids: Tensor) -> Accuracy:
     """Share of next tokens that are the likeliest one, and the perplexity.
 
     Args:
-        model: causal language model as in `transformers`.
         ids: ``(N, T)`` token ids.
     """
     right, losses = 0, 0.0

@@ -9,18 +9,8 @@ from typing import Annotated
 
 import typer
 
-from ._options import (
-    MOST_SEED,
-    ActivationBits,
-    ActivationWords,
-    Bits,
-    Device,
-    Quantized,
-    activation_quantizer,
-    bit_widths,
-    split,
-    weight_quantizer,
-)
+from . import _options as options
+from ._options import MOST_SEED, Bits, Device, split
 from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 
 BITS = "2,3,4,5,6,8"
@@ -66,9 +56,9 @@ def command(
     repair: Annotated[
         str, typer.Option(help="Repairs of quantized networks: auto, none, or names with commas.")
     ] = "auto",
-    quantizer: Quantized = None,
-    activation_bits: ActivationBits = None,
-    activation_words: ActivationWords = None,
+    quantizer: options.Quantized = None,
+    activation_bits: options.ActivationBits = None,
+    activation_words: options.ActivationWords = None,
     pin: Pin = None,
     exclude: Exclude = None,
     allow: Allow = None,
@@ -94,7 +84,7 @@ def command(
 
     standard = METRICS if activation_bits is None else PAIR_METRICS
     names = [name for text in metric or standard for name in split(text, "--metric")]
-    widths = bit_widths(bits)
+    widths = options.bit_widths(bits)
     budgets = tuple(parse_budget(text) for text in split(budget, "--budget"))
     pairs = any(limit.activation_bits is not None for limit in budgets)
     methods = split(solvers or (SEVERAL if pairs else SOLVERS), "--solvers")
@@ -106,8 +96,8 @@ def command(
         KNOWN_METRICS.require(name)
     for name in methods:
         load_solver(name)
-    weights = weight_quantizer(quantizer)
-    activations = activation_quantizer(activation_bits, activation_words, names)
+    weights = options.weight_quantizer(quantizer)
+    activations = options.activation_quantizer(activation_bits, activation_words, names)
     from bitknap.bench.job.run import Job, run_job
     from bitknap.bench.report.write import write_report
     from bitknap.plans.repair.base import repairs_named

@@ -10,18 +10,8 @@ import typer
 
 from bitknap.problems import DataError
 
-from ._options import (
-    MOST_SEED,
-    ActivationBits,
-    ActivationWords,
-    Bits,
-    Device,
-    Quantized,
-    activation_quantizer,
-    bit_widths,
-    split,
-    weight_quantizer,
-)
+from . import _options as options
+from ._options import MOST_SEED, Bits, Device, split
 
 if TYPE_CHECKING:
     from bitknap.sensitivity import SensitivityTable
@@ -41,9 +31,9 @@ def command(
     ] = None,
     bits: Bits = "2,3,4,5,6,8",
     samples: Annotated[int, typer.Option(min=1, help="Calibration samples.")] = 1024,
-    quantizer: Quantized = None,
-    activation_bits: ActivationBits = None,
-    activation_words: ActivationWords = None,
+    quantizer: options.Quantized = None,
+    activation_bits: options.ActivationBits = None,
+    activation_words: options.ActivationWords = None,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the draws.")] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     device: Device = "cpu",
@@ -66,14 +56,14 @@ def command(
 
     with joined() as ranks:
         names = [name for text in metric or ["fisher"] for name in split(text, "--metric")]
-        widths = bit_widths(bits)
+        widths = options.bit_widths(bits)
         require_workload(workload)
         for name in names:
             METRICS.require(name)
         if out.suffix != ".npz":
             raise DataError(f"--out must name an .npz file, got {str(out)!r}")
-        activations = activation_quantizer(activation_bits, activation_words, names)
-        quantizers = (weight_quantizer(quantizer), activations)
+        activations = options.activation_quantizer(activation_bits, activation_words, names)
+        quantizers = (options.weight_quantizer(quantizer), activations)
         from bitknap.bench.job.table_cache import calibration_batches, fill, traced
 
         with progress(f"loading {workload}", quiet=ranks.rank > 0) as say:

@@ -4,5 +4,3 @@ from ..catalogue import Catalogue
 
 FAMILIES = Catalogue("bitknap.problems.families", "generate", "family")
 """Every family: a function ``generate(**parameters) -> Instance`` in its own file."""
-
-__all__ = ["FAMILIES"]

@@ -20,12 +20,7 @@ Profits = Callable[[np.random.Generator, IntArray, int], FloatArray]
 
 
 def mmkp_family(name: str, profits: Profits) -> Callable[..., Instance]:
-    """The generator of a family with usages uniform in [0, R].
-
-    Args:
-        name: of the family.
-        profits: its profits.
-    """
+    """The generator of a family with usages uniform in [0, R]."""
 
     @checked
     def generate(

@@ -21,13 +21,7 @@ Draw = Callable[[Lrand48, int, int, int], tuple[IntArray, IntArray]]
 
 
 def pisinger_family(name: str, draw: Draw, items: int = 10) -> Callable[..., Instance]:
-    """The generator of a family.
-
-    Args:
-        name: of the family.
-        draw: its numbers.
-        items: default for the items of each class.
-    """
+    """The generator of a family."""
 
     def generate(
         classes: Classes = 100,

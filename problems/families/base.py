@@ -28,13 +28,11 @@ def regular_instance(
     """An instance of L classes of m items each, whose items carry the same m labels.
 
     Args:
-        name: of the instance.
         cost: (L, m).
         weight: (K, L, m).
         capacity: (K,).
         labels: m.
         resources: K.
-        source: family and parameters.
     """
     count, size = cost.shape
     return Instance(

@@ -80,12 +80,3 @@ def find_quadratic(text: str) -> QuadraticInstance | None:
     if Path(text).exists():
         return load_quadratic(text) if is_quadratic(text) else None
     return load_quadratic(FOLDER / f"{text}.npz") if text in quadratic_names() else None
-
-
-__all__ = [
-    "find_instance",
-    "find_quadratic",
-    "library_instance",
-    "library_names",
-    "quadratic_names",
-]

@@ -85,7 +85,6 @@ class Context:
     Args:
         model: in evaluation mode, no parameter requiring gradients.
         layers: the L quantizable layers.
-        batches: all batches of the calibration data.
         forward: ``forward(model, batch)`` -> output.
         loss_fn: ``loss_fn(output, batch)`` -> one loss per sample.
         bits: candidate weight choices, the same for every layer.
@@ -93,9 +92,7 @@ class Context:
         grids: of each layer, one per activation choice; empty where weights alone are quantized.
         seed: of everything random.
         progress: called with (what, done, total).
-        metrics: the metrics of the table, so that they can share passes.
         measured: results of the measured metrics, by name.
-        checkpoint: keeps finished chunks and shares them between processes.
         traces: of the forward pass of each batch.
         fast: ids of the weights whose scores the fast path gives, see `proof.provable`; the others
             take the general one. None stands for all.
@@ -183,13 +180,7 @@ class Context:
     def rows(
         self, what: str, compute: Callable[[int, Batch], NDArray[Any]], settings: object = ""
     ) -> NDArray[Any]:
-        """(N, ...) values of all samples, each batch a chunk that is kept when it is finished.
-
-        Args:
-            what: name of the pass.
-            compute: gives the rows of a batch from its number and itself.
-            settings: parameters of the metric that the rows depend on.
-        """
+        """(N, ...) values of all samples, each batch a chunk that is kept when it is finished."""
 
         def chunk(number: int) -> Arrays:
             return {"rows": compute(number, self.batches[number])}
@@ -204,14 +195,7 @@ class Context:
         settings: object = "",
         batches: int | None = None,
     ) -> Iterator[tuple[int, int, Arrays]]:
-        """(batch, layer, result), each pair a chunk, the layers of a batch one after the other.
-
-        Args:
-            what: name of the pass.
-            compute: gives the arrays of a chunk from the numbers of its batch and layer.
-            settings: parameters of the metric that the results depend on.
-            batches: how many; by default all.
-        """
+        """(batch, layer, result), each pair a chunk, the layers of a batch one after the other."""
         depth = len(self.layers)
         count = depth * (len(self.batches) if batches is None else batches)
 
@@ -264,10 +248,6 @@ class Context:
 
         With activation choices, an item's score is s^w + s^act, the latter summed over the uses of
         the layer: ⟨dvalue_n/da, Q(a_n) - a_n⟩ with the gradient through that use alone.
-
-        Args:
-            number: of the batch.
-            value: what is differentiated.
         """
         place, batch = self.place, self.batches[number]
         pending: list[tuple[int, Tensor]] = []
@@ -340,6 +320,11 @@ class Context:
             self.progress(what, done + row, total)
             pairs = zip(weights, gradients, strict=True)
             yield {place[id(w)]: g for w, g in pairs if g is not None}, reads
+
+
+def on_host(values: Tensor) -> NDArray[Any]:
+    """The values on the host, in a type that NumPy has."""
+    return values.to(torch.promote_types(values.dtype, torch.float32)).cpu().numpy()
 
 
 def _activation_scores(inputs: Tensor, grad: Tensor, grids: Sequence[Grid], samples: int) -> Tensor:

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["GroupedConvolutions"]
-
 CALLS = (torch.conv1d, torch.conv2d, torch.conv3d)
 Geometry = tuple[Sequence[int], Sequence[int], Sequence[int], bool, Sequence[int], int]
 """Stride, padding, dilation, transposed, output padding, groups."""
@@ -23,13 +21,7 @@ class GroupedConvolutions(TorchFunctionMode):
     of depthwise convolutions.
     """
 
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         keywords = kwargs or {}
         if func in CALLS and len(args) == 7 and not keywords and args[6] > 1:
             values, weight, bias, *geometry, groups = args

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..table.archive import Arrays
-from .context import Context, MetricResult
+from .context import Context, MetricResult, on_host
 from .curvature import hessian_products, mean_square_delta, rademacher
 
 PASS = "power iteration"
@@ -26,7 +25,6 @@ class Hawq:
     All layers iterate together, so that one pass over the data serves each of them.
 
     Args:
-        iterations: most iterations.
         tolerance: relative change of every layer's eigenvalue at which the iteration stops.
 
     References:
@@ -76,7 +74,7 @@ def _products(context: Context, vectors: list[Tensor], what: str) -> list[Tensor
         with hessian_products(context, context.batches[number]) as (product, count):
             found = [product(layer, vector) for layer, vector in enumerate(vectors)]
             samples = np.array(count)
-            return {"samples": samples, **{str(k): _array(p) for k, p in enumerate(found)}}
+            return {"samples": samples, **{str(k): on_host(p) for k, p in enumerate(found)}}
 
     totals, samples = [torch.zeros_like(vector) for vector in vectors], 0
     for part in context.checkpoint.map(what, len(context.batches), chunk, context.progress):
@@ -89,11 +87,6 @@ def _products(context: Context, vectors: list[Tensor], what: str) -> list[Tensor
 def _pack(values: NDArray[np.float64], vectors: list[Tensor], settled: bool, rounds: int) -> Arrays:
     named = {f"vector {index}": vector.cpu().numpy() for index, vector in enumerate(vectors)}
     return {"values": values, "settled": np.array(settled), "rounds": np.array(rounds), **named}
-
-
-def _array(product: Tensor) -> NDArray[Any]:
-    """On the host, in a type that NumPy has."""
-    return product.to(torch.promote_types(product.dtype, torch.float32)).cpu().numpy()
 
 
 def _unit(vector: Tensor) -> Tensor:

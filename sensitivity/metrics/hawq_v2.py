@@ -18,9 +18,6 @@ class HawqV2:
     The trace is Hutchinson's mean of v' H_l v over random signs v. Its standard error, from the
     spread over the draws, is that of Omega for the given data.
 
-    Args:
-        draws: number of random vectors per layer.
-
     References:
         Z. Dong et al., HAWQ-V2, NeurIPS 2020, arXiv:1911.03852.
     """

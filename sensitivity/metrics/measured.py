@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..table.provenance import describe_function
 from ..tracing.batches import Batch, tensors
 from ..tracing.capture import substituted
 from ..tracing.inputs import QuantizeInputs
-from .context import Context, MetricResult
+from .context import Context, MetricResult, on_host
 from .prefix import PrefixCache, ReplayDiverged
 
 Compare = Callable[[Context, Batch, Any, Any], Tensor]
@@ -33,11 +34,9 @@ class MeasuredMetric:
     All measured metrics of a table share one run of the network an item.
 
     Args:
-        name: of the metric.
         compare: per-sample value; kept as scores.
         unit: where given, the values are divided by the mean of compare-like values of the plain
             output alone.
-        uses_loss: whether the comparison needs the loss.
     """
 
     name: str
@@ -123,20 +122,6 @@ class Runner:
         return _same(output, self._forward())
 
 
-class Runners:
-    """The runner of one batch at a time, made when a chunk needs it."""
-
-    def __init__(self, context: Context, batches: Sequence[Batch]) -> None:
-        self._context, self._batches = context, batches
-        self._open: dict[int, Runner] = {}
-
-    def of(self, number: int) -> Runner:
-        """The runner of a batch."""
-        if number not in self._open:
-            self._open = {number: Runner(self._context, self._batches[number])}
-        return self._open[number]
-
-
 def _same(one: Any, other: Any) -> bool:
     pairs = list(zip(tensors(one), tensors(other), strict=True))
     return bool(pairs) and all(torch.allclose(a, b, rtol=1e-6, atol=0) for a, b in pairs)
@@ -146,13 +131,13 @@ def run_items(
     context: Context, metrics: Sequence[MeasuredMetric]
 ) -> dict[str, NDArray[np.floating[Any]]]:
     """(N, n) values of several metrics from one run an item; the network is not written to."""
-    runners = Runners(context, context.batches)
+    runner_of = lru_cache(1)(lambda number: Runner(context, context.batches[number]))
 
     def chunk(number: int, layer: int) -> Arrays:
         batch = context.batches[number]
         columns: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics}
         with torch.no_grad():
-            runner = runners.of(number)
+            runner = runner_of(number)
             runner.start_at(layer)
             grids = context.grids[layer] if context.grids else (None,)
             for change, grid in itertools.product(context.delta(layer), grids):
@@ -160,10 +145,12 @@ def run_items(
                 for metric in metrics:
                     column = metric.compare(context, batch, runner.plain, changed)
                     columns[metric.name].append(column)
-            found = {name: _array(torch.stack(values, dim=1)) for name, values in columns.items()}
+            found = {name: on_host(torch.stack(values, dim=1)) for name, values in columns.items()}
             for metric in metrics:
                 if metric.unit is not None and layer == 0:
-                    found[f"{metric.name} unit"] = _array(metric.unit(context, batch, runner.plain))
+                    found[f"{metric.name} unit"] = on_host(
+                        metric.unit(context, batch, runner.plain)
+                    )
         return found
 
     kinds = [(metric.name, describe_function(metric.compare)) for metric in metrics]
@@ -184,8 +171,3 @@ def _whole(
     if units := parts.get(f"{name} unit"):
         whole = whole / torch.from_numpy(np.concatenate(units)).double().mean().to(whole.dtype)
     return whole.numpy()
-
-
-def _array(values: Tensor) -> NDArray[Any]:
-    """On the host, in a type that NumPy has."""
-    return values.to(torch.promote_types(values.dtype, torch.float32)).cpu().numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from ..table.archive import Arrays
 from ..tracing.batches import Batch, cut
 from .context import Context, MetricResult
-from .measured import Runner, Runners
+from .measured import Runner
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Pairwise:
         n, width = context.items, len(context.bits)
         single, double, total = np.zeros(n), np.zeros((n, n)), 0
         batches = list(self._batches(context))
-        runners = Runners(context, batches)
+        runner_of = lru_cache(1)(lambda number: Runner(context, batches[number]))
 
         def rows(number: int, layer: int) -> Arrays:
             with torch.no_grad():
-                runner = runners.of(number)
+                runner = runner_of(number)
                 runner.start_at(layer)
                 plain = context.loss_fn(runner.plain, batches[number])
                 increase = partial(_increase, context, runner, batches[number], plain)

@@ -69,13 +69,7 @@ class PrefixCache(TorchFunctionMode):
         """Whether no run has written to a recorded result."""
         return all(tensor._version == version for tensor, version in self._versions)
 
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         keywords = kwargs or {}
         if self._cursor < len(self._results):
             if self._functions[self._cursor] != func:

@@ -29,10 +29,6 @@ def ties_from_patterns(patterns: Iterable[str], names: Sequence[str]) -> tuple[T
     All layers that match a pattern are one tie. Where it has braces, wildcards say which belong
     together: ``h.*.{q,k,v}`` ties q, k and v of each block, not across blocks.
 
-    Args:
-        patterns: see `patterns.matching`.
-        names: all layers.
-
     Raises:
         DataError: a pattern matches no layer, or makes no group of two.
     """
@@ -91,10 +87,6 @@ def ties_from_graph(graph: Graph, kinds: Sequence[str] = DEFAULT) -> tuple[Tie, 
     * ``input``: all layers that read the same tensor (the ties of HAWQ-V3).
 
     A weight that several modules share is one layer, hence tied already.
-
-    Args:
-        graph: the traced network.
-        kinds: a selection of `KINDS`.
 
     Raises:
         DataError: a kind is unknown.

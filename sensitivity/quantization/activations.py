@@ -48,8 +48,6 @@ class ActivationQuantizer:
 
     Args:
         bits: candidates, from few bits to many; ``float`` leaves the input as it is.
-        scheme: ``affine`` or ``symmetric``.
-        scale: ``minmax``, ``percentile`` or ``mse``.
         percentile: between 50 and 100.
     """
 

@@ -220,11 +220,7 @@ class Quantizer:
                 granularity=described["granularity"],
                 range=described["range"],
                 group_size=int(described.get("group_size", 0)),
-                **(
-                    {"percentile": float(described["percentile"])}
-                    if "percentile" in described
-                    else {}
-                ),
+                percentile=float(described.get("percentile", cls.percentile)),
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             raise DataError(f"no quantizer is described by {described!r}") from None

@@ -39,8 +39,6 @@ class Checkpoint:
 
     Args:
         folder: where chunks are kept; None keeps none.
-        ranks: the processes that share the work.
-        say: called with lines of progress: what is resumed, and why stored chunks are stale.
     """
 
     def __init__(
@@ -103,8 +101,6 @@ class Checkpoint:
         """``compute(0)``, ..., ``compute(count - 1)``, of which stored ones are read.
 
         Args:
-            what: name of the pass.
-            count: number of chunks.
             compute: gives the arrays of a chunk; may not depend on other chunks.
             progress: called with (what, done, total).
             settings: whatever else the results depend on, by its repr.
@@ -152,8 +148,6 @@ class Checkpoint:
         """The states after steps 1, 2, ..., each from the one before; the newest alone is kept.
 
         Args:
-            what: name of the iteration.
-            state: before the first step.
             step: ``step(number, state)``, which may `map` under the name ``f"{what} {number}"``;
                 those chunks go when the state is kept.
             most: number of steps, unless the consumer stops earlier.

@@ -32,8 +32,6 @@ class Ranks:
     Results are arrays in host memory, so they are exchanged by gloo wherever the network runs.
 
     Args:
-        rank: number of this process.
-        size: number of processes.
         tidies: whether this process removes files for all that see the same disk.
         store: where the processes count together; unused by one alone.
     """

@@ -23,8 +23,6 @@ def least_size(codes: Integers, sizes: Integers, offsets: Integers, least: int) 
     Args:
         codes: (n,) bits of codes.
         sizes: (n,) bits in all.
-        offsets: (L + 1,) items of the layers.
-        least: bits of codes.
     """
     total, reached = 0, 0
     steps: list[tuple[Fraction, int, int]] = []

@@ -36,7 +36,6 @@ def bops(
     """(n,) bit operations per sample: MACs * weight bits * activation bits.
 
     Args:
-        table: layers with their MACs, items with their weight bits.
         activation_bits: of all items, or of each, (n,); by default the table's own, which are 32
             where inputs stay in float.
 
@@ -66,7 +65,6 @@ class ActivationPeak:
     Args:
         elements: activation values alive at the peak, of the traced batch.
         samples: samples of the traced batch.
-        step: the operation that runs then.
     """
 
     elements: int
@@ -90,8 +88,6 @@ def latency_ns(
     or ``float``, for which 32 stands as well.
 
     Args:
-        table: its layers and items.
-        path: the CSV file.
         activation_bits: which ``a_bits`` apply where inputs stay in float; by default the only
             ones in the file. Items with activations of their own are matched on both.
 

@@ -347,7 +347,6 @@ class SensitivityTable:
         """The table with one more resource, or another cost for one it has.
 
         Args:
-            resource: its name.
             values: (n,) integers >= 0 in the resource's unit.
         """
         return replace(self, costs={**self.costs, resource: np.array(values, dtype=np.int64)})

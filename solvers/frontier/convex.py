@@ -30,8 +30,6 @@ class ConvexFrontier:
         first: (L,) the lightest hull item of each class.
         class_index, item: (S,) the class each step belongs to and the item it leads to.
         width: (S,) int64 weight of each step.
-        saving: (S,) cost it saves.
-        smallest: usage before the first step.
 
     References:
         P. Sinha, A. Zoltners, Operations Research 27 (1979), 503-515.
@@ -115,9 +113,7 @@ def convex_part(
     """The break points of an instance with one resource and no ties, compared exactly.
 
     Args:
-        instance: see above.
         useful: (n,) mask of the items to look at, among them the lightest of every class.
-        deadline: when to give up.
     """
     at = np.flatnonzero(undominated(instance) & useful)
     at = at[np.lexsort((instance.weight[0, at], instance.class_of[at]))]

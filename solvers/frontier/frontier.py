@@ -42,7 +42,6 @@ class Frontier:
     of the lower usage.
 
     Args:
-        instance: what was solved.
         usage: (m,) int64, strictly increasing.
         objective: (m,) correctly rounded, strictly decreasing.
         exact: whether these are all points of the range.
@@ -50,7 +49,6 @@ class Frontier:
             (u, f) has a point (u', f') here with u' <= u and
             f' - f_min <= (1 + tolerance) (f - f_min). The points on the convex hull are exact
             in any case.
-        lowest, highest: the range of budgets.
         states: partial choices kept in the search.
     """
 
@@ -194,9 +192,7 @@ def frontier(
         instance: one resource; ties are kept. Its capacity does not matter.
         lowest: smallest budget of interest; None for the smallest usage.
         highest: largest budget of interest; None for the largest useful one.
-        max_states: states to keep, over all classes.
         tolerance: 0 for the exact frontier, else trim from the start to this guarantee.
-        time_limit: seconds, or None.
 
     Returns:
         The frontier; its first point is the best within ``lowest``.

@@ -54,7 +54,6 @@ class Points:
             state before it and the item taken.
         tolerance: every undominated pair (w, e) has a kept one (w', e') with w' <= w and
             e' <= (1 + tolerance) e.
-        states: states kept over all classes.
     """
 
     weight: IntArray
@@ -99,12 +98,9 @@ def undominated_points(
     short enough.
 
     Args:
-        instance: one resource, no ties.
         convex: the convex part of the items that fit the highest.
         lowest, highest: range of budgets; the lowest is feasible.
-        max_states: states to keep, over all classes.
         tolerance: 0, or trim at every class so that the product is at most 1 + tolerance.
-        deadline: when to give up.
 
     Complexity: O(n m log n_i), m the longest list.
 
@@ -167,10 +163,8 @@ def extended(
     """The list after one more class, undominated and within the residual capacity, lightest first.
 
     Args:
-        before: the list before.
         weight, excess: the items of the class; the least of each is 0.
         residual: largest weight.
-        deadline: when to give up.
 
     Complexity: O(m n log n) for m states and n items.
     """

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from bitknap.problems import Instance, IntArray
 
-from ..base import AnyInstance, Deadline, Limits, Outcome, Status
+from ..base import Deadline, Limits, Method, Outcome, Status
 from ..local import improve, lightest, repair
 
 
 @dataclass(frozen=True)
-class Annealing(AnyInstance):
+class Annealing(Method):
     """Accept a more expensive neighbour with probability exp(-rise / temperature).
 
     A neighbour takes another item in one class or, every second time, in two, so that one class
@@ -26,7 +25,6 @@ class Annealing(AnyInstance):
     Args:
         sweeps: neighbours tried per class.
         cooling: last temperature over the first.
-        seed: of the random moves.
 
     References:
         S. Kirkpatrick, C. Gelatt, M. Vecchi, Science 220 (1983), 671-680.
@@ -35,9 +33,6 @@ class Annealing(AnyInstance):
     sweeps: int = 1000
     cooling: float = 1e-4
     seed: int = 0
-
-    exact: ClassVar[bool] = False
-    requires: ClassVar[tuple[str, ...]] = ()
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Anneal from the lightest choice, repaired where it does not fit and improved."""

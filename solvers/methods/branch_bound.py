@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cmp_to_key
 from itertools import pairwise
-from typing import ClassVar
 
 import numpy as np
 
@@ -34,8 +33,7 @@ class BranchAndBound(OneResource):
         (1984), 231-249.
     """
 
-    exact: ClassVar[bool] = True
-    requires: ClassVar[tuple[str, ...]] = ()
+    exact = True
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Search depth first from the relaxation's integer part."""

@@ -5,30 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Deadline, Limits, Outcome, Status
+from ..base import Deadline, Limits, Method, Outcome, Status
 from ..exact import exact_integers
 
 
 @dataclass(frozen=True)
-class BruteForce:
+class BruteForce(Method):
     """Exhaustive enumeration; nothing is pruned, sums are exact.
-
-    Args:
-        most: largest number of choices.
 
     Complexity: the product of the class sizes.
     """
 
     most: int = 1_000_000
 
-    exact: ClassVar[bool] = True
-    requires: ClassVar[tuple[str, ...]] = ()
+    exact = True
 
     def supports(self, instance: Instance) -> str | None:
         """At most ``most`` choices."""

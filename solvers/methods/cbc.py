@@ -34,9 +34,9 @@ class Cbc(BackEnd):
 
     tier: Tier = Tier.STRICT
 
-    exact: ClassVar[bool] = True
+    exact = True
     requires: ClassVar[tuple[str, ...]] = ("pulp", "cbcbox")
-    module: ClassVar[str] = "pulp"
+    module = "pulp"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from bitknap.problems import Instance
 
-from ..base import Limits, Outcome, Status
+from ..base import Limits, Method, Outcome, Status
 from ..core import missing, solve_core
 
 
 @dataclass(frozen=True)
-class Core:
+class Core(Method):
     """Dynamic programming over a core of classes that grows around the linear relaxation.
 
     References:
@@ -22,8 +21,7 @@ class Core:
         394-410.
     """
 
-    exact: ClassVar[bool] = True
-    requires: ClassVar[tuple[str, ...]] = ()
+    exact = True
 
     def supports(self, instance: Instance) -> str | None:
         """One resource only, and where the native kernel was built."""

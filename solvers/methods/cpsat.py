@@ -35,9 +35,9 @@ class CpSat(BackEnd):
     tier: Tier = Tier.STRICT
     largest: float = 1e15
 
-    exact: ClassVar[bool] = True
+    exact = True
     requires: ClassVar[tuple[str, ...]] = ("ortools",)
-    module: ClassVar[str] = "ortools.sat.python.cp_model"
+    module = "ortools.sat.python.cp_model"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, round down, solve, refine."""

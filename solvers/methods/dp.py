@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +45,7 @@ class DynamicProgramming(OneResource):
 
     dense_capacity: int = 20_000
 
-    exact: ClassVar[bool] = True
-    requires: ClassVar[tuple[str, ...]] = ()
+    exact = True
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Recurse forwards over the classes, then read the choice backwards."""

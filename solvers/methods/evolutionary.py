@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from bitknap.problems import FloatArray, Instance, IntArray
 
-from ..base import AnyInstance, Deadline, Limits, Outcome, Status
+from ..base import Deadline, Limits, Method, Outcome, Status
 from ..local import improve, lightest, repair
 
 Population = IntArray
@@ -17,7 +16,7 @@ Population = IntArray
 
 
 @dataclass(frozen=True)
-class Evolutionary(AnyInstance):
+class Evolutionary(Method):
     """Populations of choices under selection, crossover and mutation.
 
     Of two choices the one with less excess over the capacities wins, among equals the cheaper
@@ -26,11 +25,6 @@ class Evolutionary(AnyInstance):
     first population mixes the lightest choice, repaired and improved by single moves, with random
     ones; the winner is improved again.
 
-    Args:
-        population: choices per generation.
-        generations: number of generations.
-        seed: of all random draws.
-
     References:
         K. Deb, Computer Methods in Applied Mechanics and Engineering 186 (2000), 311-338.
     """
@@ -38,9 +32,6 @@ class Evolutionary(AnyInstance):
     population: int = 100
     generations: int = 300
     seed: int = 0
-
-    exact: ClassVar[bool] = False
-    requires: ClassVar[tuple[str, ...]] = ()
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Evolve, then repair and improve the best choice."""

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 
 from bitknap.problems import FloatArray, Instance, IntArray
 from bitknap.problems.validation import MAX_TOTAL
 
-from ..base import Deadline, Limits, Outcome, Status
+from ..base import Deadline, Limits, Method, Outcome, Status
 from ..dual import dual_bound
 from ..relaxation import relax
 
 
 @dataclass(frozen=True)
-class Fptas:
+class Fptas(Method):
     """Round the costs above the class minima down to few levels, then recurse over them exactly.
 
     With d_ij = c_ij - min_j c_ij >= 0, D the sum of the chosen d and D_opt the least such sum:
@@ -48,9 +47,6 @@ class Fptas:
 
     eps: float = 0.1
     most_states: int = 200_000_000
-
-    exact: ClassVar[bool] = False
-    requires: ClassVar[tuple[str, ...]] = ()
 
     def supports(self, instance: Instance) -> str | None:
         """One resource, and a table of moderate size."""

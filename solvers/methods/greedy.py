@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -33,7 +33,6 @@ class Greedy(OneResource):
             allows it, the largest fall in cost per unit of weight first.
         order: which ratio goes first; the paper shows ``smallest`` beats ``largest`` and
             ``random`` (its Figure 2).
-        seed: of the random order.
 
     Complexity: O(n log n).
 
@@ -45,9 +44,6 @@ class Greedy(OneResource):
     refill: bool = False
     order: Order = "smallest"
     seed: int = 0
-
-    exact: ClassVar[bool] = False
-    requires: ClassVar[tuple[str, ...]] = ()
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Descend to the first feasible choice."""

@@ -36,9 +36,9 @@ class Highs(BackEnd):
 
     tier: Tier = Tier.STRICT
 
-    exact: ClassVar[bool] = True
+    exact = True
     requires: ClassVar[tuple[str, ...]] = ("scipy",)
-    module: ClassVar[str] = "scipy.optimize"
+    module = "scipy.optimize"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""

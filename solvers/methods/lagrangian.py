@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from bitknap.problems import FloatArray, Instance, IntArray, fitting, restrict
 
-from ..base import AnyInstance, Deadline, Limits, Outcome, Status
-from ..dual import above_lightest, cheapest, dual_bound
+from ..base import Deadline, Limits, Method, Outcome, Status
+from ..dual import cheapest, dual_bound
 from ..local import improve, lightest, repair
 
 
 @dataclass(frozen=True)
-class Lagrangian(AnyInstance):
+class Lagrangian(Method):
     """Price the resources, let every class take its cheapest item, adjust the prices.
 
     The dual D(u) (:func:`bitknap.solvers.dual.dual_bound`) is concave and piecewise linear. For
@@ -27,9 +26,6 @@ class Lagrangian(AnyInstance):
     against the best known cost. Choices met on the way are repaired and
     improved by single moves.
 
-    Args:
-        iterations: price steps.
-
     Complexity: O(K n) per iteration.
 
     References:
@@ -39,9 +35,6 @@ class Lagrangian(AnyInstance):
     """
 
     iterations: int = 300
-
-    exact: ClassVar[bool] = False
-    requires: ClassVar[tuple[str, ...]] = ()
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Maximise the dual, keep the best feasible choice."""
@@ -63,7 +56,7 @@ Found = tuple[IntArray | None, FloatArray, int]
 
 def _chords(instance: Instance, iterations: int, deadline: Deadline) -> Found:
     """Maximise the dual of one resource: intersect the chords of a heavy and a light choice."""
-    weight = above_lightest(instance)[0]
+    weight = instance.above_lightest[0].astype(np.float64)
     residual = float(instance.capacity[0] - instance.min_usage[0])
     heavy = cheapest(instance, instance.cost)
     if instance.usage(heavy)[0] <= instance.capacity[0]:
@@ -89,7 +82,7 @@ def _chords(instance: Instance, iterations: int, deadline: Deadline) -> Found:
 def _subgradients(instance: Instance, iterations: int, deadline: Deadline) -> Found:
     """Polyak steps on prices per share; repair the first choices and every tenth."""
     residual = np.maximum(instance.capacity - instance.min_usage, 1).astype(np.float64)
-    shares = above_lightest(instance) / residual[:, None]
+    shares = instance.above_lightest / residual[:, None]
     price, best_price, ascent = np.zeros((3, len(residual)))
     best_value, best_cost, best = -math.inf, math.inf, None
     factor, stalled, steps = 1.5, 0, 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -34,9 +33,6 @@ class LinearRelaxation(OneResource):
     """
 
     complete: bool = False
-
-    exact: ClassVar[bool] = False
-    requires: ClassVar[tuple[str, ...]] = ()
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Relax, round down, evaluate the dual at the break slope."""

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from bitknap.problems import Instance
 
-from ..base import AnyInstance, Limits, Outcome, Status
+from ..base import Limits, Method, Outcome, Status
 from ..multi import solve_multi
 
 
 @dataclass(frozen=True)
-class Multi(AnyInstance):
+class Multi(Method):
     """Depth-first search in batches below a rising threshold, for any number of resources.
 
     See :func:`bitknap.solvers.multi.solve_multi`. With one resource it is an independent check
     of ``core``, which is faster there.
     """
 
-    exact: ClassVar[bool] = True
-    requires: ClassVar[tuple[str, ...]] = ()
+    exact = True
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Search; costs are compared as exact integers over a power of two."""

@@ -32,9 +32,9 @@ class Scip(BackEnd):
 
     tier: Tier = Tier.STRICT
 
-    exact: ClassVar[bool] = True
+    exact = True
     requires: ClassVar[tuple[str, ...]] = ("ortools",)
-    module: ClassVar[str] = "ortools.linear_solver.pywraplp"
+    module = "ortools.linear_solver.pywraplp"
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Scale, solve, refine."""

@@ -41,10 +41,6 @@ class Bundle:
     In float64 a sum of that many terms is off by at most ``terms * 2^-52`` times the sum of
     their largest magnitudes. ``tail`` holds all but ``c + u . w``, that much lowered, so that the
     bound is true as computed.
-
-    Args:
-        price: (M, K), cost per unit of weight.
-        tail: (T + 1, M).
     """
 
     price: Floats
@@ -69,8 +65,6 @@ def build_bundle(model: Model, shares: Floats, spent: float = 0.0) -> Bundle:
     """The bundle of (M, K) prices per share of residual capacity for a model's classes in order.
 
     Args:
-        model: with the stages of the search as classes.
-        shares: see above.
         spent: magnitude of what the states have chosen before the first class.
     """
     price = shares / np.maximum(model.residual, 1)

@@ -17,7 +17,6 @@ class Dual:
         D(u) = sum_i min_j (c_ij + u . a_ij) - u . residual
 
     Args:
-        model: the classes.
         most: a price level that no useful choice reaches, above the cost of every choice.
     """
 
@@ -58,9 +57,7 @@ class Dual:
         Args:
             residual: (K,) shares left.
             start: (K,) prices to begin with.
-            target: stop when D reaches it.
             tolerance: stop when the relaxation is within this share of its distance from 0.
-            iterations: stop after as many.
 
         References:
             G. Dantzig, P. Wolfe, Operations Research 8 (1960), 101-111.

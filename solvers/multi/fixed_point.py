@@ -19,8 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LIMB", "Unit", "as_int", "choose_unit", "fixed", "minus", "plus", "to_real"]
-
 LIMB = 62
 HALF = 1 << (LIMB - 1)
 

@@ -54,13 +54,9 @@ class BatchSearch:
     state of least bound, which then bound all its descendants too.
 
     Args:
-        model: open classes in the order of the search.
-        fixed: exact cost of the other classes' items.
-        used: (K,) their usage.
         prices: (M, K) prices per share to begin with, the best first.
         threshold: cost above which a choice is of no interest.
         best: cost of the best choice known, exclusive; found ones must be below it.
-        budget: shared limits.
     """
 
     def __init__(

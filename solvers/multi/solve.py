@@ -32,10 +32,8 @@ class MultiResult:
     Args:
         status: ``"optimal"``, ``"infeasible"`` (both proven), ``"feasible"`` or
             ``"no_solution"`` (a limit stopped the proof).
-        choice: item of each class, or None.
         bound: A true lower bound of the optimum; None when proven.
         multiplier: (K,) prices of the capacities, cost per unit of weight.
-        stats: counts.
     """
 
     status: str
@@ -58,11 +56,6 @@ def solve_multi(
 
     Classes are searched by falling priced weight of their largest change: the small
     ones can only fill the capacity that the large ones leave, which the bound shows early.
-
-    Args:
-        instance: without ties.
-        time_limit: seconds.
-        state_limit: states to make.
 
     Complexity: exponential in the worst case.
 

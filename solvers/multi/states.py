@@ -38,13 +38,11 @@ class Batch:
     """States that have chosen in the first ``stage`` classes.
 
     Args:
-        value: exact costs.
         usage: (K, N) weights.
         low: (N,) true lower bounds of what becomes of them.
         source, item: as in :class:`Trail`, for this batch.
         before: trail of the batch before.
         price: prices per share that were best for a state of this batch.
-        bundle: what bounds are computed from.
     """
 
     stage: int

@@ -31,7 +31,6 @@ class ConvexForm:
     with the room s_r = capacity_r - w_r'x: once item j is chosen, they are linear.
 
     Args:
-        linear, matrix, constant: of the form.
         noise: what rounding may change of a value of the form.
         dropped: (n, n) P.
         slack: (K, n) S.
@@ -117,7 +116,6 @@ class Relaxed:
         bound: lower bound of f over them; inf where there are none.
         point: (n,) the minimiser, as far as it was found.
         atoms: feasible choices (item positions) of which it is a mixture, with their weights.
-        found: choices that the oracle gave.
         lagrangian: lower bound of f by the knapsack's Lagrangian at one gradient.
         reduced: (n,) what holding item j adds to it, >= 0; inf for items that are not allowed.
     """
@@ -150,8 +148,6 @@ def minimise(
 
     Args:
         allowed: (n,) items that may be chosen, at least one of each class.
-        atoms: feasible choices to begin with.
-        cutoff: an objective that is known; inf for none.
 
     References:
         S. Lacoste-Julien, M. Jaggi, NIPS 2015, arXiv 1511.05932.

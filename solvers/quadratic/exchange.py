@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from bitknap.problems import IntArray
 from bitknap.problems.quadratic import QuadraticInstance
 
-from ..base import NEVER, Deadline, Limits, Outcome, Status, TimeUp
+from ..base import NEVER, Deadline, Limits, Method, Outcome, Status, TimeUp
 from ..local import lightest, repair
 from .model import Model, oracle
 
 
 @dataclass(frozen=True)
-class Exchange:
+class Exchange(Method):
     """Iterated local search: a local optimum, kicked in a few classes, and improved again.
 
     A local optimum is one that no feasible exchange of the items of one class, or of two at once,
     lowers. The first start is the optimum of the knapsack without products.
-
-    Args:
-        rounds: kicks.
-        seed: of what is kicked.
 
     References:
         H. R. Lourenco, O. C. Martin, T. Stuetzle, Iterated local search, 2003, arXiv
@@ -33,13 +28,6 @@ class Exchange:
 
     rounds: int = 20
     seed: int = 0
-
-    exact: ClassVar[bool] = False
-    requires: ClassVar[tuple[str, ...]] = ()
-
-    def supports(self, problem: QuadraticInstance) -> str | None:
-        """Every instance."""
-        return None
 
     def solve(self, problem: QuadraticInstance, limits: Limits) -> Outcome:
         """Search."""
@@ -61,11 +49,7 @@ def search(
     """The best choice of iterated exchanges, or None where no start was found.
 
     Args:
-        problem: without ties.
-        rounds: kicks.
-        seed: of what is kicked.
         start: (L,) a feasible choice to begin with.
-        deadline: when to stop.
     """
     model = Model.of(problem)
     knapsack = problem.knapsack

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from bitknap.problems.quadratic import QuadraticInstance
 
-from ..base import Deadline, Limits, Outcome, Status
+from ..base import Deadline, Limits, Method, Outcome, Status
 from .convex import minimise, plain_form
 from .model import Model
 
 
 @dataclass(frozen=True)
-class FrankWolfe:
+class FrankWolfe(Method):
     """The convex relaxation over the hull of the feasible choices.
 
         v = argmin { grad f(x)'v : v a feasible choice },   f(y) >= f(x) + grad f(x)'(v - x)
@@ -26,7 +25,6 @@ class FrankWolfe:
 
     Args:
         accuracy: relative distance of the bound from the relaxation's value at which it ends.
-        steps: most steps.
 
     References:
         M. Frank, P. Wolfe, Naval Res. Logist. Q. 3 (1956) 95-110; C. A. Holloway, Math. Program. 6
@@ -35,13 +33,6 @@ class FrankWolfe:
 
     accuracy: float = 1e-6
     steps: int = 500
-
-    exact: ClassVar[bool] = False
-    requires: ClassVar[tuple[str, ...]] = ()
-
-    def supports(self, problem: QuadraticInstance) -> str | None:
-        """Every instance."""
-        return None
 
     def solve(self, problem: QuadraticInstance, limits: Limits) -> Outcome:
         """Minimise the relaxation."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitknap.problems import FloatArray, Instance, IntArray
+from bitknap.problems import FloatArray, Instance, IntArray, restrict
 from bitknap.problems.quadratic import QuadraticInstance
 
 from ..base import NEVER, Deadline, Limits, Status, TimeUp
@@ -24,7 +24,6 @@ class Model:
         f(x) = sum_j cost_j x_j + sum_{j < k} pairs_jk x_j x_k
 
     Args:
-        knapsack: classes, weights and capacities.
         cost: (n,) c + diag(G) / 2.
         pairs: (n, n) G between classes, 0 within them.
     """
@@ -55,21 +54,15 @@ class Model:
 
     def kept(self, items: IntArray) -> Model:
         """The model of some items, at least one of each class; classes stay as they are."""
-        knapsack = self.knapsack
-        return Model(
-            Instance(
-                knapsack.name,
-                np.concatenate(([0], np.cumsum(np.bincount(self.owner[items])))),
-                np.zeros(len(items)),
-                knapsack.weight[:, items],
-                knapsack.capacity,
-                knapsack.class_names,
-                tuple(knapsack.labels[j] for j in items.tolist()),
-                knapsack.resources,
-            ),
-            self.cost[items],
-            self.pairs[np.ix_(items, items)],
-        )
+        knapsack = _part(self.knapsack, np.zeros_like(self.cost), items)
+        return Model(knapsack, self.cost[items], self.pairs[np.ix_(items, items)])
+
+
+def _part(knapsack: Instance, cost: FloatArray, items: IntArray) -> Instance:
+    """The knapsack of some items under other costs."""
+    keep = np.zeros(knapsack.n_items, dtype=bool)
+    keep[items] = True
+    return restrict(replace(knapsack, cost=cost, optimum=None), keep)[0]
 
 
 def oracle(
@@ -78,10 +71,8 @@ def oracle(
     """The knapsack of some items under other costs, solved exactly.
 
     Args:
-        knapsack: without ties.
         cost: (n,) of all items.
         items: those that may be chosen, in order, at least one of each class.
-        deadline: when to stop with what there is.
 
     Returns:
         The items chosen, a lower bound, and (K,) prices of the resources; None where nothing fits.
@@ -103,17 +94,7 @@ def oracle(
         if found.choice is None:
             return None
         return items[offsets[:-1] + found.choice], found.bound, np.array([found.multiplier])
-    part = Instance(
-        knapsack.name,
-        offsets,
-        cost[items],
-        knapsack.weight[:, items],
-        knapsack.capacity,
-        knapsack.class_names,
-        tuple(knapsack.labels[j] for j in items.tolist()),
-        knapsack.resources,
-    )
-    solution = solve(part, limits=Limits(time=time))
+    solution = solve(_part(knapsack, cost, items), limits=Limits(time=time))
     if solution.status is Status.INFEASIBLE:
         return None
     if solution.choice is None:
@@ -126,12 +107,9 @@ def oracle(
 
 def conflicts(knapsack: Instance) -> NDArray[np.bool_]:
     """(n, n) pairs of items that no feasible choice holds: of one class, or too heavy together."""
-    owner = knapsack.class_of
-    least = np.minimum.reduceat(knapsack.weight, knapsack.offsets[:-1], axis=1)
-    above = knapsack.weight - least[:, owner]
-    room = knapsack.capacity - knapsack.min_usage
+    owner, room = knapsack.class_of, knapsack.capacity - knapsack.min_usage
     apart: NDArray[np.bool_] = owner[:, None] == owner
-    for row, most in zip(above, room, strict=True):
+    for row, most in zip(knapsack.above_lightest, room, strict=True):
         apart |= row[:, None] + row > most
     np.fill_diagonal(apart, False)
     return apart

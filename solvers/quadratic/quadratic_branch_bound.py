@@ -7,7 +7,6 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from bitknap.problems import FloatArray, IntArray
 from bitknap.problems.quadratic import QuadraticInstance
 
-from ..base import Deadline, Limits, Outcome, Status
+from ..base import Deadline, Limits, Method, Outcome, Status
 from .convex import Atom, ConvexForm, Relaxed, minimise, plain_form
 from .exchange import search
 from .model import Model, conflicts
@@ -31,7 +30,7 @@ MOST = 1 << 62
 
 
 @dataclass(frozen=True)
-class QuadraticBranchBound:
+class QuadraticBranchBound(Method):
     """Best-first search on the classes, bounded by convex quadratics over the knapsack's hull.
 
     At the root the semidefinite relaxation (`semidefinite.Semidefinite`) gives a convex form,
@@ -55,12 +54,7 @@ class QuadraticBranchBound:
     share: float = 0.4
     restarts: int = 20
 
-    exact: ClassVar[bool] = True
-    requires: ClassVar[tuple[str, ...]] = ()
-
-    def supports(self, problem: QuadraticInstance) -> str | None:
-        """Every instance."""
-        return None
+    exact = True
 
     def solve(self, problem: QuadraticInstance, limits: Limits) -> Outcome:
         """Exchange, relax, branch."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import pairwise
 from typing import ClassVar
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from bitknap.problems.quadratic import QuadraticInstance
 
-from ..base import Deadline, Limits, Outcome, Status
+from ..base import BackEnd, Deadline, Limits, Outcome, Status
 from ..program import small_program
 from .convex import plain_form
 from .model import Model
@@ -22,7 +21,7 @@ TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
-class QuadraticScip:
+class QuadraticScip(BackEnd):
     """The 0-1 program with its convex quadratic objective handed to SCIP, scaled.
 
     SCIP's answers hold up to its tolerances, so a claim of optimality is worth 1e-5 of what its
@@ -32,16 +31,8 @@ class QuadraticScip:
         S. Bolusani et al., The SCIP Optimization Suite 9.0, 2024, arXiv 2402.17702.
     """
 
-    exact: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ("ortools",)
-
-    def supports(self, problem: QuadraticInstance) -> str | None:
-        """Every instance."""
-        return None
-
-    def warm_up(self, problem: QuadraticInstance) -> None:
-        """Import the back-end."""
-        import_module("ortools.math_opt.python.mathopt")
+    module = "ortools.math_opt.python.mathopt"
 
     def solve(self, problem: QuadraticInstance, limits: Limits) -> Outcome:
         """Hand over, and read what comes back."""

@@ -25,9 +25,7 @@ class Semidefinite:
     after any number of steps a convex form below f, whatever the steps have left undone.
 
     Args:
-        model: what is bounded.
         apart: (n, n) pairs of items that no choice holds, or none better than what is known.
-        unit: a magnitude of the objective.
 
     References:
         S. Burer, Math. Program. 120 (2009) 479-495 (copositive form); A. Billionnet, S. Elloumi,

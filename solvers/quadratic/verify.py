@@ -32,9 +32,7 @@ def verify_quadratic(
     that the proof of the bound is not repeated, and the finding is UNPROVED.
 
     Args:
-        problem: what was solved.
         document: a parsed ``bitknap.solution/1`` document.
-        max_choices: partial choices to look at.
 
     Raises:
         DataError: the document is malformed; the sentence names the place.
@@ -117,9 +115,7 @@ def _below(problem: QuadraticInstance, value: float, most: int) -> tuple[IntArra
     rows = [integers[n + i * n : n + (i + 1) * n] for i in range(n)]
     starts = knapsack.offsets.tolist()
     weight, capacity = knapsack.weight.T.tolist(), knapsack.capacity.tolist()
-    least = np.minimum.reduceat(knapsack.weight, knapsack.offsets[:-1], axis=1)
-    rest = np.concatenate((np.cumsum(least[:, ::-1], axis=1)[:, ::-1].T, np.zeros((1, len(least)))))
-    ahead = rest.astype(np.int64).tolist()
+    ahead = [*np.cumsum(knapsack.lightest.T[::-1], axis=0)[::-1].tolist(), [0] * len(capacity)]
     group = {i: min(tie) for tie in knapsack.ties for i in tie}
     seen = 0
     stack: list[tuple[tuple[int, ...], int, list[int]]] = [((), 0, [0] * len(capacity))]

@@ -18,9 +18,7 @@ class ForcedItems:
     """What the optimum becomes when one class must take one item.
 
     Args:
-        instance: what was asked about.
         choice: (L,) an optimal choice without force.
-        optimum: its objective.
         objective: (n,) optimum with each item forced in turn, inf where nothing then fits. Forcing
             an item of a tied class forces the whole group.
         rise: (n,) correctly rounded objective - optimum: 0 for the items of ``choice``.
@@ -42,9 +40,7 @@ def forced(
     """The exact optimum with every item of every class forced in turn: one solve each.
 
     Args:
-        instance: ties are kept.
         solver: an exact method that supports the instance; by default ours.
-        time_limit: seconds, or None.
 
     Raises:
         InfeasibleError, UnsupportedError, SolverError, LimitError: as ``top_k``.

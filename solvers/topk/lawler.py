@@ -29,10 +29,6 @@ def lawler(space: Space, k: int) -> list[Allocation]:
 
     and is solved only when no solved choice is below that.
 
-    Args:
-        space: any number of resources.
-        k: at least 1.
-
     References:
         E. Lawler, Management Science 18 (1972) 401-405; K. Murty, Operations Research 16 (1968)
         682-687.

@@ -25,10 +25,8 @@ def top_k(
 
     Args:
         instance: ties are kept: tied classes change together.
-        k: how many.
         solver: an exact method that supports the instance, to be used throughout; None lets the
             number of resources and states decide.
-        time_limit: seconds, or None.
 
     Returns:
         Distinct choices; those of equal cost come in the same order on every run.

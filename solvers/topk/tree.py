@@ -37,8 +37,6 @@ def ranked_by_tree(space: Space, k: int, max_states: int = MAX_STATES) -> list[A
     known choices.
 
     Args:
-        space: one resource.
-        k: at least 1.
         max_states: states to keep over all lists, and extensions to keep.
 
     Complexity: the lists, then O(k n log k).

@@ -42,7 +42,6 @@ class Bounds:
     """What a partial choice may use and cost when certain classes are still open.
 
     Args:
-        prices: the multipliers.
         reach: for each of them q (threshold + lambda . capacity) less the least reduced costs of
             the open classes: bound (2) reaches the threshold when the partial choice's reduced
             cost reaches this.

@@ -24,10 +24,7 @@ def search_branching(
     L(lambda) is not below the threshold holds nothing cheaper.
 
     Args:
-        model: one resource.
-        threshold: only choices that cost less matter.
         max_states: partial choices to keep, over all parts.
-        clock: when to give up.
     """
     at = find_break(model, clock)
     bound = lagrangian(model, (at.multiplier,))

@@ -22,10 +22,6 @@ class Claim:
 
     Args:
         instance: name of the instance it says it solves.
-        status: one of ``Status``.
-        objective: cost, or None.
-        bound: lower bound of the optimum, or None.
-        gap: relative gap, or None.
         choice: class name -> label, or None.
         usage: resource -> amount used, or None.
         capacity: resource -> limit, or None when the document does not repeat it.

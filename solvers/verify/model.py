@@ -35,7 +35,6 @@ class ExactModel:
         classes: the items of each class; a group of tied classes is one class of the labels that
             all of them have.
         members: for each class the names of the original classes it stands for.
-        capacity: one limit per resource.
         shift: costs are in units of 2^-shift.
     """
 

@@ -14,7 +14,6 @@ class SearchResult:
     Args:
         best: the least cost below the threshold, None when no choice has one.
         choice: item positions of that choice.
-        states: partial choices kept.
         complete: whether the search ended; if not, ``best`` means nothing.
         bound: L(lambda), a lower bound of every choice's cost.
         multiplier: the lambda of that bound, in the model's units of cost.
@@ -39,7 +38,6 @@ def trace_back(
 
     Args:
         parents: per stage its class, and for each state the state before it and the item taken.
-        state: position of the last stage's state.
     """
     taken = []
     for index, origin, items in reversed(parents):

@@ -40,11 +40,8 @@ def search_several(
     choices stay, one class is split, and each part is searched with multipliers of its own.
 
     Args:
-        model: any number of resources.
-        threshold: only choices that cost less matter.
         max_states: partial choices to keep, over all classes and parts.
         clock: when to give up.
-        start: (K,) multipliers to begin with, or None.
     """
     stages = [
         Stage(i, tuple((item.weights, item.cost, j) for j, item in enumerate(items)))

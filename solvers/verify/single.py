@@ -42,12 +42,8 @@ def search_single(
     enter in the order of their slopes' distance from lambda, so that (1) tightens quickly.
 
     Args:
-        model: one resource.
-        threshold: only choices that cost less matter.
         max_states: partial choices to keep, over all classes.
-        clock: when to give up.
         multiplier: the lambda of :func:`find_break`.
-        bound: L(lambda).
 
     References:
         D. Pisinger, EJOR 83 (1995) 394-410, section 4 (the bound).

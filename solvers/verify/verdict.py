@@ -22,7 +22,6 @@ class Verdict:
     Args:
         finding: PROVED when every claim of the document is proven, WRONG when one is refuted,
             else UNPROVED.
-        claim: the document's status.
         reasons: sentences that say what was proven, or what is wrong.
         objective: correctly rounded exact cost of the choice, or None.
         bound: a proven lower bound of the optimum, rounded down, or None.

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from bitknap.bench.confidence.bootstrap import optimum
 from bitknap.bench.finetuning.fine_tune import FineTuning
-from bitknap.bench.job.metric_comparison import optimum
 from bitknap.bench.paper import PARTS, cells, search, stamps
 from bitknap.bench.paper.call import Call, load_study, save_call
 from bitknap.bench.paper.needs import estimate
@@ -137,7 +137,7 @@ def test_the_environment_is_that_of_the_measurement(
     assert [row["value"] for row in table(folder, "environment") if row["what"] == "measured on"]
     monkeypatch.setattr(stamps, "machine", lambda: "another machine")
     again = run(folder)
-    assert list(again.networks["tiny"].stamps) == read_stamps(cells), "nothing was measured"
+    assert again.networks["tiny"].stamps == read_stamps(cells), "nothing was measured"
     assert len(read_stamps(cells)) == 1
     stamp(folder / "other")
     stamp(folder / "other")
@@ -181,7 +181,7 @@ def test_the_search_spends_its_passes_and_keeps_the_rate(study: Study, tmp_path:
     assert bits * 12.24 <= 32 * sum(sizes.values())
     instance = instance_at(network.tables, "fisher", 0, "12.24x")
     again = evolve(
-        tiny_workload(), network.table, instance, optimum(instance), 64, 40,
+        tiny_workload(), network.table, instance, optimum(instance)[0], 64, 40,
         tmp_path / "search.json", quiet,
     )  # fmt: skip
     assert (again.allocation, again.loss) == (found.allocation, found.loss)
@@ -189,7 +189,7 @@ def test_the_search_spends_its_passes_and_keeps_the_rate(study: Study, tmp_path:
     (tmp_path / "search.json").write_text(json.dumps(document | {"found": 3}))
     with pytest.raises(DataError, match="remove it to search again"):
         evolve(
-            tiny_workload(), network.table, instance, optimum(instance), 64, 40,
+            tiny_workload(), network.table, instance, optimum(instance)[0], 64, 40,
             tmp_path / "search.json", quiet,
         )  # fmt: skip
 

@@ -26,7 +26,6 @@ def test_shapes_and_totals() -> None:
     assert instance.sizes.tolist() == [2, 3]
     assert instance.class_of.tolist() == [0, 0, 1, 1, 1]
     assert instance.min_usage.tolist() == [874]
-    assert instance.max_usage.tolist() == [1768]
 
 
 def test_objective_usage_and_labels_of_a_choice() -> None:

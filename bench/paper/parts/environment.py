@@ -17,7 +17,7 @@ def build(study: Study) -> Content:
     stamps = dict.fromkeys(stamp for network in study.networks.values() for stamp in network.stamps)
     for stamp in stamps:
         rows.append(["measured on", stamp.machine])
-        rows += [[f"version of {name}", version] for name, version in stamp.versions]
+        rows += [[f"version of {name}", version] for name, version in stamp.versions.items()]
     for name, network in study.networks.items():
         rows += [[f"{name}: {key}", text] for key, text in network.workload.provenance.items()]
         rows.append([f"{name}: quantizer", str(network.table.provenance["quantizer"])])
