@@ -94,7 +94,7 @@ def robust_plan(
         quantile: between 0 and 1; exactly one of the two is given.
         level: of the interval.
     """
-    choice = Resolver(plan.instance)(_pessimistic(resampled, errors, quantile))
+    choice = Resolver(plan.instance, resampled.deadline)(_pessimistic(resampled, errors, quantile))
     at = plan.instance.positions(choice)
     objective = plan.instance.objective(choice)
     tails = np.quantile(resampled.losses(at), [(1 - level) / 2, (1 + level) / 2])
