@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .apply import apply_plan
     from .layer_plan import Plan
-    from .packed import unpack
     from .planning import plan
-    from .unpacked import load_packed
+    from .unpacked import load_packed, unpack
 
 _LAZY = {
     "Plan": "layer_plan",
     "apply_plan": "apply",
     "load_packed": "unpacked",
     "plan": "planning",
-    "unpack": "packed",
+    "unpack": "unpacked",
 }
 
 __all__ = ["Plan", "apply_plan", "load_packed", "plan", "unpack"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from bitknap.problems import DataError
+from bitknap.problems import DataError, InfeasibleError
 
 if TYPE_CHECKING:
     from bitknap.sensitivity import SensitivityTable
@@ -102,3 +103,27 @@ def parse_budget(text: str) -> Budget:
     if unit:
         return Budget(text.strip(), size_bits=int(number * _UNITS[unit]))
     return Budget(text.strip(), average_bits=number)
+
+
+def require_feasible(table: SensitivityTable, limits: Mapping[str, int], text: str) -> None:
+    """Refuse a budget that even the cheapest choices exceed.
+
+    Raises:
+        InfeasibleError: naming the smallest feasible limit.
+        DataError: the table has no such resource.
+    """
+    for resource, limit in limits.items():
+        if resource not in table.costs:
+            known = ", ".join(table.costs)
+            raise DataError(f"the network has no resource {resource!r}; choose one of: {known}")
+        cost = table.costs[resource]
+        parts = map(table.items, range(len(table.layers)))
+        lightest = [part.start + int(cost[part].argmin()) for part in parts]
+        least = int(cost[lightest].sum())
+        if limit < least:
+            average = int(table.code_bits[lightest].sum()) / table.weights
+            size = f" ({least / 8000:.3f} kB, {average:.4g} bits per weight)"
+            raise InfeasibleError(
+                f"the budget {text} is infeasible: it allows {limit:,} {resource}, and the "
+                f"smallest feasible limit is {least:,}{size if resource == 'size_bits' else ''}"
+            )

@@ -10,13 +10,18 @@ from bitknap.solvers.quadratic import solve_quadratic
 
 HALF_SQUARE = "half_square"
 
+TIME_LIMIT = 60.0
+"""Seconds for each solve by default."""
 
-def pair_plans(table: SensitivityTable, limits: Mapping[str, int]) -> dict[str, dict[str, str]]:
+
+def pair_plans(
+    table: SensitivityTable, limits: Mapping[str, int], time_limit: float = TIME_LIMIT
+) -> dict[str, dict[str, str]]:
     """Plans of the quadratic knapsack, by exchanges, of every metric with terms between layers."""
     found = {}
     for metric in table.metrics:
         if table.statistics.get(metric) == HALF_SQUARE or metric in table.interactions:
-            solution = solve_quadratic(table.to_quadratic(metric, limits), "exchange")
+            solution = solve_quadratic(table.to_quadratic(metric, limits), "exchange", time_limit)
             if solution.labels is not None:
                 found[f"{metric}, pairs"] = dict(solution.labels)
     return found

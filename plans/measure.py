@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bitknap.problems import write_atomically
-from bitknap.problems.documents import load_as
+from bitknap.problems.documents import load_as, save_document
 from bitknap.problems.errors import DataError
 from bitknap.sensitivity import Quantizer, SensitivityTable
 from bitknap.sensitivity.table.provenance import hash_data, hash_model
@@ -38,6 +37,16 @@ Damages = NDArray[np.float64]
 class _StoredDamages:
     key: str
     rows: dict[str, list[float]]
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if self.sha256 != digest(self.rows):
+            raise DataError("its damages have another hash than it states")
+
+
+def digest(rows: Mapping[str, list[float]]) -> str:
+    """SHA-256 of damages by plan."""
+    return sha256(json.dumps(dict(rows), sort_keys=True).encode()).hexdigest()
 
 
 def halves(batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
@@ -144,5 +153,5 @@ class Measurer:
     def _save(self) -> None:
         if self.path is not None:
             rows = dict(sorted(self._known.items()))
-            document: dict[str, Any] = {"format": FORMAT, "key": self._key.hexdigest()}
-            write_atomically(self.path, json.dumps(document | {"rows": rows}) + "\n")
+            content = {"key": self._key.hexdigest(), "rows": rows, "sha256": digest(rows)}
+            save_document(self.path, FORMAT, content)

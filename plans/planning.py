@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from bitknap.problems import Instance
-from bitknap.problems.errors import DataError, InfeasibleError
+from bitknap.problems.errors import DataError
 from bitknap.sensitivity import LayerPolicy, Quantizer, SensitivityTable
 from bitknap.sensitivity.build import chosen_metrics, warn_of_coverage
 from bitknap.sensitivity.metrics.context import Metric, Progress
@@ -21,8 +21,8 @@ from bitknap.sensitivity.quantization.choices import Choice
 from bitknap.sensitivity.tracing.batches import Batch, Forward, LossFn, default_forward
 from bitknap.solvers import Solution, Status, solve
 
-from .budgets import Budget, parse_budget
-from .candidates import distinct, pair_plans, uniform_plan
+from .budgets import Budget, parse_budget, require_feasible
+from .candidates import TIME_LIMIT, distinct, pair_plans, uniform_plan
 from .layer_plan import Plan, Prediction
 from .measure import Measurer
 from .search import EVALUATIONS, measured_plan
@@ -48,6 +48,7 @@ def plan(  # noqa: PLR0913, public keywords
     measure: int = EVALUATIONS,
     damage: str = "auto",
     seed: int = 0,
+    time_limit: float = TIME_LIMIT,
     progress: Progress | None = None,
     damages: Path | None = None,
 ) -> Any:
@@ -71,6 +72,7 @@ def plan(  # noqa: PLR0913, public keywords
             the first metric as it is.
         damage: what is measured: ``kl``, ``agreement``, ``loss``, or ``auto``: ``kl`` where the
             outputs are scores of classes, ``loss`` else.
+        time_limit: seconds for each solve; then its best choice so far.
         progress: called with (what, done, total).
         damages: file in which measured damages are kept, so that a stopped search goes on.
 
@@ -111,7 +113,7 @@ def plan(  # noqa: PLR0913, public keywords
         whole = prepared.table(metrics, excluded=blank.floats)
     warn_of_coverage(whole)
     table = rules.apply(whole)
-    search = _Search(table, tuple(data), forward or default_forward, measure)
+    search = _Search(table, tuple(data), forward or default_forward, measure, time_limit)
     if measure:
         search.measurer = Measurer(
             model,
@@ -136,18 +138,22 @@ class _Search:
     data: tuple[Batch, ...]
     forward: Forward
     measure: int
+    time_limit: float
     measurer: Measurer | None = None
 
     def best(self, text: str, limits: Mapping[str, int]) -> Plan:
         """The plan within the limits."""
         table = self.table
-        solutions = {m: _solved(table.to_instance(m, limits)) for m in table.metrics}
+        solutions = {
+            m: _solved(table.to_instance(m, limits), self.time_limit) for m in table.metrics
+        }
         first = table.metrics[0]
         instance, solution = solutions[first].instance, solutions[first]
         chosen, measured = _labels(solution), None
         if self.measurer is not None:
             plans: dict[str, dict[str, str] | None] = {m: _labels(s) for m, s in solutions.items()}
-            plans |= pair_plans(table, limits) | {"uniform": uniform_plan(table, instance)}
+            plans |= pair_plans(table, limits, self.time_limit)
+            plans["uniform"] = uniform_plan(table, instance)
             candidates = distinct(plans)
             measured = measured_plan(instance, table, candidates, self.measurer, self.measure)
             chosen = dict(measured.plan)
@@ -163,8 +169,8 @@ class _Search:
         )
 
 
-def _solved(instance: Instance) -> Solution:
-    solution = solve(instance)
+def _solved(instance: Instance, time_limit: float) -> Solution:
+    solution = solve(instance, time_limit=time_limit)
     if solution.labels is None:
         raise DataError(f"{instance.name} was not solved: {solution.status.value}")
     return solution
@@ -216,24 +222,3 @@ def _budgets(
 
 def _limits(request: Request, table: SensitivityTable) -> dict[str, int]:
     return request.limits(table) if isinstance(request, Budget) else dict(request)
-
-
-def require_feasible(table: SensitivityTable, limits: Mapping[str, int], text: str) -> None:
-    """Refuse a budget that even the cheapest choices exceed.
-
-    Raises:
-        InfeasibleError: naming the smallest feasible one.
-        DataError: the table has no such resource.
-    """
-    for resource, limit in limits.items():
-        if resource not in table.costs:
-            known = ", ".join(table.costs)
-            raise DataError(f"the network has no resource {resource!r}; choose one of: {known}")
-        cost = table.costs[resource]
-        least = int(np.minimum.reduceat(cost, table.offsets[:-1]).sum())
-        if limit < least:
-            size = f" ({least / 8000:.3f} kB)" if resource == "size_bits" else ""
-            raise InfeasibleError(
-                f"the budget {text} is infeasible: it allows {limit:,} {resource}, and the fewest "
-                f"possible are {least:,}{size}"
-            )

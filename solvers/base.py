@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from typing import Any, ClassVar, Protocol
 
-from bitknap.problems import FloatArray, Instance, IntArray
+from bitknap.problems import FloatArray, Instance, IntArray, LimitError
 
 FORMAT = "bitknap.solution/1"
 
@@ -88,6 +89,11 @@ class Deadline:
         return max(self.at - time.perf_counter(), 0.0)
 
     @property
+    def limit(self) -> float | None:
+        """The same as a time limit; None for never."""
+        return None if self.at == math.inf else self.left
+
+    @property
     def passed(self) -> bool:
         """Whether it is over."""
         return time.perf_counter() >= self.at
@@ -99,6 +105,24 @@ class Deadline:
 
 
 NEVER = Deadline()
+
+
+@contextmanager
+def within(seconds: float | None, unfinished: str, remedy: str) -> Iterator[Deadline]:
+    """A deadline for work that gives nothing when it is met.
+
+    Args:
+        seconds: from now, or None.
+        unfinished: what was not done by then.
+        remedy: what to do.
+
+    Raises:
+        LimitError: it was met.
+    """
+    try:
+        yield Deadline.after(seconds)
+    except TimeUp:
+        raise LimitError(f"{unfinished} within {seconds:g} s; {remedy}") from None
 
 
 @dataclass(frozen=True)

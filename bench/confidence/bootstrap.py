@@ -15,9 +15,13 @@ import numpy as np
 from bitknap.problems import DataError, FloatArray, InfeasibleError, Instance, IntArray, merge_ties
 from bitknap.sensitivity import SensitivityTable
 from bitknap.solvers import Limits, Status, default_solver, load_solver, solve
+from bitknap.solvers.base import NEVER, Deadline
 
 _BLOCK = 1 << 22
 """Counts drawn at once (32 MB), so that memory does not grow with the resamples."""
+
+_PRODUCTS = 1 << 29
+"""Products of counts and terms at once: a second or less between two looks at the deadline."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +31,8 @@ class Bootstrap:
     Args:
         metric: a metric with scores.
         resamples: number R of resamples, >= 1.
+        seed: of the resamples.
+        deadline: of everything that is done with the resamples; then it raises `TimeUp`.
 
     Raises:
         DataError: the metric is unknown or keeps no per-sample scores, or N < 2.
@@ -40,6 +46,7 @@ class Bootstrap:
     metric: str
     resamples: int = 1000
     seed: int = 0
+    deadline: Deadline = NEVER
 
     def __post_init__(self) -> None:
         if self.resamples < 1:
@@ -71,9 +78,10 @@ class Bootstrap:
         """(R, n) Omega of every item in every resample."""
         generator = np.random.default_rng(self.seed)
         even = np.full(self.samples, 1 / self.samples)
-        step = max(1, _BLOCK // self.samples)
+        step = max(1, min(_BLOCK, _PRODUCTS // self.terms.shape[1]) // self.samples)
         parts = []
         for start in range(0, self.resamples, step):
+            self.deadline.check()
             rows = min(step, self.resamples - start)
             counts = generator.multinomial(self.samples, even, size=rows)
             parts.append(counts.astype(np.float64) @ self.terms / self.samples)
@@ -106,14 +114,17 @@ def percentiles(values: FloatArray, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def optimum(instance: Instance) -> tuple[IntArray, float]:
+def optimum(instance: Instance, deadline: Deadline = NEVER) -> tuple[IntArray, float]:
     """The proven optimal choice and its objective.
 
     Raises:
         InfeasibleError: there is none.
+        TimeUp: the deadline is met.
     """
-    solution = solve(instance)
+    deadline.check()
+    solution = solve(instance, time_limit=deadline.limit)
     if solution.status is not Status.OPTIMAL:
+        deadline.check()
         raise InfeasibleError(solution.message or solution.status.sentence)
     assert solution.choice is not None
     assert solution.objective is not None
@@ -121,10 +132,10 @@ def optimum(instance: Instance) -> tuple[IntArray, float]:
 
 
 class Resolver:
-    """Solves one feasible instance repeatedly, under different costs."""
+    """Solves one feasible instance repeatedly, under different costs, until a deadline."""
 
-    def __init__(self, instance: Instance) -> None:
-        self.instance = instance
+    def __init__(self, instance: Instance, deadline: Deadline = NEVER) -> None:
+        self.instance, self.deadline = instance, deadline
         self._merged = merge_ties(instance)
         small = self._merged.instance
         parts = self._merged.item_index or tuple(np.arange(size) for size in instance.sizes)
@@ -139,11 +150,19 @@ class Resolver:
         )
 
     def __call__(self, cost: FloatArray) -> IntArray:
-        """(L,) the exact optimum when the items cost ``cost`` (n,)."""
+        """(L,) the exact optimum when the items cost ``cost`` (n,).
+
+        Raises:
+            TimeUp: the deadline is met.
+        """
+        self.deadline.check()
         small = self._merged.instance
         summed = np.zeros(small.n_items)
         np.add.at(summed, self._target, cost[self._source])
         method = load_solver(default_solver(small))
-        choice = method.solve(replace(small, cost=summed, optimum=None), Limits()).choice
-        assert choice is not None
-        return self._merged.expand(choice)
+        limits = Limits(time=self.deadline.limit)
+        found = method.solve(replace(small, cost=summed, optimum=None), limits)
+        if found.status is not Status.OPTIMAL:
+            self.deadline.check()
+        assert found.choice is not None
+        return self._merged.expand(found.choice)

@@ -82,7 +82,7 @@ def robust_plan(
         errors: k >= 0.
         quantile: between 0 and 1; exactly one of the two is given.
     """
-    choice = Resolver(plan.instance)(_pessimistic(resampled, errors, quantile))
+    choice = Resolver(plan.instance, resampled.deadline)(_pessimistic(resampled, errors, quantile))
     at = plan.instance.positions(choice)
     objective = plan.instance.objective(choice)
     return RobustPlan(

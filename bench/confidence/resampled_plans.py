@@ -99,13 +99,14 @@ def confidence(
     Raises:
         InfeasibleError: no plan keeps the budget.
         DataError: the level is not between 0 and 1.
+        TimeUp: the deadline of the resamples is met.
     """
     if not 0 < level < 1:
         raise DataError(f"the level of an interval must be between 0 and 1, got {level!r}")
     table, metric = resampled.table, resampled.metric
     instance = table.to_instance(metric, budget, resource, name)
-    choice, objective = optimum(instance)
-    resolve = Resolver(instance)
+    choice, objective = optimum(instance, resampled.deadline)
+    resolve = Resolver(instance, resampled.deadline)
     choices = np.array([resolve(cost) for cost in resampled.omega])
     at = instance.positions(choice)
     excess = instance.cost[instance.offsets[:-1] + choices].sum(axis=1) - objective

@@ -55,14 +55,14 @@ def recommend(
     for number, budget in enumerate(budgets, 1):
         place = f"at {budget} ({number} of {len(budgets)} budgets)"
         instance = results.instances[results.asked.metrics[0], budget]
-        candidates = _candidates(results, budget)
+        candidates = _candidates(results, budget, job.time_limit)
         plan = measured_plan(instance, results.table, candidates, measure, job.measure)
         found[budget] = plan
         write_atomically(plan_path(job.out, budget), json.dumps(dict(plan.plan), indent=1) + "\n")
     return found
 
 
-def _candidates(results: Results, budget: str) -> dict[str, dict[str, str]]:
+def _candidates(results: Results, budget: str, time_limit: float) -> dict[str, dict[str, str]]:
     """Distinct plans within the budget, by the name of the first that proposes each."""
     plans: dict[str, Mapping[str, str] | None] = {}
     for metric in results.asked.metrics:
@@ -71,5 +71,5 @@ def _candidates(results: Results, budget: str) -> dict[str, dict[str, str]]:
             plans[f"{metric}, greedy"] = results.solutions[metric, budget, "greedy"].labels
     instance = results.instances[results.asked.metrics[0], budget]
     limits = dict(zip(instance.resources, instance.capacity.tolist(), strict=True))
-    pairs = pair_plans(results.table, limits)
+    pairs = pair_plans(results.table, limits, time_limit)
     return distinct(plans | pairs | {"uniform": uniform_plan(results.table, instance)})

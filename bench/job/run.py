@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from bitknap.plans.budgets import Budget
+from bitknap.plans.budgets import Budget, require_feasible
+from bitknap.plans.candidates import TIME_LIMIT
 from bitknap.plans.repair.base import NONE
 from bitknap.plans.search import EVALUATIONS
-from bitknap.problems import (
-    DataError,
-    InfeasibleError,
-    Instance,
-    save_instance,
-)
+from bitknap.problems import DataError, Instance, save_instance
 from bitknap.problems.documents import save_document
 from bitknap.problems.storage import only_writer
 from bitknap.sensitivity import ActivationQuantizer, LayerPolicy, Quantizer, SensitivityTable, Tie
@@ -40,10 +32,6 @@ RECORDS = "records.jsonl"
 
 Say = Callable[[str], None]
 """Reports what is being done, one short line per step."""
-
-
-TIME_LIMIT = 60.0
-"""Seconds for each solve by default."""
 
 
 @dataclass(frozen=True)
@@ -107,34 +95,39 @@ def run_job(job: Job, say: Say) -> Results:
     for name in job.solvers:
         load_solver(name)
     with only_writer(job.out):
-        records = job.out / RECORDS
-        if records.exists() and any(record.suite != "run" for record in load_records(records)):
-            raise DataError(f"{records} holds records of another command; name another --out")
-        batches = calibration_batches(job.workload, job.samples, job.seed)
-        quantizers = (job.quantizer, job.activations)
-        prepared = traced(job.workload, batches, job.bits, job.seed, say, *quantizers)
-        blank = prepared.table()
-        ties = _found_ties(job, blank)
-        planned = job.policy.apply(replace(blank, ties=ties))
-        check_budgets(job, planned)
-        stored = fill(prepared, job.out / "table.npz", job.metrics, say, excluded=planned.floats)
-        table = job.policy.apply(replace(stored, ties=ties))
-        instances = make_instances(job, table)
-        _save_instances(job, instances)
-        solutions = _solve_all(job, instances, say)
-        results = Results(job.asked(ties), job.out, table, instances, solutions)
-        say("proving the optima independently")
-        proved = {
-            key: replace(instance, optimum=results.best(*key).objective)
-            for key, instance in instances.items()
-            if verify(instance, results.best(*key).to_dict(), time_limit=job.time_limit).proved
-        }
-        _save_instances(job, proved)
-        recommended = recommend(job, results, batches, say)
-        results = replace(results, proved=len(proved), recommended=recommended)
-        results = replace(results, measured=_measure(job, results, batches, say))
-        save_results(results)
-        return results
+        return _run(job, say)
+
+
+def _run(job: Job, say: Say) -> Results:
+    records = job.out / RECORDS
+    if records.exists() and any(record.suite != "run" for record in load_records(records)):
+        raise DataError(f"{records} holds records of another command; name another --out")
+    batches = calibration_batches(job.workload, job.samples, job.seed)
+    quantizers = (job.quantizer, job.activations)
+    prepared = traced(job.workload, batches, job.bits, job.seed, say, *quantizers)
+    blank = prepared.table()
+    ties = _found_ties(job, blank)
+    planned = job.policy.apply(replace(blank, ties=ties))
+    for budget in job.budgets:
+        require_feasible(planned, budget.limits(planned), budget.text)
+    stored = fill(prepared, job.out / "table.npz", job.metrics, say, excluded=planned.floats)
+    table = job.policy.apply(replace(stored, ties=ties))
+    instances = make_instances(job, table)
+    _save_instances(job, instances)
+    solutions = _solve_all(job, instances, say)
+    results = Results(job.asked(ties), job.out, table, instances, solutions)
+    say("proving the optima independently")
+    proved = {
+        key: replace(instance, optimum=results.best(*key).objective)
+        for key, instance in instances.items()
+        if verify(instance, results.best(*key).to_dict(), time_limit=job.time_limit).proved
+    }
+    _save_instances(job, proved)
+    recommended = recommend(job, results, batches, say)
+    results = replace(results, proved=len(proved), recommended=recommended)
+    results = replace(results, measured=_measure(job, results, batches, say))
+    save_results(results)
+    return results
 
 
 def _found_ties(job: Job, table: SensitivityTable) -> tuple[Tie, ...]:
@@ -181,35 +174,6 @@ def _solve_all(
             save_document(path, SOLUTION_FORMAT, solution.to_dict())
         save_records(records, job.out / RECORDS)
     return solutions
-
-
-def check_budgets(job: Job, table: SensitivityTable) -> None:
-    """Refuse, before any work, a budget that the fewest bits do not meet."""
-    least, operations = (
-        int(np.minimum.reduceat(table.costs[resource], table.offsets[:-1]).sum())
-        for resource in ("size_bits", "bops")
-    )
-    for budget in job.budgets:
-        limits = budget.limits(table)
-        if limits.get("bops", operations) < operations:
-            raise InfeasibleError(
-                f"the budget {budget.text} is infeasible for {job.workload.name}: it allows "
-                f"{limits['bops']:,} bit operations, and the fewest possible are {operations:,}; "
-                "raise it or offer fewer --activation-bits"
-            )
-        if limits["size_bits"] < least:
-            average = table.code_bits[_lightest(table)].sum() / table.weights
-            raise InfeasibleError(
-                f"the budget {budget.text} is infeasible for {job.workload.name} with "
-                f"{job.bits[0]} bits or more: the smallest feasible one is {average:g} "
-                f"bits per weight, or {least / 8000:.3f} kB"
-            )
-
-
-def _lightest(table: SensitivityTable) -> NDArray[np.int64]:
-    """(L,) the item of least size of every layer."""
-    sizes = table.costs["size_bits"]
-    return np.array([a + sizes[a:b].argmin() for a, b in pairwise(table.offsets)], dtype=np.int64)
 
 
 def _measure(

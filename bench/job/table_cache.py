@@ -26,7 +26,6 @@ from bitknap.sensitivity.prepare import NetworkData, PreparedNetwork, prepare
 from bitknap.sensitivity.quantization.choices import Choice
 from bitknap.sensitivity.resume.checkpoint import Checkpoint
 from bitknap.sensitivity.resume.ranks import Ranks
-from bitknap.sensitivity.table.files import UnusableTable
 from bitknap.sensitivity.table.provenance import changes, hash_data
 
 from ..workloads.base import Workload
@@ -111,7 +110,7 @@ def fill(
         excluded: layers that a policy takes out of the table afterwards.
 
     Raises:
-        DataError: another run writes the table, or the file there is none.
+        DataError: another run writes the table, or the file there cannot be read as one.
     """
     ranks = ranks or Ranks()
     with contextlib.ExitStack() as held:
@@ -155,9 +154,6 @@ def _stored(blank: SensitivityTable, path: Path, say: Callable[[str], None]) -> 
         return blank
     try:
         stored = load_table(path)
-    except UnusableTable as error:
-        say(str(error))
-        return blank
     except DataError as error:
         raise DataError(f"{error}; name another --out, or remove it") from None
     if differ := changes(stored.provenance, blank.provenance):

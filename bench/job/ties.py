@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from bitknap.problems import DataError
 from bitknap.sensitivity import Graph, SensitivityTable, Tie, ties_from_graph, trace
 from bitknap.sensitivity.policy.ties import united
+from bitknap.solvers.base import NEVER, Deadline
 
 from ..confidence.bootstrap import optimum
 from ..workloads.base import Workload
@@ -44,15 +45,29 @@ class Prices:
     ties: tuple[PricedTie, ...]
 
 
-def price_ties(table: SensitivityTable, metric: str, budget: int | Mapping[str, int]) -> Prices:
+def price_ties(
+    table: SensitivityTable,
+    metric: str,
+    budget: int | Mapping[str, int],
+    deadline: Deadline = NEVER,
+) -> Prices:
     """Solve with and without each tie, exactly; 2 T + 2 instances for T ties.
+
+    Args:
+        table: with its ties.
+        metric: a metric of the table.
+        budget: size in bits, or limits by resource.
+        deadline: of all solves.
 
     Raises:
         InfeasibleError: no plan keeps the budget and the ties.
+        TimeUp: the deadline is met.
     """
 
     def loss(ties: Sequence[Tie]) -> float:
-        return optimum(replace(table, ties=tuple(ties)).to_instance(metric, budget))[1]
+        deadline.check()
+        tied = replace(table, ties=tuple(ties))
+        return optimum(tied.to_instance(metric, budget), deadline)[1]
 
     free, tied = loss(()), loss(table.ties)
     priced = [

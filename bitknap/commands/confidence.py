@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ._options import MOST_SEED, split
+from ._options import MOST_SEED, TimeLimit, split
 from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 
 
@@ -40,6 +40,7 @@ def command(
     exclude: Exclude = None,
     allow: Allow = None,
     tie: Tied = None,
+    time_limit: TimeLimit = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for confidence.json and the stability maps.")
@@ -48,11 +49,46 @@ def command(
     """Say how certain a plan is: bootstrap over the calibration samples of a table.
 
     For each budget: how often each layer keeps its choice, the interval of the predicted loss,
-    and the number of samples after which the plan stops changing.
+    and the number of samples after which the plan stops changing. Exit code 4 when the time limit
+    ended the work.
     """
-    from bitknap.bench.confidence.bootstrap import Bootstrap
-    from bitknap.bench.confidence.plan_comparison import compare, robust_plan
-    from bitknap.bench.confidence.resampled_plans import confidence
+    from bitknap.plans.budgets import parse_budget
+    from bitknap.problems import DataError, write_atomically
+    from bitknap.problems.storage import only_writer
+    from bitknap.solvers.base import within
+
+    if plan_b is not None and plan_a is None:
+        raise DataError("--plan-b is compared with --plan-a; give both, or --plan-a alone")
+    if robust is not None and robust_quantile is not None:
+        raise DataError("a robust plan needs either --robust or --robust-quantile, not both")
+    remedy = "allow more, or fewer --resamples"
+    with within(time_limit, "the resamples were not all solved", remedy) as deadline:
+        from bitknap.bench.confidence.bootstrap import Bootstrap
+        from bitknap.bench.confidence.plan_comparison import compare, robust_plan
+        from bitknap.bench.confidence.resampled_plans import confidence
+        from bitknap.bench.job.plan_files import load_plan
+        from bitknap.sensitivity import load_table
+
+        budgets = [parse_budget(text) for text in split(budget, "--budget")]
+        loaded = layer_policy(pin, exclude, allow, tie).apply(load_table(table))
+        compared = [load_plan(path, loaded) for path in (plan_a, plan_b) if path is not None]
+        resampled = Bootstrap(loaded, metric, resamples, seed, deadline)
+        plans = {}
+        for limit in budgets:
+            plan = confidence(
+                resampled, limit.limits(loaded), level=level, name=f"{metric} at {limit.text}"
+            )
+            pessimist = None
+            if robust is not None or robust_quantile is not None:
+                pessimist = robust_plan(
+                    resampled, plan, errors=robust, quantile=robust_quantile, level=level
+                )
+            plans[limit.text] = plan, pessimist
+        comparison = None
+        if compared:
+            first = plans[budgets[0].text][0]
+            compared.append(first.instance.positions(first.choice))
+            comparison = compare(resampled, compared[0], compared[1], level)
     from bitknap.bench.confidence.tables import (
         comparison_sentence,
         document,
@@ -61,37 +97,8 @@ def command(
         stability_figure,
         summary_table,
     )
-    from bitknap.bench.job.plan_files import load_plan
     from bitknap.bench.tables.terminal import print_table, say
-    from bitknap.plans.budgets import parse_budget
-    from bitknap.problems import DataError, write_atomically
-    from bitknap.problems.storage import only_writer
-    from bitknap.sensitivity import load_table
 
-    if plan_b is not None and plan_a is None:
-        raise DataError("--plan-b is compared with --plan-a; give both, or --plan-a alone")
-    if robust is not None and robust_quantile is not None:
-        raise DataError("a robust plan needs either --robust or --robust-quantile, not both")
-    budgets = [parse_budget(text) for text in split(budget, "--budget")]
-    loaded = layer_policy(pin, exclude, allow, tie).apply(load_table(table))
-    compared = [load_plan(path, loaded) for path in (plan_a, plan_b) if path is not None]
-    resampled = Bootstrap(loaded, metric, resamples, seed)
-    plans = {}
-    for limit in budgets:
-        plan = confidence(
-            resampled, limit.limits(loaded), level=level, name=f"{metric} at {limit.text}"
-        )
-        pessimist = None
-        if robust is not None or robust_quantile is not None:
-            pessimist = robust_plan(
-                resampled, plan, errors=robust, quantile=robust_quantile, level=level
-            )
-        plans[limit.text] = plan, pessimist
-    comparison = None
-    if compared:
-        first = plans[budgets[0].text][0]
-        compared.append(first.instance.positions(first.choice))
-        comparison = compare(resampled, compared[0], compared[1], level)
     found = json.dumps(document(resampled, plans, comparison, level), indent=1)
     try:
         if out is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._options import split
+from ._options import TimeLimit, split
 from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def command(
         str | None, typer.Option(help="Price the ties at average bits or sizes; with commas.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
+    time_limit: TimeLimit = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Write the table with its ties and policy to this file.")
@@ -42,32 +43,39 @@ def command(
     """Find layers that should share their bits, and say what each tie costs.
 
     Ties come from the table, from --tie patterns, and with --workload from the traced network.
-    The price of a tie is the rise of the optimal predicted loss, both optima being exact.
+    The price of a tie is the rise of the optimal predicted loss, both optima being exact. Exit
+    code 4 when the time limit ended the work.
     """
-    from bitknap.bench.job.ties import price_ties, trace_workload, with_found_ties
     from bitknap.plans.budgets import parse_budget
-    from bitknap.sensitivity import load_table, save_table
+    from bitknap.solvers.base import within
 
     budgets = [parse_budget(text) for text in split(budget, "--budget")] if budget else []
-    policy = layer_policy(pin, exclude, allow, tie)
-    loaded = load_table(table)
     notes: list[str] = []
-    if workload is not None:
-        from bitknap.bench.workloads.loading import load_workload
+    with within(time_limit, "the ties were not all priced", "allow more") as deadline:
+        from bitknap.bench.job.ties import price_ties, trace_workload, with_found_ties
+        from bitknap.sensitivity import load_table, save_table
 
-        graph = trace_workload(loaded, load_workload(workload, data))
-        loaded = with_found_ties(loaded, graph, split(kind, "--kind"))
-        notes.append(f"Traced by {graph.tracer}.")
-        if graph.samples:
-            peak = graph.activation_peak()
-            notes.append(
-                f"Activations of one sample peak at {peak.bits(32) / 8000:,.1f} kB in float32, "
-                f"{peak.bits(8) / 8000:,.1f} kB at 8 bits ({peak.step}), whatever the plan."
-            )
-            if loaded.activations is not None:
-                notes.append(_chosen_peak(loaded, graph))
-    loaded = policy.apply(loaded)
-    prices = {limit.text: price_ties(loaded, metric, limit.limits(loaded)) for limit in budgets}
+        policy = layer_policy(pin, exclude, allow, tie)
+        loaded = load_table(table)
+        if workload is not None:
+            from bitknap.bench.workloads.loading import load_workload
+
+            graph = trace_workload(loaded, load_workload(workload, data))
+            loaded = with_found_ties(loaded, graph, split(kind, "--kind"))
+            notes.append(f"Traced by {graph.tracer}.")
+            if graph.samples:
+                peak = graph.activation_peak()
+                notes.append(
+                    f"Activations of one sample peak at {peak.bits(32) / 8000:,.1f} kB in float32, "
+                    f"{peak.bits(8) / 8000:,.1f} kB at 8 bits ({peak.step}), whatever the plan."
+                )
+                if loaded.activations is not None:
+                    notes.append(_chosen_peak(loaded, graph))
+        loaded = policy.apply(loaded)
+        prices = {
+            limit.text: price_ties(loaded, metric, limit.limits(loaded), deadline)
+            for limit in budgets
+        }
     try:
         if out is not None:
             save_table(loaded, out)

@@ -37,7 +37,15 @@ def command(
 
     problem = find_instance(instance)
     if force:
-        found = forced(problem, solver, time_limit)
+        from ._progress import progress
+
+        with progress("forcing items") as say:
+            found = forced(
+                problem,
+                solver,
+                time_limit,
+                lambda done, items: say(f"items: {done:,} of {items:,}"),
+            )
         if as_json:
             typer.echo(json.dumps(_forced_document(found), indent=1))
         else:

@@ -45,7 +45,12 @@ def command(
                 problem, document, max_states=max_states or MAX_STATES, time_limit=time_limit
             )
         else:
-            verdict = verify_quadratic(quadratic, document, max_choices=max_states or MAX_CHOICES)
+            verdict = verify_quadratic(
+                quadratic,
+                document,
+                max_choices=max_states or MAX_CHOICES,
+                time_limit=time_limit,
+            )
     except DataError as error:
         raise DataError(f"{solution}: {error}") from None
     if as_json:

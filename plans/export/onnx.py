@@ -29,7 +29,7 @@ from bitknap.problems.errors import DataError, UnsupportedError
 from bitknap.sensitivity import SensitivityTable
 from bitknap.sensitivity.quantization.channels import Channels
 
-from ..packed import QuantizedWeight, quantized_weights
+from ..codes import QuantizedWeight, quantized_weights
 from ..planes import packed, packed_ternary, widths
 
 OPSET = 18

@@ -21,7 +21,8 @@ FLOAT_BITS = 32
 TRITS = 5
 """Ternary codes in a byte: 3^5 = 243 of its 256 values."""
 
-_PAIR = re.compile(r"w(\d+|ternary|float)a(\d+|float)")
+_NUMBER = re.compile(r"[0-9]{1,3}")
+_PAIR = re.compile(r"w([0-9]{1,3}|ternary|float)a([0-9]{1,3}|float)")
 
 
 def require_choice(choice: Choice, *, ternary: bool = True) -> None:
@@ -100,7 +101,7 @@ def parse_label(label: str) -> tuple[Choice, Choice | None]:
     """
     pair = _PAIR.fullmatch(label)
     weight, activation = pair.groups() if pair else (label, None)
-    if not pair and label not in (TERNARY, FLOAT) and not label.isdecimal():
+    if not pair and label not in (TERNARY, FLOAT) and not _NUMBER.fullmatch(label):
         raise DataError(f"a choice is written such as 4, ternary, float or w4a8, got {label!r}")
     return _number(weight), None if activation is None else _number(activation)
 

@@ -207,7 +207,7 @@ class Quantizer:
         return described
 
     @classmethod
-    def described(cls, described: Mapping[str, Any]) -> Self:
+    def described(cls, described: Any) -> Self:
         """The quantizer that `describe` described.
 
         Raises:

@@ -28,10 +28,6 @@ READABLE = ("bitknap.table/1", FORMAT, PAIRS)
 """Formats that `load_table` reads; the first has no ties and no layers left in float."""
 
 
-class UnusableTable(DataError):
-    """The file is a sensitivity table, but of another version, incomplete or damaged."""
-
-
 def save_table(table: SensitivityTable, path: str | os.PathLike[str]) -> None:
     """Write a table atomically.
 
@@ -105,14 +101,12 @@ def load_table(path: str | os.PathLike[str]) -> SensitivityTable:
     """Read a table.
 
     Raises:
-        UnusableTable: it is of another format, damaged or inconsistent.
-        DataError: the file is missing, unreadable, or no table.
+        DataError: the file is missing, unreadable, no table, or one of another format, damaged or
+            inconsistent.
     """
     data = read_file(path)
     try:
         return _decode(data)
-    except UnusableTable as error:
-        raise UnusableTable(f"{path}: {error}") from None
     except BitknapError as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -127,15 +121,11 @@ def _decode(data: bytes) -> SensitivityTable:
     except (AttributeError, KeyError, TypeError, ValueError):
         raise DataError(f"not a sensitivity table, expected format {FORMAT}") from None
     if known not in READABLE:
-        raise UnusableTable(f"expected format {FORMAT}, got {brief(known)}; compute it again")
+        raise DataError(f"expected format {FORMAT}, got {brief(known)}; compute it again")
     try:
         return _build(convert(_TableHeader, header), convert(Times, times), members, known == PAIRS)
     except (KeyError, ValueError) as error:
-        raise UnusableTable(
-            f"the table is incomplete or damaged ({error}); compute it again"
-        ) from None
-    except BitknapError as error:
-        raise UnusableTable(str(error)) from None
+        raise DataError(f"the table is incomplete or damaged ({error}); compute it again") from None
 
 
 def _build(

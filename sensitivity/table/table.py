@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bitknap.problems import Instance
 from bitknap.problems.errors import DataError
 from bitknap.problems.quadratic import QuadraticInstance
-from bitknap.problems.schema import Count
+from bitknap.problems.schema import Count, convert
 
 from ..quantization.channels import ChannelDim
 from ..quantization.choices import FLOAT_BITS, Choice, by_size, code_bits, parse_label
@@ -195,7 +195,7 @@ class SensitivityTable:
             **dict.fromkeys(self.floats, "excluded by the policy"),
         }
         excluded = sum(size // FLOAT_BITS for size in self.floats.values())
-        total = int(self.provenance.get("weights", self.weights + excluded))
+        total = self.provenance.get("weights", self.weights + excluded)
         return Coverage(self.weights, max(total, self.weights), missing)
 
     @property
@@ -433,13 +433,26 @@ class SensitivityTable:
             raise DataError(f"the table has no metric {metric!r}; it has: {known}")
 
 
+_PROVENANCE: dict[str, Any] = {
+    "weights": Count,
+    "ignored": dict[str, str],
+    "quantizer": dict[str, Any],
+    "model": str,
+}
+"""What the provenance holds under these keys, where it has them."""
+
+
 def _check(table: SensitivityTable) -> None:
     """Shapes, types and finiteness."""
+    for key in _PROVENANCE.keys() & table.provenance.keys():
+        convert(_PROVENANCE[key], table.provenance[key], f"provenance.{key}")
     offsets, items = table.offsets, len(table.labels)
     if offsets.shape != (len(table.layers) + 1,) or offsets[0] != 0 or offsets[-1] != items:
         raise DataError(f"offsets must run from 0 to the number of items ({items}) over the layers")
     if np.any(np.diff(offsets) < 1):
         raise DataError("every layer needs at least one item")
+    for label in set(table.labels):
+        parse_label(label)
     errors = {f"errors of {name}": array for name, array in table.errors.items()}
     vectors = {"bits": table.bits, **table.costs, **table.omega, **errors}
     if table.activations is not None:

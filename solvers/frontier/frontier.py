@@ -14,7 +14,6 @@ from bitknap.problems import (
     InfeasibleError,
     Instance,
     IntArray,
-    LimitError,
     MergedInstance,
     UnsupportedError,
     fitting,
@@ -22,7 +21,7 @@ from bitknap.problems import (
     merge_ties,
 )
 
-from ..base import Deadline, TimeUp
+from ..base import Deadline, within
 from .convex import ConvexFrontier, convex_part
 from .lists import Points, undominated_points
 from .sums import objectives, running_objectives
@@ -216,21 +215,17 @@ def frontier(
         )
     if not tolerance >= 0.0:
         raise UnsupportedError(f"the tolerance must not be negative, got {tolerance}")
-    deadline = Deadline.after(time_limit)
-    merged = merge_ties(instance)
-    small = merged.instance
-    try:
+    unfinished = f"the frontier of {instance.name!r} was not finished"
+    remedy = "allow more time, a tolerance, fewer states, or ask for a narrower range of budgets"
+    with within(time_limit, unfinished, remedy) as deadline:
+        merged = merge_ties(instance)
+        small = merged.instance
         convex = convex_part(small, np.ones(small.n_items, dtype=bool), deadline)
         low, high = _range(instance, convex, lowest, highest)
         useful = fitting(small, np.array([high]))
         inner = convex if useful.all() else convex_part(small, useful, deadline)
         points = undominated_points(small, inner, low, high, max_states, tolerance, deadline)
         return _assembled(instance, merged, convex, points, (low, high), deadline)
-    except TimeUp:
-        raise LimitError(
-            f"the frontier of {instance.name!r} was not finished within {time_limit:g} s; allow "
-            "more time, a tolerance, fewer states, or ask for a narrower range of budgets"
-        ) from None
 
 
 def _range(

@@ -283,6 +283,8 @@ def _mixture(
             at = at[:-1]
             falling = target < 0
             if not falling.any():
+                if not target.sum() > 0:  # numbers too far apart for the system
+                    return weights
                 weights = np.zeros(size)
                 weights[at] = target / target.sum()
                 break

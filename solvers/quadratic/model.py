@@ -85,7 +85,7 @@ def oracle(
 
     sizes = np.bincount(knapsack.class_of[items], minlength=len(knapsack))
     offsets = np.concatenate(([0], np.cumsum(sizes)))
-    time = None if deadline is NEVER else deadline.left
+    time = deadline.limit
     if knapsack.n_resources == 1 and missing() is None:
         found = solve_core(
             offsets, cost[items], knapsack.weight[0, items], int(knapsack.capacity[0]),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from bitknap.problems import InstanceError, IntArray
+from bitknap.problems import FloatArray, InstanceError, IntArray
 from bitknap.problems.quadratic import QuadraticInstance
 
-from ..base import relative_gap
+from ..base import Deadline, TimeUp, relative_gap
 from ..exact import exact_integers
 from ..verify.document import Claim, read_claim
 from ..verify.verdict import Finding, Verdict
@@ -22,7 +22,11 @@ MAX_CHOICES = 200_000
 
 
 def verify_quadratic(
-    problem: QuadraticInstance, document: Mapping[str, Any], *, max_choices: int = MAX_CHOICES
+    problem: QuadraticInstance,
+    document: Mapping[str, Any],
+    *,
+    max_choices: int = MAX_CHOICES,
+    time_limit: float | None = None,
 ) -> Verdict:
     """Recompute what a quadratic solution claims, try to refute it, and prove it where it is small.
 
@@ -33,10 +37,13 @@ def verify_quadratic(
 
     Args:
         document: a parsed ``bitknap.solution/1`` document.
+        max_choices: partial choices to look at.
+        time_limit: seconds, or None; a proof that is not there by then is given up.
 
     Raises:
         DataError: the document is malformed; the sentence names the place.
     """
+    deadline = Deadline.after(time_limit)
     claim = read_claim(document)
     if claim.choice is None:
         reason = f"A {claim.status} solution gives no choice to recompute."
@@ -59,18 +66,22 @@ def verify_quadratic(
     if better is None and known is not None and claim.bound > known + slack:
         reason = f"The bound {claim.bound} is above {known}, an objective that is known."
         return Verdict(Finding.WRONG, claim.status, (reason,), objective=objective)
-    complete = True
+    short = ""
     if better is None:
         below = min(claim.bound, objective) - (slack if claim.status == "optimal" else 0.0)
-        better, complete = _below(problem, below, max_choices)
+        try:
+            better, complete = _below(problem, below, max_choices, deadline)
+            short = "" if complete else f": there are more than {max_choices:,} choices"
+        except TimeUp:
+            short = f" within {time_limit:g} s"
     if better is not None:
         value = problem.objective(better)
         reason = f"A choice of {value} is below the bound {claim.bound}."
         labels = problem.knapsack.by_label(better)
         return Verdict(Finding.WRONG, claim.status, (reason,), objective=objective, better=labels)
-    if not complete:
-        reason = f"The bound was not proven again: there are more than {max_choices:,} choices."
-        return Verdict(Finding.UNPROVED, claim.status, (recomputed, reason), objective=objective)
+    if short:
+        reasons = (recomputed, f"The bound was not proven again{short}.")
+        return Verdict(Finding.UNPROVED, claim.status, reasons, objective=objective)
     reason = f"No choice costs less than the bound {claim.bound}: all were looked at."
     return Verdict(
         Finding.PROVED, claim.status, (recomputed, reason), objective=objective, bound=claim.bound
@@ -105,14 +116,14 @@ def _faults(problem: QuadraticInstance, claim: Claim, choice: IntArray) -> list[
     return wrong
 
 
-def _below(problem: QuadraticInstance, value: float, most: int) -> tuple[IntArray | None, bool]:
+def _below(
+    problem: QuadraticInstance, value: float, most: int, deadline: Deadline
+) -> tuple[IntArray | None, bool]:
     """A choice that costs less than a number, exactly, and whether all were looked at."""
     knapsack = problem.knapsack
-    n, classes = knapsack.n_items, len(knapsack)
-    numbers = np.concatenate((knapsack.cost, problem.matrix.ravel(), [value]))
-    integers, _ = exact_integers(numbers)
-    cost, limit = integers[:n], 2 * integers[-1]
-    rows = [integers[n + i * n : n + (i + 1) * n] for i in range(n)]
+    classes = len(knapsack)
+    *rows, cost, (half,) = _integers((*problem.matrix, knapsack.cost, np.array([value])), deadline)
+    limit = 2 * half
     starts = knapsack.offsets.tolist()
     weight, capacity = knapsack.weight.T.tolist(), knapsack.capacity.tolist()
     ahead = [*np.cumsum(knapsack.lightest.T[::-1], axis=0)[::-1].tolist(), [0] * len(capacity)]
@@ -120,6 +131,7 @@ def _below(problem: QuadraticInstance, value: float, most: int) -> tuple[IntArra
     seen = 0
     stack: list[tuple[tuple[int, ...], int, list[int]]] = [((), 0, [0] * len(capacity))]
     while stack:
+        deadline.check()
         chosen, twice, used = stack.pop()
         i = len(chosen)
         if i == classes:
@@ -139,3 +151,17 @@ def _below(problem: QuadraticInstance, value: float, most: int) -> tuple[IntArra
                 more = 2 * cost[j] + rows[j][j] + 2 * sum(rows[j][k] for k in chosen)
                 stack.append(((*chosen, j), twice + more, total))
     return None, True
+
+
+def _integers(rows: Sequence[FloatArray], deadline: Deadline) -> list[list[int]]:
+    """The rows as integers over one power of two."""
+    parts = []
+    for row in rows:
+        deadline.check()
+        parts.append(exact_integers(row))
+    unit = max(own for _, own in parts)
+    found = []
+    for numbers, own in parts:
+        deadline.check()
+        found.append([number * (unit // own) for number in numbers])
+    return found

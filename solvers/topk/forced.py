@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from bitknap.problems import FloatArray, Instance, IntArray, LimitError
+from bitknap.problems import FloatArray, Instance, IntArray
 
-from ..base import Solver, TimeUp
+from ..base import Solver, within
 from .space import Space
 
 
@@ -35,26 +36,27 @@ class ForcedItems:
 
 
 def forced(
-    instance: Instance, solver: str | Solver | None = None, time_limit: float | None = None
+    instance: Instance,
+    solver: str | Solver | None = None,
+    time_limit: float | None = None,
+    progress: Callable[[int, int], None] = lambda done, items: None,
 ) -> ForcedItems:
     """The exact optimum with every item of every class forced in turn: one solve each.
 
     Args:
         solver: an exact method that supports the instance; by default ours.
+        time_limit: seconds, or None.
+        progress: called with (items forced, items in all).
 
     Raises:
         InfeasibleError, UnsupportedError, SolverError, LimitError: as ``top_k``.
     """
-    space = Space(instance, solver, time_limit)
-    try:
-        return _forced(instance, space)
-    except TimeUp:
-        raise LimitError(
-            f"not every item of {instance.name!r} was forced within {time_limit:g} s; allow more"
-        ) from None
+    unfinished = f"not every item of {instance.name!r} was forced"
+    with within(time_limit, unfinished, "allow more") as deadline:
+        return _forced(instance, Space(instance, solver, deadline), progress)
 
 
-def _forced(instance: Instance, space: Space) -> ForcedItems:
+def _forced(instance: Instance, space: Space, progress: Callable[[int, int], None]) -> ForcedItems:
     best = space.best()
     merged, small = space.merged, space.merged.instance
     costs = instance.cost[instance.positions(space.expanded(best.choice))].tolist()
@@ -63,6 +65,7 @@ def _forced(instance: Instance, space: Space) -> ForcedItems:
     rise = np.full(small.n_items, math.inf)
     for j, i in enumerate(small.class_of.tolist()):
         space.deadline.check()
+        progress(j, small.n_items)
         if j - small.offsets[i] == best.choice[i]:
             objective[j], rise[j] = optimum, 0.0
             continue

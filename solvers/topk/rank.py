@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bitknap.problems import Instance, LimitError, UnsupportedError
+from bitknap.problems import Instance, UnsupportedError
 
-from ..base import Solver, TimeUp
+from ..base import Solver, within
 from .lawler import lawler
 from .space import Allocation, Space
 from .tree import ranked_by_tree
@@ -45,15 +45,11 @@ def top_k(
     """
     if k < 1:
         raise UnsupportedError(f"k must be at least 1, got {k}")
-    space = Space(instance, solver, time_limit)
-    try:
+    unfinished = f"the {k} best choices of {instance.name!r} were not found"
+    with within(time_limit, unfinished, "allow more or ask for fewer") as deadline:
+        space = Space(instance, solver, deadline)
         if solver is None and instance.n_resources == 1:
             found = ranked_by_tree(space, k)
             if found is not None:
                 return found
         return lawler(space, k)
-    except TimeUp:
-        raise LimitError(
-            f"the {k} best choices of {instance.name!r} were not found within {time_limit:g} s; "
-            "allow more or ask for fewer"
-        ) from None

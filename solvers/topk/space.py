@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ from bitknap.problems import (
     restrict,
 )
 
-from ..base import Deadline, Solver, Status
+from ..base import NEVER, Deadline, Solver, Status
 from ..exact import exact_sum
 from ..referee import infeasibility, not_together
 from ..registry import solve
@@ -46,10 +45,9 @@ class Space:
     """The choices of an instance without ties, and the best of any part of them."""
 
     def __init__(
-        self, instance: Instance, solver: str | Solver | None, time_limit: float | None = None
+        self, instance: Instance, solver: str | Solver | None, deadline: Deadline = NEVER
     ) -> None:
-        self.instance, self.solver = instance, solver
-        self.deadline = Deadline.after(time_limit)
+        self.instance, self.solver, self.deadline = instance, solver, deadline
         self.merged: MergedInstance = merge_ties(instance)
 
     def expanded(self, choice: tuple[int, ...]) -> IntArray:
@@ -76,8 +74,7 @@ class Space:
         """
         whole = self.merged.instance
         small, old = restrict(whole, allowed)
-        left = None if self.deadline.at == math.inf else self.deadline.left
-        solution = solve(small, self.solver, left)
+        solution = solve(small, self.solver, self.deadline.limit)
         if solution.status is Status.INFEASIBLE:
             return None
         if solution.status is Status.UNSUPPORTED:

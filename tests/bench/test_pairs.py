@@ -143,7 +143,7 @@ def test_confidence_and_ties_under_two_limits(done: Results) -> None:
 
 def test_impossible_operations_are_refused_before_any_work(tmp_path: Path) -> None:
     job = dataclasses.replace(pair_job(tmp_path), budgets=(parse_budget("w3a1"),))
-    with pytest.raises(InfeasibleError, match="bit operations, and the fewest possible are"):
+    with pytest.raises(InfeasibleError, match="bops, and the smallest feasible limit is"):
         run_job(job, lambda text: None)
     assert not list(tmp_path.iterdir())
 

@@ -14,18 +14,31 @@ MOST = 20_000
 
 ROUNDING = Fraction(1, 10**12)
 
+QUADRATIC_ROUNDING = Fraction(1, 10**9)
+
 Item = dict[str, Any]
 
 
-def choices(instance: dict[str, Any]) -> Iterator[tuple[Fraction, Fraction, dict[str, str]]]:
-    """(cost, sum of its absolute costs, labels) of every feasible choice."""
+Matrix = list[list[float]]
+"""G of a quadratic objective c'x + 1/2 x'Gx."""
+
+
+def choices(
+    instance: dict[str, Any], matrix: Matrix | None = None
+) -> Iterator[tuple[Fraction, Fraction, dict[str, str]]]:
+    """(cost, sum of its absolute terms, labels) of every feasible choice."""
     names = [entry["name"] for entry in instance["classes"]]
-    for items in itertools.product(*[entry["items"] for entry in instance["classes"]]):
+    places = itertools.count()
+    numbered = [[(next(places), item) for item in entry["items"]] for entry in instance["classes"]]
+    for chosen in itertools.product(*numbered):
+        at, items = zip(*chosen, strict=True)
         labels = {name: item["label"] for name, item in zip(names, items, strict=True)}
         tied = all(len({labels[n] for n in group}) == 1 for group in instance.get("ties", []))
         used = [sum(column) for column in zip(*[item["weight"] for item in items], strict=True)]
         if tied and all(u <= c for u, c in zip(used, instance["capacity"], strict=True)):
             costs = [Fraction(item["cost"]) for item in items]
+            if matrix is not None:
+                costs += [Fraction(matrix[i][j]) / 2 for i in at for j in at]
             yield sum(costs, Fraction(0)), sum(map(abs, costs), Fraction(0)), labels
 
 
@@ -34,12 +47,15 @@ def small(instance: dict[str, Any]) -> bool:
     return math.prod(len(entry["items"]) for entry in instance["classes"]) <= MOST
 
 
-def wrong_answer(instance_text: bytes, answer: dict[str, Any]) -> str | None:
+def wrong_answer(
+    instance_text: bytes, answer: dict[str, Any], matrix: Matrix | None = None
+) -> str | None:
     """What is false in the answer of a solver to an instance file, or None."""
+    rounding = ROUNDING if matrix is None else QUADRATIC_ROUNDING
     instance = json.loads(instance_text)
     if not small(instance):
         return None
-    found = list(choices(instance))
+    found = list(choices(instance, matrix))
     status = answer["status"]
     if status == "infeasible":
         return "called infeasible, but a choice fits" if found else None
@@ -53,6 +69,6 @@ def wrong_answer(instance_text: bytes, answer: dict[str, Any]) -> str | None:
         return f"the objective {answer['objective']} of a choice of {float(cost)}"
     best = min(entry[0] for entry in found)
     bound = cost if status == "optimal" else answer["bound"]
-    if bound is not None and Fraction(bound) - best > ROUNDING * size:
+    if bound is not None and Fraction(bound) - best > rounding * size:
         return f"{status} with the bound {float(bound)}, the optimum is {float(best)}"
     return None

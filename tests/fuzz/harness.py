@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +66,8 @@ class Done:
         return f"control characters {hidden[:3]} are shown" if hidden else None
 
 
-def call(arguments: Sequence[str]) -> Done:
-    """Call a command as `main` is called from a shell."""
+def call(arguments: Sequence[str], run: Callable[[], None] = main) -> Done:
+    """Call a command as `main` is called from a shell, or what ends in the same ways."""
     streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2)]
     before = sys.argv, sys.stdout, sys.stderr
     sys.argv, sys.stdout, sys.stderr = ["bitknap", *arguments], streams[0], streams[1]
@@ -76,7 +76,7 @@ def call(arguments: Sequence[str]) -> Done:
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     try:
-        main()
+        run()
     except SystemExit as end:
         code = end.code
     except Hang:
