@@ -120,7 +120,10 @@ class ScoringCase:
         """The chunk_size of least seconds, of the powers of two from the least to the batch."""
         powers = (2**k for k in range(len(self.batch[1]).bit_length()))
         chunks = [chunk for chunk in powers if chunk >= least]
-        return min(chunks, key=lambda chunk: seconds(partial(self.per_sample_gradients, chunk)))
+        times: dict[int, float] = {
+            k: seconds(partial(self.per_sample_gradients, k)) for k in chunks
+        }
+        return min(times, key=lambda chunk: times[chunk])
 
     def kept_gradients(self) -> Tensor:
         """The same as torch.func is documented: all gradients of the batch, then products."""

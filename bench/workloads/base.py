@@ -158,8 +158,8 @@ def draw(images: ImageSet, samples: int, seed: int) -> list[tuple[Tensor, Tensor
         DataError: `samples` is out of range.
     """
     some = images.take(drawn(len(images), samples, seed))
-    parts = (tensor.split(CALIBRATION_BATCH) for tensor in (some.images, some.labels))
-    return [(normalise(x), y) for x, y in zip(*parts, strict=True)]
+    images_of, labels_of = (torch.split(t, CALIBRATION_BATCH) for t in (some.images, some.labels))
+    return [(normalise(x), y) for x, y in zip(images_of, labels_of, strict=True)]
 
 
 def cross_entropy(output: Tensor, batch: tuple[Tensor, Tensor]) -> Tensor:
