@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 from bitknap.problems import Instance, IntArray
 from bitknap.problems.errors import DataError
 from bitknap.sensitivity import SensitivityTable
 
 from .exchanges import ranked_exchanges
-from .measure import Damages, Measurer, Plan
+from .measure import Damages, Measurer, Plan, clearly_worse, error_of
 
 EVALUATIONS = 100
 """Networks that the search for a plan runs by default."""
-
-CLEARLY = 2.0
-"""Standard errors of the paired difference by which a candidate is clearly worse."""
 
 BETTER = 1.0
 """Standard errors by which an exchange must be better on the first half."""
@@ -37,7 +31,7 @@ class MeasuredCandidate:
         damage: mean over the samples it was measured on.
         error: its standard error.
         behind: mean paired difference to the recommended plan on the same samples.
-        samples: how many; only those of one half where it was clearly worse.
+        samples: how many; fewer where they made it clearly worse.
     """
 
     name: str
@@ -86,11 +80,11 @@ def measured_plan(
 ) -> MeasuredPlan:
     """The plan of least measured damage among candidates and their exchanges.
 
-    Candidates are measured on the first half of the data; those clearly worse, by the paired
-    difference, are out. Of the others the one of least damage on both halves wins. Then exchanges
-    of one or two layers, in the order of the predicted change, are measured on the first half;
-    one that is better there must be better on the second half too. So the plan is never worse on
-    the calibration data than any candidate.
+    Candidates are measured on the first half of the data; one that is clearly worse than the best
+    so far, by the paired difference after any batch, is out. Of the others the one of least damage
+    on both halves wins. Then exchanges of one or two layers, in the order of the predicted change,
+    are measured on the first half; one that is better there must be better on the second half
+    too. So the plan is never worse than any candidate on the samples that both were measured on.
 
     Args:
         instance: the budget; its costs do not matter.
@@ -104,35 +98,40 @@ def measured_plan(
     """
     if not candidates:
         raise DataError("there is no candidate plan to measure; give a metric or a plan")
-    start = measure.evaluations
-    survivors = _survivors(candidates, measure)
-    origin = min(survivors, key=lambda name: float(measure.both(candidates[name]).mean()))
-    plan, accepted = _improved(
-        instance, table, dict(candidates[origin]), measure, start + evaluations
-    )
+    measure.forget_asked()
+    raced = _raced(candidates, measure)
+    most = max(map(len, raced.values()))
+    whole = [name for name, values in raced.items() if len(values) == most]
+    origin = min(whole, key=lambda name: float(raced[name].mean()))
+    plan, accepted = _improved(instance, table, dict(candidates[origin]), measure, evaluations)
     damages = measure.both(plan)
-    rows = [_row(n, p, plan, measure, n in survivors) for n, p in candidates.items()]
+    rows = [candidate(name, values, damages) for name, values in raced.items()]
     rows.sort(key=lambda row: (-row.samples, row.behind))
     return MeasuredPlan(
         plan,
         origin,
         accepted,
         float(damages.mean()),
-        _error(damages),
+        error_of(damages),
         tuple(rows),
-        measure.evaluations - start,
+        measure.evaluations,
     )
 
 
-def _survivors(candidates: Mapping[str, Plan], measure: Measurer) -> list[str]:
-    """Candidates that are not clearly worse than the best one of the first half."""
-    first = {name: measure(plan, 0) for name, plan in candidates.items()}
-    best = min(first.values(), key=lambda damages: float(damages.mean()))
-    return [
-        name
-        for name, damages in first.items()
-        if float((damages - best).mean()) <= CLEARLY * _error(damages - best)
-    ]
+def _raced(candidates: Mapping[str, Plan], measure: Measurer) -> dict[str, Damages]:
+    """Damages on both halves; on fewer samples where these made a candidate clearly worse."""
+    best, first = None, {}
+    for name, plan in candidates.items():
+        first[name] = measure(plan, 0, best)
+        if best is None or (len(first[name]) == len(best) and first[name].mean() < best.mean()):
+            best = first[name]
+    assert best is not None
+    return {
+        name: values
+        if len(values) < len(best) or clearly_worse(values, best)
+        else measure.both(candidates[name])
+        for name, values in first.items()
+    }
 
 
 def _improved(
@@ -170,21 +169,16 @@ def _next(
             continue
         tried.add(changed.tobytes())
         other = instance.by_label(changed)
-        gain = measure(other, 0) - now
-        if float(gain.mean()) < -BETTER * _error(gain):
+        found = measure(other, 0, now)
+        gain = found - now[: len(found)]
+        if len(found) == len(now) and float(gain.mean()) < -BETTER * error_of(gain):
             confirmed = measure(other, 1) - measure(plan, 1)
             if float(confirmed.mean()) < 0:
                 return changed
     return None
 
 
-def _row(name: str, plan: Plan, best: Plan, measure: Measurer, whole: bool) -> MeasuredCandidate:
-    own, reference = (measure.both(p) if whole else measure(p, 0) for p in (plan, best))
-    return MeasuredCandidate(
-        name, float(own.mean()), _error(own), float((own - reference).mean()), len(own)
-    )
-
-
-def _error(values: Damages) -> float:
-    """Standard error of the mean."""
-    return float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.inf
+def candidate(name: str, own: Damages, best: Damages) -> MeasuredCandidate:
+    """A row of the race, from damages of the same samples as the first of the best plan's."""
+    behind = float((own - best[: len(own)]).mean())
+    return MeasuredCandidate(name, float(own.mean()), error_of(own), behind, len(own))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bitknap.plans.candidates import distinct, pair_plans, uniform_plan
 from bitknap.plans.measure import Measurer
 from bitknap.plans.search import MeasuredPlan, measured_plan
+from bitknap.plans.smallest import smallest_plan
 from bitknap.plans.yardsticks import yardstick
 from bitknap.problems import write_atomically
 
@@ -29,8 +30,12 @@ def recommend(
     """Budget -> recommended plan; none where the job asks for none.
 
     Candidates are the optimum of every metric, the greedy's plans, those with the terms between
-    layers, and the largest uniform choice within the budget. Each plan is written to
-    ``plans/BUDGET.json`` as layer -> label.
+    layers, and the largest uniform choice within the budget. The smallest plan of at most the
+    job's ``max_kl`` stands under ``kl-LIMIT``. Each plan is written to ``plans/BUDGET.json`` as
+    layer -> label.
+
+    Raises:
+        InfeasibleError: even the largest plan has more damage than ``max_kl``.
     """
     if not job.measure:
         return {}
@@ -38,7 +43,7 @@ def recommend(
     place = ""
 
     def told(number: int) -> None:
-        say(f"measuring plans {place}: {number} networks in all")
+        say(f"measuring plans {place}: {number} of {job.measure} networks")
 
     measure = Measurer(
         job.workload.model,
@@ -48,17 +53,34 @@ def recommend(
         yardstick(DAMAGE, job.workload.loss),
         name=DAMAGE,
         quantizer=job.quantizer,
+        repair=job.repair,
         path=job.out / "damages.json",
         say=told,
     )
-    found = {}
+    found: dict[str, MeasuredPlan] = {}
+
+    def keep(name: str, plan: MeasuredPlan) -> None:
+        found[name] = plan
+        write_atomically(plan_path(job.out, name), json.dumps(dict(plan.plan), indent=1) + "\n")
+
+    if job.max_kl is not None:
+        place = f"for a damage of {job.max_kl:g}"
+        smallest = smallest_plan(
+            results.table, job.max_kl, measure, job.measure, job.time_limit
+        )
+        keep(f"kl-{job.max_kl:g}", smallest)
     for number, budget in enumerate(budgets, 1):
         place = f"at {budget} ({number} of {len(budgets)} budgets)"
         instance = results.instances[results.asked.metrics[0], budget]
+<<<<<<< HEAD
         candidates = _candidates(results, budget, job.time_limit)
         plan = measured_plan(instance, results.table, candidates, measure, job.measure)
         found[budget] = plan
         write_atomically(plan_path(job.out, budget), json.dumps(dict(plan.plan), indent=1) + "\n")
+=======
+        candidates = _candidates(results, budget, job.time_limit)
+        keep(budget, measured_plan(instance, results.table, candidates, measure, job.measure))
+>>>>>>> 11ee35f (A damage instead of a size: the smallest plan along exact frontiers; losing plans are measured on fewer samples; one store of measured values)
     return found
 
 

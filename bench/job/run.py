@@ -49,6 +49,7 @@ class Job:
         measure: networks that the search for the recommended plan may run, for each budget, on
             half of the calibration samples; 0 recommends none.
         repair: of the quantized networks, measured beside them as they are quantized.
+        max_kl: find the smallest plan of at most this measured damage too.
     """
 
     workload: Workload
@@ -67,6 +68,7 @@ class Job:
     time_limit: float = TIME_LIMIT
     measure: int = EVALUATIONS
     repair: str = "auto"
+    max_kl: float | None = None
 
     def asked(self, ties: tuple[Tie, ...]) -> JobSettings:
         """What is kept of the job beside its results; ``ties`` were found in the network."""

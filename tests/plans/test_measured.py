@@ -54,7 +54,7 @@ def test_a_measured_plan_is_no_worse_than_any_candidate(case: Any) -> None:
     result = found(case, measure)
     instance = case[3]
     assert instance.is_feasible(instance.from_labels(dict(result.plan)))
-    assert result.evaluations == measure.evaluations
+    assert result.evaluations == measure.evaluations <= 60
     assert result.damage == pytest.approx(measure.both(result.plan).mean())
     for row in result.candidates:
         assert row.behind >= 0 or row.samples < 48
@@ -83,7 +83,8 @@ def test_a_second_search_measures_nothing_and_finds_the_same(case: Any, tmp_path
     first = found(case, measurer(case, path))
     again = measurer(case, path)
     second = found(case, again)
-    assert again.evaluations == 0
+    assert again.networks == 0
+    assert second.evaluations == first.evaluations
     assert second.plan == first.plan
     assert second.candidates == first.candidates
 
@@ -96,7 +97,7 @@ def test_damages_of_other_data_are_dropped(case: Any, tmp_path: Path) -> None:
         model, table, batches[:4], default_forward, yardstick("kl"), name="kl", path=path
     )
     other(table.uniform("2"), 0)
-    assert other.evaluations == 1
+    assert other.networks == 1
 
 
 def test_the_float_plan_has_no_damage_and_kl_is_the_textbook_s(case: Any) -> None:
