@@ -32,6 +32,9 @@ class Remembered(Generic[T]):
         self.path, self.form, self.key, self.kind = path, form, key, kind
         self._known: dict[str, T] = self._load()
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def __contains__(self, name: str) -> bool:
         return name in self._known
 

@@ -72,15 +72,8 @@ def recommend(
     for number, budget in enumerate(budgets, 1):
         place = f"at {budget} ({number} of {len(budgets)} budgets)"
         instance = results.instances[results.asked.metrics[0], budget]
-<<<<<<< HEAD
-        candidates = _candidates(results, budget, job.time_limit)
-        plan = measured_plan(instance, results.table, candidates, measure, job.measure)
-        found[budget] = plan
-        write_atomically(plan_path(job.out, budget), json.dumps(dict(plan.plan), indent=1) + "\n")
-=======
         candidates = _candidates(results, budget, job.time_limit)
         keep(budget, measured_plan(instance, results.table, candidates, measure, job.measure))
->>>>>>> 11ee35f (A damage instead of a size: the smallest plan along exact frontiers; losing plans are measured on fewer samples; one store of measured values)
     return found
 
 

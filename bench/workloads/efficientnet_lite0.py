@@ -69,6 +69,9 @@ def build(data: Path | None = None) -> Workload:
             "checkpoint_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         },
         notes=_notes(photos),
+        test=lambda: zip(
+            map(normalise, photos.images.split(BATCH)), likely.split(BATCH), strict=True
+        ),
     )
 
 
