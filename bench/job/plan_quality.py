@@ -147,19 +147,20 @@ class PlanQuality:
                 basis.append(name)
                 found[name] = Made(plan, found[BASIS[0]].passes)
         uniform = uniform_plan(table, instance)
-        candidates = distinct({name: found[name].plan for name in basis} | {"uniform": uniform})
+        candidates = distinct({**{name: found[name].plan for name in basis}, "uniform": uniform})
         searched = self._searched(tables, draw, limits, candidates)
         if self.limit:
-            plans = {name: made.plan for name, made in (found | searched).items()}
+            every = {name: made.plan for name, made in (found | searched).items()}
             search = self._search(table, draw, limits, self.limit_samples)
-            result = search(distinct(plans), self.limit)
+            result = search(distinct(every), self.limit)
             share = self.limit_samples / self.samples
             searched["limit"] = Made(result.plan, share * result.evaluations)
         mixed = instance.by_label(optimum(shuffled(instance, draw)))
         drawn = instance.by_label(random_choice(instance, draw))
-        controls = {"uniform": uniform, "random": drawn, "shuffled": mixed}
-        rest = {name: Made(plan, 0) for name, plan in controls.items() if plan is not None}
-        return found | searched | rest
+        free = {"random": Made(drawn, 0), "shuffled": Made(mixed, 0)}
+        if uniform is not None:
+            free["uniform"] = Made(uniform, 0)
+        return found | searched | free
 
     def _searched(
         self,

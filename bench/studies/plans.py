@@ -6,14 +6,16 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from bitknap.plans.repair.base import NONE
 from bitknap.problems import DataError, write_atomically
 
 from ..figures.plan_quality import draw_plan_quality
 from ..figures.style import svg_text
-from ..job.plan_quality import NONE, REPAIRED, STATES, Measured, PlanQuality
+from ..job.plan_quality import REPAIRED, STATES, Measured, PlanQuality
 from ..measures.paired import Paired, paired
 from ..tables.table import Table, digits
 from ..workloads.loading import load_workload
@@ -56,7 +58,7 @@ class Settings:
         Raises:
             DataError: there is no such setting, or its value is of another kind.
         """
-        changed = {}
+        changed: dict[str, Any] = {}
         for name, text in settings.items():
             known = {field.name for field in dataclasses.fields(self)}
             if name not in known:
@@ -135,10 +137,10 @@ def accuracy_table(workload: str, found: Found, repair: str) -> Table:
         notes=(
             f"Mean of {_draws(found)} calibration draw(s), {total:,} test samples: the standard "
             f"error of one accuracy is {100 * np.sqrt(0.94 * 0.06 / total):.2f} at 94 %.",
-            "passes: over the calibration samples, to find the plan at the last budget. measured, "
-            "E: at most E networks on half of the samples, repaired, and what the race takes; topk: "
-            "with the five best plans of fisher and weight_mse among the candidates; unrepaired: "
-            "judged as quantized.",
+            "passes: over the calibration samples, to find the plan at the last budget. "
+            "measured, E: at most E networks on half of the samples, repaired, and what the race "
+            "takes; topk: with the five best plans of fisher and of weight_mse among the "
+            "candidates; unrepaired: judged as quantized.",
         ),
     )
 
@@ -245,4 +247,4 @@ def _cells(
 
 
 def _passes(found: Found, plan: str) -> float:
-    return next(r[plan, NONE].passes for r in reversed(found.values()) if (plan, NONE) in r)
+    return [rows[plan, NONE].passes for rows in found.values() if (plan, NONE) in rows][-1]

@@ -70,7 +70,9 @@ def build(data: Path | None = None) -> Workload:
         },
         notes=_notes(photos),
         test=lambda: zip(
-            map(normalise, photos.images.split(BATCH)), likely.split(BATCH), strict=True
+            map(normalise, torch.split(photos.images, BATCH)),
+            torch.split(likely, BATCH),
+            strict=True,
         ),
     )
 

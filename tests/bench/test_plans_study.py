@@ -70,8 +70,7 @@ def test_more_evaluations_go_on_from_fewer_and_never_do_worse(tiny: None, tmp_pa
         tmp_path, lambda text: None,
     )  # fmt: skip
     made = quality.plans(quality.tables(range(1)), 0, asked.budgets[0])
-    assert made["measured, 6"].passes <= 8
-    assert made["measured, 20"].passes <= 22
+    assert made["measured, 6"].passes < made["measured, 20"].passes <= 22
     assert "limit" not in made
 
 
