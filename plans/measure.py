@@ -23,6 +23,7 @@ from bitknap.sensitivity.tracing.batches import Batch, Forward, take, tensors
 
 from .apply import Applier
 from .remembered import Remembered
+from .repair.base import samples_of
 from .yardsticks import Yardstick
 
 FORMAT = "bitknap.damages/2"
@@ -30,8 +31,11 @@ FORMAT = "bitknap.damages/2"
 MOST_KEPT = 1 << 28
 """Bytes of the float network's outputs that are kept; others are computed for every plan."""
 
-CLEARLY = 2.0
-"""Standard errors of the paired difference by which a plan is clearly worse."""
+REPAIRED_ON = 256
+"""Samples of the first half that networks are repaired on; all where it has fewer."""
+
+LOOK = 4
+"""Measuring may stop once a quarter of the half is measured."""
 
 Plan = Mapping[str, str]
 Damages = NDArray[np.float64]
@@ -55,8 +59,8 @@ def halves(batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
 class Measurer:
     """Damages of plans on two halves of the calibration data, each measured once.
 
-    Networks are repaired on the first half. With ``repair="auto"`` they are so by batch-norm
-    statistics where there are any and by biases else, which is quick.
+    Networks are repaired on the first samples of the first half. With ``repair="auto"`` they are
+    so by batch-norm statistics where there are any and by biases else, which is quick.
 
     Args:
         model: the float network of the table.
@@ -87,7 +91,8 @@ class Measurer:
     ) -> None:
         self.forward, self.damage, self.say = forward, damage, say
         self.halves = halves(batches)
-        self._apply = Applier(model, table, quantizer, self.halves[0], forward)
+        few = _first(self.halves[0], REPAIRED_ON)
+        self._apply = Applier(model, table, quantizer, few, forward)
         norms = any(isinstance(module, _BatchNorm) for module in model.modules())
         quick = "batch_norm" if norms else "bias"
         self.repair = quick if repair == "auto" else repair
@@ -97,7 +102,7 @@ class Measurer:
         self._kept = 0
         self._asked: set[str] = set()
         self._latest: tuple[Plan, nn.Module] | None = None
-        facts = (hash_model(model), hash_data(batches), name, self.repair)
+        facts = (hash_model(model), hash_data(batches), hash_data(few), name, self.repair)
         key = sha256(json.dumps([*facts, table.provenance.get("quantizer")]).encode()).hexdigest()
         self._known = Remembered(path, FORMAT, key, str)
 
@@ -110,45 +115,45 @@ class Measurer:
         """Count evaluations from 0 again."""
         self._asked.clear()
 
-    def __call__(self, plan: Plan, half: int, against: Damages | None = None) -> Damages:
+    def __call__(
+        self, plan: Plan, half: int, against: Damages | None = None, errors: float = 0.0
+    ) -> Damages:
         """(n,) damages of the samples of a half, 0 or 1.
 
-        Given the damages of another plan on this half, measuring stops after the batch by which
-        this one is clearly worse: then (m,) damages of the first m samples.
+        Given the damages of another plan on this half, measuring stops where this one is worse by
+        more than so many standard errors of the paired difference, from a quarter of the half on:
+        then (m,) damages of the first m samples.
         """
         name = sha256(json.dumps([half, sorted(plan.items())]).encode()).hexdigest()[:16]
         if name not in self._asked:
             self._asked.add(name)
             self.say(self.evaluations)
-        known = np.empty(0)
-        if name in self._known:
-            known = np.frombuffer(b64decode(self._known[name]))
-        found = self._continued(plan, half, known, against)
-        if len(found) > len(known):
-            self._known[name] = b64encode(found.tobytes()).decode()
+        known = self._known[name].split() if name in self._known else []
+        parts = [np.frombuffer(b64decode(text)) for text in known]
+        batches = self.halves[half]
+        for number in range(len(batches)):
+            if number == len(parts):
+                parts.append(self._run(plan, half, number))
+            found = np.concatenate(parts[: number + 1])
+            looks = LOOK * (number + 1) >= len(batches) > number + 1
+            if looks and against is not None and is_worse(found, against, errors):
+                break
+        if len(parts) > len(known):
+            self._known[name] = " ".join(b64encode(part.tobytes()).decode() for part in parts)
         return found
 
     def both(self, plan: Plan) -> Damages:
         """Damages of the samples of both halves."""
         return np.concatenate([self(plan, 0), self(plan, 1)])
 
-    def _continued(self, plan: Plan, half: int, known: Damages, against: Damages | None) -> Damages:
-        """The known damages and those of further batches, as far as these are needed."""
-        found, at = known[:0], 0
-        for number, batch in enumerate(self.halves[half]):
-            if len(known) > at:
-                at += len(tensors(batch)[0])
-                found = known[:at]
-            else:
-                plain = self._float_output(half, number, batch)
-                with torch.no_grad():
-                    changed = self.forward(self._network(plan), batch)
-                    values = self.damage(plain, changed, batch).double().cpu().numpy()
-                found = np.concatenate([found, values])
-                at = len(found)
-            if against is not None and clearly_worse(found, against):
-                break
-        return found
+    def _run(self, plan: Plan, half: int, number: int) -> Damages:
+        """Damages of one batch."""
+        batch = self.halves[half][number]
+        plain = self._float_output(half, number, batch)
+        with torch.no_grad():
+            changed = self.forward(self._network(plan), batch)
+            values: Damages = self.damage(plain, changed, batch).double().cpu().numpy()
+        return values
 
     def _network(self, plan: Plan) -> nn.Module:
         """The repaired network, kept until another plan's is asked for."""
@@ -171,10 +176,21 @@ class Measurer:
         return output
 
 
-def clearly_worse(damages: Damages, others: Damages) -> bool:
-    """Whether the first samples are worse by more than two standard errors of the difference."""
+def is_worse(damages: Damages, others: Damages, errors: float) -> bool:
+    """Whether the first samples are worse by more than so many standard errors."""
     differences = damages - others[: len(damages)]
-    return float(differences.mean()) > CLEARLY * error_of(differences)
+    return float(differences.mean()) > errors * error_of(differences)
+
+
+def _first(batches: Sequence[Batch], samples: int) -> list[Batch]:
+    """The first batches, with so many samples or all."""
+    found, count = [], 0
+    for batch in batches:
+        if count >= samples:
+            break
+        found.append(batch)
+        count += samples_of(batch)
+    return found
 
 
 def error_of(values: Damages) -> float:

@@ -10,10 +10,16 @@ from bitknap.problems.errors import DataError
 from bitknap.sensitivity import SensitivityTable
 
 from .exchanges import ranked_exchanges
-from .measure import Damages, Measurer, Plan, clearly_worse, error_of
+from .measure import Damages, Measurer, Plan, error_of, is_worse
 
 EVALUATIONS = 100
 """Networks that the search for a plan runs by default."""
+
+CLEARLY = 2.0
+"""Standard errors of the paired difference by which a candidate is clearly worse."""
+
+UNLIKELY = 0.5
+"""Standard errors by which an exchange is worse when it is given up early."""
 
 BETTER = 1.0
 """Standard errors by which an exchange must be better on the first half."""
@@ -122,13 +128,13 @@ def _raced(candidates: Mapping[str, Plan], measure: Measurer) -> dict[str, Damag
     """Damages on both halves; on fewer samples where these made a candidate clearly worse."""
     best, first = None, {}
     for name, plan in candidates.items():
-        first[name] = measure(plan, 0, best)
+        first[name] = measure(plan, 0, best, CLEARLY)
         if best is None or (len(first[name]) == len(best) and first[name].mean() < best.mean()):
             best = first[name]
     assert best is not None
     return {
         name: values
-        if len(values) < len(best) or clearly_worse(values, best)
+        if len(values) < len(best) or is_worse(values, best, CLEARLY)
         else measure.both(candidates[name])
         for name, values in first.items()
     }
@@ -169,7 +175,7 @@ def _next(
             continue
         tried.add(changed.tobytes())
         other = instance.by_label(changed)
-        found = measure(other, 0, now)
+        found = measure(other, 0, now, UNLIKELY)
         gain = found - now[: len(found)]
         if len(found) == len(now) and float(gain.mean()) < -BETTER * error_of(gain):
             confirmed = measure(other, 1) - measure(plan, 1)

@@ -29,8 +29,9 @@ from bitknap.sensitivity.tracing.losses import class_scores
 from bitknap.solvers import solve
 from bitknap.solvers.topk import top_k
 
+from ..confidence.bootstrap import optimum
 from ..workloads.base import Workload
-from .metric_comparison import Entry, MetricComparison, Tables, optimum, shuffled
+from .metric_comparison import Entry, MetricComparison, Tables, shuffled
 from .random_plan import random_choice
 from .table_cache import QUANTIZER, calibration_batches
 
@@ -134,20 +135,21 @@ class PlanQuality:
         found: dict[str, Made] = {}
         for name in self.metrics:
             own = tables[name, draw]
-            labels = instance.by_label(optimum(own.to_instance(name, limits)))
+            labels = instance.by_label(optimum(own.to_instance(name, limits))[0])
             found[name] = Made(labels, own.metric_cost[name]["passes"])
         basis = [*BASIS]
         for name in BASIS:
-            labels = solve(tables[name, draw].to_instance(name, limits), "greedy").labels
-            if labels is not None:
+            greedy = solve(tables[name, draw].to_instance(name, limits), "greedy")
+            if greedy.labels is not None:
                 basis.append(f"{name}, greedy")
-                found[basis[-1]] = Made(dict(labels), found[name].passes)
+                found[basis[-1]] = Made(dict(greedy.labels), found[name].passes)
         for name, plan in pair_plans(table, limits).items():
             if name.startswith(BASIS[0]):
                 basis.append(name)
                 found[name] = Made(plan, found[BASIS[0]].passes)
         uniform = uniform_plan(table, instance)
-        candidates = distinct({**{name: found[name].plan for name in basis}, "uniform": uniform})
+        started: dict[str, Mapping[str, str] | None] = {n: found[n].plan for n in basis}
+        candidates = distinct(started | {"uniform": uniform})
         searched = self._searched(tables, draw, limits, candidates)
         if self.limit:
             every = {name: made.plan for name, made in (found | searched).items()}
@@ -155,7 +157,7 @@ class PlanQuality:
             result = search(distinct(every), self.limit)
             share = self.limit_samples / self.samples
             searched["limit"] = Made(result.plan, share * result.evaluations)
-        mixed = instance.by_label(optimum(shuffled(instance, draw)))
+        mixed = instance.by_label(optimum(shuffled(instance, draw))[0])
         drawn = instance.by_label(random_choice(instance, draw))
         free = {"random": Made(drawn, 0), "shuffled": Made(mixed, 0)}
         if uniform is not None:

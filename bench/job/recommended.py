@@ -65,9 +65,7 @@ def recommend(
 
     if job.max_kl is not None:
         place = f"for a damage of {job.max_kl:g}"
-        smallest = smallest_plan(
-            results.table, job.max_kl, measure, job.measure, job.time_limit
-        )
+        smallest = smallest_plan(results.table, job.max_kl, measure, job.measure, job.time_limit)
         keep(f"kl-{job.max_kl:g}", smallest)
     for number, budget in enumerate(budgets, 1):
         place = f"at {budget} ({number} of {len(budgets)} budgets)"
