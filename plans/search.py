@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bitknap.problems import Instance, IntArray
+import numpy as np
+
+from bitknap.problems import Instance, IntArray, QuadraticInstance
 from bitknap.problems.errors import DataError
 from bitknap.sensitivity import SensitivityTable
+from bitknap.solvers.quadratic.exchange import ranked
 
-from .exchanges import ranked_exchanges
+from .candidates import has_pairs
 from .measure import Damages, Measurer, Plan, error_of, is_worse
 
 EVALUATIONS = 100
@@ -94,7 +97,7 @@ def measured_plan(
 
     Args:
         instance: the budget; its costs do not matter.
-        table: ranks the exchanges, by its first metric that has scores.
+        table: ranks the exchanges, by its first metric with terms between layers, else its first.
         candidates: plans within the budget, by name.
         measure: measures damages.
         evaluations: networks that may be run on half of the data; the race takes what it needs.
@@ -146,35 +149,43 @@ def _improved(
     """The plan after confirmed exchanges, and their number."""
     if instance.ties:
         return plan, 0
-    metric = next((m for m in table.metrics if m in table.scores), table.metrics[0])
+    problem = _ranking(instance, table)
     choice, accepted = instance.from_labels(dict(plan)), 0
     tried: set[bytes] = set()
     while True:
-        better = _next(instance, table, metric, choice, measure, tried, most)
+        better = _next(problem, choice, measure, tried, most)
         if better is None:
             return instance.by_label(choice), accepted
         choice, accepted = better, accepted + 1
 
 
+def _ranking(instance: Instance, table: SensitivityTable) -> QuadraticInstance:
+    """What exchanges are ranked by: all terms between layers where a metric has them."""
+    limits = dict(zip(instance.resources, instance.capacity.tolist(), strict=True))
+    for metric in table.metrics:
+        if has_pairs(table, metric):
+            return table.to_quadratic(metric, limits)
+    plain = table.to_instance(table.metrics[0], limits)
+    return QuadraticInstance(plain, np.zeros((plain.n_items, plain.n_items)))
+
+
 def _next(
-    instance: Instance,
-    table: SensitivityTable,
-    metric: str,
+    problem: QuadraticInstance,
     choice: IntArray,
     measure: Measurer,
     tried: set[bytes],
     most: int,
 ) -> IntArray | None:
     """The first exchange that is better on both halves; None when none is, or time is up."""
-    plan = instance.by_label(choice)
+    plan = problem.knapsack.by_label(choice)
     now = measure(plan, 0)
-    for changed in ranked_exchanges(instance, table, metric, choice, TRIED):
+    for changed in ranked(problem, choice, TRIED):
         if measure.evaluations >= most:
             return None
         if changed.tobytes() in tried:
             continue
         tried.add(changed.tobytes())
-        other = instance.by_label(changed)
+        other = problem.knapsack.by_label(changed)
         found = measure(other, 0, now, UNLIKELY)
         gain = found - now[: len(found)]
         if len(found) == len(now) and float(gain.mean()) < -BETTER * error_of(gain):

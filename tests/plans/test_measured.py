@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,13 @@ import torch
 from torch import nn
 
 import bitknap
-from bitknap.plans.exchanges import ranked_exchanges
 from bitknap.plans.measure import Measurer, halves
-from bitknap.plans.search import MeasuredPlan, measured_plan
+from bitknap.plans.search import MeasuredPlan, _ranking, measured_plan
 from bitknap.plans.yardsticks import yardstick
 from bitknap.problems import DataError, Instance, UnsupportedError
 from bitknap.sensitivity import SensitivityTable
 from bitknap.sensitivity.tracing.batches import default_forward
+from bitknap.solvers.quadratic.exchange import ranked
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,9 @@ def test_the_float_plan_has_no_damage_and_kl_is_the_textbook_s(case: Any) -> Non
 
 @pytest.mark.parametrize("metric", ["fisher", "weight_mse"])
 def test_exchanges_are_ranked_by_the_predicted_cost(case: Any, metric: str) -> None:
-    _, _, table, instance = case
+    _, _, whole, instance = case
+    scores = {name: values for name, values in whole.scores.items() if name == metric}
+    table = replace(whole, omega={metric: whole.omega[metric]}, scores=scores)
     choice = instance.from_labels(table.uniform("2"))
 
     def predicted(at: Any) -> float:
@@ -125,15 +128,15 @@ def test_exchanges_are_ranked_by_the_predicted_cost(case: Any, metric: str) -> N
         total = table.scores[metric][:, items].astype(np.float64).sum(axis=1)
         return float(np.square(total).mean() / 2)
 
-    ranked = ranked_exchanges(instance, table, metric, choice, 10_000)
-    costs = [predicted(at) for at in ranked]
+    found = ranked(_ranking(instance, table), choice, 10_000)
+    costs = [predicted(at) for at in found]
     assert costs == sorted(costs) or np.all(np.diff(costs) >= -1e-12)
     neighbours = {
         tuple(int(v) for v in at)
         for at in np.ndindex(*instance.sizes.tolist())
         if 1 <= int((np.array(at) != choice).sum()) <= 2 and instance.is_feasible(np.array(at))
     }
-    assert {tuple(int(v) for v in at) for at in ranked} == neighbours
+    assert {tuple(int(v) for v in at) for at in found} == neighbours
 
 
 def test_halves_and_refusals(case: Any) -> None:
