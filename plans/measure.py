@@ -23,6 +23,7 @@ from bitknap.sensitivity.tracing.batches import Batch, Forward, take, tensors
 
 from .apply import Applier
 from .remembered import Remembered
+from .repair import rounding
 from .repair.base import samples_of
 from .yardsticks import Yardstick
 
@@ -59,8 +60,9 @@ def halves(batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
 class Measurer:
     """Damages of plans on two halves of the calibration data, each measured once.
 
-    Networks are repaired on the first samples of the first half. With ``repair="auto"`` they are
-    so by batch-norm statistics where there are any and by biases else, which is quick.
+    Networks are repaired on the first samples of the first half. ``repair="auto"`` leaves out what
+    is slow and decides little: biases where there are batch norms, and the rounding of networks
+    whose rounded weights are too many to be kept.
 
     Args:
         model: the float network of the table.
@@ -93,9 +95,7 @@ class Measurer:
         self.halves = halves(batches)
         few = _first(self.halves[0], REPAIRED_ON)
         self._apply = Applier(model, table, quantizer, few, forward)
-        norms = any(isinstance(module, _BatchNorm) for module in model.modules())
-        quick = "batch_norm" if norms else "bias"
-        self.repair = quick if repair == "auto" else repair
+        self.repair = _quick(model, table, self._apply.quantizer) if repair == "auto" else repair
         self.networks = 0
         self._model = model
         self._plain: dict[tuple[int, int], Any] = {}
@@ -174,6 +174,15 @@ class Measurer:
             self._kept += size
             self._plain[half, number] = output
         return output
+
+
+def _quick(model: nn.Module, table: SensitivityTable, quantizer: Quantizer) -> str:
+    """The repairs of ``auto`` that many plans can be measured with."""
+    norms = any(isinstance(module, _BatchNorm) for module in model.modules())
+    last = "batch_norm" if norms else "bias"
+    kept = 4 * table.weights * len(table.choices) <= rounding.MOST_KEPT
+    symmetric = quantizer.scheme == "symmetric"
+    return f"rounding,{last}" if kept and symmetric else last
 
 
 def is_worse(damages: Damages, others: Damages, errors: float) -> bool:

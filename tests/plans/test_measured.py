@@ -105,7 +105,9 @@ def test_the_float_plan_has_no_damage_and_kl_is_the_textbook_s(case: Any) -> Non
     model, _, table, _ = case
     measure = measurer(case)
     plan = table.uniform("2")
-    network = bitknap.apply_plan(model, table, plan, calibration=measure.halves[0], repair="bias")
+    network = bitknap.apply_plan(
+        model, table, plan, calibration=measure.halves[0], repair="rounding,bias"
+    )
     wanted = []
     with torch.no_grad():
         for x, _ in measure.halves[1]:
@@ -178,7 +180,7 @@ def test_damage_of_a_regression_is_the_increase_of_its_loss() -> None:
     table = plan.table
     measure = Measurer(model, table, batches, default_forward, yardstick("auto", loss))
     network = bitknap.apply_plan(
-        model, table, plan.choices, calibration=measure.halves[0], repair="bias"
+        model, table, plan.choices, calibration=measure.halves[0], repair="rounding,bias"
     )
     wanted = [loss(network(x), (x, y)) - loss(model(x), (x, y)) for x, y in measure.halves[0]]
     assert measure(plan.choices, 0) == pytest.approx(torch.cat(wanted).detach().numpy(), abs=1e-6)
