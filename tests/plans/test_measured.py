@@ -13,6 +13,7 @@ from torch import nn
 
 import bitknap
 from bitknap.plans.measure import Measurer, halves
+from bitknap.plans.repair import rounding
 from bitknap.plans.search import MeasuredPlan, _ranking, measured_plan
 from bitknap.plans.yardsticks import yardstick
 from bitknap.problems import DataError, Instance, UnsupportedError
@@ -184,3 +185,37 @@ def test_damage_of_a_regression_is_the_increase_of_its_loss() -> None:
     )
     wanted = [loss(network(x), (x, y)) - loss(model(x), (x, y)) for x, y in measure.halves[0]]
     assert measure(plan.choices, 0) == pytest.approx(torch.cat(wanted).detach().numpy(), abs=1e-6)
+
+
+def test_a_plan_that_looks_worse_is_given_up_early_and_goes_on_later(
+    case: Any, tmp_path: Path
+) -> None:
+    _, _, table, _ = case
+    measure = measurer(case, tmp_path / "damages.json")
+    good, bad = table.uniform("8"), table.uniform("2")
+    best = measure(good, 0)
+    early = measure(bad, 0, best)
+    assert 8 <= len(early) < len(best)
+    assert measure.evaluations == 2
+    again = measurer(case, tmp_path / "damages.json")
+    assert np.array_equal(again(bad, 0, best), early)
+    assert again.networks == 0
+    whole = again(bad, 0)
+    assert again.networks == 1
+    assert np.array_equal(whole[: len(early)], early)
+    assert np.array_equal(whole, measurer(case)(bad, 0))
+    assert len(measure(good, 0, measure(bad, 0))) == len(best)
+
+
+def test_searches_round_weights_where_they_can_be_kept(
+    case: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert measurer(case).repair == "rounding,bias"
+    rounded = measurer(case)(case[2].uniform("2"), 0)
+    monkeypatch.setattr(rounding, "MOST_KEPT", 100)
+    assert measurer(case).repair == "bias"
+    model, batches, table, _ = case
+    named = Measurer(
+        model, table, batches, default_forward, yardstick("kl"), repair="rounding,bias"
+    )
+    assert np.array_equal(named(table.uniform("2"), 0), rounded)
