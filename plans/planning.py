@@ -161,7 +161,7 @@ class _Search:
             chosen,
             table,
             text,
-            _prediction(table, first, chosen, solution),
+            predicted(table, first, chosen, solution),
             solution if chosen == _labels(solution) else None,
             measured,
             self.data,
@@ -181,9 +181,10 @@ def _labels(solution: Solution) -> dict[str, str]:
     return dict(solution.labels)
 
 
-def _prediction(
+def predicted(
     table: SensitivityTable, metric: str, plan: Mapping[str, str], solution: Solution
 ) -> Prediction:
+    """What a metric says of a plan, beside its exact answer at the plan's budget."""
     items = table.positions(plan)
     error = None
     if metric in table.scores:

@@ -25,10 +25,11 @@ from bitknap.problems import write_atomically
 from bitknap.problems.names import cut, drawn
 
 COLOURS = (
-    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"),
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#2F8FC8", "#B07A00", "#000000"),
     *("#882255", "#999933", "#332288"),
 )
-"""Okabe and Ito's palette, dark colours first, and three of Tol's muted ones."""
+"""Okabe and Ito's palette, its two pale colours darker, and three of Tol's muted ones; all have a
+contrast of 3 or more to white."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1)))
 

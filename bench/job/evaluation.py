@@ -49,9 +49,43 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """A plan whose accuracy is wanted; see `Evaluation`."""
+
+    plan: str
+    allocation: Allocation
+    solver: str = ""
+    budget: str = ""
+    draw: int = 0
+    repair: str = NONE
+
+
+@dataclass(frozen=True)
 class _StoredAccuracies:
     key: str
     rows: dict[str, Accuracy]
+
+
+def random_plans(instances: Mapping[str, Instance], seed: int, repair: str) -> list[Wanted]:
+    """Random plans within each budget, several draws each.
+
+    Args:
+        instances: text of each budget -> a knapsack with it, whose policy and ties random plans
+            keep; its costs do not matter.
+        seed: of the random draws.
+        repair: of the quantized networks.
+    """
+    return [
+        Wanted(
+            "random",
+            instance.by_label(random_choice(instance, seed + draw)),
+            budget=budget,
+            draw=draw,
+            repair=repair,
+        )
+        for budget, instance in instances.items()
+        for draw in range(RANDOM_DRAWS)
+    ]
 
 
 class Evaluator:
@@ -102,12 +136,18 @@ class Evaluator:
         budget: str = "",
         draw: int = 0,
         repair: str = NONE,
+        place: str = "",
     ) -> Evaluation:
-        """The accuracy of the network with this plan applied; an empty one is the float network."""
+        """The accuracy of the network with this plan applied; an empty one is the float network.
+
+        Args:
+            plan, allocation, solver, budget, draw, repair: see `Evaluation`.
+            place: such as ``7 of 9``, told where the network has to be run.
+        """
         found = self.known.get(name := _name(allocation, repair))
         if found is None:
             repaired = "" if repair == NONE else ", repaired"
-            self.say(f"evaluating {plan} {budget} {solver}".rstrip() + repaired)
+            self.say(f"evaluating {plan} {budget} {solver}".rstrip() + repaired + place)
             model = self.workload.model
             if allocation:
                 model = self._applier(allocation, repair)
@@ -120,24 +160,32 @@ class Evaluator:
         chosen = dict(allocation)
         return Evaluation(plan, solver, budget, draw, average, found, chosen, repair)
 
-    def controls(
-        self, instances: Mapping[str, Instance], seed: int, repair: str = NONE
-    ) -> list[Evaluation]:
-        """The float network, every uniform bit-width, and random plans within each budget.
+    def measure_all(self, wanted: Sequence[Wanted]) -> tuple[Evaluation, ...]:
+        """The accuracy of several plans, in their order."""
+        names = dict.fromkeys(_name(each.allocation, each.repair) for each in wanted)
+        missing = [name for name in names if name not in self.known]
+        rows = []
+        for each in wanted:
+            name = _name(each.allocation, each.repair)
+            place = f": {missing.index(name) + 1} of {len(missing)}" if name in missing else ""
+            rows.append(self.measure(**vars(each), place=place))
+        return tuple(rows)
+
+    def uniform(
+        self, instances: Mapping[str, Instance], repair: str, *, every: bool
+    ) -> list[Wanted]:
+        """The uniform choices: every one, or those within some budget.
 
         Args:
-            instances: text of each budget -> a knapsack with it, whose policy and ties random
-                plans keep; its costs do not matter.
+            instances: text of each budget -> a knapsack with it; its costs do not matter.
+            every: whether those above all budgets are wanted too.
         """
-        rows = [self.measure("float", {})]
-        for label in self.table.choices:
-            plan = self.table.uniform(label)
-            rows.append(self.measure("uniform", plan, budget=label, repair=repair))
-        for budget, instance in instances.items():
-            for draw in range(RANDOM_DRAWS):
-                plan = instance.by_label(random_choice(instance, seed + draw))
-                rows.append(self.measure("random", plan, budget=budget, draw=draw, repair=repair))
-        return rows
+        plans = {label: self.table.uniform(label) for label in self.table.choices}
+        return [
+            Wanted("uniform", plan, budget=label, repair=repair)
+            for label, plan in plans.items()
+            if every or any(i.is_feasible(i.from_labels(plan)) for i in instances.values())
+        ]
 
     def _load(self) -> dict[str, Accuracy]:
         if not self.path.exists():

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bitknap.plans.candidates import distinct, pair_plans, uniform_plan
+from bitknap.plans.layer_plan import Plan
 from bitknap.plans.measure import Measurer
+from bitknap.plans.planning import predicted
 from bitknap.plans.search import MeasuredPlan, measured_plan
 from bitknap.plans.yardsticks import yardstick
-from bitknap.problems import write_atomically
 
 from .results import Results, plan_path
 
@@ -30,15 +30,15 @@ def recommend(
 
     Candidates are the optimum of every metric, the greedy's plans, those with the terms between
     layers, and the largest uniform choice within the budget. Each plan is written to
-    ``plans/BUDGET.json`` as layer -> label.
+    ``plans/BUDGET.json``, format ``bitknap.plan/1``.
     """
     if not job.measure:
         return {}
     budgets = list(dict.fromkeys(budget for _, budget in results.instances))
-    place = ""
+    place, most = "", job.measure * len(budgets)
 
     def told(number: int) -> None:
-        say(f"measuring plans {place}: {number} networks in all")
+        say(f"measuring plans at {place}: network {number} of at most {most}")
 
     measure = Measurer(
         job.workload.model,
@@ -52,14 +52,21 @@ def recommend(
         say=told,
     )
     found = {}
-    for number, budget in enumerate(budgets, 1):
-        place = f"at {budget} ({number} of {len(budgets)} budgets)"
+    for budget in budgets:
+        place = budget
         instance = results.instances[results.asked.metrics[0], budget]
         candidates = _candidates(results, budget, job.time_limit)
         plan = measured_plan(instance, results.table, candidates, measure, job.measure)
         found[budget] = plan
-        write_atomically(plan_path(job.out, budget), json.dumps(dict(plan.plan), indent=1) + "\n")
+        _save(results, budget, plan)
     return found
+
+
+def _save(results: Results, budget: str, measured: MeasuredPlan) -> None:
+    first = results.asked.metrics[0]
+    prediction = predicted(results.table, first, measured.plan, results.best(first, budget))
+    plan = Plan(measured.plan, results.table, budget, prediction, measured=measured)
+    plan.save(plan_path(results.out, budget))
 
 
 def _candidates(results: Results, budget: str, time_limit: float) -> dict[str, dict[str, str]]:

@@ -70,6 +70,8 @@ def command(
     `merge A B --out C --by NAME` writes the records of several folders into one, with a manifest
     of their hash, machines and versions. `compare A B` prints what differs between two folders,
     or a folder and an archive by its name; with --out it writes their page.
+
+    Example: bitknap bench smoke --solvers core,highs
     """
     from bitknap.bench.runner import suite_files
     from bitknap.bench.studies import STUDIES

@@ -11,7 +11,10 @@ import typer
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """List the solvers, metrics and workloads that are installed."""
+    """List the solvers, metrics and workloads that are installed.
+
+    Example: bitknap list
+    """
     from bitknap.bench import WORKLOADS
     from bitknap.sensitivity import METRICS
     from bitknap.solvers import SOLVERS

@@ -110,7 +110,7 @@ def test_bug_a_foreign_archive_was_replaced_by_a_table(
     monkeypatch.syspath_prepend(str(here))
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     before = Path(name).read_bytes()
-    words = ["sensitivity", "mine:build", "--metric", "weight_mse", "--out", name]
+    words = ["sensitivity", "mine:build", "--metrics", "weight_mse", "--out", name]
     refused(*words, words="not a sensitivity table")
     assert Path(name).read_bytes() == before
 
@@ -149,16 +149,16 @@ def build():
 """
 
 WRITERS: dict[str, tuple[list[str], list[str]]] = {
-    "run": (["run", "--workload", "mine:build", "--budget", "8", "--out", "out"], ["out"]),
+    "run": (["run", "--workload", "mine:build", "--budgets", "8", "--out", "out"], ["out"]),
     "sensitivity": (
-        ["sensitivity", "mine:build", "--metric", "weight_mse", "--out", "out/t.npz"],
+        ["sensitivity", "mine:build", "--metrics", "weight_mse", "--out", "out/t.npz"],
         ["out", ".t.npz.lock"],
     ),
     "finetune": (["finetune", "mine:build", "--plan", "plan.json", "--out", "out"], ["out"]),
     "bench": (["bench", "mine.toml", "--out", "out"], ["out"]),
     "study": (["bench", "tiers", "--quick", "--out", "out"], ["out"]),
     "confidence": (
-        ["confidence", "t.npz", "--budget", "3", "--resamples", "2", "--out", "out"],
+        ["confidence", "t.npz", "--budgets", "3", "--resamples", "2", "--out", "out"],
         ["out"],
     ),
     "report": (
@@ -379,7 +379,7 @@ def test_bug_json_that_python_reads_but_cannot_keep(here: Path, text: str, words
         ["generate", "mpq", "--bits", "9" * 4200, "--out", "g.json"],
         ["frontier", "i.json", "--highest", "10000000000000000000"],
         ["topk", "i.json", "-k", "9" * 30],
-        ["confidence", "t.npz", "--budget", "9" * 4000],
+        ["confidence", "t.npz", "--budgets", "9" * 4000],
         ["bench", "smoke", "--workers", "1000000"],
     ],
 )

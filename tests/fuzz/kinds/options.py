@@ -24,7 +24,7 @@ CALLS = [
     "solve i.json", "frontier i.json", "topk i.json", "topk i.json --forced",
     "verify i.json s.json", "export i.json", "instances i.json", "generate mpq", "generate zigzag",
     "generate mmkp-correlated", "build t.npz --budget 3", "build t.npz --quadratic --out o.npz",
-    "confidence t.npz --budget 3 --resamples 9", "ties t.npz", "bench mine.toml",
+    "confidence t.npz --budgets 3 --resamples 9", "ties t.npz", "bench mine.toml",
     "report run --section solvers", "list", "metrics", "run --workload none",
     "sensitivity none:build --out n.npz", "paper --imagenet none --weights none.pt",
     "finetune none:build --plan s.json --out tuned",
