@@ -17,9 +17,9 @@ from ..exact import float_below
 from ..local import improve, lightest, repair
 from .bounds import prices_around, useful_items
 from .dual import Dual
-from .fixed_point import Exact, fixed
+from .fixed_point import Exact, fixed, take
 from .model import Floats, Ints, Model, build_model
-from .search import BatchSearch, SearchBudget, at, below
+from .search import BatchSearch, SearchBudget, below
 
 _FIRST_ITEMS = 30
 _GROWTH = 3.0
@@ -155,7 +155,7 @@ class _Rounds:
         self.forced = part.item[alone].tolist()
         self.classes_left, self.items_left = len(order), int(part.sizes[order].sum())
         used = np.zeros(len(part.residual), dtype=np.int64)
-        paid = self._single(_total(at(part.value, alone)))
+        paid = self._single(_total(take(part.value, alone)))
         return BatchSearch(
             part.ordered(order), paid, used, prices, threshold, self.best, self.budget
         )
