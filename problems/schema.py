@@ -56,8 +56,6 @@ def convert(kind: type[T], value: Any, what: str = "") -> T:
         kind: dataclass, ``str``, ``int``, ``float``, ``bool``, a `StrEnum`, unions of
             these, lists, tuples, mappings from ``str``, ``Annotated`` numbers with a `Range`, or
             ``Any``.
-        value: parsed from JSON or TOML.
-        what: how to call it; by default "the document".
 
     Raises:
         DataError: names the place, what is expected and what is there.

@@ -25,7 +25,6 @@ class Bootstrap:
     """Omega of a metric on resampled calibration data.
 
     Args:
-        metric: a metric with scores.
         resamples: number R of resamples, >= 1.
 
     Raises:

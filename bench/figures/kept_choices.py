@@ -19,7 +19,6 @@ def draw_kept_choices(
 
     Args:
         kept: title of each plan -> share of the resamples that keep each layer's choice.
-        choices: title of each plan -> label of each layer's choice.
     """
     values, layers = np.array(list(kept.values())), cut(layers, LONGEST)
     with styled():

@@ -31,9 +31,6 @@ def verify_quadratic(
     choices are gone through in exact integers, in at most ``max_choices`` partial ones: beyond
     that the proof of the bound is not repeated, and the finding is UNPROVED.
 
-    Args:
-        document: a parsed ``bitknap.solution/1`` document.
-
     Raises:
         DataError: the document is malformed; the sentence names the place.
     """
