@@ -144,7 +144,6 @@ def only_writer(out: Path, lock: str = ".bitknap.lock") -> Iterator[None]:
     An empty file in it is locked, and removed at the end; the lock of a dead process is free.
 
     Args:
-        out: the folder; made when missing.
         lock: name of the file; parts under different locks may be written at the same time.
 
     Raises:

@@ -170,11 +170,7 @@ class NetworkData:
 
 
 def prepare(given: NetworkData, metrics: Collection[Metric]) -> PreparedNetwork:
-    """Run the network on all batches once and find its layers.
-
-    Args:
-        metrics: all that shall be computed; one that needs the loss makes labels necessary.
-    """
+    """Run the network on all batches once and find its layers."""
     model, activations, seed = given.model, given.activations, given.seed
     widths = require_choices((given.bits,) if isinstance(given.bits, int | str) else given.bits)
     if activations is not None:

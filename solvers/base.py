@@ -136,8 +136,6 @@ class Outcome:
             needs none: its bound is its objective.
         objective: the cost the solver believes its choice has, or None; checked when given.
         multiplier: (K,) prices of the resources (cost per unit) of a dual bound, or None.
-        stats: numbers worth reporting (nodes, states, core size, ...).
-        reason: a sentence on what stopped the proof, or nothing.
     """
 
     status: Status

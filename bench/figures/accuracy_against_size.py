@@ -27,7 +27,6 @@ class AccuracyCurve:
     """Plans of one kind.
 
     Args:
-        style: number of its colour, marker and dashes.
         rival: drawn thin and hollow, beside another curve of the same style.
     """
 

@@ -30,7 +30,6 @@ def draw_stability(
         share: (rows, layers) share of the resamples that make the choice; NaN where a layer has
             no such choice.
         chosen: row of each layer's choice in the plan of all samples, outlined.
-        labels: the choices, one per row, the first at the bottom.
     """
     layers = cut(layers, LONGEST)
     longest = max(map(len, layers))

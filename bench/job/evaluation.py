@@ -32,7 +32,6 @@ class Evaluation:
 
     Args:
         plan: metric whose optimum it is, or ``uniform``, ``random``, ``float``.
-        solver: which solver chose it; empty for controls.
         budget: text of the budget it keeps; for ``uniform`` its label.
         average_bits: bits per weight, codes only; 32 for the float network.
         allocation: layer -> label of its choice; empty for the float network.

@@ -29,7 +29,6 @@ class JobSettings:
     """What a run was asked to do, as far as its results need it.
 
     Args:
-        notes: sentences that belong beside its measured accuracies.
         seed: of the calibration draw and the random controls.
         time_limit: seconds for each solve; None where a run from before limits had none.
     """
@@ -53,11 +52,7 @@ class Results:
     """What the main job found.
 
     Args:
-        table: sensitivities and sizes, under the policy.
-        instances: by (metric, budget text).
-        solutions: by (metric, budget text, solver).
         proved: on how many instances the independent checker proved the best solution optimal.
-        recommended: by budget text, where plans were measured.
     """
 
     asked: JobSettings

@@ -39,8 +39,6 @@ class Job:
     """What the main job is asked to do.
 
     Args:
-        bits: candidates of every layer, from few bits to many.
-        seed: of the calibration draw and the random controls.
         policy: what is decided about layers beforehand; every instance keeps it.
         quantizer: how weights are quantized, in the predictions and in the measured accuracies.
         activations: candidates for what layers read; None leaves it in float.

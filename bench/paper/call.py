@@ -21,11 +21,7 @@ FILE = "paper.json"
 
 @dataclass(frozen=True)
 class Call:
-    """The options of the command.
-
-    Args:
-        root: folder of ImageNet, which is then used instead.
-    """
+    """The options of the command."""
 
     arguments: Sequence[str]
     fast: bool = False

@@ -28,13 +28,7 @@ from .stamps import Stamp, read_stamps
 
 @dataclass(frozen=True)
 class Network:
-    """What was measured of one network.
-
-    Args:
-        tables: of each metric and draw.
-        search: the evolutionary search at the largest rate.
-        stamps: what measured the cells.
-    """
+    """What was measured of one network."""
 
     workload: Workload
     tables: Tables

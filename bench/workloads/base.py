@@ -43,13 +43,9 @@ class Workload:
     """A network with all that is needed to quantize it and to measure the result.
 
     Args:
-        name: name of the workload, as on the command line.
-        title: one line for tables and reports.
-        model: the trained network, float32, in evaluation mode.
         calibration: ``calibration(samples, seed)`` draws batches of training data, in all that
             many samples, without replacement; equal arguments give equal batches.
         loss: ``loss(output, batch)`` gives the loss of every sample, ``(N,)``.
-        evaluate: accuracy of a network (the model, or a quantized copy) on the test set.
         provenance: what the numbers rest on, such as hashes of the checkpoint and the data.
         forward: ``forward(model, batch)`` gives the output; by default ``model(batch[0])``.
         notes: sentences that belong beside the measured accuracies.
@@ -129,8 +125,8 @@ def draw(images: ImageSet, samples: int, seed: int) -> list[tuple[Tensor, Tensor
         DataError: `samples` is out of range.
     """
     some = images.take(drawn(len(images), samples, seed))
-    images_of, labels_of = (torch.split(t, CALIBRATION_BATCH) for t in (some.images, some.labels))
-    return [(normalise(x), y) for x, y in zip(images_of, labels_of, strict=True)]
+    parts = (torch.split(tensor, CALIBRATION_BATCH) for tensor in (some.images, some.labels))
+    return [(normalise(x), y) for x, y in zip(*parts, strict=True)]
 
 
 def cross_entropy(output: Tensor, batch: tuple[Tensor, Tensor]) -> Tensor:

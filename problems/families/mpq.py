@@ -33,10 +33,6 @@ def generate(
     Costs fall with b within a layer. They are scaled so that the largest is ``largest``.
 
     Args:
-        classes: number of layers L.
-        bits: candidate bit-widths.
-        budget: bits per weight on average.
-        seed: of ``numpy.random.default_rng``.
         spread: standard deviation of log s_l.
         noise: standard deviation of the logarithm of each cost.
         largest: the largest cost; real sensitivities go down to 1e-9 and below.

@@ -41,12 +41,8 @@ def generate(  # noqa: PLR0913, one keyword per parameter of the family
     the size that is ``budget`` bits per weight on average.
 
     Args:
-        classes: number of layers L.
-        bits: candidate weight bit-widths.
         activation_bits: candidate activation bit-widths, or empty.
         resources: how many of size, BOPs, latency, activation memory are limited.
-        budget: bits per weight on average.
-        seed: of ``numpy.random.default_rng``.
         spread: standard deviation of the logarithm of a layer's sensitivity.
         noise: standard deviation of the logarithm of each cost.
         largest: the largest cost.

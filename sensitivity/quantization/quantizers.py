@@ -68,7 +68,6 @@ class Quantizer:
             group of a channel is shorter where the size does not divide it).
         range: ``full`` or ``narrow``, of symmetric codes.
         scheme: ``symmetric`` or ``affine``.
-        scale: ``least_squares``, ``minmax`` or ``percentile``.
         group_size: weights per group; 0 for the other granularities.
         percentile: between 50 and 100.
 

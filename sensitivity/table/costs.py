@@ -64,7 +64,6 @@ class ActivationPeak:
 
     Args:
         elements: activation values alive at the peak, of the traced batch.
-        samples: samples of the traced batch.
     """
 
     elements: int

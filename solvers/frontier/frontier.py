@@ -22,6 +22,7 @@ from bitknap.problems import (
 )
 
 from ..base import Deadline, within
+from ..excess import falls
 from .convex import ConvexFrontier, convex_part
 from .lists import Points, undominated_points
 from .sums import objectives, running_objectives
@@ -262,8 +263,7 @@ def _assembled(
         objective = np.concatenate((objective, running_objectives(instance, merged, convex)[steps]))
     order = np.lexsort((objective, usage))
     usage, objective, source = usage[order], objective[order], source[order]
-    falls = np.concatenate(([True], objective[1:] < np.minimum.accumulate(objective)[:-1]))
-    within = np.flatnonzero(falls)
+    within = np.flatnonzero(falls(objective))
     start = max(int(np.searchsorted(usage[within], span[0], side="right")) - 1, 0)
     within = within[start:]
     return Frontier(

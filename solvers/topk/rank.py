@@ -24,7 +24,6 @@ def top_k(
     solves one instance per piece (``lawler``). Both compare costs exactly.
 
     Args:
-        instance: ties are kept: tied classes change together.
         solver: an exact method that supports the instance, to be used throughout; None lets the
             number of resources and states decide.
 
