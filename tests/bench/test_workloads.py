@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from bitknap.bench import workloads
 from bitknap.bench.datasets.fashion_mnist import ImageSet, load_fashion_mnist
 from bitknap.bench.networks.resnet import ResNet18
+from bitknap.bench.workloads.accuracy import Accuracy
 from bitknap.bench.workloads.base import (
-    Accuracy,
     Workload,
     classification_accuracy,
     draw,
