@@ -15,7 +15,7 @@ function unfold() {
 }
 addEventListener("hashchange", unfold);
 addEventListener("beforeprint", () => {
-  for (const part of document.querySelectorAll(".part, .plans > details")) part.open = true;
+  for (const part of document.querySelectorAll(".part, .plans > details, .explained")) part.open = true;
 });
 unfold();
 for (const store of document.querySelectorAll(".panel > script")) {
