@@ -130,6 +130,13 @@ def test_list_names_every_plug_in() -> None:
     assert {"fashion-resnet18", "fashion-mobilenetv2"} <= set(found["workloads"])
 
 
+def test_list_tells_the_kind_of_solvers_and_what_they_need() -> None:
+    rows = [line.split() for line in run("list").stdout.splitlines()]
+    assert ["core", "exact"] in [row[:2] for row in rows]
+    assert ["cpsat", "exact", "ortools"] in [row[:3] for row in rows]
+    assert ["greedy", "heuristic"] in [row[:2] for row in rows]
+
+
 def test_help_lists_the_commands_and_version_is_the_package_s() -> None:
     from bitknap import __version__
 
