@@ -153,10 +153,14 @@ def _list(as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
+    from bitknap.bench.tables.terminal import Terminal, table
+
     for kind, entries in found.items():
-        typer.echo(f"{kind}:")
+        shown = table(kind, "")
         for name, summary in entries.items():
-            typer.echo(f"  {name:22} {summary}")
+            shown.add_row(name, summary)
+        if entries:
+            Terminal().print(shown)
 
 
 def _suite(
