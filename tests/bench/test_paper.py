@@ -16,10 +16,9 @@ import pytest
 from bitknap.bench.confidence.bootstrap import optimum
 from bitknap.bench.finetuning.fine_tune import FineTuning
 from bitknap.bench.paper import PARTS, cells, search, stamps
-from bitknap.bench.paper.call import Call, load_study, save_call
+from bitknap.bench.paper.call import Call, load_study, save_call, write_study
 from bitknap.bench.paper.needs import estimate
 from bitknap.bench.paper.pace import Pace, duration
-from bitknap.bench.paper.page import write_study
 from bitknap.bench.paper.parts import figure1_samples, figure2_order, published
 from bitknap.bench.paper.plans import METHODS, instance_at
 from bitknap.bench.paper.scale import FAST, FULL, Scale, imagenet
