@@ -26,7 +26,7 @@ from bitknap.bench.paper.search import evolve
 from bitknap.bench.paper.stamps import read_stamps, stamp
 from bitknap.bench.paper.study import Study, run_study
 from bitknap.bench.report.write import Contents, build_contents, write_page, write_report
-from bitknap.bench.tables.mean_error import mean, signed
+from bitknap.bench.tables.table import mean, signed
 from bitknap.problems import DataError
 
 from .tiny import tiny_workload
