@@ -113,11 +113,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | str) -> None:
 
 
 def _mode(path: str | os.PathLike[str]) -> int:
-    """Permissions of the file that is replaced, or of a new one.
-
-    Raises:
-        DataError: what is there is not a plain file.
-    """
+    """Permissions of the file that is replaced, or of a new one."""
     try:
         found = os.stat(path)
     except FileNotFoundError:

@@ -92,10 +92,7 @@ class PreparedNetwork:
                     self._prove()
                 context.checkpoint.begin(metric.name, Meter(device_of(self.model)))
                 result = results[metric.name] = metric.compute(context)
-                costs[metric.name] = {
-                    **context.checkpoint.cost(),
-                    "passes": float(result.passes),
-                }
+                costs[metric.name] = {**context.checkpoint.cost(), "passes": float(result.passes)}
                 self._refuse_unreached(metric, result)
         scored = {name: r.scores for name, r in results.items() if r.scores is not None}
         statistics = {metric.name: metric.statistic for metric in metrics}

@@ -112,9 +112,7 @@ def within(seconds: float | None, unfinished: str, remedy: str) -> Iterator[Dead
     """A deadline for work that gives nothing when it is met.
 
     Args:
-        seconds: from now, or None.
         unfinished: what was not done by then.
-        remedy: what to do.
 
     Raises:
         LimitError: it was met.

@@ -52,21 +52,13 @@ def without_choice(
 
 
 def require_choice_status(claim: str, status: Status) -> None:
-    """Refuse a choice beside a status that has none.
-
-    Raises:
-        SolverError: naming the status.
-    """
+    """Refuse a choice beside a status that has none."""
     if status not in (Status.OPTIMAL, Status.FEASIBLE):
         raise SolverError(f"{claim}: claims {status}, yet gives a choice")
 
 
 def require_capacity(claim: str, instance: Instance, usage: IntArray) -> None:
-    """Refuse a usage beyond a capacity.
-
-    Raises:
-        SolverError: naming the resource.
-    """
+    """Refuse a usage beyond a capacity."""
     over = (usage > instance.capacity).nonzero()[0]
     if over.size:
         k = int(over[0])

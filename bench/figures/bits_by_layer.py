@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from bitknap.problems.names import cut
 
-from .style import LONGEST, label_map, new_figure, styled, write_cell
+from .style import LONGEST, label_map, new_map, styled, write_cell
 
 _BLUES = ("#eff4f9", "#d0dfec", "#a3bed6", "#7699ba", "#4f7396", "#34506b", "#22313f")
 
@@ -34,11 +34,7 @@ def draw_bits_by_layer(
     rank = {label: k for k, label in enumerate(choices)}
     size = 8 if max(map(len, choices)) <= 2 else 5.5
     with styled():
-        figure = new_figure(
-            max(6.0, 1.9 + 0.34 * len(layers)),
-            1.1 + (0.26 if size == 8 else 0.5) * len(plans) + 0.07 * _longest(layers),
-        )
-        axes = figure.subplots()
+        figure, axes = new_map(layers, 0.34, 1.1 + (0.26 if size == 8 else 0.5) * len(plans))
         shades = [_BLUES[round(k * 6 / max(len(choices) - 1, 1))] for k in range(len(choices))]
         colours = ListedColormap(shades)
         axes.pcolormesh(
@@ -62,7 +58,3 @@ def draw_bits_by_layer(
         axes.set_xlabel("layer, in order of execution", loc="left")
         axes.set_title(f"Bits per weight by layer ({kind})", loc="left")
     return figure
-
-
-def _longest(names: Sequence[str]) -> int:
-    return max(map(len, names))

@@ -24,9 +24,6 @@ class Bar:
     """One layer of a plan.
 
     Args:
-        label: of its choice.
-        bits: per weight.
-        weights: number of its weights.
         sure: whether the calibration data settle the choice.
     """
 

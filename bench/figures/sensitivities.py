@@ -27,10 +27,7 @@ def draw_sensitivities(
         score: (labels, layers); NaN where a layer has no such choice. Values of zero and below
             take the palest colour.
         chosen: row of the choice of each layer, framed; None for none.
-        weights: of every layer.
-        layers: their names.
         labels: of the choices, from few bits to many.
-        title: above the figure.
     """
     above = score[score > 0]
     least, most = (float(above.min()), float(above.max())) if above.size else (1.0, 1.0)

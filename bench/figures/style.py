@@ -112,6 +112,13 @@ def line_style(index: int) -> dict[str, Any]:
     }
 
 
+def new_map(columns: Sequence[str], width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty figure for a map, of so many inches a column, and a height without the names."""
+    longest = max(map(len, columns))
+    figure = new_figure(max(6.0, 1.9 + width * len(columns)), height + 0.07 * longest)
+    return figure, figure.subplots()
+
+
 def label_map(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
     """Name the columns and rows of a map of unit cells, and take ticks, table and frame away."""
     axes.set_xticks(np.arange(len(columns)) + 0.5, list(map(drawn, columns)), rotation=90)

@@ -116,11 +116,7 @@ class Evaluator:
     @cached_property
     def _applier(self) -> Applier:
         return Applier(
-            self.workload.model,
-            self.table,
-            self.quantizer,
-            self.calibration,
-            self.workload.forward,
+            self.workload.model, self.table, self.quantizer, self.calibration, self.workload.forward
         )
 
     def has(self, allocation: Allocation, repair: str = NONE) -> bool:

@@ -19,9 +19,6 @@ class PlanRow:
     """The recommended plan of one budget.
 
     Args:
-        budget: as it was asked for.
-        plan: the measured plan.
-        own: its accuracy on the test set.
         size_bits: of the quantized weights, with their scales.
         average_bits: bits per weight of the codes.
         compression: size of the float32 weights over that.

@@ -29,7 +29,6 @@ class JobSettings:
     """What a run was asked to do, as far as its results need it.
 
     Args:
-        seed: of the calibration draw and the random controls.
         time_limit: seconds for each solve; None where a run from before limits had none.
     """
 

@@ -32,7 +32,6 @@ class SearchedPlan:
     """What the search found and spent.
 
     Args:
-        loss: its mean loss on the calibration samples.
         reference: mean loss, on the same samples, of the paper's exact plan.
     """
 

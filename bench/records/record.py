@@ -132,11 +132,7 @@ def load_records(path: Path) -> list[Record]:
 
 
 def parse_records(content: bytes, path: Path) -> list[Record]:
-    """The records of a file's content; ``path`` is for the message.
-
-    Raises:
-        DataError: a line is not a record of a known format.
-    """
+    """The records of a file's content; ``path`` is for the message."""
     records = []
     for number, line in enumerate(content.splitlines(), start=1):
         try:

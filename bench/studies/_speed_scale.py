@@ -58,7 +58,6 @@ def at_scale(sizes: Mapping[int, range]) -> Table:
             "Memory of a fresh process: once libraries are loaded, the arrays of one "
             "instance, and the highest after all solves.",
         ),
-        text_columns=1,
     )  # fmt: skip
 
 

@@ -25,10 +25,7 @@ from bitknap.sensitivity.prepare import PERTURBATIONS, NetworkData, prepare
 from ..tables.table import Table
 from ._score_ways import BITS, FORMATS, NETWORKS, TIMED_LAYERS, TIMED_LOSSES, ScoringCase
 
-_PERTURBED = {
-    "least squares": Quantizer(),
-    "largest weight": Quantizer(scale="minmax"),
-}
+_PERTURBED = {"least squares": Quantizer(), "largest weight": Quantizer(scale="minmax")}
 """Scales by their rule."""
 
 UNCOUNTED: dict[Any, Callable[..., int]] = {

@@ -62,7 +62,6 @@ def _against_peers(layers: Sequence[int], quick: bool, say: Callable[[str], None
             f"{LONG:g} s.",
             f"-: not all proven within {seconds:g} s; the ratio is then above that limit's.",
         ),
-        text_columns=1,
     )
 
 

@@ -51,11 +51,8 @@ class Claims:
     """What one solver claimed of a set of instances.
 
     Args:
-        asked: instances.
-        made: claims of optimality.
         wrong: those above the optimum, or over a capacity.
         worst: the largest excess over the optimum, relative to it; inf for a choice over capacity.
-        seconds: of each solve.
     """
 
     asked: int = 0

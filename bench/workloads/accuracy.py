@@ -26,7 +26,6 @@ class Difference:
 
     Args:
         value: difference of the shares of right answers.
-        error: its standard error.
     """
 
     value: float
@@ -46,7 +45,6 @@ class Accuracy:
     """Share of right answers, with its sampling error.
 
     Args:
-        correct: right answers.
         total: questions, >= 1.
         measures: other values taken on the way, by name, e.g. ``{"perplexity": 17.2}``.
         answers: which answers were right, a bit each, in hexadecimal; or empty.

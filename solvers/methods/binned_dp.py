@@ -20,9 +20,6 @@ class BinnedDp(OneResource):
     choice, every weight becomes ceil(w B / R) and the capacity B. The answer is feasible, and
     optimal for the rounded weights only: L classes can lose up to L bins of capacity.
 
-    Args:
-        bins: B.
-
     Complexity: O(n B) time, O(L B) space.
     """
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bitknap.problems import Instance, IntArray
+from bitknap.problems import Instance
 
 from ..base import Limits, OneResource, Outcome, Status
 from ..dual import cheapest
@@ -21,9 +21,6 @@ class Bisection(OneResource):
     the lowest price tried whose choice fits: a vertex of the lower convex hull, with what is left
     of the capacity unused.
 
-    Args:
-        halvings: how often the interval is halved.
-
     Complexity: O(n) per halving.
     """
 
@@ -34,21 +31,17 @@ class Bisection(OneResource):
         weight = instance.above_lightest[0].astype(np.float64)
         low, high = 0.0, min(2.0 * float(np.ptp(instance.cost)), np.finfo(np.float64).max)
         best = cheapest(instance, instance.cost)
-        if _fits(instance, best):
+        if instance.is_feasible(best):
             return Outcome(Status.FEASIBLE, best)
         best = lightest(instance)
         for _ in range(self.halvings):
             price = low + (high - low) / 2
             choice = cheapest(instance, instance.cost + price * weight)
-            if _fits(instance, choice):
+            if instance.is_feasible(choice):
                 high, best = price, choice
             else:
                 low = price
         return Outcome(Status.FEASIBLE, best)
-
-
-def _fits(instance: Instance, choice: IntArray) -> bool:
-    return bool(instance.usage(choice)[0] <= instance.capacity[0])
 
 
 SOLVER = Bisection()

@@ -11,10 +11,7 @@ from .tree import ranked_by_tree
 
 
 def top_k(
-    instance: Instance,
-    k: int,
-    solver: str | Solver | None = None,
-    time_limit: float | None = None,
+    instance: Instance, k: int, solver: str | Solver | None = None, time_limit: float | None = None
 ) -> list[Allocation]:
     """The k feasible choices of least cost, best first; fewer when there are no more.
 
