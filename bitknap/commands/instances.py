@@ -61,7 +61,8 @@ def command(
         from bitknap.bench.tables.terminal import note
 
         note(f"wrote {out}")
-        return
+        if not as_json:
+            return
     if problem is not None:
         _emit(_known(problem) | {"preprocessing": {}}, as_json, _print_one)
         return

@@ -265,7 +265,10 @@ class _Hull:
 def _mixture(
     gram: FloatArray, costs: FloatArray, weights: FloatArray, tolerance: float
 ) -> FloatArray:
-    """Weights >= 0 of sum 1 that minimise costs'w + 1/2 w'gram w, to a tolerance of its slope."""
+    """Weights >= 0 of sum 1 that minimise costs'w + 1/2 w'gram w, to a tolerance of its slope.
+
+    Numbers that are too large or too far apart for float64 end it early: any weights give a bound.
+    """
     size = len(costs)
     system = np.ones((size + 1, size + 1))
     system[:size, :size] = gram
@@ -280,11 +283,11 @@ def _mixture(
                 target = np.linalg.solve(inner, right[at])[:-1]
             except np.linalg.LinAlgError:
                 target = np.linalg.lstsq(inner, right[at], rcond=None)[0][:-1]
+            if not abs(target.sum() - 1.0) < 0.5:  # numbers too large or too far apart
+                return weights
             at = at[:-1]
             falling = target < 0
             if not falling.any():
-                if not target.sum() > 0:  # numbers too far apart for the system
-                    return weights
                 weights = np.zeros(size)
                 weights[at] = target / target.sum()
                 break
