@@ -46,7 +46,7 @@ def command(
                 problem,
                 solver,
                 time_limit,
-                lambda done, items: say(f"items: {done:,} of {items:,}"),
+                lambda done, items: say(f"items: {done} of {items}"),
             )
         if as_json:
             typer.echo(json.dumps(_forced_document(found), indent=1))

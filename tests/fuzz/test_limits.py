@@ -77,7 +77,7 @@ def test_commands_keep_their_limit_on_a_table_of_60000_items(command: str, tmp_p
     scores = np.random.default_rng(0).normal(size=(20, 3 * layers)) * np.tile([9, 3, 1], layers)
     table = made_table(scores, np.arange(20, 20 + layers).tolist(), ties=ties)
     save_table(table, tmp_path / "t.npz")
-    _call(tmp_path, command, "t.npz", "--budget", "3")
+    _call(tmp_path, command, "t.npz", "--budgets", "3")
 
 
 @pytest.mark.slow

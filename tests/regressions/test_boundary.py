@@ -29,6 +29,7 @@ from bitknap.bench.tables.table import Table
 from bitknap.cli import build_app
 from bitknap.problems import DataError, InstanceError, build_instance, load_instance, save_instance
 from bitknap.problems.names import cut
+from bitknap.problems.quadratic_files import is_quadratic
 from bitknap.problems.storage import only_writer, read_file, write_atomically
 
 from ..fuzz.harness import Done, call
@@ -179,6 +180,7 @@ WRITERS: dict[str, tuple[list[str], list[str]]] = {
     ),
     "finetune": (["finetune", "mine:build", "--plan", "plan.json", "--out", "out"], ["out"]),
     "bench": (["bench", "mine.toml", "--out", "out"], ["out"]),
+    "merge": (["bench", "merge", "run", "--out", "out"], ["out"]),
     "study": (["bench", "tiers", "--quick", "--out", "out"], ["out"]),
     "confidence": (
         ["confidence", "t.npz", "--budgets", "3", "--resamples", "2", "--out", "out"],
@@ -196,7 +198,7 @@ def test_every_command_that_writes_a_folder_is_tried_twice_at_once() -> None:
     commands: Any = typer.main.get_command(build_app(None))
     options = [(n, p) for n, c in commands.commands.items() for p in c.params if p.name == "out"]
     folders = {name for name, option in options if "older" in option.help}
-    assert folders | {"sensitivity"} == set(WRITERS) - {"study"}
+    assert folders | {"sensitivity"} == set(WRITERS) - {"study", "merge"}
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -342,6 +344,10 @@ def test_bug_archives_could_declare_more_than_there_is(here: Path) -> None:
         Path("bad.npz").write_bytes(bad)
         with pytest.raises(InstanceError, match=words):
             load_instance("bad.npz")
+    newer = bytearray(data)
+    newer[at + 6] = 0xFF
+    Path("bad.npz").write_bytes(newer)
+    assert not is_quadratic("bad.npz")
     data[60:70] = b"\xff" * 10
     Path("bad.npz").write_bytes(data)
     with pytest.raises(InstanceError, match="not a readable NPZ"):

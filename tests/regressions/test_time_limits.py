@@ -27,7 +27,7 @@ def test_bug_commands_on_tables_had_no_time_limit(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     save_table(random_table(ties=(Tie(("l0", "l1"), "test"),)), "t.npz")
-    words = [name, "t.npz", "--budget", "3", "--json", "--time-limit"]
+    words = [name, "t.npz", "--budgets", "3", "--json", "--time-limit"]
     assert call([*words, "60"]).code == 0
     done = call([*words, "0"])
     assert (done.code, done.out, done.wrong) == (4, "", None)
