@@ -108,7 +108,7 @@ NEVER = Deadline()
 
 
 @contextmanager
-def within(seconds: float | None, unfinished: str, remedy: str) -> Iterator[Deadline]:
+def limited(seconds: float | None, unfinished: str, remedy: str) -> Iterator[Deadline]:
     """A deadline for work that gives nothing when it is met.
 
     Args:

@@ -58,14 +58,14 @@ def command(
     from bitknap.plans.budgets import parse_budget
     from bitknap.problems import DataError, write_atomically
     from bitknap.problems.storage import only_writer
-    from bitknap.solvers.base import within
+    from bitknap.solvers.base import limited
 
     if plan_b is not None and plan_a is None:
         raise DataError("--plan-b is compared with --plan-a; give both, or --plan-a alone")
     if robust is not None and robust_quantile is not None:
         raise DataError("a robust plan needs either --robust or --robust-quantile, not both")
     remedy = "allow more, or fewer --resamples"
-    with within(time_limit, "the resamples were not all solved", remedy) as deadline:
+    with limited(time_limit, "the resamples were not all solved", remedy) as deadline:
         from bitknap.bench.confidence.bootstrap import Bootstrap
         from bitknap.bench.confidence.plan_comparison import compare, robust_plan
         from bitknap.bench.confidence.resampled_plans import confidence

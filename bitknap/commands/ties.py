@@ -50,11 +50,11 @@ def command(
     Example: bitknap ties runs/demo/table.npz --workload fashion-resnet18 --budgets 3
     """
     from bitknap.plans.budgets import parse_budget
-    from bitknap.solvers.base import within
+    from bitknap.solvers.base import limited
 
     limits = [parse_budget(text) for text in split(budgets, "--budgets")] if budgets else []
     notes: list[str] = []
-    with within(time_limit, "the ties were not all priced", "allow more") as deadline:
+    with limited(time_limit, "the ties were not all priced", "allow more") as deadline:
         from bitknap.bench.job.ties import price_ties, trace_workload, with_found_ties
         from bitknap.sensitivity import load_table, save_table
 

@@ -216,8 +216,9 @@ class SensitivityTable:
     def code_bits(self) -> NDArray[np.int64]:
         """(n,) bits of each item's codes alone; the rest of its size are scales and zero points."""
         counts = np.repeat([layer.numel for layer in self.layers], np.diff(self.offsets))
+        choice = {label: parse_label(label)[0] for label in set(self.labels)}
         pairs = zip(self.labels, counts.tolist(), strict=True)
-        bits = np.array([code_bits(parse_label(s)[0], n) for s, n in pairs], dtype=np.int64)
+        bits = np.array([code_bits(choice[s], n) for s, n in pairs], dtype=np.int64)
         bits.flags.writeable = False
         return bits
 

@@ -21,7 +21,7 @@ from bitknap.problems import (
     merge_ties,
 )
 
-from ..base import Deadline, within
+from ..base import Deadline, limited
 from ..excess import falls
 from .convex import ConvexFrontier, convex_part
 from .lists import Points, undominated_points
@@ -218,7 +218,7 @@ def frontier(
         raise UnsupportedError(f"the tolerance must not be negative, got {tolerance}")
     unfinished = f"the frontier of {instance.name!r} was not finished"
     remedy = "allow more time, a tolerance, fewer states, or ask for a narrower range of budgets"
-    with within(time_limit, unfinished, remedy) as deadline:
+    with limited(time_limit, unfinished, remedy) as deadline:
         merged = merge_ties(instance)
         small = merged.instance
         convex = convex_part(small, np.ones(small.n_items, dtype=bool), deadline)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bitknap.problems import Instance, UnsupportedError
 
-from ..base import Solver, within
+from ..base import Solver, limited
 from .lawler import lawler
 from .space import Allocation, Space
 from .tree import ranked_by_tree
@@ -42,7 +42,7 @@ def top_k(
     if k < 1:
         raise UnsupportedError(f"k must be at least 1, got {k}")
     unfinished = f"the {k} best choices of {instance.name!r} were not found"
-    with within(time_limit, unfinished, "allow more or ask for fewer") as deadline:
+    with limited(time_limit, unfinished, "allow more or ask for fewer") as deadline:
         space = Space(instance, solver, deadline)
         if solver is None and instance.n_resources == 1:
             found = ranked_by_tree(space, k)
