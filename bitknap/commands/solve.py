@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bitknap.cli import EXIT_BAD_INPUT, EXIT_INFEASIBLE, EXIT_NO_SOLUTION
-from bitknap.problems import DataError
+from bitknap.problems import BitknapError, DataError
 
 from ._options import InstanceName
 
@@ -84,14 +85,32 @@ def command(
 def _solved(name: str, solver: str | None, time_limit: float | None) -> Solution:
     from bitknap.problems.library import find_instance, find_quadratic
 
-    problem = find_quadratic(name)
+    try:
+        problem = find_quadratic(name)
+        instance = find_instance(name) if problem is None else None
+    except BitknapError:
+        if _is_table(name):
+            raise DataError(f"{name} is a sensitivity table; give --budget, e.g. 3") from None
+        raise
     if problem is None:
         from bitknap.solvers import solve
 
-        return solve(find_instance(name), solver, time_limit)
+        assert instance is not None
+        return solve(instance, solver, time_limit)
     from bitknap.solvers.quadratic import solve_quadratic
 
     return solve_quadratic(problem, solver, time_limit)
+
+
+def _is_table(name: str) -> bool:
+    from bitknap.sensitivity import load_table
+
+    if not name.endswith(".npz"):
+        return False
+    with contextlib.suppress(DataError):
+        load_table(Path(name))
+        return True
+    return False
 
 
 def _solved_table(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -162,14 +165,28 @@ class NetworkTarget(ABC):
 
 
 def package(name: str, extra: str, what: str) -> Any:
-    """A module of an optional package.
+    """A module of an optional package, imported without what it warns of.
 
     Raises:
         UnsupportedError: it is not installed.
     """
     try:
-        return importlib.import_module(name)
+        with quiet():
+            return importlib.import_module(name)
     except ImportError:
         raise UnsupportedError(
             f"{what} needs the package {name.partition('.')[0]}; pip install 'bitknap[{extra}]'"
         ) from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without warnings and without the log of other libraries, errors apart."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import logging
 import os
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +22,7 @@ from bitknap.problems.errors import DataError, UnsupportedError
 from bitknap.sensitivity import SensitivityTable
 
 from ..codes import QuantizedWeight, quantized_weights
-from .base import Applied, Exported, NetworkTarget, package
+from .base import Applied, Exported, NetworkTarget, package, quiet
 from .slim import slim
 from .unpacking import DOMAIN, Unpacking
 
@@ -133,7 +130,7 @@ def plain(given: Applied) -> Any:
     called = inspect.signature(given.network.forward).bind(*given.args, **given.kwargs).arguments
     shapes = {name: _free(value, batch) for name, value in called.items()}
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             program = torch.onnx.export(
                 given.network,
                 given.args,
@@ -155,20 +152,6 @@ def plain(given: Applied) -> Any:
     optimizer.fold_constants(program.model)
     optimizer.remove_unused_nodes(program.model)
     return program.model
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what torch warns of while it exports, such as that torchvision is not installed."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _free(value: Any, batch: Any) -> Any:

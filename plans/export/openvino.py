@@ -2,7 +2,7 @@
 
 A code is stored in u2, u3, u4, u6 or u8, whichever is the smallest that holds it; 5 bits take 6,
 and 7 take 8. A weight is Multiply(Subtract(Convert(codes), zero), scale), bit for bit that of the
-applied network.
+applied network. Where groups do not divide a channel, the weight is in float.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ class OpenVino(NetworkTarget):
             if node.get_type_name() == "Constant"
         }
         for weight in weights:
+            if not _fits(weight):
+                continue
             if weight.parameter not in constants:
                 raise UnsupportedError(
                     f"OpenVINO has changed the weight {weight.parameter}, so its codes cannot be "
@@ -68,6 +70,7 @@ class OpenVino(NetworkTarget):
             made = _dequantized(weight)
             for reader in constants[weight.parameter].output(0).get_target_inputs():
                 reader.replace_source_output(made.output(0))
+        _name(model)
         size = 0
         with tempfile.TemporaryDirectory() as folder:
             openvino.serialize(model, f"{folder}/model.xml", f"{folder}/model.bin")
@@ -109,21 +112,32 @@ class OpenVinoModule(nn.Module):
         return found[0] if len(found) == 1 else tuple(found)
 
 
+def _name(model: Any) -> None:
+    """Short names in order: OpenVINO's own count the nodes that the process has made."""
+    for number, node in enumerate(model.get_ordered_ops()):
+        if node.get_type_name() not in ("Parameter", "Result"):
+            node.set_friendly_name(f"n{number}")
+
+
+def _fits(weight: QuantizedWeight) -> bool:
+    """Whether all groups of a row are of one size."""
+    return weight.steps.shape[1] == 1 or weight.codes.shape[1] % weight.layer.group_size == 0
+
+
 def _dequantized(weight: QuantizedWeight) -> Any:
     """The last of the nodes that make a weight."""
     openvino, ops = _package("openvino"), _package("openvino.opset13")
     split, perm = split_shape(weight)
-    grouped = weight.steps.shape[1] > 1
-    shape = list(weight.codes.shape) if grouped else split
+    rows, groups = weight.codes.shape[0], weight.steps.shape[1]
+    shape = [rows, groups, weight.layer.group_size] if groups > 1 else split
+    zero, scale = (
+        values.reshape(rows, groups, 1) if groups > 1 else spread(values, shape)
+        for values in (weight.points, weight.steps)
+    )
     bits = next(width for width in WIDTHS if width >= max(2, weight.bits))
     kind = getattr(openvino.Type, f"u{bits}")
-    codes = weight.codes.reshape(-1).tolist()
-    zero, scale = (
-        values if grouped else spread(values, shape)
-        for values in ((weight.zero, weight.scale) if grouped else (weight.points, weight.steps))
-    )
-    node = ops.convert(openvino.op.Constant(kind, openvino.Shape(shape), codes), "f32")
-    node = ops.subtract(node, ops.constant(zero.astype(np.float32)))
+    codes = openvino.op.Constant(kind, openvino.Shape(shape), weight.codes.reshape(-1).tolist())
+    node = ops.subtract(ops.convert(codes, "f32"), ops.constant(zero.astype(np.float32)))
     node = ops.multiply(node, ops.constant(scale.astype(np.float32)))
     if perm:
         if shape != split:

@@ -1,9 +1,10 @@
 """torchao: safetensors of ``IntxUnpackedToInt8Tensor`` with the plan's own codes and scales.
 
 torchao stores a byte per weight whatever its width, so the file is larger than planned. Its own
-``unflatten_tensor_state_dict`` reads it. The metadata ``bitknap`` holds, as JSON, a ``FqnToConfig``
-that ``quantize_`` accepts; that finds scales of its own. Weights that this tensor cannot hold (not
-quantized along dimension 0, or in more than 8 bits) are in float.
+``unflatten_tensor_state_dict`` reads it. Weights that this tensor cannot hold (not quantized along
+dimension 0, or in more than 8 bits) are in float. The metadata ``bitknap`` holds, as JSON, a
+``FqnToConfig`` that ``quantize_`` accepts, which finds scales of its own and takes no convolution
+of one input channel.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class TorchAo(NetworkTarget):
         for weight in quantized_weights(given.model, given.network, plan.table, plan.choices):
             if _fits(weight):
                 state[weight.parameter] = _tensor(weight)
-                configs[weight.parameter] = _config(weight)
+                if weight.shape[1] > 1:
+                    configs[weight.parameter] = _config(weight)
         support = _package("torchao.prototype.safetensors.safetensors_support")
         tensors, metadata = support.flatten_tensor_state_dict(state)
         config = _package("torchao.quantization").FqnToConfig(configs)
@@ -74,12 +76,14 @@ class TorchAo(NetworkTarget):
                 f"{path}: no torchao file, or a damaged one ({error}); export it again"
             ) from None
         network = plain_copy(model).eval().requires_grad_(requires_grad=False)
-        try:
-            network.load_state_dict(state, strict=False, assign=True)
-        except RuntimeError:
-            raise DataError(
-                f"{path}: holds another network; load it into the one that was exported"
-            ) from None
+        known = network.state_dict()
+        for name, value in state.items():
+            if name not in known or known[name].shape != value.shape:
+                raise DataError(
+                    f"{path}: the network has no {name} of shape {tuple(value.shape)}; load it "
+                    "into the architecture that was exported"
+                )
+        network.load_state_dict(state, strict=False, assign=True)
         return network
 
 
