@@ -121,7 +121,8 @@ def _name(model: Any) -> None:
 
 def _fits(weight: QuantizedWeight) -> bool:
     """Whether all groups of a row are of one size."""
-    return weight.steps.shape[1] == 1 or weight.codes.shape[1] % weight.layer.group_size == 0
+    whole: int = weight.codes.shape[1] % max(1, weight.layer.group_size)
+    return weight.steps.shape[1] == 1 or whole == 0
 
 
 def _dequantized(weight: QuantizedWeight) -> Any:

@@ -51,6 +51,7 @@ def test_the_runtime_gives_the_applied_network_s_outputs(words: str, tmp_path: P
 
 def test_the_weights_that_the_runtime_unpacks_are_bit_identical(tmp_path: Path) -> None:
     model, path = network(), tmp_path / "model.onnx"
+    nn.init.uniform_(model.norm.weight, -2, 2)
     plan = bitknap.plan(model, data(), bits=4, choices=(2, 3, 5, 7, 8), measure=0)
     plan.export(model, path)
     proto = onnx.load(path)
@@ -64,57 +65,35 @@ def test_the_weights_that_the_runtime_unpacks_are_bit_identical(tmp_path: Path) 
     found = session.run(names, {session.get_inputs()[0].name: data()[0][0].numpy()})
     for name, value in zip(names, found, strict=True):
         assert np.array_equal(value, state[name].numpy()), name
+    _is_slim_and_folds(path)
 
 
-def test_the_file_is_as_small_as_its_codes(tmp_path: Path) -> None:
+def _is_slim_and_folds(path: Path) -> None:
+    """A batch norm keeps two vectors, and the runtime folds all functions at load."""
+    proto = onnx.load(path)
+    norms = [node for node in proto.graph.node if node.op_type == "norm"]
+    assert [len(node.input) for node in norms] == [3]
+    assert not any(node.name or node.metadata_props for node in proto.graph.node)
+    options = runtime.SessionOptions()
+    options.optimized_model_filepath = str(path.with_name("folded.onnx"))
+    options.log_severity_level = 3
+    runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    kinds = {node.op_type for node in onnx.load(path.with_name("folded.onnx")).graph.node}
+    assert not kinds & {"Gather", "Range", "Div", "Mod", "BatchNormalization"}
+
+
+@pytest.mark.parametrize("words", ["symmetric", "symmetric,group=48"])
+def test_the_file_is_as_small_as_its_codes(words: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(64, 512), nn.ReLU(), nn.Linear(512, 512)).eval()
     batches = [(torch.randn(16, 64), torch.randint(512, (16,))) for _ in range(2)]
-    plan = bitknap.plan(model, batches, bits=3, measure=0)
+    quantizer = Quantizer.parse(words)
+    plan = bitknap.plan(model, batches, bits=3, quantizer=quantizer, measure=0)
     written = plan.export(model, tmp_path / "model.onnx")
     rest = 4 * 1024
     assert written.predicted == plan.predicted_bytes + rest
     assert written.size <= 1.02 * written.predicted
     assert written.size == (tmp_path / "model.onnx").stat().st_size
-
-
-def test_groups_are_stored_once_per_group(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(64, 512), nn.ReLU(), nn.Linear(512, 512)).eval()
-    batches = [(torch.randn(16, 64), torch.randint(512, (16,))) for _ in range(2)]
-    quantizer = Quantizer.parse("symmetric,group=48")
-    plan = bitknap.plan(model, batches, bits=4, choices=4, quantizer=quantizer, measure=0)
-    written = plan.export(model, tmp_path / "model.onnx")
-    assert written.size <= 1.02 * written.predicted
-
-
-def test_a_batch_norm_keeps_two_vectors(tmp_path: Path) -> None:
-    model, path = network(), tmp_path / "model.onnx"
-    nn.init.uniform_(model.norm.weight, -2, 2)
-    nn.init.uniform_(model.norm.running_var, 0.1, 3)
-    plan = bitknap.plan(model, data(), bits=4, measure=0)
-    plan.export(model, path, repair="none")
-    proto = onnx.load(path)
-    kinds = [node.op_type for node in proto.graph.node]
-    assert "norm" in kinds
-    assert "BatchNormalization" not in kinds
-    x = data()[0][0]
-    with torch.no_grad():
-        wanted = plan.apply(model, repair="none")(x).numpy()
-    assert np.abs(run(path, x) - wanted).max() <= 1e-5 * np.abs(wanted).max()
-    assert not any(node.name or node.metadata_props for node in proto.graph.node)
-
-
-def test_the_runtime_folds_all_functions_at_load(tmp_path: Path) -> None:
-    model, path = network(), tmp_path / "model.onnx"
-    plan = bitknap.plan(model, data(), bits=4, choices=(3, 5), measure=0)
-    plan.export(model, path)
-    options = runtime.SessionOptions()
-    options.optimized_model_filepath = str(tmp_path / "folded.onnx")
-    options.log_severity_level = 3
-    runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    kinds = {node.op_type for node in onnx.load(tmp_path / "folded.onnx").graph.node}
-    assert not kinds & {"Gather", "Range", "Div", "Mod", "BatchNormalization"}
 
 
 def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
