@@ -26,6 +26,8 @@ def command(
 
     The file is the state dict of the quantized, repaired network, which `load_state_dict` takes;
     with --packed it is as small as the plan says, and `bitknap.load_packed` reads it.
+
+    Example: bitknap apply plan.json fashion-resnet18 --out quantized.safetensors
     """
     from bitknap.bench.workloads.loading import require_workload
     from bitknap.problems import DataError

@@ -27,6 +27,8 @@ def command(
     """Measure the accuracy of a workload's network with a plan applied.
 
     In float, as quantized and repaired in PyTorch, and with --onnx in onnxruntime.
+
+    Example: bitknap evaluate plan.json fashion-resnet18 --onnx
     """
     from bitknap.bench.workloads.loading import require_workload
 

@@ -56,6 +56,8 @@ def command(
     In mps and lp files costs keep all their digits, weights are exact integers, ties become
     equations. Names hold letters, digits, dots and underscores; other characters are `_` and two
     hexadecimal digits.
+
+    Example: bitknap export plan.json fashion-resnet18 --out model.onnx
     """
     from bitknap.bench.tables.terminal import note, print_table
     from bitknap.plans.export import TARGETS

@@ -34,6 +34,8 @@ def command(
     """Find the exact plan of a sensitivity table within a budget.
 
     Takes milliseconds: no network is loaded. `apply`, `evaluate` and `export` take the plan.
+
+    Example: bitknap plan table.npz --budget 3 --out plan.json
     """
     from bitknap.bench.tables.terminal import note, say
     from bitknap.plans.budgets import parse_budget
