@@ -12,7 +12,8 @@ from bitknap.plans.export.base import NetworkTarget, applied
 from bitknap.plans.read_back import output_difference
 
 from ..tables.table import Table
-from ..workloads.base import Accuracy, Workload
+from ..workloads.accuracy import Accuracy
+from ..workloads.base import Workload
 
 
 @dataclass(frozen=True)

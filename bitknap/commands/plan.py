@@ -46,7 +46,7 @@ def command(
     limit = parse_budget(budget)
     loaded = layer_policy(pin, exclude, allow, tie).apply(load_table(table))
     if not loaded.metrics:
-        raise DataError(f"{table} holds no metric; add one with `bitknap sensitivity --metric`")
+        raise DataError(f"{table} holds no metric; add one with `bitknap sensitivity --metrics`")
     plan = optimal_plan(loaded, limit.limits(loaded), metric or loaded.metrics[0], limit.text)
     try:
         if out is not None:
