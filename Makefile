@@ -18,6 +18,8 @@ debian = test -e $(2) || { command -v apt-get >/dev/null && test "$$(id -u)" = 0
 
 demo: setup data ## the main job: network + data -> table, plans, accuracies, report
 	$(BIN)/bitknap run --measure 20 --out $(OUT)
+	$(BIN)/bitknap export $(OUT)/plans/3.json fashion-resnet18 --to packed --no-accuracy --out $(OUT)/model.safetensors
+	$(BIN)/bitknap export $(OUT)/plans/3.json fashion-resnet18 --to onnx --out $(OUT)/model.onnx
 demo-full: setup data ## the same with the plans of every metric, greedy and random ones: a quarter of an hour
 	$(BIN)/bitknap run --full --out runs/full
 demo-imagenet: setup ## the main job on EfficientNet-Lite0 with its ImageNet weights

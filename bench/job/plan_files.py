@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bitknap.plans.layer_plan import FORMAT as PLAN
-from bitknap.plans.layer_plan import Plan
+from bitknap.plans import Plan
+from bitknap.plans.plan_file import FORMAT as PLAN
 from bitknap.problems import DataError, IntArray
 from bitknap.problems.documents import load_document
 from bitknap.problems.schema import convert

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bitknap.plans.search import MeasuredPlan
+from bitknap.plans.measured import MeasuredPlan
 
 from ..tables.table import Table
 from ..workloads.accuracy import NOISE, Accuracy, Difference

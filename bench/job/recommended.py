@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from bitknap.plans.candidates import distinct, pair_plans, uniform_plan
 from bitknap.plans.layer_plan import Plan
 from bitknap.plans.measure import Measurer
-from bitknap.plans.planning import predicted
-from bitknap.plans.search import MeasuredPlan, measured_plan
+from bitknap.plans.measured import MeasuredPlan
+from bitknap.plans.optimum import predicted
+from bitknap.plans.search import measured_plan
 from bitknap.plans.yardsticks import yardstick
 
 from .results import Results, plan_path

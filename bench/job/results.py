@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bitknap.plans.budgets import Budget
-from bitknap.plans.search import MeasuredPlan
+from bitknap.plans.measured import MeasuredPlan
 from bitknap.problems import BitknapError, DataError, Instance, load_instance
 from bitknap.problems.documents import load_as, save_document
 from bitknap.sensitivity import LayerPolicy, SensitivityTable, Tie, load_table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bitknap.cli import EXIT_BAD_INPUT, EXIT_INFEASIBLE, EXIT_NO_SOLUTION
+from bitknap.problems import BitknapError, DataError
 
 from ._options import InstanceName
 
@@ -29,13 +31,20 @@ def command(
     time_limit: Annotated[
         float | None, typer.Option(min=0.0, max=1e9, help="Seconds; then the best choice so far.")
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Of a sensitivity table: average bits per weight, a size, or w3a6."),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Of a sensitivity table; default its first.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     stats: Annotated[
         bool, typer.Option("--stats", help="Show bound, gap, time and what the method did.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the solution to a file.")] = None,
 ) -> None:
-    """Solve an instance file and print the allocation.
+    """Solve an instance file, or a sensitivity table within a budget, and print the allocation.
 
     Exit code 0 with a feasible answer, 2 for bad input, 3 when no choice fits the capacity,
     4 when the limits ended the search without an answer.
@@ -45,7 +54,13 @@ def command(
     from bitknap.problems import write_atomically
     from bitknap.solvers import Status
 
-    solution = _solved(instance, solver, time_limit)
+    if budget is None and metric is not None:
+        raise DataError("--metric goes with --budget, the budget of a sensitivity table")
+    solution = (
+        _solved(instance, solver, time_limit)
+        if budget is None
+        else _solved_table(instance, budget, metric, solver, time_limit)
+    )
     document = json.dumps(solution.to_dict(), indent=1)
     try:
         if out is not None:
@@ -70,14 +85,44 @@ def command(
 def _solved(name: str, solver: str | None, time_limit: float | None) -> Solution:
     from bitknap.problems.library import find_instance, find_quadratic
 
-    problem = find_quadratic(name)
+    try:
+        problem = find_quadratic(name)
+        instance = find_instance(name) if problem is None else None
+    except BitknapError:
+        if _is_table(name):
+            raise DataError(f"{name} is a sensitivity table; give --budget, e.g. 3") from None
+        raise
     if problem is None:
         from bitknap.solvers import solve
 
-        return solve(find_instance(name), solver, time_limit)
+        assert instance is not None
+        return solve(instance, solver, time_limit)
     from bitknap.solvers.quadratic import solve_quadratic
 
     return solve_quadratic(problem, solver, time_limit)
+
+
+def _is_table(name: str) -> bool:
+    from bitknap.sensitivity import load_table
+
+    if not name.endswith(".npz"):
+        return False
+    with contextlib.suppress(DataError):
+        load_table(Path(name))
+        return True
+    return False
+
+
+def _solved_table(
+    name: str, budget: str, metric: str | None, solver: str | None, time_limit: float | None
+) -> Solution:
+    from bitknap.plans.budgets import parse_budget
+    from bitknap.sensitivity import load_table
+    from bitknap.solvers import solve
+
+    limit, table = parse_budget(budget), load_table(Path(name))
+    chosen = table.metrics[0] if metric is None and table.metrics else str(metric)
+    return solve(table.to_instance(chosen, limit.limits(table)), solver, time_limit)
 
 
 def _print(solution: Solution, stats: bool) -> None:

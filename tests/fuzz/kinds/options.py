@@ -27,7 +27,9 @@ CALLS = [
     "confidence t.npz --budgets 3 --resamples 9", "ties t.npz", "bench mine.toml",
     "report run --section solvers", "list", "metrics", "run --workload none",
     "sensitivity none:build --out n.npz", "paper --imagenet none --weights none.pt",
-    "finetune none:build --plan s.json --out tuned",
+    "finetune none:build --plan s.json --out tuned", "plan t.npz --budget 3",
+    "solve t.npz --budget 3", "apply s.json none:build --out o.safetensors",
+    "evaluate s.json none:build", "export t.npz --to json --out o.json",
 ]  # fmt: skip
 """Commands with what they need."""
 
