@@ -67,7 +67,9 @@ def test_links_lead_to_files(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-CODE = re.compile(r"^```.*?^```|``[^`]*``|`[^`]*`", re.MULTILINE | re.DOTALL)
+CODE = re.compile(
+    r"^```.*?^```|``[^`]*``|`[^`]*`|^<picture>.*?^</picture>", re.MULTILINE | re.DOTALL
+)
 TAG = re.compile(r"<[A-Za-z/].*")
 
 

@@ -24,6 +24,7 @@ def test_the_example_takes_a_network_and_a_loader_to_an_allocation() -> None:
     data = TensorDataset(torch.randn(32, 3, 8, 8), torch.randint(0, 5, (32,)))
     blocks = re.findall(r"```python\n(.*?)```", HOME.read_text(encoding="utf-8"), re.DOTALL)
     names = {"model": model, "loader": DataLoader(data, batch_size=16), "bitknap": bitknap}
+    model.eval()
     exec(blocks[1], names)
     solution = names["solution"]
     assert isinstance(solution, bitknap.Solution)
