@@ -30,9 +30,7 @@ struct Solver {
         const i64 *given = known ? best : nullptr;
         Relaxation relaxation(p, ends);
         Reduction red(p, relaxation, given, ends.whole);
-        // Where most classes are left, a better incumbent first, and no search around this break.
         const bool many = !known && 2 * red.cls.size > p.classes && uneven(red, HUGE_STEP);
-        if (many) fix_ends(red);
         const bool branches = answer.branches < NODES && uneven(red, UNEVEN);
         Code code = LIMIT;
         if (!many || !branches) code = exact(red, given, branches ? TRIAL + EACH * p.classes : INT64_MAX);
@@ -53,23 +51,6 @@ struct Solver {
         const Step &step = red.r.steps[red.r.brk];
         if (red.p.end[step.cls] - red.p.begin[step.cls] > CHILDREN) return false;
         return real(step.weight) * real(red.cls.size) > times * red.reach;
-    }
-    // Look for a cheaper incumbent where the class of the break step is fixed to either end of it.
-    static void fix_ends(Reduction &red) {
-        const Problem &p = red.p;
-        const Step step = red.r.steps[red.r.brk];
-        Array<i64> begin(p.classes), end(p.classes);
-        begin.copy(p.begin), end.copy(p.end);
-        const i64 at[] = {step.tail, step.head};
-        for (const i64 item : at) {
-            begin[step.cls] = item, end[step.cls] = item + 1;
-            const Problem fixed{p.classes, p.items, begin.at, end.at, p.cost, p.weight, p.capacity};
-            const Ends ends(fixed);
-            if (ends.least > p.capacity) continue;
-            const Relaxation r(fixed, ends);
-            if (red.cost(r.base.at) < red.cost(red.chosen.at)) red.chosen.copy(r.base.at);
-        }
-        red.improve();
     }
     // Choose the unit of the costs, and search.
     Code exact(Reduction &red, const i64 *given, i64 tries) {
