@@ -9,14 +9,14 @@
 enum Code { OPTIMAL, LIMIT, INFEASIBLE, WIDE, SCALE, MEMORY, MALFORMED };
 
 struct Answer {
-    double bound, open, multiplier; // how far below the answer: the relaxation, what was not searched
+    double bound, multiplier; // bound: how far below the answer that of the relaxation is
     i64 fault, classes, items, core, total, peak, branches;
 };
 
 struct Solver {
-    // A break step so many times heavier than what other classes can move is branched on, once so many
-    // states did not end the search, at once where many classes are left.
-    static constexpr double UNEVEN = 8.0, HUGE_STEP = 32.0;
+    // A break step so many times heavier than what classes can move on average is branched on, once so
+    // many states did not end the search, at once where many classes are left.
+    static constexpr double UNEVEN = 2.0, HUGE_STEP = 8.0;
     static constexpr i64 NODES = 32, CHILDREN = 64, TRIAL = 1024, EACH = 16;
     const Limits limits;
     Answer &answer;
@@ -30,18 +30,14 @@ struct Solver {
         const i64 *given = known ? best : nullptr;
         Relaxation relaxation(p, ends);
         Reduction red(p, relaxation, given, ends.whole);
-        // Where most classes are left, a better incumbent first, and no search around this break.
         const bool many = !known && 2 * red.cls.size > p.classes && uneven(red, HUGE_STEP);
-        if (many) fix_ends(red);
         const bool branches = answer.branches < NODES && uneven(red, UNEVEN);
-        double open = 0.0;
         Code code = LIMIT;
-        if (!many || !branches) code = exact(red, given, branches ? TRIAL + EACH * p.classes : INT64_MAX, open);
+        if (!many || !branches) code = exact(red, given, branches ? TRIAL + EACH * p.classes : INT64_MAX);
         if (branches && code == LIMIT && !stopped()) code = branch(red);
         if (!known) answer.classes = red.cls.size, answer.items = red.item.size, answer.multiplier = relaxation.multiplier;
         memcpy(best, red.chosen.at, static_cast<size_t>(p.classes) * sizeof(i64));
-        const double below = red.cost(best) - red.bound;
-        answer.bound = below, answer.open = code == OPTIMAL ? 0.0 : open > 0.0 ? min(below, open) : below;
+        answer.bound = red.cost(best) - red.bound;
         return code;
     }
 
@@ -49,39 +45,15 @@ struct Solver {
     bool stopped() const {
         return *limits.stop || answer.total >= limits.states || clock_seconds() >= limits.end;
     }
-    // Whether the break step is far heavier than what other classes can move.
+    // Whether the break step is so many times heavier than what classes can move on average.
     static bool uneven(const Reduction &red, double times) {
         if (red.r.brk >= red.r.steps.size || red.spare < 0.0) return false;
         const Step &step = red.r.steps[red.r.brk];
         if (red.p.end[step.cls] - red.p.begin[step.cls] > CHILDREN) return false;
-        Array<i64> most(red.cls.size);
-        for (i64 k = 0; k < red.cls.size; ++k) {
-            most[k] = 0;
-            for (i64 x = red.first[k]; x < red.first[k + 1]; ++x) most[k] = max<i64>(most[k], llabs(red.item[x].dw));
-        }
-        if (!most.size) return false;
-        sort(most.at, most.size, [](i64 a, i64 b) { return a < b; });
-        return real(step.weight) > times * real(most[most.size / 2]);
-    }
-    // Look for a cheaper incumbent where the class of the break step is fixed to either end of it.
-    static void fix_ends(Reduction &red) {
-        const Problem &p = red.p;
-        const Step step = red.r.steps[red.r.brk];
-        Array<i64> begin(p.classes), end(p.classes);
-        begin.copy(p.begin), end.copy(p.end);
-        const i64 at[] = {step.tail, step.head};
-        for (const i64 item : at) {
-            begin[step.cls] = item, end[step.cls] = item + 1;
-            const Problem fixed{p.classes, p.items, begin.at, end.at, p.cost, p.weight, p.capacity};
-            const Ends ends(fixed);
-            if (ends.least > p.capacity) continue;
-            const Relaxation r(fixed, ends);
-            if (red.cost(r.base.at) < red.cost(red.chosen.at)) red.chosen.copy(r.base.at);
-        }
-        red.improve();
+        return real(step.weight) * real(red.cls.size) > times * red.reach;
     }
     // Choose the unit of the costs, and search.
-    Code exact(Reduction &red, const i64 *given, i64 tries, double &open) {
+    Code exact(Reduction &red, const i64 *given, i64 tries) {
         if (red.spare < 0.0 && !given) return OPTIMAL;
         const int bits = red.bits.span() + length(real(red.p.classes)) + 2;
         const int moves = length(red.reach) + 3, unit = red.bits.span() ? red.bits.low : 0;
@@ -92,8 +64,7 @@ struct Solver {
         const i128 whole = red.r.brk < red.r.steps.size ? red.r.steps[red.r.brk].weight : 1;
         i128 step = static_cast<i128>(1) << spare;
         if (whole <= step) step = step / whole * whole;
-        return narrow ? search<i64>(red, given, unit, static_cast<i64>(step), tries, open)
-                      : search<i128>(red, given, unit, step, tries, open);
+        return narrow ? search<i64>(red, given, unit, static_cast<i64>(step), tries) : search<i128>(red, given, unit, step, tries);
     }
     // Bits of a number.
     static int length(double x) {
@@ -101,14 +72,12 @@ struct Solver {
         frexp(x, &e);
         return max(e, 0);
     }
-    template <class Cost> Code search(Reduction &red, const i64 *given, int unit, Cost step, i64 tries, double &open) {
+    template <class Cost> Code search(Reduction &red, const i64 *given, int unit, Cost step, i64 tries) {
         Search<Cost> s(red, given, unit, step);
         const bool done = s.run({limits.end, min(tries, limits.states - answer.total), limits.stop});
         s.finish();
         answer.core += s.core, answer.total += s.total, answer.peak = max(answer.peak, s.peak);
-        if (done) return OPTIMAL;
-        open = ldexp(static_cast<double>(s.best - s.open()) / static_cast<double>(step), unit) * (1.0 + SLACK) + 5e-324;
-        return LIMIT;
+        return done ? OPTIMAL : LIMIT;
     }
     // Fix the class of the break step to each of its items, that of the incumbent first.
     Code branch(Reduction &red) {

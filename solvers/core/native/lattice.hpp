@@ -14,7 +14,7 @@ struct Lattice {
     // Add an item.
     template <class Cost> void add(i64 w, Cost v) {
         if (!fine || (g == 1 && G == 1)) return;
-        fine = (v < 0 ? -v : v) < i64(1) << 60 && (holds(w, static_cast<i64>(v)) || insert(w, static_cast<i64>(v)));
+        fine = (v < 0 ? -v : v) < i64(1) << 60 && insert(w, static_cast<i64>(v));
     }
     // The lattice of the items; (1, 0), (0, 1) if not small.
     void finish() {
@@ -41,7 +41,6 @@ struct Lattice {
     bool fine = true;
 
     bool small() const { return G > 1 && G < i64(1) << 31; }
-    bool holds(i64 w, i64 v) const { return g && small() && w % g == 0 && (v - h * (w / g % G)) % G == 0; }
     // Add a vector; false where that overflows.
     bool insert(i64 w, i64 v) {
         while (w) {

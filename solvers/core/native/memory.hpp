@@ -78,12 +78,10 @@ template <class T> void swap(T &a, T &b) {
     a = b, b = c;
 }
 
-// Quicksort, and insertion of the few.
+// Quicksort.
 template <class T, class Less> void sort(T *at, i64 size, Less less) {
-    while (size > 12) {
-        if (less(at[size / 2], at[0])) swap(at[size / 2], at[0]);
-        if (less(at[size - 1], at[0])) swap(at[size - 1], at[0]);
-        const T pivot = less(at[size - 1], at[size / 2]) ? at[size - 1] : at[size / 2];
+    while (size > 1) {
+        const T pivot = at[(size - 1) / 2];
         i64 i = -1, j = size;
         for (;;) {
             do ++i;
@@ -95,11 +93,5 @@ template <class T, class Less> void sort(T *at, i64 size, Less less) {
         }
         sort(at, ++j, less);
         at += j, size -= j;
-    }
-    for (i64 k = 1; k < size; ++k) {
-        const T x = at[k];
-        i64 j = k;
-        for (; j > 0 && less(x, at[j - 1]); --j) at[j] = at[j - 1];
-        at[j] = x;
     }
 }

@@ -31,7 +31,7 @@ struct Bits {
 };
 
 struct Reduction {
-    static constexpr double GAIN = 0.9;
+    static constexpr double GAIN = 0.9; // what a move must leave of the gap at most
     const Problem &p;
     Relaxation &r;
     Array<double> gap;        // the least r of each class, rounded down
@@ -43,8 +43,8 @@ struct Reduction {
     double bound;             // of all choices, rounded down
     double spare;             // what an item may cost at most
 
-    Reduction(const Problem &problem, Relaxation &relaxation, const i64 *given, bool whole)
-        : p(problem), r(relaxation), gap(p.classes), chosen(p.classes), least(whole ? 1.0 : 0.0) {
+    Reduction(const Problem &problem, Relaxation &relaxation, const i64 *given_, bool whole)
+        : p(problem), r(relaxation), gap(p.classes), chosen(p.classes), least(whole ? 1.0 : 0.0), given(given_) {
         for (i64 i = 0; i < p.classes; ++i)
             while (price(i)) {
             }
@@ -52,16 +52,13 @@ struct Reduction {
         chosen.copy(r.base.at);
         complete();
         if (saved < cost(chosen.at)) chosen.copy(r.base.at), chosen[single_cls] = single;
-        if (given) meet(given), known = cost(given);
-        improve();
-    }
-    // Find what is left, after moves that make the incumbent cheaper.
-    void improve() {
+        // Find what is left, after moves that make the incumbent cheaper.
         double before = HUGE_VAL;
-        left = p.capacity;
+        i64 left = p.capacity;
         for (i64 i = 0; i < p.classes; ++i) left -= p.weight[chosen[i]];
-        for (keep(); spare >= 0.0 && spare < GAIN * before && move(); keep()) before = spare;
+        for (keep(); spare >= 0.0 && spare < GAIN * before && move(left); keep()) before = spare;
         meet(chosen.at);
+        if (given) meet(given);
     }
     // The cost of a choice above the break solution, rounded up.
     double cost(const i64 *choice) const {
@@ -74,9 +71,9 @@ struct Reduction {
     }
     // Find what is not too dear beside the incumbent; of whole numbers, less by 1.
     void keep() {
-        const double above = min(cost(chosen.at), known) - least;
+        const double above = min(cost(chosen.at), given ? cost(given) : 0.0) - least;
         spare = above - bound + SLACK * (fabs(above) + least + fabs(bound)) + TINY;
-        cls.size = first.size = item.size = 0, reach = 0.0;
+        cls.size = first.size = item.size = 0, reach = 0.0, bits = Bits();
         for (i64 i = 0; i < p.classes; ++i) {
             if (gap[i] > spare) continue;
             const i64 base = r.base[i], w = p.weight[base], start = item.size;
@@ -94,10 +91,10 @@ struct Reduction {
         }
         first.push(item.size);
     }
+
   private:
     const double least;    // by how much costs differ at least
-    double known = 0.0;    // cost of a given choice
-    i64 left = 0;          // capacity that the choice leaves
+    const i64 *const given; // a choice to compare with, or none
     double error = 0.0;    // E
     double saved = 0.0;    // by the best single move
     i64 single_cls = 0, single = 0;
@@ -132,8 +129,8 @@ struct Reduction {
             if (choice[i] != r.base[i]) bits.meet(p.cost[choice[i]]), bits.meet(p.cost[r.base[i]]);
     }
 
-    // Make the move that fits and saves most.
-    bool move() {
+    // Make the move that fits into what is left and saves most.
+    bool move(i64 &left) {
         double most = 0.0;
         i64 i = -1, to = -1;
         for (i64 k = 0; k < cls.size; ++k) {

@@ -82,11 +82,6 @@ template <class Cost> struct Search {
         }
         return true;
     }
-    // The lowest bound of a state.
-    Cost open() {
-        sieve();
-        return lowest;
-    }
     // Write the incumbent to the choice of the reduction.
     void finish() {
         if (!best_move) return;
