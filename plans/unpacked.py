@@ -24,8 +24,8 @@ from bitknap.sensitivity.tracing.folding import plain_copy
 
 from .apply import quantize_inputs
 from .codes import DTYPES, PackedLayer, per_weight
-from .layer_plan import plan_of
 from .packed import TENSORS, Layout, digest
+from .plan_file import StoredPlan
 from .planes import plane_bytes, unpacked, unpacked_ternary
 
 MOST_LAYOUT = 1 << 26
@@ -57,13 +57,14 @@ def load_packed(model: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
             raise _other(path, f"the file lacks {name} of the network")
     network.load_state_dict(state, strict=False)
     try:
-        plan = plan_of(document)
+        plan = StoredPlan.of(document)
+        table = plan.table()
     except DataError as error:
         raise DataError(f"{path}: its plan: {error}") from None
-    for layer in plan.table.layers:
+    for layer in table.layers:
         if layer.parameter not in known:
             raise _other(path, f"the network has no {layer.parameter}, which the plan names")
-    quantize_inputs(network, plan.table, plan.items.tolist())
+    quantize_inputs(network, table, range(len(table.layers)))
     return network
 
 

@@ -118,9 +118,6 @@ def save_document(
 ) -> dict[str, Any]:
     """Write a JSON object that states its format, atomically; returns it.
 
-    Args:
-        form: name and version, e.g. ``bitknap.run/1``.
-
     Raises:
         DataError: the file cannot be written.
     """

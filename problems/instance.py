@@ -37,7 +37,6 @@ class Instance:
     (CSR): class i holds items ``offsets[i]:offsets[i + 1]``. Arrays are read-only.
 
     Args:
-        name: what to call the instance.
         offsets: (L + 1,) int64, strictly increasing from 0.
         cost: (n,) float64, finite, any sign; minimised.
         weight: (K, n) int64, non-negative, in the resource's unit (bits for sizes).

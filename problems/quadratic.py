@@ -142,9 +142,6 @@ def merge_quadratic(problem: QuadraticInstance) -> tuple[QuadraticInstance, Merg
 
     With S (n, m), whose column k marks the items that merged item k stands for, costs are S'c and
     the matrix is S'GS, both rounded.
-
-    Raises:
-        InstanceError: tied classes share no label.
     """
     knapsack = problem.knapsack
     merged = merge_ties(replace(knapsack, cost=np.zeros(knapsack.n_items), optimum=None))

@@ -23,9 +23,6 @@ def undominated(instance: Instance) -> NDArray[np.bool_]:
 
     Complexity: O(n log n) for one resource; for several O(sum n_i^2), or O(sum 1000 n_i) in
     classes of more than 1,000 items, where some dominated ones may stay.
-
-    References:
-        P. Sinha, A. Zoltners, Operations Research 27 (1979), 503-515.
     """
     return _undominated_1(instance) if instance.n_resources == 1 else _undominated_k(instance)
 

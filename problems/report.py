@@ -14,8 +14,6 @@ class ReductionReport:
     """Items and classes left after each step of preprocessing.
 
     Args:
-        merged_classes: classes once tied ones are merged.
-        undominated_items: items that no other of their class dominates.
         single_classes: classes with one undominated item, which decides them.
         hull_items: items on the lower convex hulls, those the linear relaxation uses; None for
             several resources.

@@ -56,8 +56,6 @@ def convert(kind: type[T], value: Any, what: str = "") -> T:
         kind: dataclass, ``str``, ``int``, ``float``, ``bool``, a `StrEnum`, unions of
             these, lists, tuples, mappings from ``str``, ``Annotated`` numbers with a `Range`, or
             ``Any``.
-        value: parsed from JSON or TOML.
-        what: how to call it; by default "the document".
 
     Raises:
         DataError: names the place, what is expected and what is there.
@@ -168,11 +166,7 @@ def _one_of(words: tuple[str, ...]) -> Read:
 
 def _member(kind: type[StrEnum]) -> Read:
     known = _one_of(tuple(kind))
-
-    def read(value: Any) -> Any:
-        return kind(known(value))
-
-    return read
+    return lambda value: kind(known(value))
 
 
 def _union(kinds: tuple[Any, ...]) -> Read:
@@ -269,13 +263,7 @@ def _object(kind: Any) -> Read:
             if name not in wanted:
                 known = ", ".join(wanted)
                 raise _Mismatch("", told=f"has the unknown key {name!r}; known are {known}")
-        found: dict[str, Any] = {}
-        for name, entry in value.items():
-            try:
-                found[name] = wanted[name](entry)
-            except _Mismatch as wrong:
-                wrong.places.append(f".{name}")
-                raise
+        found = {name: _at(wanted[name], entry, f".{name}") for name, entry in value.items()}
         return _sound(lambda: kind(**found))
 
     return read

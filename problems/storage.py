@@ -113,11 +113,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | str) -> None:
 
 
 def _mode(path: str | os.PathLike[str]) -> int:
-    """Permissions of the file that is replaced, or of a new one.
-
-    Raises:
-        DataError: what is there is not a plain file.
-    """
+    """Permissions of the file that is replaced, or of a new one."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -144,7 +140,6 @@ def only_writer(out: Path, lock: str = ".bitknap.lock") -> Iterator[None]:
     An empty file in it is locked, and removed at the end; the lock of a dead process is free.
 
     Args:
-        out: the folder; made when missing.
         lock: name of the file; parts under different locks may be written at the same time.
 
     Raises:

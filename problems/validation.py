@@ -68,12 +68,7 @@ def _shapes(instance: Instance) -> None:
 def _repeated(names: Sequence[str]) -> str | None:
     if len(set(names)) == len(names):
         return None
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None
+    return next(name for k, name in enumerate(names) if name in names[:k])
 
 
 def _names(instance: Instance) -> None:

@@ -15,12 +15,7 @@ from .tracing.tracer import BatchTrace
 
 
 def refuse_unready(model: nn.Module) -> None:
-    """Refuse what is not a network, trains, or has weights without values.
-
-    Raises:
-        DataError: it is not a module.
-        UnsupportedError: with the reason.
-    """
+    """Refuse what is not a network, trains, or has weights without values."""
     if not isinstance(model, nn.Module):
         raise DataError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
     for name, parameter in model.named_parameters():
@@ -56,9 +51,6 @@ def refuse_unsteady(traces: Sequence[BatchTrace], again: Tensor) -> None:
 
     Args:
         again: (N,) losses of the first batch from a second run.
-
-    Raises:
-        DataError, UnsupportedError: with the reason.
     """
     for number, trace in enumerate(traces):
         if not bool(torch.isfinite(trace.losses).all()):

@@ -92,10 +92,7 @@ class PreparedNetwork:
                     self._prove()
                 context.checkpoint.begin(metric.name, Meter(device_of(self.model)))
                 result = results[metric.name] = metric.compute(context)
-                costs[metric.name] = {
-                    **context.checkpoint.cost(),
-                    "passes": float(result.passes),
-                }
+                costs[metric.name] = {**context.checkpoint.cost(), "passes": float(result.passes)}
                 self._refuse_unreached(metric, result)
         scored = {name: r.scores for name, r in results.items() if r.scores is not None}
         statistics = {metric.name: metric.statistic for metric in metrics}
@@ -170,11 +167,7 @@ class NetworkData:
 
 
 def prepare(given: NetworkData, metrics: Collection[Metric]) -> PreparedNetwork:
-    """Run the network on all batches once and find its layers.
-
-    Args:
-        metrics: all that shall be computed; one that needs the loss makes labels necessary.
-    """
+    """Run the network on all batches once and find its layers."""
     model, activations, seed = given.model, given.activations, given.seed
     widths = require_choices((given.bits,) if isinstance(given.bits, int | str) else given.bits)
     if activations is not None:

@@ -108,13 +108,11 @@ NEVER = Deadline()
 
 
 @contextmanager
-def within(seconds: float | None, unfinished: str, remedy: str) -> Iterator[Deadline]:
+def limited(seconds: float | None, unfinished: str, remedy: str) -> Iterator[Deadline]:
     """A deadline for work that gives nothing when it is met.
 
     Args:
-        seconds: from now, or None.
         unfinished: what was not done by then.
-        remedy: what to do.
 
     Raises:
         LimitError: it was met.
@@ -136,8 +134,6 @@ class Outcome:
             needs none: its bound is its objective.
         objective: the cost the solver believes its choice has, or None; checked when given.
         multiplier: (K,) prices of the resources (cost per unit) of a dual bound, or None.
-        stats: numbers worth reporting (nodes, states, core size, ...).
-        reason: a sentence on what stopped the proof, or nothing.
     """
 
     status: Status

@@ -12,7 +12,7 @@ from bitknap.problems import FloatArray, Instance, IntArray
 from .exact import float_below
 
 
-def cheapest(instance: Instance, price: FloatArray) -> IntArray:
+def cheapest(instance: Instance, price: FloatArray | IntArray) -> IntArray:
     """The choice of the item of least price in each class, the first of equals."""
     least = np.minimum.reduceat(price, instance.offsets[:-1])
     found = np.flatnonzero(price == np.repeat(least, instance.sizes))

@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 
 from bitknap.problems import FloatArray, IntArray
 
-from .multi.fixed_point import LIMB, Unit, choose_unit, fixed, minus, plus, to_real
+from .multi.fixed_point import (
+    Unit,
+    as_int,
+    ascending,
+    choose_unit,
+    fixed,
+    minus,
+    plus,
+    take,
+    to_real,
+)
 
 BoolArray = NDArray[np.bool_]
 
@@ -38,8 +48,7 @@ class ExactCosts:
         return len(self.high)
 
     def __getitem__(self, index: Any) -> ExactCosts:
-        low = None if self.low is None else self.low[index]
-        return ExactCosts(self.high[index], low, self.unit)
+        return ExactCosts(*take((self.high, self.low), index), self.unit)
 
     def __add__(self, other: ExactCosts) -> ExactCosts:
         return ExactCosts(*plus((self.high, self.low), (other.high, other.low)), self.unit)
@@ -74,19 +83,19 @@ class ExactCosts:
     def falls(self) -> BoolArray:
         """(m,) whether a number is less than all before it."""
         if self.low is None:
-            return _falls(self.high if self.unit.limbs else self._ranks())
+            return falls(self.high if self.unit.limbs else self._ranks())
         value = self.floats()
         least = np.minimum.accumulate(value)[:-1]
         with np.errstate(over="ignore", invalid="ignore"):
             close = np.abs(value[1:] - least) <= _CLOSE * least
         if not close.any() and np.isfinite(value).all():
-            return _falls(value)
-        return _falls(self._ranks())
+            return falls(value)
+        return falls(self._ranks())
 
     def _ranks(self) -> IntArray:
         """(m,) integers in the same order, equal where the numbers are."""
         high, low = self.high, self.low
-        order = np.argsort(high, kind="stable") if low is None else np.lexsort((low, high))
+        order = ascending((high, low))
         rises = high[order][1:] != high[order][:-1]
         if low is not None:
             rises |= low[order][1:] != low[order][:-1]
@@ -101,15 +110,15 @@ class ExactCosts:
 
     def integer(self, at: int) -> int:
         """One of the numbers, in units."""
-        high = int(self.high[at])
-        return high if self.low is None else (high << LIMB) + int(self.low[at])
+        return as_int((self.high, self.low), at)
 
     def integers(self) -> list[int]:
         """All of them."""
         return [self.integer(at) for at in range(len(self))]
 
 
-def _falls(values: NDArray[Any]) -> BoolArray:
+def falls(values: NDArray[Any]) -> BoolArray:
+    """(m,) whether a number is less than all before it."""
     return np.concatenate(([True], values[1:] < np.minimum.accumulate(values)[:-1]))
 
 

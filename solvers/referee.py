@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from bitknap.problems import Instance, InstanceError, MergedInstance, SolverError
+from bitknap.problems import Instance, InstanceError, IntArray, MergedInstance, SolverError
 
 from .base import Outcome, Solution, Status
 
@@ -52,13 +52,20 @@ def without_choice(
 
 
 def require_choice_status(claim: str, status: Status) -> None:
-    """Refuse a choice beside a status that has none.
-
-    Raises:
-        SolverError: naming the status.
-    """
+    """Refuse a choice beside a status that has none."""
     if status not in (Status.OPTIMAL, Status.FEASIBLE):
         raise SolverError(f"{claim}: claims {status}, yet gives a choice")
+
+
+def require_capacity(claim: str, instance: Instance, usage: IntArray) -> None:
+    """Refuse a usage beyond a capacity."""
+    over = (usage > instance.capacity).nonzero()[0]
+    if over.size:
+        k = int(over[0])
+        raise SolverError(
+            f"{claim}: the choice uses {usage[k]} of {instance.resources[k]}, "
+            f"above the capacity {instance.capacity[k]}"
+        )
 
 
 def judge(
@@ -83,13 +90,7 @@ def judge(
     except InstanceError as error:
         raise SolverError(f"{claim}: {error}") from None
     usage = merged.instance.weight.take(at, axis=1).sum(axis=1)
-    over = (usage > original.capacity).nonzero()[0]
-    if over.size:
-        k = int(over[0])
-        raise SolverError(
-            f"{claim}: the choice uses {usage[k]} of {original.resources[k]}, "
-            f"above the capacity {original.capacity[k]}"
-        )
+    require_capacity(claim, original, usage)
     full = merged.expand(np.array(choice, dtype=np.int64))
     costs = merged.instance.cost[at]
     tied = merged.instance is not original
@@ -105,7 +106,7 @@ def judge(
         instance=original,
         choice=full,
         objective=objective,
-        bound=objective if status is Status.OPTIMAL else _at_most(outcome.bound, objective),
+        bound=objective if status is Status.OPTIMAL else at_most(outcome.bound, objective),
         usage=usage,
         seconds=seconds,
         message=outcome.reason,
@@ -114,7 +115,8 @@ def judge(
     )
 
 
-def _at_most(bound: float | None, objective: float) -> float | None:
+def at_most(bound: float | None, objective: float) -> float | None:
+    """The bound, not above the objective; None where it says nothing."""
     return None if bound is None or bound == -math.inf else min(bound, objective)
 
 

@@ -34,11 +34,7 @@ def load_solver(name: str) -> Solver:
 
 
 def load_installed(catalogue: Catalogue, name: str) -> Any:
-    """The method of that name, all packages that it requires being installed.
-
-    Raises:
-        UnsupportedError: unknown name, or a package it requires is not installed.
-    """
+    """The method of that name, all packages that it requires being installed."""
     solver = catalogue.load(name)
     missing = [p for p in solver.requires if importlib.util.find_spec(p) is None]
     if missing:

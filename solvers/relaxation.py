@@ -29,12 +29,7 @@ class Relaxation(NamedTuple):
 
 
 def relax(instance: Instance) -> Relaxation:
-    """Take the hull steps of all classes by falling slope until the capacity is met.
-
-    References:
-        P. Sinha, A. Zoltners, Operations Research 27 (1979), 503-515; E. Zemel, Operations
-        Research 28 (1980), 1412-1423.
-    """
+    """Take the hull steps of all classes by falling slope until the capacity is met."""
     cost, weight = instance.cost, instance.weight[0]
     hull = lower_hulls(instance.class_of, cost, weight)
     cls = instance.class_of[hull]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bitknap.commands._progress import progress
+from bitknap.cli import COMMANDS
+from bitknap.commands._progress import Remaining, progress
 
 from .fuzz.harness import run
 
@@ -53,8 +54,12 @@ def test_solve_prints_one_json_object(instance: Path, solver: str) -> None:
 def test_solve_for_a_person_and_into_a_file(instance: Path, tmp_path: Path) -> None:
     done = run("solve", instance, "--solver", "dp", "--out", tmp_path / "deep" / "s.json")
     assert done.returncode == 0
-    assert "optimal" in done.stdout
-    assert "3,456" in done.stdout
+    assert done.stdout.splitlines()[:3] == [
+        "optimal: 4.000 bits per weight, 0.4 kB",
+        "  objective 0.04 of two, by dp",
+        "  size_bits: 3,456 of 4,000, 544 left",
+    ]
+    assert "seconds" not in done.stdout
     assert json.loads((tmp_path / "deep" / "s.json").read_text())["objective"] == 0.04
 
 
@@ -75,15 +80,15 @@ def test_infeasible_exits_with_3_and_names_the_smallest_capacity(tmp_path: Path)
         (["solve", "{instance}", "--time-limit", "soon"], "Invalid value"),
         (["solve"], "Missing argument"),
         (["slove"], "Did you mean 'solve'"),
-        (["run", "--budget", "tiny"], "a budget must be average bits per weight"),
+        (["run", "--budgets", "tiny"], "a budget must be average bits per weight"),
         (["run", "--bits", "2,three"], "--bits must be whole numbers from 2 to 16"),
         (["run", "--bits", "1,2"], "--bits must be whole numbers from 2 to 16"),
         (["run", "--quantizer", "afine"], "--quantizer is made of"),
         (["run", "--workload", "cifar"], "no workload is named 'cifar'"),
-        (["run", "--metric", "hesian"], "no metric is named 'hesian'"),
+        (["run", "--metrics", "hesian"], "no metric is named 'hesian'"),
         (["run", "--solvers", "gredy"], "no solver is named 'gredy'"),
         (["run", "--samples", "0"], "Invalid value"),
-        (["run", "--metric", ""], "--metric must be names"),
+        (["run", "--metrics", ""], "--metrics must be names"),
         (["paper", "--network", "resnet50"], "--weights and --network go with --imagenet DIR"),
         (["paper", "--imagenet", "d", "--data", "d"], "--imagenet runs without it"),
     ],
@@ -125,6 +130,13 @@ def test_list_names_every_plug_in() -> None:
     assert {"fashion-resnet18", "fashion-mobilenetv2"} <= set(found["workloads"])
 
 
+def test_list_tells_the_kind_of_solvers_and_what_they_need() -> None:
+    rows = [line.split() for line in run("list").stdout.splitlines()]
+    assert ["core", "exact"] in [row[:2] for row in rows]
+    assert ["cpsat", "exact", "ortools"] in [row[:3] for row in rows]
+    assert ["greedy", "heuristic"] in [row[:2] for row in rows]
+
+
 def test_help_lists_the_commands_and_version_is_the_package_s() -> None:
     from bitknap import __version__
 
@@ -132,6 +144,22 @@ def test_help_lists_the_commands_and_version_is_the_package_s() -> None:
     shown = run("--help").stdout
     for name in ("run", "solve", "list", "verify", "frontier", "topk", "instances", "bench"):
         assert name in shown
+    panels = [shown.index(f" {panel} ") for panel in ("Start", "Your network", "Research")]
+    assert sorted(panels) == panels
+    assert panels[0] < shown.index(" run ") < panels[1] < shown.index(" solve ") < panels[2]
+    assert run("-h").stdout == shown
+
+
+def test_every_command_shows_an_example_and_no_broken_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in COMMANDS.names():
+        text = COMMANDS.load(name).__doc__
+        if name != "export":
+            assert f"Example: bitknap {name}" in text, name
+    monkeypatch.setenv("COLUMNS", "200")
+    wide = run("solve", "-h").stdout
+    assert "3 when no choice fits the capacity, 4 when the limits" in wide
 
 
 def test_metrics_states_what_each_costs() -> None:
@@ -142,7 +170,7 @@ def test_metrics_states_what_each_costs() -> None:
 
 
 def test_a_solve_shows_what_preprocessing_removed(instance: Path) -> None:
-    shown = run("solve", instance).stdout
+    shown = run("solve", instance, "--stats").stdout
     for name in ("classes fixed", "items left", "lp bound"):
         assert name in shown
 
@@ -158,3 +186,13 @@ def test_a_log_gets_a_line_for_each_step_but_few_counts(
         "solving fisher",
         "solving kl",
     ]
+
+
+def test_a_text_that_counts_says_how_long_is_left() -> None:
+    now = iter([0.0, 0.0, 1.0, 60.0, 61.0, 61.0])
+    left = Remaining(lambda: next(now))
+    assert left.told("loading") == "loading"
+    assert left.told("evaluating a: 1 of 9") == "evaluating a: 1 of 9"
+    assert left.told("evaluating b: 2 of 9") == "evaluating b: 2 of 9"
+    assert left.told("evaluating c: 7 of 9") == "evaluating c: 7 of 9, about 20 s left"
+    assert left.told("network 1 of at most 80").endswith("80")

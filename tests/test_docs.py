@@ -11,6 +11,7 @@ import pytest
 
 from bitknap.bench.documents.consoles import BLOCK, update
 from bitknap.bench.documents.results import filled
+from bitknap.cli import COMMANDS
 from bitknap.problems.families.mpq import generate
 from bitknap.solvers import SOLVERS, Status, solve
 
@@ -45,9 +46,18 @@ def test_tables_are_what_the_results_say(page: Path) -> None:
     assert filled(text, page.parent) == text, "run `make tables`"
 
 
-def test_the_readme_has_every_solver() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_results_have_every_solver() -> None:
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert all(f"| {name} | " in text for name in SOLVERS.names()), "run `make results`"
+
+
+def test_the_page_of_commands_has_every_command() -> None:
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS.names() if f"| `bitknap {name}" not in text] == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 60
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -57,7 +67,9 @@ def test_links_lead_to_files(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-CODE = re.compile(r"^```.*?^```|``[^`]*``|`[^`]*`", re.MULTILINE | re.DOTALL)
+CODE = re.compile(
+    r"^```.*?^```|``[^`]*``|`[^`]*`|^<picture>.*?^</picture>", re.MULTILINE | re.DOTALL
+)
 TAG = re.compile(r"<[A-Za-z/].*")
 
 

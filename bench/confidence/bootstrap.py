@@ -29,7 +29,6 @@ class Bootstrap:
     """Omega of a metric on resampled calibration data.
 
     Args:
-        metric: a metric with scores.
         resamples: number R of resamples, >= 1.
         seed: of the resamples.
         deadline: of everything that is done with the resamples; then it raises `TimeUp`.

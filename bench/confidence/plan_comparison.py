@@ -17,7 +17,6 @@ class PlanComparison:
     """Two plans on the same resamples.
 
     Args:
-        loss_a, loss_b: predicted losses with Omega of all samples.
         better, equal: share of the resamples in which A's predicted loss is below B's, or equal.
         interval: percentile interval of A's predicted loss minus B's.
     """
@@ -52,7 +51,6 @@ class RobustPlan:
     """A plan that trades predicted loss for certainty, and what it costs.
 
     Args:
-        objective: its predicted loss with Omega of all samples.
         price: what this is above the optimum's.
         interval: percentile interval of its predicted loss over the resamples.
     """

@@ -19,7 +19,6 @@ class FirstSamples:
 
     Args:
         changed: layers whose choice differs from the plan of all samples.
-        excess: what the plan costs above the optimum, both with Omega of all samples.
     """
 
     samples: int
@@ -93,7 +92,6 @@ def confidence(
     """Solve the instance of a budget exactly, on all samples and on every resample.
 
     Args:
-        budget: capacity in the resource's unit, or several by resource.
         level: of the interval, between 0 and 1.
 
     Raises:

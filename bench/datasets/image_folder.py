@@ -68,7 +68,6 @@ class Images(Dataset[tuple[Tensor, int]]):
     """Some images of a folder, preprocessed when they are read.
 
     Args:
-        index: positions in its files.
         seed: of random crops and mirroring, which depend on seed and position only; None for the
             centre crop.
     """

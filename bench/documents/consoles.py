@@ -1,4 +1,7 @@
-"""Run the consoles in documents: ``python -m bitknap.bench.documents.consoles [--write] FILE``."""
+"""Run the consoles in documents: ``python -m bitknap.bench.documents.consoles [--write] FILE``.
+
+pytest-examples runs blocks of Python only, and these are of the shell.
+"""
 
 from __future__ import annotations
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .style import legend_below, line_style, side_by_side, styled
+from .style import legend_below, line_style, new_figure, side_by_side, styled
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,6 @@ class AccuracyCurve:
     """Plans of one kind.
 
     Args:
-        style: number of its colour, marker and dashes.
         rival: drawn thin and hollow, beside another curve of the same style.
     """
 
@@ -38,79 +36,63 @@ class AccuracyCurve:
     rival: bool = False
 
 
+FLOAT = "#555555"
+
 CLOSE_UP = 10.0
-"""Percentage points below the float network that the close-up shows."""
-SETTLED = 0.5
-"""The close-up ends at the largest size with a plan so many percentage points below."""
+"""Percentage points below the float network that are shown."""
 
 
-def draw_accuracy(curves: Sequence[AccuracyCurve], float_accuracy: float, title: str) -> Figure:
-    """Draw accuracy in per cent with error bars, whole and close to the float network.
+def draw_accuracy(curves: Sequence[AccuracyCurve], float_accuracy: float) -> Figure:
+    """Draw accuracy in per cent with error bars, near the float network, with a legend.
 
     Args:
         float_accuracy: of the network before quantization, a dashed line.
     """
+    labels = ["float 00.00 %", *(curve.name for curve in curves)]
     with styled():
-        figure, (whole, close) = side_by_side(2, _labels(curves))
-        _draw_whole(whole, curves, 100 * float_accuracy)
-        _draw_close(close, curves, 100 * float_accuracy)
+        figure, (axes,) = side_by_side(1, labels)
+        accuracy_axes(axes, curves, float_accuracy)
         legend_below(figure)
-        figure.suptitle(title, fontsize=10.5)
     return figure
 
 
-def accuracy_panels(
-    curves: Sequence[AccuracyCurve], float_accuracy: float
-) -> tuple[Figure, Figure]:
-    """The two drawings of `draw_accuracy`, each a figure of its own."""
-    figures = []
+def draw_labelled_accuracy(curves: Sequence[AccuracyCurve], float_accuracy: float) -> Figure:
+    """The same with the names of few curves beside them."""
     with styled():
-        for draw in (_draw_whole, _draw_close):
-            figure, (axes,) = side_by_side(1, _labels(curves))
-            draw(axes, curves, 100 * float_accuracy)
-            legend_below(figure)
-            figures.append(figure)
-    return figures[0], figures[1]
+        figure = new_figure(4.3, 3.0)
+        labelled_accuracy(figure.subplots(), curves, float_accuracy)
+    return figure
 
 
-def _labels(curves: Sequence[AccuracyCurve]) -> list[str]:
-    return ["float 00.00 %", *(curve.name for curve in curves)]
-
-
-def _draw_whole(axes: Axes, curves: Sequence[AccuracyCurve], top: float) -> None:
-    _draw(axes, curves, top)
-    axes.margins(y=0.08)
-    axes.set_ylabel("test accuracy, %")
-    axes.set_title("all points", fontsize=9.5)
-
-
-def _draw_close(axes: Axes, curves: Sequence[AccuracyCurve], top: float) -> None:
-    end = _settled_from(curves, top)
-    _draw(
-        axes,
-        [replace(c, points=[p for p in c.points if p.average_bits <= end]) for c in curves],
-        top,
+def labelled_accuracy(axes: Axes, curves: Sequence[AccuracyCurve], float_accuracy: float) -> None:
+    """Draw curves with their names, the first one's above its first point, the others' below."""
+    accuracy_axes(axes, curves, float_accuracy)
+    axes.margins(x=0.12)
+    for number, curve in enumerate(curves):
+        first = min(curve.points, key=lambda p: p.average_bits)
+        axes.annotate(
+            curve.name,
+            (first.average_bits, 100 * first.accuracy),
+            xytext=(6, -6 if number else 6),
+            textcoords="offset points",
+            va="top" if number else "bottom",
+            color=line_style(curve.style)["color"],
+        )
+    axes.annotate(
+        f"float {100 * float_accuracy:.2f} %",
+        (1, 100 * float_accuracy),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        color=FLOAT,
     )
-    axes.set_ylim(top - CLOSE_UP, top + 0.08 * CLOSE_UP)
-    axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
-    axes.set_title(f"the last {CLOSE_UP:g} percentage points", fontsize=9.5)
 
 
-def _settled_from(curves: Sequence[AccuracyCurve], top: float) -> float:
-    """The largest size with a plan more than `SETTLED` below the float network, in whole bits."""
-    sizes = [
-        point.average_bits
-        for curve in curves
-        for point in curve.points
-        if top - 100 * point.accuracy > SETTLED
-    ]
-    return math.ceil(max(sizes)) if sizes else math.inf
-
-
-def _draw(axes: Axes, curves: Sequence[AccuracyCurve], top: float) -> None:
-    axes.axhline(
-        top, color="#555555", linewidth=1, linestyle=(0, (6, 3)), label=f"float {top:.2f} %"
-    )
+def accuracy_axes(axes: Axes, curves: Sequence[AccuracyCurve], float_accuracy: float) -> None:
+    """Draw the curves; those more than `CLOSE_UP` below the float network leave the picture."""
+    top = 100 * float_accuracy
+    axes.axhline(top, color=FLOAT, linewidth=1, linestyle=(0, (6, 3)), label=f"float {top:.2f} %")
     for curve in curves:
         points = sorted(curve.points, key=lambda p: p.average_bits)
         changed = {"linewidth": 0.8, "mfc": "white", "markersize": 6.5} if curve.rival else {}
@@ -130,4 +112,7 @@ def _draw(axes: Axes, curves: Sequence[AccuracyCurve], top: float) -> None:
             label=curve.name,
             **(line_style(curve.style) | changed),
         )
+    axes.set_ylim(bottom=max(axes.get_ylim()[0], top - CLOSE_UP))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
     axes.set_xlabel("average bits per weight (codes)")
+    axes.set_ylabel("test accuracy, %")

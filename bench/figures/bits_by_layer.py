@@ -2,41 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from bitknap.problems.names import cut
 
-from .style import LONGEST, label_map, new_figure, styled, write_cell
+from .style import LONGEST, label_map, new_map, styled, write_cell
 
-_GREYS = ("#22313f", "#34506b", "#4f7396", "#7699ba", "#a3bed6", "#d0dfec", "#eff4f9")
+_BLUES = ("#eff4f9", "#d0dfec", "#a3bed6", "#7699ba", "#4f7396", "#34506b", "#22313f")
 
 
 def draw_bits_by_layer(
     plans: Mapping[str, Sequence[str]],
     layers: Sequence[str],
     choices: Sequence[str],
-    kind: str = "metric at budget",
+    kind: str = "plan and budget",
+    unsure: Collection[tuple[str, str]] = (),
 ) -> Figure:
-    """Draw the map of bits, each cell with its number.
+    """Draw the map of bits, each cell with its number; dark cells have many bits.
 
     Args:
         plans: title of each plan -> label of each layer's choice, in the order of ``layers``.
-        choices: all labels that were allowed, ascending; few bits are dark.
+        choices: all labels that were allowed, ascending.
+        unsure: (title, layer) of the cells that are hatched.
     """
-    values, layers = np.array(list(plans.values())), cut(layers, LONGEST)
+    values, names, layers = np.array(list(plans.values())), layers, cut(layers, LONGEST)
     rank = {label: k for k, label in enumerate(choices)}
     size = 8 if max(map(len, choices)) <= 2 else 5.5
     with styled():
-        figure = new_figure(
-            max(6.0, 1.9 + 0.34 * len(layers)),
-            1.1 + (0.26 if size == 8 else 0.5) * len(plans) + 0.07 * _longest(layers),
-        )
-        axes = figure.subplots()
-        shades = [_GREYS[round(k * 6 / max(len(choices) - 1, 1))] for k in range(len(choices))]
+        figure, axes = new_map(layers, 0.34, 1.1 + (0.26 if size == 8 else 0.5) * len(plans))
+        shades = [_BLUES[round(k * 6 / max(len(choices) - 1, 1))] for k in range(len(choices))]
         colours = ListedColormap(shades)
         axes.pcolormesh(
             np.vectorize(rank.__getitem__)(values),
@@ -46,15 +45,16 @@ def draw_bits_by_layer(
             linewidth=1.0,
         )
         for (row, column), label in np.ndenumerate(values):
-            dark = rank[label] < len(choices) / 2
+            dark = rank[label] >= len(choices) / 2
             turn = 0 if size == 8 else 90
+            if (list(plans)[row], names[column]) in unsure:
+                edge = "white" if dark else "#55626f"
+                axes.add_patch(
+                    Rectangle((column, row), 1, 1, fill=False, hatch="////", ec=edge, lw=0)
+                )
             write_cell(axes, row, column, label, dark=dark, fontsize=size, rotation=turn)
         label_map(axes, layers, list(plans))
         axes.invert_yaxis()
         axes.set_xlabel("layer, in order of execution", loc="left")
-        axes.set_title(f"Bits a weight by layer ({kind})", loc="left")
+        axes.set_title(f"Bits per weight by layer ({kind})", loc="left")
     return figure
-
-
-def _longest(names: Sequence[str]) -> int:
-    return max(map(len, names))

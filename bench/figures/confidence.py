@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bitknap.problems.names import cut
 
-from .style import LONGEST, label_map, new_figure, styled, write_cell
+from .style import LONGEST, label_map, new_map, styled, write_cell
 
 _SHOWN = 0.005
 """Shares below are left blank."""
@@ -30,15 +30,10 @@ def draw_stability(
         share: (rows, layers) share of the resamples that make the choice; NaN where a layer has
             no such choice.
         chosen: row of each layer's choice in the plan of all samples, outlined.
-        labels: the choices, one per row, the first at the bottom.
     """
     layers = cut(layers, LONGEST)
-    longest = max(map(len, layers))
     with styled():
-        figure = new_figure(
-            max(6.0, 1.9 + 0.38 * len(layers)), 1.3 + 0.3 * len(labels) + 0.07 * longest
-        )
-        axes = figure.subplots()
+        figure, axes = new_map(layers, 0.38, 1.3 + 0.3 * len(labels))
         mesh = axes.pcolormesh(
             np.ma.masked_invalid(share),
             cmap="Blues",

@@ -25,10 +25,11 @@ from bitknap.problems import write_atomically
 from bitknap.problems.names import cut, drawn
 
 COLOURS = (
-    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"),
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#2F8FC8", "#B07A00", "#000000"),
     *("#882255", "#999933", "#332288"),
 )
-"""Okabe and Ito's palette, dark colours first, and three of Tol's muted ones."""
+"""Okabe and Ito's palette, its two pale colours darker, and three of Tol's muted ones; all have a
+contrast of 3 or more to white."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1)))
 
@@ -109,6 +110,13 @@ def line_style(index: int) -> dict[str, Any]:
         "marker": MARKERS[i],
         "linestyle": DASHES[(i + lap) % len(DASHES)],
     }
+
+
+def new_map(columns: Sequence[str], width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty figure for a map, of so many inches a column, and a height without the names."""
+    longest = max(map(len, columns))
+    figure = new_figure(max(6.0, 1.9 + width * len(columns)), height + 0.07 * longest)
+    return figure, figure.subplots()
 
 
 def label_map(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:

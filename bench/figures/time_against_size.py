@@ -18,7 +18,6 @@ class Timing:
 
     Args:
         seconds: its time, or its limit where it did not finish.
-        done: whether it proved (exact) or answered (heuristic).
     """
 
     classes: int

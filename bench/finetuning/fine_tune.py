@@ -35,7 +35,6 @@ class FineTuning:
     decay goes to what has two axes or more, so to no step, bias or normalisation.
 
     Args:
-        epochs: passes over the training set.
         batches: batches of an epoch that are used, from its beginning; None for all.
         input_bits: bits of the layers' inputs where the plan names none; None for float.
     """
@@ -63,7 +62,6 @@ class FineTunedNetwork:
     """What a fine-tuning gave.
 
     Args:
-        network: plain network in evaluation mode, its weights quantized.
         losses: mean training loss of every epoch.
     """
 

@@ -16,7 +16,8 @@ from bitknap.plans.repair.base import NONE
 from bitknap.problems import Instance
 from bitknap.sensitivity import Quantizer, SensitivityTable
 
-from ..workloads.base import Accuracy, Workload
+from ..workloads.accuracy import Accuracy
+from ..workloads.base import Workload
 from .random_plan import random_choice
 
 FORMAT = "bitknap.accuracies/2"
@@ -31,7 +32,6 @@ class Evaluation:
 
     Args:
         plan: metric whose optimum it is, or ``uniform``, ``random``, ``float``.
-        solver: which solver chose it; empty for controls.
         budget: text of the budget it keeps; for ``uniform`` its label.
         average_bits: bits per weight, codes only; 32 for the float network.
         allocation: layer -> label of its choice; empty for the float network.
@@ -46,6 +46,40 @@ class Evaluation:
     accuracy: Accuracy
     allocation: Allocation
     repair: str = NONE
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A plan whose accuracy is wanted; see `Evaluation`."""
+
+    plan: str
+    allocation: Allocation
+    solver: str = ""
+    budget: str = ""
+    draw: int = 0
+    repair: str = NONE
+
+
+def random_plans(instances: Mapping[str, Instance], seed: int, repair: str) -> list[Wanted]:
+    """Random plans within each budget, several draws each.
+
+    Args:
+        instances: text of each budget -> a knapsack with it, whose policy and ties random plans
+            keep; its costs do not matter.
+        seed: of the random draws.
+        repair: of the quantized networks.
+    """
+    return [
+        Wanted(
+            "random",
+            instance.by_label(random_choice(instance, seed + draw)),
+            budget=budget,
+            draw=draw,
+            repair=repair,
+        )
+        for budget, instance in instances.items()
+        for draw in range(RANDOM_DRAWS)
+    ]
 
 
 class Evaluator:
@@ -75,11 +109,7 @@ class Evaluator:
     @cached_property
     def _applier(self) -> Applier:
         return Applier(
-            self.workload.model,
-            self.table,
-            self.quantizer,
-            self.calibration,
-            self.workload.forward,
+            self.workload.model, self.table, self.quantizer, self.calibration, self.workload.forward
         )
 
     def has(self, allocation: Allocation, repair: str = NONE) -> bool:
@@ -95,12 +125,18 @@ class Evaluator:
         budget: str = "",
         draw: int = 0,
         repair: str = NONE,
+        place: str = "",
     ) -> Evaluation:
-        """The accuracy of the network with this plan applied; an empty one is the float network."""
+        """The accuracy of the network with this plan applied; an empty one is the float network.
+
+        Args:
+            plan, allocation, solver, budget, draw, repair: see `Evaluation`.
+            place: such as ``7 of 9``, told where the network has to be run.
+        """
         name = _name(allocation, repair)
         if name not in self.known:
             repaired = "" if repair == NONE else ", repaired"
-            self.say(f"evaluating {plan} {budget} {solver}".rstrip() + repaired)
+            self.say(f"evaluating {plan} {budget} {solver}".rstrip() + repaired + place)
             model = self.workload.model
             if allocation:
                 model = self._applier(allocation, repair)
@@ -112,24 +148,32 @@ class Evaluator:
         chosen = dict(allocation)
         return Evaluation(plan, solver, budget, draw, average, self.known[name], chosen, repair)
 
-    def controls(
-        self, instances: Mapping[str, Instance], seed: int, repair: str = NONE
-    ) -> list[Evaluation]:
-        """The float network, every uniform bit-width, and random plans within each budget.
+    def measure_all(self, wanted: Sequence[Wanted]) -> tuple[Evaluation, ...]:
+        """The accuracy of several plans, in their order."""
+        names = dict.fromkeys(_name(each.allocation, each.repair) for each in wanted)
+        missing = [name for name in names if name not in self.known]
+        rows = []
+        for each in wanted:
+            name = _name(each.allocation, each.repair)
+            place = f": {missing.index(name) + 1} of {len(missing)}" if name in missing else ""
+            rows.append(self.measure(**vars(each), place=place))
+        return tuple(rows)
+
+    def uniform(
+        self, instances: Mapping[str, Instance], repair: str, *, every: bool
+    ) -> list[Wanted]:
+        """The uniform choices: every one, or those within some budget.
 
         Args:
-            instances: text of each budget -> a knapsack with it, whose policy and ties random
-                plans keep; its costs do not matter.
+            instances: text of each budget -> a knapsack with it; its costs do not matter.
+            every: whether those above all budgets are wanted too.
         """
-        rows = [self.measure("float", {})]
-        for label in self.table.choices:
-            plan = self.table.uniform(label)
-            rows.append(self.measure("uniform", plan, budget=label, repair=repair))
-        for budget, instance in instances.items():
-            for draw in range(RANDOM_DRAWS):
-                plan = instance.by_label(random_choice(instance, seed + draw))
-                rows.append(self.measure("random", plan, budget=budget, draw=draw, repair=repair))
-        return rows
+        plans = {label: self.table.uniform(label) for label in self.table.choices}
+        return [
+            Wanted("uniform", plan, budget=label, repair=repair)
+            for label, plan in plans.items()
+            if every or any(i.is_feasible(i.from_labels(plan)) for i in instances.values())
+        ]
 
 
 def _name(allocation: Allocation, repair: str) -> str:

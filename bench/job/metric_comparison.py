@@ -50,7 +50,6 @@ class MetricComparison:
     """What is compared.
 
     Args:
-        budgets: average bits per weight.
         seeds: of the calibration draws; draw number s also seeds the controls.
         held_out: images for the yardsticks, less those that are in a draw.
     """

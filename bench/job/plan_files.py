@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from bitknap.plans import Plan
+from bitknap.plans.plan_file import FORMAT as PLAN
 from bitknap.problems import DataError, IntArray
 from bitknap.problems.documents import load_document
 from bitknap.problems.schema import convert
@@ -27,13 +29,16 @@ def load_plan(path: Path, table: SensitivityTable) -> IntArray:
 def read_plan(path: Path) -> Mapping[str, int | str]:
     """Layer -> choice as a file has it.
 
-    The file is JSON: a ``bitknap.solution/1`` document, or an object of layer -> bits.
+    The file is JSON: a ``bitknap.plan/1`` or ``bitknap.solution/1`` document, or an object of
+    layer -> bits.
 
     Raises:
         DataError: the file is missing or holds no plan.
     """
-    remedy = "expected a solution file or layer: bits"
+    remedy = "expected a plan, a solution or layer: bits"
     document = load_document(path, remedy=remedy)
+    if document.get("format") == PLAN:
+        return Plan.load(path).choices
     plan = document.get("choice") if "format" in document else document
     try:
         return convert(dict[str, int | str], plan, "the plan")

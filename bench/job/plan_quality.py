@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from bitknap.plans.apply import Applier
 from bitknap.plans.candidates import distinct, pair_plans, uniform_plan
 from bitknap.plans.measure import Measurer
+from bitknap.plans.measured import MeasuredPlan
 from bitknap.plans.remembered import Remembered
 from bitknap.plans.repair.base import NONE
-from bitknap.plans.search import MeasuredPlan, measured_plan
+from bitknap.plans.search import measured_plan
 from bitknap.plans.yardsticks import yardstick
 from bitknap.problems import DataError
 from bitknap.sensitivity import SensitivityTable

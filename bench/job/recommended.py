@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bitknap.plans.candidates import distinct, pair_plans, uniform_plan
+from bitknap.plans.layer_plan import Plan
 from bitknap.plans.measure import Measurer
-from bitknap.plans.search import MeasuredPlan, measured_plan
+from bitknap.plans.measured import MeasuredPlan
+from bitknap.plans.optimum import predicted, solved
+from bitknap.plans.search import measured_plan
 from bitknap.plans.smallest import smallest_plan
 from bitknap.plans.yardsticks import yardstick
-from bitknap.problems import write_atomically
+from bitknap.solvers import Solution
 
 from .results import Results, plan_path
 
@@ -31,8 +33,8 @@ def recommend(
 
     Candidates are the optimum of every metric, the greedy's plans, those with the terms between
     layers, and the largest uniform choice within the budget. The smallest plan of at most the
-    job's ``max_kl`` stands under ``kl-LIMIT``. Each plan is written to ``plans/BUDGET.json`` as
-    layer -> label.
+    job's ``max_kl`` stands under ``LIMITKL``. Each plan is written to ``plans/BUDGET.json``,
+    format ``bitknap.plan/1``.
 
     Raises:
         InfeasibleError: even the largest plan has more damage than ``max_kl``.
@@ -43,7 +45,7 @@ def recommend(
     place = ""
 
     def told(number: int) -> None:
-        say(f"measuring plans {place}: {number} of {job.measure} networks")
+        say(f"measuring plans at {place}: network {number} of at most {job.measure}")
 
     measure = Measurer(
         job.workload.model,
@@ -59,20 +61,35 @@ def recommend(
     )
     found: dict[str, MeasuredPlan] = {}
 
-    def keep(name: str, plan: MeasuredPlan) -> None:
-        found[name] = plan
-        write_atomically(plan_path(job.out, name), json.dumps(dict(plan.plan), indent=1) + "\n")
-
     if job.max_kl is not None:
-        place = f"for a damage of {job.max_kl:g}"
-        smallest = smallest_plan(results.table, job.max_kl, measure, job.measure, job.time_limit)
-        keep(f"kl-{job.max_kl:g}", smallest)
+        place, name = f"a damage of {job.max_kl:g}", f"{job.max_kl:g}KL"
+        found[name] = _smallest(job, results, measure, name)
     for number, budget in enumerate(budgets, 1):
-        place = f"at {budget} ({number} of {len(budgets)} budgets)"
+        place = f"{budget} ({number} of {len(budgets)} budgets)"
         instance = results.instances[results.asked.metrics[0], budget]
         candidates = _candidates(results, budget, job.time_limit)
-        keep(budget, measured_plan(instance, results.table, candidates, measure, job.measure))
+        found[budget] = measured_plan(instance, results.table, candidates, measure, job.measure)
+        first = results.best(results.asked.metrics[0], budget)
+        _save(results, budget, found[budget], first)
     return found
+
+
+def _smallest(job: Job, results: Results, measure: Measurer, name: str) -> MeasuredPlan:
+    assert job.max_kl is not None
+    table = results.table
+    found = smallest_plan(table, job.max_kl, measure, job.measure, job.time_limit)
+    size = int(table.costs["size_bits"][table.positions(found.plan)].sum())
+    instance = table.to_instance(results.asked.metrics[0], {"size_bits": size})
+    _save(results, name, found, solved(instance, job.time_limit))
+    return found
+
+
+def _save(results: Results, budget: str, measured: MeasuredPlan, solution: Solution) -> None:
+    """Write the plan, with what the first metric, whose optimum is given, predicts of it."""
+    first = results.asked.metrics[0]
+    prediction = predicted(results.table, first, measured.plan, solution)
+    plan = Plan(measured.plan, results.table, budget, prediction, measured=measured)
+    plan.save(plan_path(results.out, budget))
 
 
 def _candidates(results: Results, budget: str, time_limit: float) -> dict[str, dict[str, str]]:

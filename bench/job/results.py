@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bitknap.plans.budgets import Budget
-from bitknap.plans.search import MeasuredPlan
+from bitknap.plans.measured import MeasuredPlan
 from bitknap.problems import BitknapError, DataError, Instance, load_instance
 from bitknap.problems.documents import load_as, save_document
 from bitknap.sensitivity import LayerPolicy, SensitivityTable, Tie, load_table
@@ -29,8 +29,6 @@ class JobSettings:
     """What a run was asked to do, as far as its results need it.
 
     Args:
-        notes: sentences that belong beside its measured accuracies.
-        seed: of the calibration draw and the random controls.
         time_limit: seconds for each solve; None where a run from before limits had none.
     """
 
@@ -53,11 +51,7 @@ class Results:
     """What the main job found.
 
     Args:
-        table: sensitivities and sizes, under the policy.
-        instances: by (metric, budget text).
-        solutions: by (metric, budget text, solver).
         proved: on how many instances the independent checker proved the best solution optimal.
-        recommended: by budget text, where plans were measured.
     """
 
     asked: JobSettings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from bitknap.solvers.verify import verify
 
 from ..records.record import Record, load_records, record_of, save_records
 from ..workloads.base import Workload
-from .evaluation import Evaluation, Evaluator
+from .evaluation import Evaluation, Evaluator, Wanted, random_plans
 from .recommended import RECOMMENDED, recommend
 from .results import JobSettings, Results, instance_path, save_results, solution_path
 from .table_cache import QUANTIZER, calibration_batches, fill, traced
@@ -39,8 +39,6 @@ class Job:
     """What the main job is asked to do.
 
     Args:
-        bits: candidates of every layer, from few bits to many.
-        seed: of the calibration draw and the random controls.
         policy: what is decided about layers beforehand; every instance keeps it.
         quantizer: how weights are quantized, in the predictions and in the measured accuracies.
         activations: candidates for what layers read; None leaves it in float.
@@ -48,7 +46,9 @@ class Job:
         time_limit: seconds for each solve, and for each proof of the independent checker.
         measure: networks that the search for the recommended plan may run, for each budget, on
             half of the calibration samples; 0 recommends none.
-        repair: of the quantized networks, measured beside them as they are quantized.
+        repair: of the quantized networks.
+        full: also measure every metric's plans, the greedy's and random ones, and all of them as
+            quantized, without repair.
         max_kl: find the smallest plan of at most this measured damage too.
     """
 
@@ -68,6 +68,7 @@ class Job:
     time_limit: float = TIME_LIMIT
     measure: int = EVALUATIONS
     repair: str = "auto"
+    full: bool = False
     max_kl: float | None = None
 
     def asked(self, ties: tuple[Tie, ...]) -> JobSettings:
@@ -181,25 +182,30 @@ def _solve_all(
 def _measure(
     job: Job, results: Results, batches: Sequence[Any], say: Say
 ) -> tuple[Evaluation, ...]:
-    """Accuracy of every plan and of the controls, as quantized and repaired."""
+    """Accuracy of the plans and of the controls; see `Job.full`."""
     table = results.table
     path = job.out / "accuracies.json"
     evaluator = Evaluator(job.workload, job.quantizer, table, path, say, batches)
     by_budget = {budget: instance for (_, budget), instance in results.instances.items()}
-    rows: list[Evaluation] = []
-    for repair in dict.fromkeys((NONE, job.repair)):
-        rows += evaluator.controls(by_budget, job.seed, repair)[1 if rows else 0 :]
-        for budget, found in results.recommended.items():
-            rows.append(evaluator.measure(RECOMMENDED, found.plan, budget=budget, repair=repair))
-        for metric, budget in results.instances:
-            plans = {"optimum": results.best(metric, budget)}
-            if "greedy" in job.solvers:
-                plans["greedy"] = results.solutions[metric, budget, "greedy"]
-            for solver, solution in plans.items():
-                if solution.labels is not None:
-                    rows.append(
-                        evaluator.measure(
-                            metric, solution.labels, solver=solver, budget=budget, repair=repair
-                        )
-                    )
-    return tuple(rows)
+    wanted = [Wanted("float", {})]
+    for repair in dict.fromkeys((NONE, job.repair) if job.full else (job.repair,)):
+        wanted += evaluator.uniform(by_budget, repair, every=job.full)
+        wanted += [
+            Wanted(RECOMMENDED, found.plan, budget=budget, repair=repair)
+            for budget, found in results.recommended.items()
+        ]
+        if job.full or not results.recommended:
+            wanted += random_plans(by_budget, job.seed, repair)
+            wanted += _plans_of_metrics(results, repair)
+    return evaluator.measure_all(wanted)
+
+
+def _plans_of_metrics(results: Results, repair: str) -> Iterator[Wanted]:
+    """The optimum and the greedy's plan of every metric and budget."""
+    for metric, budget in results.instances:
+        plans = {"optimum": results.best(metric, budget)}
+        if "greedy" in results.asked.solvers:
+            plans["greedy"] = results.solutions[metric, budget, "greedy"]
+        for solver, solution in plans.items():
+            if solution.labels is not None:
+                yield Wanted(metric, solution.labels, solver=solver, budget=budget, repair=repair)

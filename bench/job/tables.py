@@ -11,9 +11,10 @@ from bitknap.plans.repair.base import NONE
 from bitknap.solvers import Status, load_solver, relative_gap
 
 from ..tables.table import Table, percent
+from ..workloads.accuracy import Difference
 
 if TYPE_CHECKING:
-    from ..workloads.base import Accuracy
+    from ..workloads.accuracy import Accuracy
     from .evaluation import Evaluation
     from .results import Results
 
@@ -24,7 +25,7 @@ def solver_table(results: Results) -> Table:
     for name in results.asked.solvers:
         found = [results.solutions[m, b, name] for m, b in results.instances]
         gaps = [
-            relative_gap(s.objective, results.best(m, b).objective or 0.0)
+            above_optimum(s.objective, results.best(m, b).objective or 0.0)
             for (m, b), s in zip(results.instances, found, strict=True)
             if s.objective is not None
         ]
@@ -45,10 +46,10 @@ def solver_table(results: Results) -> Table:
     limit = "" if seconds is None else f", limited to {seconds:g} s"
     return Table(
         f"Solvers over {len(results.instances)} instances",
-        ("solver", "kind", "proven", "mean gap", "worst gap", "median ms", "worst ms"),
+        ("solver", "kind", "proven", "mean above", "worst above", "median ms", "worst ms"),
         rows,
         notes=(
-            "Gap: (objective - optimum) / |objective|, both recomputed from the instance. "
+            "Above: how far the choice is above the optimum, both recomputed from the instance. "
             f"One solve each{limit}; the import of a back-end is not counted.",
             agreement(results),
             f"{results.proved} of {len(results.instances)} optima proved again by the independent "
@@ -79,7 +80,9 @@ def objective_table(results: Results) -> Table:
         best = results.best(metric, budget)
         for name in results.asked.solvers:
             s = results.solutions[metric, budget, name]
-            gap = None if s.objective is None else relative_gap(s.objective, best.objective or 0.0)
+            above = (
+                None if s.objective is None else above_optimum(s.objective, best.objective or 0.0)
+            )
             rows.append(
                 [
                     metric,
@@ -87,13 +90,13 @@ def objective_table(results: Results) -> Table:
                     name,
                     s.status.value,
                     "-" if s.objective is None else f"{s.objective:.9g}",
-                    percent(gap),
+                    percent(above),
                     f"{1000 * s.seconds:.2f}",
                 ]
             )
     return Table(
         "Every solve",
-        ("metric", "budget", "solver", "status", "objective", "gap", "ms"),
+        ("metric", "budget", "solver", "status", "objective", "above the optimum", "ms"),
         rows,
         text_columns=4,
     )
@@ -111,10 +114,10 @@ def optimum_table(results: Results) -> Table:
             row += (
                 ["-", "-"]
                 if cost is None
-                else [f"{cost:.6g}", percent(relative_gap(cost, best.objective or 0.0))]
+                else [f"{cost:.6g}", percent(above_optimum(cost, best.objective or 0.0))]
             )
         rows.append(row)
-    columns = ["metric", "budget", "optimum"] + (["greedy", "greedy's gap"] if greedy else [])
+    columns = ["metric", "budget", "optimum"] + (["greedy", "greedy above it"] if greedy else [])
     return Table(
         "Objective: predicted loss increase, in each metric's own unit",
         columns,
@@ -126,67 +129,66 @@ def optimum_table(results: Results) -> Table:
 def accuracy_table(results: Results, repair: str = NONE) -> Table:
     """Measured accuracy by metric and budget, beside the controls, under one repair."""
     budgets = [b.text for b in results.asked.budgets]
-    series, controls = _series(results, _share, repair)
+    series, controls = _series(results, repair)
     whole = next(m.accuracy for m in results.measured if m.plan == "float")
     rows = [
-        [name, *(f"{100 * values[b]:.2f}" if b in values else "-" for b in budgets)]
-        for name, values in [*series, *controls]
+        [name, *(f"{100 * _mean(found[b], _share):.2f}" if b in found else "-" for b in budgets)]
+        for name, found in (series | controls).items()
     ]
     rows.append(["float", *[f"{100 * whole.value:.2f}"] * len(budgets)])
-    losses = [
-        f"{name} at {budget} ({100 * values[budget]:.2f} %) loses to {control} "
-        f"({100 * reference[budget]:.2f} %)."
-        for name, values in series
-        for control, reference in controls
-        for budget in budgets
-        if budget in reference and budget in values and values[budget] < reference[budget]
-    ]
-    error = 100 * math.sqrt(0.25 / whole.total)
+    shown = [a for found in (series | controls).values() for group in found.values() for a in group]
+    error = 100 * max(a.standard_error for a in [whole, *shown])
     notes = [
         f"Test accuracy in %, {whole.total:,} samples; its standard error is at most {error:.2f}.",
-        "uniform: the largest single choice within the budget; random: mean of the draws.",
+        "uniform: the largest single choice within the budget"
+        + ("; random: mean of the draws." if "random" in controls else "."),
         *results.asked.notes,
-        *(losses or ["No plan loses to a control at any budget."]),
+        *_losses(series, controls),
+        *_greedy_above(results.asked.metrics, series),
     ]
-    return Table(
-        f"Measured accuracy {_state(repair)}, %, by budget", ("plan", *budgets), rows, notes=notes
-    )
+    columns = ("plan", *map(with_unit, budgets))
+    return Table(f"Measured accuracy {_state(repair)}, %, by budget", columns, rows, notes=notes)
 
 
-def recommended_table(results: Results) -> Table:
-    """The recommended plan of each budget: size, accuracy repaired, and where it comes from."""
-    repair = last_repair(results)
-    whole = next(m.accuracy for m in results.measured if m.plan == "float")
-    uniform = _uniform(results, _share, repair)
-    rows = []
-    for budget, found in results.recommended.items():
-        own = next(
-            m
-            for m in results.measured
-            if (m.plan, m.budget, m.repair) == ("recommended", budget, repair)
-        )
-        table = results.table
-        size = int(table.costs["size_bits"][table.positions(own.allocation)].sum())
-        rows.append(
-            [
-                budget,
-                f"{own.average_bits:.2f}",
-                f"{size / 8000:.1f}",
-                f"{32 / own.average_bits:.1f}x",
-                f"{100 * own.accuracy.value:.2f}",
-                f"{100 * uniform[budget]:.2f}" if budget in uniform else "-",
-                f"{found.damage:.4f} ± {found.error:.4f}",
-                found.source,
-            ]
-        )
-    columns = ("budget", "bits", "kB", "smaller", "accuracy", "uniform", "damage", "from")
-    notes = (
-        f"Accuracy in %, {_state(repair)}; float {100 * whole.value:.2f}. uniform: the largest "
-        "single choice within the budget.",
-        "damage: mean divergence KL from the float network's outputs on the calibration samples "
-        "(increase of the loss where outputs are no class scores). Plans: plans/BUDGET.json.",
-    )
-    return Table("Recommended plans", columns, rows, notes=notes)
+def with_unit(budget: str) -> str:
+    """A budget's text with its unit."""
+    return f"{budget} bits" if budget[-1].isdigit() and budget[0] != "w" else budget
+
+
+def _losses(series: Series, controls: Series) -> list[str]:
+    """A sentence for every plan that is clearly below a control."""
+    found = []
+    for name, own in series.items():
+        for control, others in controls.items():
+            for budget in own.keys() & others.keys():
+                differences = [own[budget][0].minus(other) for other in others[budget]]
+                value = statistics.fmean(d.value for d in differences)
+                if Difference(value, max(d.error for d in differences)).level or value > 0:
+                    continue
+                found.append(
+                    f"{name} at {with_unit(budget)} ({own[budget][0]}) loses to {control} "
+                    f"({100 * _mean(others[budget], _share):.2f} %)."
+                )
+    return sorted(found) or ["No plan is below a control by more than the noise."]
+
+
+def _greedy_above(metrics: Sequence[str], series: Series) -> list[str]:
+    """Where the greedy's plan is more accurate than the optimum of the same metric."""
+    above = [
+        series[f"{metric} (greedy)"][budget][0].minus(best[0])
+        for metric in metrics
+        if f"{metric} (greedy)" in series
+        for budget, best in series[f"{metric} (optimum)"].items()
+        if budget in series[f"{metric} (greedy)"]
+    ]
+    if not above:
+        return []
+    higher = [d for d in above if d.value > 0]
+    clear = sum(not d.level for d in higher)
+    return [
+        "The greedy's plan is more accurate than the optimum of the same metric in "
+        f"{len(higher)} of {len(above)} cases, in {clear} of them by more than the noise."
+    ]
 
 
 def last_repair(results: Results) -> str:
@@ -202,21 +204,23 @@ def measure_tables(results: Results) -> dict[str, Table]:
     """What else the workload measured, such as perplexity: one table per measure, by its name."""
     budgets, repair = [b.text for b in results.asked.budgets], last_repair(results)
     whole = next(m.accuracy for m in results.measured if m.plan == "float")
+    series, controls = _series(results, repair)
     tables = {}
     for name in whole.measures:
-        series, controls = _series(results, _measure(name), repair)
+        value = _measure(name)
         rows = [
-            [plan, *(f"{values[b]:.4g}" if b in values else "-" for b in budgets)]
-            for plan, values in [*series, *controls]
+            [plan, *(f"{_mean(found[b], value):.4g}" if b in found else "-" for b in budgets)]
+            for plan, found in (series | controls).items()
         ]
         rows.append(["float", *[f"{whole.measures[name]:.4g}"] * len(budgets)])
         title = f"{name[0].upper()}{name[1:]} {_state(repair)}, by budget"
-        tables[name] = Table(title, ("plan", *budgets), rows)
+        tables[name] = Table(title, ("plan", *map(with_unit, budgets)), rows)
     return tables
 
 
 Value = Callable[["Accuracy"], float]
-Series = list[tuple[str, dict[str, float]]]
+Series = dict[str, dict[str, list["Accuracy"]]]
+"""Plan -> budget -> its accuracies, of random plans one for each draw."""
 
 
 def _share(accuracy: Accuracy) -> float:
@@ -227,57 +231,63 @@ def _measure(name: str) -> Value:
     return lambda accuracy: accuracy.measures[name]
 
 
-def _series(results: Results, value: Value, repair: str) -> tuple[Series, Series]:
-    """Values by budget of the recommended and every metric's plans, and of the controls."""
-    best = _by_budget(results.measured, value, "recommended", repair=repair)
-    series = [("recommended", best)] if best else []
-    series += [
-        (f"{metric} ({solver})", found)
+def _mean(accuracies: Sequence[Accuracy], value: Value) -> float:
+    return statistics.fmean(map(value, accuracies))
+
+
+def _series(results: Results, repair: str) -> tuple[Series, Series]:
+    """Accuracies by budget of the recommended and every metric's plans, and of the controls."""
+    plans = {"recommended": ("recommended", "")}
+    plans |= {
+        f"{metric} ({solver})": (metric, solver)
         for metric in results.asked.metrics
         for solver in ("optimum", "greedy")
-        if (found := _by_budget(results.measured, value, metric, solver, repair))
-    ]
-    controls = [
-        ("uniform", _uniform(results, value, repair)),
-        ("random", _by_budget(results.measured, value, "random", repair=repair)),
-    ]
-    return series, controls
-
-
-def _by_budget(
-    measured: Sequence[Evaluation],
-    value: Value,
-    plan: str,
-    solver: str = "",
-    repair: str = NONE,
-) -> dict[str, float]:
-    values: dict[str, list[float]] = {}
-    for m in measured:
-        if (m.plan, m.solver, m.repair) == (plan, solver, repair):
-            values.setdefault(m.budget, []).append(value(m.accuracy))
-    return {budget: statistics.fmean(v) for budget, v in values.items()}
-
-
-def _uniform(results: Results, value: Value, repair: str) -> dict[str, float]:
-    """Value at the largest uniform choice that fits each budget."""
-    fits: dict[str, float] = {}
-    table = results.table
-    uniform = [m for m in results.measured if (m.plan, m.repair) == ("uniform", repair)]
-    usage = {
-        m.budget: {r: int(c[table.positions(m.allocation)].sum()) for r, c in table.costs.items()}
-        for m in uniform
     }
-    for budget in results.asked.budgets:
-        limits = _limits(results, budget.text)
-        within = [m for m in uniform if all(usage[m.budget][r] <= limits[r] for r in limits)]
-        if within:
-            fits[budget.text] = value(
-                max(within, key=lambda m: tuple(usage[m.budget].values())).accuracy
-            )
-    return fits
+    series = {name: _by_budget(results, *plan, repair) for name, plan in plans.items()}
+    uniform = {
+        budget.text: [found.accuracy]
+        for budget in results.asked.budgets
+        if (found := uniform_within(results, budget.text, repair)) is not None
+    }
+    controls = {"uniform": uniform, "random": _by_budget(results, "random", "", repair)}
+    return _filled(series), _filled(controls)
 
 
-def _limits(results: Results, budget: str) -> dict[str, int]:
-    """Resource -> limit of a budget."""
-    instance = results.instances[results.asked.metrics[0], budget]
-    return dict(zip(instance.resources, instance.capacity.tolist(), strict=True))
+def _filled(series: Series) -> Series:
+    return {name: found for name, found in series.items() if found}
+
+
+def _by_budget(results: Results, plan: str, solver: str, repair: str) -> dict[str, list[Accuracy]]:
+    found: dict[str, list[Accuracy]] = {}
+    for m in results.measured:
+        if (m.plan, m.solver, m.repair) == (plan, solver, repair):
+            found.setdefault(m.budget, []).append(m.accuracy)
+    return found
+
+
+def uniform_within(results: Results, budget: str, repair: str) -> Evaluation | None:
+    """The largest uniform choice that fits a budget; None for a budget that is a damage."""
+    instance = results.instances.get((results.asked.metrics[0], budget))
+    if instance is None:
+        return None
+    table = results.table
+    fits = [
+        m
+        for m in results.measured
+        if (m.plan, m.repair) == ("uniform", repair)
+        and instance.is_feasible(instance.from_labels(dict(m.allocation)))
+    ]
+    return max(
+        fits,
+        key=lambda m: tuple(
+            int(c[table.positions(m.allocation)].sum()) for c in table.costs.values()
+        ),
+        default=None,
+    )
+
+
+def above_optimum(objective: float, optimum: float) -> float:
+    """How far a choice is above the optimum, relative to the optimum."""
+    if objective == optimum:
+        return 0.0
+    return (objective - optimum) / abs(optimum) if optimum else math.inf

@@ -94,20 +94,13 @@ def solver_table(answers: Sequence[SolverRuns], clashes: Sequence[str]) -> Table
             for status in FAILURES
             if status in summary.statuses
         ]
+        rates = summary.success_rate, summary.correct_rate
         rows.append(
             [
                 summary.solver,
                 "exact" if summary.exact else "heuristic",
                 f"{summary.supported}/{summary.instances}",
-                *map(
-                    percent,
-                    (
-                        summary.success_rate,
-                        summary.correct_rate,
-                        summary.mean_gap,
-                        summary.worst_gap,
-                    ),
-                ),
+                *map(percent, (*rates, summary.mean_gap, summary.worst_gap)),
                 _milliseconds(summary.seconds),
                 *([_milliseconds(summary.cpu_seconds)] if processor else []),
                 "-" if summary.memory is None else f"{summary.memory / 1e6:.0f}",

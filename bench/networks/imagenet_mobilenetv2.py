@@ -24,12 +24,7 @@ DROPOUT = 0.2
 
 
 class ImageNetMobileNetV2(nn.Module):
-    """MobileNetV2 of width 1.0 for large colour images.
-
-    References:
-        Sandler, Howard, Zhu, Zhmoginov, Chen, *MobileNetV2: inverted residuals and linear
-        bottlenecks*, arXiv 1801.04381.
-    """
+    """MobileNetV2 of width 1.0 for large colour images."""
 
     def __init__(self, classes: int = 1000) -> None:
         super().__init__()

@@ -19,7 +19,6 @@ class Bottleneck(nn.Module):
 
     Args:
         width: channels of the 3x3 convolution; the output has ``4 * width``.
-        stride: stride of ``conv2`` and of the shortcut.
 
     References:
         He, Zhang, Ren, Sun, *Deep residual learning for image recognition*, arXiv 1512.03385.
@@ -47,11 +46,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Residual network for large colour images: 7x7 stem, pooling, four stages, linear classifier.
-
-    References:
-        He, Zhang, Ren, Sun, arXiv 1512.03385.
-    """
+    """Residual network for large images: 7x7 stem, pooling, four stages, linear classifier."""
 
     def __init__(
         self,

@@ -19,9 +19,6 @@ class InvertedResidual(nn.Module):
     The input is added to the output where both have one shape (stride 1, as many channels); an
     expansion of 1 leaves the first convolution out.
 
-    Args:
-        expansion: hidden channels are ``expansion * inputs``.
-
     References:
         Sandler, Howard, Zhu, Zhmoginov, Chen, *MobileNetV2: inverted residuals and linear
         bottlenecks*, arXiv 1801.04381.
@@ -50,9 +47,6 @@ class MobileNetV2(nn.Module):
 
     Module names follow the usual ones: ``features.0.0`` the stem, ``features.3.conv.1.0`` a
     depthwise convolution, ``classifier``.
-
-    References:
-        Sandler, Howard, Zhu, Zhmoginov, Chen, arXiv 1801.04381.
     """
 
     def __init__(self, channels: int = 1, classes: int = 10) -> None:

@@ -14,9 +14,6 @@ class BasicBlock(nn.Module):
     ``y = relu(shortcut(x) + bn2(conv2(relu(bn1(conv1(x))))))``, where the shortcut is the identity
     or, when the shape changes, a strided 1x1 convolution with batch normalisation.
 
-    Args:
-        stride: stride of ``conv1`` and of the shortcut.
-
     References:
         He, Zhang, Ren, Sun, *Deep residual learning for image recognition*, arXiv 1512.03385.
     """
@@ -51,9 +48,6 @@ class ResNet18(nn.Module):
 
     Args:
         widths: channels of the four stages; the stem has the first.
-
-    References:
-        He, Zhang, Ren, Sun, arXiv 1512.03385.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What `bitknap paper` was asked, kept in its folder so that the page can be drawn again."""
+"""What `bitknap paper` was asked, kept in its folder so that its page can be drawn again."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from bitknap.problems import DataError
 from bitknap.problems.documents import load_as, save_document
 
 from ..report.source import CELLS
+from ..report.write import Contents, build_contents, write_page
 from ..workloads.base import Workload
+from . import PARTS
 from .scale import FAST, FULL, IMAGENET_RATES, Scale, imagenet
 from .study import Study, fashion, run_study
 
 FORMAT = "bitknap.paper/1"
 FILE = "paper.json"
+TITLE = "The paper's tables and figures"
+LEAD = "W. Chen, P. Wang, J. Cheng, ICCV 2021 (MPQCO), on networks that are here."
 
 
 @dataclass(frozen=True)
 class Call:
-    """The options of the command.
-
-    Args:
-        root: folder of ImageNet, which is then used instead.
-    """
+    """The options of the command."""
 
     arguments: Sequence[str]
     fast: bool = False
@@ -73,3 +73,14 @@ def load_study(folder: Path, say: Callable[[str], None]) -> Study:
         )
     scale, load = call.open()
     return run_study(scale, folder, call.arguments, say, load)
+
+
+def write_study(study: Study, page: Path, only: Sequence[str] = ()) -> Contents:
+    """Write the page with its figures and tables beside it; returns what it shows.
+
+    Raises:
+        UnsupportedError: ``only`` names a part that does not exist.
+    """
+    contents = build_contents(PARTS, [study], only)
+    write_page(page, TITLE, LEAD, contents, study.command)
+    return contents

@@ -16,7 +16,8 @@ from bitknap.sensitivity.resume.ranks import Ranks
 from ..finetuning.fine_tune import FineTuning, fine_tune
 from ..job.evaluation import Evaluator
 from ..job.table_cache import QUANTIZER
-from ..workloads.base import Accuracy, Workload
+from ..workloads.accuracy import Accuracy
+from ..workloads.base import Workload
 from .pace import Pace
 from .plans import PaperPlan
 from .stamps import stamp

@@ -19,11 +19,9 @@ class Scale:
     """The extent of a study.
 
     Args:
-        rates: network -> compression rates.
         tuned: network -> those of its rates at which plans are fine-tuned as well.
         samples: metric -> calibration samples; ``fisher`` is one of them.
         seeds: of the calibration draws, the random plans and the fine-tuning.
-        test: number of test images, the first ones; None for all.
         search: evaluations of the network that the evolutionary search may spend.
     """
 

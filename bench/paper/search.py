@@ -32,9 +32,6 @@ class SearchedPlan:
     """What the search found and spent.
 
     Args:
-        allocation: layer -> bits of the best plan.
-        loss: its mean loss on the calibration samples.
-        evaluations: forward passes over the samples.
         reference: mean loss, on the same samples, of the paper's exact plan.
     """
 

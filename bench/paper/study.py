@@ -16,7 +16,8 @@ from ..confidence.bootstrap import optimum
 from ..datasets.fashion_mnist import load_fashion_mnist
 from ..job.metric_comparison import Entry, MetricComparison, Tables
 from ..job.run import Say
-from ..workloads.base import Accuracy, Workload, classification_accuracy
+from ..workloads.accuracy import Accuracy
+from ..workloads.base import Workload, classification_accuracy
 from ..workloads.loading import load_workload
 from .cells import Cell, PlanMeasurer
 from .plans import PaperPlan, instance_at, make_plans
@@ -27,13 +28,7 @@ from .stamps import Stamp, read_stamps
 
 @dataclass(frozen=True)
 class Network:
-    """What was measured of one network.
-
-    Args:
-        tables: of each metric and draw.
-        search: the evolutionary search at the largest rate.
-        stamps: what measured the cells.
-    """
+    """What was measured of one network."""
 
     workload: Workload
     tables: Tables

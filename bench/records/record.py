@@ -36,12 +36,9 @@ class Record:
         seconds: wall time of the method, as in ``Solution``; of a killed run, until it was killed.
         cpu_seconds: processor time of the same call, the referee and the processes that it started
             included, or None where it was not taken.
-        repeat: number of the run among those that differ by it alone, from 0.
         exact: whether the method proves optimality when no limit stops it.
         group: of the suite's instances it belongs to, e.g. the family.
         instance_hash: sha256 of the instance's content.
-        classes: number of classes L.
-        items: number of items over all classes.
         memory_limit: bytes, or None.
         threads: threads the method may use.
         memory: peak resident bytes of a process of its own, or None when it had none.
@@ -135,11 +132,7 @@ def load_records(path: Path) -> list[Record]:
 
 
 def parse_records(content: bytes, path: Path) -> list[Record]:
-    """The records of a file's content; ``path`` is for the message.
-
-    Raises:
-        DataError: a line is not a record of a known format.
-    """
+    """The records of a file's content; ``path`` is for the message."""
     records = []
     for number, line in enumerate(content.splitlines(), start=1):
         try:

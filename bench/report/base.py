@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Generic, ParamSpec
 
 from matplotlib.figure import Figure
@@ -34,10 +35,14 @@ class Panel:
     Args:
         figure: with one axes that matters, the first.
         marks: points that can be read off, in the order in which arrow keys visit them.
+        finding: what the drawing shows, for those who cannot see it; by default the caption.
+        layers: names of the layers whose labels a mark's value ``bits by layer`` holds.
     """
 
     figure: Figure
     marks: Sequence[Mark] = ()
+    finding: str = ""
+    layers: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -64,21 +69,46 @@ class Plot:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """A plan that can be opened, looked at and copied.
+
+    Args:
+        title: what it is, in a line.
+        panel: its drawing.
+        texts: sentences below it.
+        copied: what the button copies.
+        file: where the plan is.
+        open: whether it is open at first.
+    """
+
+    title: str
+    panel: Panel
+    texts: Sequence[str]
+    copied: str
+    file: Path
+    open: bool = False
+
+
+@dataclass(frozen=True)
 class Content:
     """What a section shows, in this order.
 
     Args:
+        gist: its finding, in a line beside the heading.
         facts: (name, value) pairs.
         texts: sentences.
-        plots: figures.
         tables: file stem -> table.
+        plots: figures.
+        folds: plans.
         commands: command lines.
     """
 
+    gist: str = ""
     facts: Sequence[tuple[str, str]] = ()
     texts: Sequence[str] = ()
     plots: Sequence[Plot] = ()
     tables: Mapping[str, Table] = field(default_factory=dict)
+    folds: Sequence[Fold] = ()
     commands: Sequence[str] = ()
 
 
@@ -91,9 +121,11 @@ class Section(Generic[Folders]):
         order: parts stand in ascending order.
         needs: what the folder must hold, to be said where it does not.
         build: gives the content for a folder (or two), or None where there is nothing to show.
+        leads: whether the sections after it are folded.
     """
 
     heading: str
     order: int
     needs: str
     build: Callable[Folders, Content | None]
+    leads: bool = False

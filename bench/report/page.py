@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -26,7 +26,7 @@ class Figure:
         name: of its files.
         drawings: its panels.
         caption: the sentences below it.
-        files: what it is written to, relative to the page.
+        files: what it is written to, relative to the page: kind -> path.
         command: what draws it again.
         wide: whether readers scroll it sideways rather than let it shrink.
     """
@@ -34,9 +34,21 @@ class Figure:
     name: str
     drawings: Sequence[Drawing]
     caption: str
-    files: str
+    files: Mapping[str, str]
     command: str
     wide: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan of the page, as `base.Fold` with its figure drawn and its file relative to it."""
+
+    title: str
+    drawing: Drawing
+    texts: Sequence[str]
+    copied: str
+    file: str
+    open: bool
 
 
 @dataclass(frozen=True)
@@ -45,10 +57,13 @@ class Part:
 
     name: str
     heading: str
+    gist: str
+    folded: bool
     facts: Sequence[tuple[str, str]]
     texts: Sequence[str]
     figures: Sequence[Figure]
     tables: Sequence[tuple[str, Table]]
+    plans: Sequence[Plan]
     commands: Sequence[str]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,22 @@ from ..measures.answers import SolverRuns, answers_of, key_of
 from ..records.archive import environments, find_folder, kept_apart, verified_records
 from ..records.record import RECORDS, Record
 from ..runner.run import PLAN, load_plan
+from .resampled import ResampledMetric, resample
 
 CELLS = Path("tables") / "cells.csv"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A folder of ``bitknap run`` or of a benchmark; what it lacks is None or empty."""
+    """A folder of ``bitknap run`` or of a benchmark; what it lacks is None or empty.
+
+    Args:
+        path: the folder.
+        say: told what is done.
+    """
 
     path: Path
+    say: Callable[[str], None] = field(default=lambda text: None, repr=False, compare=False)
 
     @cached_property
     def results(self) -> Results | None:
@@ -71,6 +79,11 @@ class Source:
         return load_plan(path) if path.exists() else None
 
     @cached_property
+    def resampled(self) -> dict[str, ResampledMetric]:
+        """Metric with per-sample scores -> its plans over resamples of the calibration data."""
+        return {} if self.results is None else resample(self.results, self.say)
+
+    @cached_property
     def cells(self) -> list[dict[str, str]]:
         """The accuracies that a study of the paper ended with."""
         path = self.path / CELLS
@@ -103,12 +116,8 @@ class Source:
     def lead(self) -> str:
         """What was done, in a sentence."""
         if self.results is not None:
-            asked = self.results.asked
-            budgets = ", ".join(budget.text for budget in asked.budgets)
-            return (
-                f"Sensitivities by {', '.join(asked.metrics)}; budgets of {budgets} solved "
-                "exactly; accuracy measured on the test set."
-            )
+            table = self.results.table
+            return f"{table.weights:,} weights in {len(table.layers)} layers: {table.coverage}."
         instances = len({key_of(record) for record in self.records})
         return f"{len(self.solvers)} solvers on {instances} instances, {len(self.records):,} runs."
 
@@ -119,7 +128,7 @@ def _layers(table: SensitivityTable) -> str:
     return f"Bits for {'every layer' if whole else f'{len(table.layers)} layers'}"
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, say: Callable[[str], None] = lambda text: None) -> Source:
     """A folder with something to show, or the archive of that name.
 
     Raises:
@@ -128,7 +137,7 @@ def open_source(path: Path) -> Source:
     path = find_folder(path)
     if not path.is_dir():
         raise DataError(f"{path} is not a folder; give the --out folder of an earlier run")
-    source = Source(path)
+    source = Source(path, say)
     if source.results is None and not source.records and not source.cells:
         raise DataError(
             f"{path} holds neither {RUN} nor {RECORDS} nor {CELLS}; give the --out folder of "

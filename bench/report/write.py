@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,20 @@ from bitknap.problems.storage import only_writer
 from ..figures.style import save
 from ..tables.latex import latex
 from . import COMPARISONS, SECTIONS
-from .base import Content, Panel, Plot, Section
+from .base import Content, Fold, Panel, Plot, Section
 from .inline import inline
-from .page import Figure, Page, Part, render
+from .page import Figure, Page, Part, Plan, render
 from .source import Source, open_source
 
 PAGE = "report.html"
 
 
 def write_report(
-    folder: Path, other: Path | None = None, out: Path | None = None, only: Sequence[str] = ()
+    folder: Path,
+    other: Path | None = None,
+    out: Path | None = None,
+    only: Sequence[str] = (),
+    say: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Write the page of a folder, or of two compared, with all figures and tables as files.
 
@@ -32,6 +37,7 @@ def write_report(
         out: the page (``*.html``) or a folder for it, where ``figures`` and ``tables`` are
             written too; by default the folder itself.
         only: names of the sections to show; by default all.
+        say: told what is done.
 
     Returns:
         The path of the page.
@@ -43,7 +49,7 @@ def write_report(
     catalogue = SECTIONS if other is None else COMPARISONS
     for name in only:
         catalogue.require(name)
-    first = open_source(folder)
+    first = open_source(folder, say)
     page = page_path(folder, other, out)
     if other is None:
         command = ["bitknap", "report", str(folder)]
@@ -55,7 +61,7 @@ def write_report(
         title = f"{second.path.name} against {first.path.name}"
         lead = f"A is {first.path} ({first.title}); B is {second.path} ({second.title})."
         sources = first, second
-    contents = build_contents(catalogue, sources, only)
+    contents = build_contents(catalogue, sources, only, say)
     absent = [(section.heading, section.needs) for _, section, found in contents if found is None]
     if len(absent) == len(contents):
         raise DataError(
@@ -71,12 +77,17 @@ Contents = Sequence[tuple[str, Section[Any], Content | None]]
 
 
 def build_contents(
-    catalogue: Catalogue, sources: Sequence[Any], only: Sequence[str] = ()
+    catalogue: Catalogue,
+    sources: Sequence[Any],
+    only: Sequence[str] = (),
+    say: Callable[[str], None] = lambda text: None,
 ) -> Contents:
     """What every section of a catalogue shows of the sources."""
-    return [
-        (name, section, section.build(*sources)) for name, section in _sections(catalogue, only)
-    ]
+    found, sections = [], list(_sections(catalogue, only))
+    for number, (name, section) in enumerate(sections, 1):
+        say(f"drawing {section.heading.lower()}: {number} of {len(sections)}")
+        found.append((name, section, section.build(*sources)))
+    return found
 
 
 def write_page(page: Path, title: str, lead: str, contents: Contents, command: str) -> None:
@@ -89,14 +100,15 @@ def write_page(page: Path, title: str, lead: str, contents: Contents, command: s
         contents: what its sections show.
         command: what draws a figure again, with ``--section NAME`` added.
     """
-    parts, absent = [], []
+    parts, absent, folded = [], [], False
     with only_writer(page.parent, ".report.lock"):
         for name, section, content in contents:
             if content is None:
                 absent.append((section.heading, section.needs))
             else:
                 _save_files(content, page.parent)
-                parts.append(_part(name, section.heading, content, command))
+                parts.append(_part(name, section, content, command, page.parent, folded=folded))
+                folded = folded or section.leads
         write_atomically(page, render(Page(title, lead, parts, absent)))
 
 
@@ -114,7 +126,9 @@ def _sections(catalogue: Catalogue, only: Sequence[str]) -> Iterator[tuple[str, 
     yield from sorted(found.items(), key=lambda pair: (pair[1].order, pair[0]))
 
 
-def _part(name: str, heading: str, content: Content, report: str) -> Part:
+def _part(
+    name: str, section: Section[Any], content: Content, report: str, folder: Path, *, folded: bool
+) -> Part:
     def figure(plot: Plot) -> Figure:
         panels = plot.panels or (Panel(plot.figure),)
         drawings = [
@@ -122,17 +136,25 @@ def _part(name: str, heading: str, content: Content, report: str) -> Part:
             for number, panel in enumerate(panels)
         ]
         command = plot.command or f"{report} --section {name}"
-        kinds = ".svg, .pdf" if plot.data is None else ".svg, .pdf, .csv"
-        files = f"figures/{plot.name}.png, {kinds}"
+        kinds = ("png", "svg", "pdf") if plot.data is None else ("png", "svg", "pdf", "csv")
+        files = {kind: f"figures/{plot.name}.{kind}" for kind in kinds}
         return Figure(plot.name, drawings, plot.caption, files, command, plot.wide)
+
+    def plan(number: int, fold: Fold) -> Plan:
+        drawing = inline(fold.panel, f"{name}-{number}", fold.title)
+        file = os.path.relpath(fold.file, folder)
+        return Plan(fold.title, drawing, fold.texts, fold.copied, file, fold.open)
 
     return Part(
         name=name,
-        heading=heading,
+        heading=section.heading,
+        gist=content.gist,
+        folded=folded,
         facts=content.facts,
         texts=content.texts,
         figures=[figure(plot) for plot in content.plots],
         tables=list(content.tables.items()),
+        plans=[plan(number, fold) for number, fold in enumerate(content.folds)],
         commands=content.commands,
     )
 

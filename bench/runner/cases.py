@@ -27,7 +27,6 @@ class InstanceRecipe:
     Args:
         kind: ``family``, ``library`` or ``files``.
         name: of the family or the shipped instance, or the file's path.
-        group: what its results are summed up under.
         prefix: of the instance's name; tells instances of the same name apart.
     """
 
@@ -110,11 +109,7 @@ def _files(folder: Path, pattern: str) -> list[str]:
 
 @dataclass(frozen=True)
 class InstanceFacts:
-    """What records state of an instance.
-
-    Args:
-        instance_hash: sha256 of its content.
-    """
+    """What records state of an instance."""
 
     instance: str
     instance_hash: str

@@ -65,11 +65,7 @@ class RecordLog:
         os.ftruncate(self._file, self._size)
 
     def check(self) -> None:
-        """Make sure that the file is where it was.
-
-        Raises:
-            DataError: it was removed or replaced, and with it what was recorded.
-        """
+        """Make sure that the file is where it was."""
         try:
             there = os.path.samestat(os.stat(self.path), os.fstat(self._file))
         except OSError:

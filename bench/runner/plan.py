@@ -21,12 +21,7 @@ FINAL = (*FAILURES, RunStatus.UNSUPPORTED)
 
 @dataclass(frozen=True)
 class Task:
-    """Runs of one solver on one instance, one after another in one process.
-
-    Args:
-        repeats: numbers of the runs.
-        seed: of run 0.
-    """
+    """Runs of one solver on one instance, one after another in one process."""
 
     suite: str
     case: InstanceRecipe

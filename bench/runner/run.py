@@ -41,7 +41,6 @@ def run_suite(
 
     Args:
         workers: processes at a time on this machine.
-        dask: address of a scheduler; the runs then happen on its workers.
 
     Raises:
         DataError: the folder holds a run of another suite or under other limits, is being written

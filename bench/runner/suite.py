@@ -49,7 +49,6 @@ class Suite:
     """What a benchmark runs.
 
     Args:
-        repeat: runs of each solver on each instance.
         seed: of the order and of the methods that draw; run k draws with ``seed + k``.
     """
 

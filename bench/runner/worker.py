@@ -15,10 +15,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from bitknap.problems import Instance, SolverError, UnsupportedError, build_instance
+from bitknap.problems.memory import forget_peak, peak_bytes, status_bytes
 from bitknap.solvers import Limits, Solution, Solver, load_solver, solve
 
 from ..records.status import RunStatus
@@ -75,12 +75,8 @@ def _warm_up(solver: Solver, instance: Instance, limits: Limits) -> None:
 
 def _limit_memory(allowed: int) -> None:
     """Let private memory grow by the allowance from here on; a larger request fails at once."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return
-    now = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData"))
-    resource.setrlimit(resource.RLIMIT_DATA, (now + allowed,) * 2)
+    if (now := status_bytes("VmData")) is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (now + allowed,) * 2)
 
 
 def _run(
@@ -89,7 +85,7 @@ def _run(
     """Status, objective, bound, times and peak memory of one solve."""
     seeded = hasattr(solver, "seed")
     method = replace(solver, seed=seed) if seeded else name  # type: ignore[type-var]
-    _forget_peak()
+    forget_peak()
     before = _cpu_seconds()
     try:
         answer = _answer(solve(instance, method, limits=limits))
@@ -102,7 +98,7 @@ def _run(
         }
     except Exception as error:
         answer = {"status": RunStatus.CRASHED, "message": f"{type(error).__name__}: {error}"}
-    return answer | {"cpu_seconds": _cpu_seconds() - before, "memory": _peak()}
+    return answer | {"cpu_seconds": _cpu_seconds() - before, "memory": peak_bytes()}
 
 
 def _answer(solution: Solution) -> dict[str, Any]:
@@ -120,24 +116,6 @@ def _cpu_seconds() -> float:
     kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     used = [resource.getrusage(kind) for kind in kinds]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
-
-
-def _forget_peak() -> None:
-    """Reset the high-water mark of resident memory, where the system allows it."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return
-
-
-def _peak() -> int:
-    """High-water mark of this process' resident memory in bytes."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-    except OSError:
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 if __name__ == "__main__":

@@ -35,7 +35,6 @@ class ScoringCase:
     """A network and one batch of images, every way to the scores of its (layer, bits) items.
 
     Args:
-        network: one of `NETWORKS`.
         layout: ``NCHW`` or ``NHWC``, of the weights and the images in memory.
     """
 
@@ -118,7 +117,7 @@ class ScoringCase:
 
     def fastest_chunk(self, seconds: Callable[[Callable[[], Any]], float], least: int = 1) -> int:
         """The chunk_size of least seconds, of the powers of two from the least to the batch."""
-        powers = (2**k for k in range(len(self.batch[1]).bit_length()))
+        powers = (1 << k for k in range(len(self.batch[1]).bit_length()))
         chunks = [chunk for chunk in powers if chunk >= least]
         times: dict[int, float] = {
             k: seconds(partial(self.per_sample_gradients, k)) for k in chunks

@@ -17,32 +17,17 @@ from ..tables.table import Table, digits
 # Milliseconds of the published C program for minimal cores (D. Pisinger, EJOR 83, 1995), medians
 # of ten instances per cell on two shared cores of an AMD EPYC, 2026-11: by classes, items, family,
 # for the ranges 1000 and 10000.
+_ALL = ("uncorrelated", "weakly_correlated", "strongly_correlated", "subset_sum", "zigzag")
+_LARGE = ((0.24, 0.27), (0.38, 3.1), (14.0, 91.0), (0.08, 1.1), (0.27, 0.48))
+_LARGER = ((1.8, 2.2), (1.7, 3.0), (2047.0, 3800.0), (0.78, 0.78), (6.0, 6.4))
+_WIDE = ((0.96, 1.0), (0.93, 3.7), (33.0, 295.0), (0.55, 0.56), (1.7, 1.8))
 PUBLISHED: dict[tuple[int, int], dict[str, tuple[float | None, float | None]]] = {
-    (1000, 10): {
-        "uncorrelated": (0.24, 0.27),
-        "weakly_correlated": (0.38, 3.1),
-        "strongly_correlated": (14.0, 91.0),
-        "subset_sum": (0.08, 1.1),
-        "zigzag": (0.27, 0.48),
-    },
-    (10000, 10): {
-        "uncorrelated": (1.8, 2.2),
-        "weakly_correlated": (1.7, 3.0),
-        "strongly_correlated": (2047.0, 3800.0),
-        "subset_sum": (0.78, 0.78),
-        "zigzag": (6.0, 6.4),
-    },
-    (1000, 100): {
-        "uncorrelated": (0.96, 1.0),
-        "weakly_correlated": (0.93, 3.7),
-        "strongly_correlated": (33.0, 295.0),
-        "subset_sum": (0.55, 0.56),
-        "zigzag": (1.7, 1.8),
-    },
+    (1000, 10): dict(zip(_ALL, _LARGE, strict=True)),
+    (10000, 10): dict(zip(_ALL, _LARGER, strict=True)),
+    (1000, 100): dict(zip(_ALL, _WIDE, strict=True)),
     (100, 100): {"zigzag": (0.37, None)},
     (100, 1000): {"zigzag": (None, 17.0)},
 }
-
 
 # Other virtual machines disturb for seconds: cells are measured in rounds, this far apart.
 ROUNDS = 20
@@ -107,5 +92,4 @@ def pisinger(quick: bool) -> Table:
             "Published: medians of ten instances of Pisinger's C program for minimal cores "
             "(EJOR 83, 1995) on two shared cores of an AMD EPYC; not measured in this run.",
         ),
-        text_columns=1,
     )

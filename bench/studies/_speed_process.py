@@ -39,7 +39,6 @@ def overhead() -> Table:
         ("layers", "items", "method", "around it"),
         rows,
         notes=(f"Medians of {REPEATS} solves.",),
-        text_columns=1,
     )
 
 
@@ -79,7 +78,6 @@ def cold_starts(repeats: int) -> Table:
             f"Medians of {repeats} processes. `bitknap solve`: with Python's start. First: by "
             "`bitknap.solve` after `bitknap.load_instance`, with what it imports and the referee.",
         ),
-        text_columns=1,
     )
 
 

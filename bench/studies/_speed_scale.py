@@ -58,7 +58,6 @@ def at_scale(sizes: Mapping[int, range]) -> Table:
             "Memory of a fresh process: once libraries are loaded, the arrays of one "
             "instance, and the highest after all solves.",
         ),
-        text_columns=1,
     )  # fmt: skip
 
 
@@ -84,7 +83,7 @@ def measure(layers: int, seeds: range) -> None:
             result = solve_core(*instance)
             seconds.append(time.perf_counter() - start)
             processor.append(time.process_time() - used)
-        assert result.optimal
+        assert result.status == "optimal"
         runs.append(
             {
                 "seconds": statistics.median(seconds),

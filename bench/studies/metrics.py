@@ -22,20 +22,11 @@ WORKLOAD = "fashion-resnet18"
 BITS = (2, 3, 4, 5, 6, 8)
 BUDGETS = (2.25, 2.5, 3.0, 4.0)
 SAMPLES = {
-    "fisher": 1024,
-    "mc_fisher": 1024,
-    "logit_fisher": 1024,
-    "first_order": 1024,
-    "weight_mse": 1024,
-    "diag_fisher": 1024,
-    "output_fisher": 1024,
-    "loss": 512,
-    "kl": 512,
-    "sqnr": 512,
+    **dict.fromkeys(("fisher", "mc_fisher", "logit_fisher", "first_order"), 1024),
+    **dict.fromkeys(("weight_mse", "diag_fisher", "output_fisher"), 1024),
+    **dict.fromkeys(("loss", "kl", "sqnr"), 512),
     "hessian": 256,
-    "hawq": 32,
-    "hawq_v2": 32,
-    "pairwise": 32,
+    **dict.fromkeys(("hawq", "hawq_v2", "pairwise"), 32),
 }
 """Calibration samples per draw: fewer where a sample costs more."""
 FEWEST = min(SAMPLES.values())

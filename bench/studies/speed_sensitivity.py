@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -12,13 +11,13 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from bitknap.problems.memory import forget_peak, peak_bytes, status_bytes
 from bitknap.sensitivity import Quantizer
 from bitknap.sensitivity.metrics.fisher import METRIC as FISHER
 from bitknap.sensitivity.prepare import PERTURBATIONS, NetworkData, prepare
@@ -26,10 +25,7 @@ from bitknap.sensitivity.prepare import PERTURBATIONS, NetworkData, prepare
 from ..tables.table import Table
 from ._score_ways import BITS, FORMATS, NETWORKS, TIMED_LAYERS, TIMED_LOSSES, ScoringCase
 
-_PERTURBED = {
-    "least squares": Quantizer(),
-    "largest weight": Quantizer(scale="minmax"),
-}
+_PERTURBED = {"least squares": Quantizer(), "largest weight": Quantizer(scale="minmax")}
 """Scales by their rule."""
 
 UNCOUNTED: dict[Any, Callable[..., int]] = {
@@ -254,8 +250,8 @@ def _peak(network: str, images: int, method: str) -> int:
     """KB of resident memory that two passes of a method add at most."""
     torch.set_num_threads(1)
     case = ScoringCase(network, images)
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM
-    before = _resident("VmRSS")
+    forget_peak()
+    before = status_bytes("VmRSS") or 0
     if method != "plain":
         case.prepare()
     for _ in range(2):
@@ -265,11 +261,4 @@ def _peak(network: str, images: int, method: str) -> int:
             case.scores()
         else:
             case.per_sample_gradients(1)
-    return _resident("VmHWM") - before
-
-
-def _resident(field: str) -> int:
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    found = re.search(rf"{field}:\s+(\d+) kB", status)
-    assert found is not None
-    return int(found[1])
+    return (peak_bytes() - before) // 1024

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from bitknap.problems import Instance
+from bitknap.problems import Instance, merge_ties
 from bitknap.problems.families import FAMILIES
 from bitknap.problems.families.mpq import generate
 from bitknap.problems.library import library_instance, library_names
@@ -51,11 +51,8 @@ class Claims:
     """What one solver claimed of a set of instances.
 
     Args:
-        asked: instances.
-        made: claims of optimality.
         wrong: those above the optimum, or over a capacity.
         worst: the largest excess over the optimum, relative to it; inf for a choice over capacity.
-        seconds: of each solve.
     """
 
     asked: int = 0
@@ -138,7 +135,8 @@ def study(quick: bool, say: Callable[[str], None]) -> Iterator[Table]:
 
 def instance_sets(quick: bool) -> dict[str, Sequence[Instance]]:
     """Name of every set with its instances."""
-    shipped = [library_instance(name) for name in library_names()[:: 12 if quick else 1]]
+    names = library_names()[:: 12 if quick else 1]
+    shipped = [merge_ties(library_instance(name)).instance for name in names]
     sizes, seeds = ((54,), 2) if quick else ((54, 200), 8)
     scaled = {
         f"costs up to {top:g}": [

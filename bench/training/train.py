@@ -107,11 +107,7 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
 
 
 def _train_epoch(
-    network: nn.Module,
-    optimizer: torch.optim.SGD,
-    batches: Epoch,
-    recipe: Recipe,
-    epoch: int,
+    network: nn.Module, optimizer: torch.optim.SGD, batches: Epoch, recipe: Recipe, epoch: int
 ) -> float:
     """One pass over the training set; returns the mean loss."""
     network.train()

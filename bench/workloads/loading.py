@@ -55,7 +55,6 @@ def load_workload(name: str, data: Path | None = None, device: str = "cpu") -> W
     Args:
         name: registered name, or ``module:function``; the function takes no argument, or one
             named ``data``, and returns a `Workload`.
-        device: where its network shall run: `devices.DEVICES`. ``cpu`` leaves it where it is.
 
     Raises:
         UnsupportedError: no such workload, module, function or device.

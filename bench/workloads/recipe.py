@@ -21,7 +21,6 @@ class Recipe:
     Args:
         batch: images per step; what is left over at the end of an epoch is not used.
         learning_rate: peak of the schedule, see `learning_rate`.
-        warm_up: part of the steps in which the learning rate rises.
         weight_decay: L2 penalty on convolution and linear weights, not on biases or batch norms.
         label_smoothing: probability mass spread over all classes.
         shift: largest random shift of an image, in pixels, in each direction.

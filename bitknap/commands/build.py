@@ -48,6 +48,8 @@ def command(
     With --quadratic, the instance minimises 1/2 x'Gx of the metric's scores, G = s's / N, and
     solve, verify and instances take it. Every limit given is one resource of the instance:
     size_bits, bops, latency_ns. A limit that no choice meets is refused, with exit code 3.
+
+    Example: bitknap build runs/demo/table.npz --budget 3 --out limited.json
     """
     from bitknap.bench.tables.terminal import note
     from bitknap.plans.budgets import parse_budget

@@ -14,8 +14,9 @@ from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 
 def command(
     table: Annotated[Path, typer.Argument(help="Sensitivity table (.npz) of `bitknap run`.")],
-    budget: Annotated[
-        str, typer.Option(help="Average bits per weight, or sizes such as 300kB; with commas.")
+    budgets: Annotated[
+        str,
+        typer.Option(metavar="BUDGET,..", help="Average bits per weight, or sizes such as 300kB."),
     ],
     metric: Annotated[str, typer.Option(help="A metric that keeps scores.")] = "fisher",
     resamples: Annotated[
@@ -51,30 +52,32 @@ def command(
     For each budget: how often each layer keeps its choice, the interval of the predicted loss,
     and the number of samples after which the plan stops changing. Exit code 4 when the time limit
     ended the work.
+
+    Example: bitknap confidence runs/demo/table.npz --budgets 2.5,3
     """
     from bitknap.plans.budgets import parse_budget
     from bitknap.problems import DataError, write_atomically
     from bitknap.problems.storage import only_writer
-    from bitknap.solvers.base import within
+    from bitknap.solvers.base import limited
 
     if plan_b is not None and plan_a is None:
         raise DataError("--plan-b is compared with --plan-a; give both, or --plan-a alone")
     if robust is not None and robust_quantile is not None:
         raise DataError("a robust plan needs either --robust or --robust-quantile, not both")
     remedy = "allow more, or fewer --resamples"
-    with within(time_limit, "the resamples were not all solved", remedy) as deadline:
+    with limited(time_limit, "the resamples were not all solved", remedy) as deadline:
         from bitknap.bench.confidence.bootstrap import Bootstrap
         from bitknap.bench.confidence.plan_comparison import compare, robust_plan
         from bitknap.bench.confidence.resampled_plans import confidence
         from bitknap.bench.job.plan_files import load_plan
         from bitknap.sensitivity import load_table
 
-        budgets = [parse_budget(text) for text in split(budget, "--budget")]
+        limits = [parse_budget(text) for text in split(budgets, "--budgets")]
         loaded = layer_policy(pin, exclude, allow, tie).apply(load_table(table))
         compared = [load_plan(path, loaded) for path in (plan_a, plan_b) if path is not None]
         resampled = Bootstrap(loaded, metric, resamples, seed, deadline)
         plans = {}
-        for limit in budgets:
+        for limit in limits:
             plan = confidence(
                 resampled, limit.limits(loaded), level=level, name=f"{metric} at {limit.text}"
             )
@@ -86,7 +89,7 @@ def command(
             plans[limit.text] = plan, pessimist
         comparison = None
         if compared:
-            first = plans[budgets[0].text][0]
+            first = plans[limits[0].text][0]
             compared.append(first.instance.positions(first.choice))
             comparison = compare(resampled, compared[0], compared[1], level)
     from bitknap.bench.confidence.tables import (

@@ -37,6 +37,8 @@ def command(
 
     Quantization-aware training with learned steps (LSQ). Prints the accuracy of the float
     network, and of the plan before and after. Interrupted, it resumes after the last whole epoch.
+
+    Example: bitknap finetune fashion-resnet18 --plan runs/demo/plans/2.5.json --out tuned
     """
     from bitknap.bench.finetuning.fine_tune import FineTuning
     from bitknap.bench.finetuning.tuned_plan import tune_plan, tuning_table

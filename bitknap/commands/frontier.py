@@ -37,6 +37,8 @@ def command(
 
     Exit code 0 with a frontier, 2 for bad input, 3 when no choice fits the largest budget or one
     of those shown, 4 when the time limit ended the work.
+
+    Example: bitknap frontier resnet18/fisher_3
     """
     from bitknap.problems.library import find_instance
     from bitknap.solvers.frontier import MAX_STATES, frontier, to_dict, write

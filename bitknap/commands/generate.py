@@ -33,6 +33,8 @@ def command(
 
     Every family has defaults and takes some of the options; the same options give the same
     bytes. `bitknap generate list` prints the families with their options.
+
+    Example: bitknap generate mpq --classes 54 --bits 2,4,8 --out mpq.json
     """
     from bitknap.bench.tables.terminal import note
     from bitknap.problems import DataError, save_instance

@@ -28,6 +28,8 @@ def command(
     Shown with a name: sizes, source, the proven optimum, and how many items preprocessing
     removes. With --published: the exact optimum of each program of HAWQ-V3 for ResNet-18 beside
     the allocation its authors published, bit for bit.
+
+    Example: bitknap instances
     """
     from bitknap.problems import DataError, load_quadratic, save_instance, save_quadratic
     from bitknap.problems.library import (
@@ -59,7 +61,8 @@ def command(
         from bitknap.bench.tables.terminal import note
 
         note(f"wrote {out}")
-        return
+        if not as_json:
+            return
     if problem is not None:
         _emit(_known(problem) | {"preprocessing": {}}, as_json, _print_one)
         return
@@ -140,20 +143,20 @@ def _print_list(entries: list[dict[str, Any]]) -> None:
     from bitknap.bench.tables.terminal import WIDTH, Terminal, table
 
     sources = list(dict.fromkeys(entry["source"] for entry in entries))
-    shown = table("name", "classes", "items", "ties", "capacity", "optimum", "source")
-    for column in (*shown.columns[1:4], shown.columns[6]):
-        column.justify = "right"
+    shown = table("name", "classes", "capacity", "optimum", "source", right=1)
     for entry in entries:
-        limits = ", ".join(f"{key} {value:,}" for key, value in entry["capacity"].items())
-        numbers = [str(entry[key]) for key in ("classes", "items", "ties")]
-        optimum = "unknown" if entry["optimum"] is None else f"{entry['optimum']:.9g}"
-        shown.add_row(
-            entry["name"], *numbers, limits, optimum, f"[{sources.index(entry['source']) + 1}]"
-        )
+        limits = ", ".join(_limit(key, value) for key, value in entry["capacity"].items())
+        optimum = "unknown" if entry["optimum"] is None else f"{entry['optimum']:.6g}"
+        source = f"[{sources.index(entry['source']) + 1}]"
+        shown.add_row(entry["name"], str(entry["classes"]), limits, optimum, source)
     console = Terminal(width=WIDTH)
     console.print(shown)
     for k, source in enumerate(sources):
         console.print(f"  [{k + 1}] {source}")
+
+
+def _limit(resource: str, value: int) -> str:
+    return f"{value / 8000:,.1f} kB" if resource == "size_bits" else f"{resource} {value:,}"
 
 
 def _print_one(entry: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from importlib.util import find_spec
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +12,10 @@ import typer
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """List the solvers, metrics and workloads that are installed."""
+    """List the solvers, metrics and workloads that are installed.
+
+    Example: bitknap list
+    """
     from bitknap.bench import WORKLOADS
     from bitknap.sensitivity import METRICS
     from bitknap.solvers import SOLVERS
@@ -33,7 +37,18 @@ def command(
 
     console = Terminal()
     for kind, entries in found.items():
-        shown = table(kind[:-1], "what it is")
+        solvers = {"solvers": SOLVERS, "quadratic solvers": QUADRATIC}.get(kind)
+        columns = () if solvers is None else ("kind", "needs")
+        shown = table(kind[:-1], *columns, "what it is")
         for name, summary in entries.items():
-            shown.add_row(name, summary)
+            shown.add_row(name, *(_facts(solvers.load(name)) if solvers else ()), summary)
         console.print(shown)
+
+
+def _facts(solver: Any) -> tuple[str, str]:
+    """Kind of a solver, and the packages that it needs, with those that are not installed."""
+    needs = [
+        package if find_spec(package) else f"{package} (not installed)"
+        for package in solver.requires
+    ]
+    return "exact" if solver.exact else "heuristic", ", ".join(needs)

@@ -11,7 +11,10 @@ import typer
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """List the sensitivity metrics with what each costs."""
+    """List the sensitivity metrics with what each costs.
+
+    Example: bitknap metrics
+    """
     from bitknap.sensitivity import METRICS
 
     found = {

@@ -36,10 +36,11 @@ def command(
     Finished work is kept in OUT and not repeated, so that an interrupted run resumes. Published
     figures on ImageNet stand in tables of their own, with their source. Started by torchrun, the
     processes share tables and fine-tuning.
+
+    Example: bitknap paper --fast --out runs/paper-fast
     """
     from bitknap.bench.paper import PARTS
-    from bitknap.bench.paper.call import Call, save_call
-    from bitknap.bench.paper.page import write_study
+    from bitknap.bench.paper.call import Call, save_call, write_study
     from bitknap.bench.paper.study import help_study, run_study
     from bitknap.bench.tables.terminal import print_table, say
     from bitknap.problems import DataError

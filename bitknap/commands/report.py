@@ -24,6 +24,8 @@ def command(
 
     The page is one file that works offline; beside it, figures/ holds every figure as PNG, SVG and
     PDF, and tables/ every table as CSV and LaTeX.
+
+    Example: bitknap report runs/demo
     """
     from bitknap.bench.report.write import page_path, write_report
     from bitknap.bench.tables.terminal import say
@@ -32,11 +34,10 @@ def command(
 
     with progress("drawing the report") as tell:
         if other is None and (folder / "paper.json").exists():
-            from bitknap.bench.paper.call import load_study
-            from bitknap.bench.paper.page import write_study
+            from bitknap.bench.paper.call import load_study, write_study
 
             page = page_path(folder, None, out)
             write_study(load_study(folder, tell), page, section or ())
         else:
-            page = write_report(folder, other, out, section or ())
+            page = write_report(folder, other, out, section or (), tell)
     say(f"report: {page}")

@@ -1,4 +1,4 @@
-"""Take a workload from its network to measured accuracy at every budget."""
+"""Take a workload from its network to a recommended plan for every budget."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 
 BITS = "2,3,4,5,6,8"
 BUDGETS = "2.25,2.5,3,4"
-METRICS = ["fisher", "weight_mse", "loss"]
-PAIR_METRICS = ["fisher", "loss"]
-SOLVERS = "greedy,core,dp,cbc,highs,cpsat"
+METRICS = "fisher,weight_mse"
+FULL_METRICS = "fisher,weight_mse,loss"
+PAIR_METRICS = "fisher,loss"
+SOLVERS = "greedy,core"
+FULL_SOLVERS = "greedy,core,dp,cbc,highs,cpsat"
 SEVERAL = "multi,cbc,highs,cpsat"
 
 
@@ -25,20 +27,34 @@ def command(
     workload: Annotated[
         str, typer.Option(help="A name of `bitknap list`, or your own MODULE:FUNCTION.")
     ] = "fashion-resnet18",
-    metric: Annotated[
-        list[str] | None, typer.Option(help=f"Repeatable. Default: {', '.join(METRICS)}.")
+    metrics: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,..", help=f"Default: {METRICS}; with --full {FULL_METRICS}."),
     ] = None,
     bits: Bits = BITS,
-    budget: Annotated[
+    budgets: Annotated[
         str,
         typer.Option(
-            help="Average bits per weight, sizes such as 300kB, or w3a6: docs/quantizers.md."
+            metavar="BUDGET,..",
+            help="Average bits per weight, sizes such as 300kB, or w3a6: docs/quantizers.md.",
         ),
     ] = BUDGETS,
     solvers: Annotated[
         str | None,
-        typer.Option(help=f"Methods to compare. Default: {SOLVERS}; for w3a6: {SEVERAL}."),
+        typer.Option(
+            metavar="NAME,..",
+            help=f"Methods to compare. Default: {SOLVERS}; with --full {FULL_SOLVERS}; for w3a6 "
+            f"{SEVERAL}.",
+        ),
     ] = None,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="Measure also every metric's plans, the greedy's and random ones, with and "
+            "without repair.",
+        ),
+    ] = False,
     time_limit: Annotated[
         float, typer.Option(min=0.0, help="Seconds for each solve; then the best choice so far.")
     ] = 60.0,
@@ -77,10 +93,12 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Take a workload from its network to measured accuracy at every budget.
+    """Take a workload from its network to a recommended plan for every budget.
 
-    Writes the sensitivity table, instances, solutions, records, figures and report.html to OUT;
+    Writes plans, sensitivity table, instances, solutions, records, figures and report.html to OUT;
     a second run with the same inputs reuses what is there.
+
+    Example: bitknap run --workload fashion-resnet18 --budgets 2.5,3
     """
     from bitknap.bench.workloads.loading import load_workload, require_workload
     from bitknap.plans.budgets import parse_budget
@@ -88,12 +106,13 @@ def command(
     from bitknap.sensitivity.policy.ties import require_kinds
     from bitknap.solvers import load_solver
 
-    standard = METRICS if activation_bits is None else PAIR_METRICS
-    names = [name for text in metric or standard for name in split(text, "--metric")]
+    standard = (FULL_METRICS if full else METRICS) if activation_bits is None else PAIR_METRICS
+    names = split(standard if metrics is None else metrics, "--metrics")
     widths = options.bit_widths(bits)
-    budgets = tuple(parse_budget(text) for text in split(budget, "--budget"))
-    pairs = any(limit.activation_bits is not None for limit in budgets)
-    methods = split(solvers or (SEVERAL if pairs else SOLVERS), "--solvers")
+    limits = tuple(parse_budget(text) for text in split(budgets, "--budgets"))
+    pairs = any(limit.activation_bits is not None for limit in limits)
+    usual = SEVERAL if pairs else FULL_SOLVERS if full else SOLVERS
+    methods = split(usual if solvers is None else solvers, "--solvers")
     policy = layer_policy(pin, exclude, allow, tie)
     kinds = split(find_ties, "--find-ties") if find_ties else []
     require_kinds(kinds)
@@ -123,7 +142,7 @@ def command(
             workload=load_workload(workload, data, device),
             metrics=tuple(dict.fromkeys(names)),
             bits=widths,
-            budgets=budgets,
+            budgets=limits,
             solvers=tuple(dict.fromkeys(methods)),
             samples=samples,
             seed=seed,
@@ -136,29 +155,21 @@ def command(
             time_limit=time_limit,
             measure=measure,
             repair=repair,
+            full=full,
             max_kl=max_kl,
         )
         results = run_job(job, tell)
-        tell("drawing the report")
-        page = write_report(job.out)
-    from bitknap.bench.job.tables import (
-        accuracy_table,
-        last_repair,
-        measure_tables,
-        optimum_table,
-        recommended_table,
-        solver_table,
-    )
+        page = write_report(job.out, say=tell)
+    from bitknap.bench.job.plan_rows import plan_lines, plan_table
+    from bitknap.bench.job.tables import accuracy_table, optimum_table, solver_table
     from bitknap.bench.tables.terminal import print_table, say
 
-    print_table(solver_table(results))
-    print_table(optimum_table(results))
-    print_table(accuracy_table(results))
-    if (repaired := last_repair(results)) != "none":
-        print_table(accuracy_table(results, repaired))
-    for table in measure_tables(results).values():
-        print_table(table)
-    if results.recommended:
-        print_table(recommended_table(results))
+    if full or not results.recommended:
+        for table in (solver_table, optimum_table, accuracy_table):
+            print_table(table(results))
     say(f"coverage: {results.table.coverage}")
+    if results.recommended:
+        print_table(plan_table(results))
+        for line in plan_lines(results):
+            say(line)
     say(f"report: {page}")

@@ -25,10 +25,9 @@ def command(
         ),
     ],
     out: Annotated[Path, typer.Option(help="The table, an .npz file.")],
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(help="Repeatable; `bitknap list` shows all. Default: fisher."),
-    ] = None,
+    metrics: Annotated[
+        str, typer.Option(metavar="NAME,..", help="`bitknap list` shows all.")
+    ] = "fisher",
     bits: Bits = "2,3,4,5,6,8",
     samples: Annotated[int, typer.Option(min=1, help="Calibration samples.")] = 1024,
     quantizer: options.Quantized = None,
@@ -47,6 +46,8 @@ def command(
     that OUT holds already, from the same network, data and options, are not computed again, and
     a stopped run resumes from the chunks in OUT.partial. Started by torchrun, the processes
     share the work.
+
+    Example: bitknap sensitivity mymodule:build --metrics fisher --out table.npz
     """
     from bitknap.bench.workloads.loading import load_workload, require_workload
     from bitknap.sensitivity import METRICS
@@ -55,7 +56,7 @@ def command(
     from ._progress import progress
 
     with joined() as ranks:
-        names = [name for text in metric or ["fisher"] for name in split(text, "--metric")]
+        names = split(metrics, "--metrics")
         widths = options.bit_widths(bits)
         require_workload(workload)
         for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bitknap.cli import EXIT_BAD_INPUT, EXIT_INFEASIBLE, EXIT_NO_SOLUTION
+from bitknap.problems import BitknapError, DataError
 
 from ._options import InstanceName
 
 if TYPE_CHECKING:
+    from bitknap.problems import Instance, IntArray
     from bitknap.solvers import Solution
 
 
@@ -28,18 +31,36 @@ def command(
     time_limit: Annotated[
         float | None, typer.Option(min=0.0, max=1e9, help="Seconds; then the best choice so far.")
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Of a sensitivity table: average bits per weight, a size, or w3a6."),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Of a sensitivity table; default its first.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Show bound, gap, time and what the method did.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the solution to a file.")] = None,
 ) -> None:
-    """Solve an instance file and print the allocation.
+    """Solve an instance file, or a sensitivity table within a budget, and print the allocation.
 
     Exit code 0 with a feasible answer, 2 for bad input, 3 when no choice fits the capacity,
     4 when the limits ended the search without an answer.
+
+    Example: bitknap solve NAME --stats
     """
     from bitknap.problems import write_atomically
     from bitknap.solvers import Status
 
-    solution = _solved(instance, solver, time_limit)
+    if budget is None and metric is not None:
+        raise DataError("--metric goes with --budget, the budget of a sensitivity table")
+    solution = (
+        _solved(instance, solver, time_limit)
+        if budget is None
+        else _solved_table(instance, budget, metric, solver, time_limit)
+    )
     document = json.dumps(solution.to_dict(), indent=1)
     try:
         if out is not None:
@@ -48,7 +69,7 @@ def command(
         if as_json:
             typer.echo(document)
         else:
-            _print(solution)
+            _print(solution, stats)
     if solution.choice is None:
         from bitknap.bench.tables.terminal import note
 
@@ -64,25 +85,62 @@ def command(
 def _solved(name: str, solver: str | None, time_limit: float | None) -> Solution:
     from bitknap.problems.library import find_instance, find_quadratic
 
-    problem = find_quadratic(name)
+    try:
+        problem = find_quadratic(name)
+        instance = find_instance(name) if problem is None else None
+    except BitknapError:
+        if _is_table(name):
+            raise DataError(f"{name} is a sensitivity table; give --budget, e.g. 3") from None
+        raise
     if problem is None:
         from bitknap.solvers import solve
 
-        return solve(find_instance(name), solver, time_limit)
+        assert instance is not None
+        return solve(instance, solver, time_limit)
     from bitknap.solvers.quadratic import solve_quadratic
 
     return solve_quadratic(problem, solver, time_limit)
 
 
-def _print(solution: Solution) -> None:
-    from bitknap.bench.tables.terminal import Terminal, print_rows, table
+def _is_table(name: str) -> bool:
+    from bitknap.sensitivity import load_table
 
+    if not name.endswith(".npz"):
+        return False
+    with contextlib.suppress(DataError):
+        load_table(Path(name))
+        return True
+    return False
+
+
+def _solved_table(
+    name: str, budget: str, metric: str | None, solver: str | None, time_limit: float | None
+) -> Solution:
+    from bitknap.plans.budgets import parse_budget
+    from bitknap.sensitivity import load_table
+    from bitknap.solvers import solve
+
+    limit, table = parse_budget(budget), load_table(Path(name))
+    chosen = table.metrics[0] if metric is None and table.metrics else str(metric)
+    return solve(table.to_instance(chosen, limit.limits(table)), solver, time_limit)
+
+
+def _print(solution: Solution, stats: bool) -> None:
+    from bitknap.bench.tables.terminal import Terminal, print_rows, say, table
+
+    instance = solution.instance
+    say(f"{solution.status.value}{_size(solution)}")
+    if solution.usage is not None and solution.labels is not None:
+        say(f"  objective {solution.objective:.9g} of {instance.name}, by {solution.solver}")
+        for name, used, limit in zip(
+            instance.resources, solution.usage, instance.capacity, strict=True
+        ):
+            say(f"  {name}: {used:,} of {limit:,}, {limit - used:,} left")
+        print_rows(("class", "choice"), list(solution.labels.items()))
+    if not stats:
+        return
     facts = table("", "", box=None, show_header=False)
     for name, value in (
-        ("instance", solution.instance.name),
-        ("solver", solution.solver),
-        ("status", solution.status.value),
-        ("objective", solution.objective),
         ("bound", solution.bound),
         ("gap", solution.gap),
         ("seconds", f"{solution.seconds:.6f}"),
@@ -90,14 +148,42 @@ def _print(solution: Solution) -> None:
     ):
         if value is not None:
             facts.add_row(name, str(value))
-    console = Terminal()
-    console.print(facts)
-    if solution.usage is None or solution.labels is None:
-        return
-    usage = table("resource", "used", "capacity", "left", right=1)
-    for name, used, limit in zip(
-        solution.instance.resources, solution.usage, solution.instance.capacity, strict=True
-    ):
-        usage.add_row(name, f"{used:,}", f"{limit:,}", f"{limit - used:,}")
-    console.print(usage)
-    print_rows(("class", "choice"), list(solution.labels.items()))
+    Terminal().print(facts)
+
+
+def _size(solution: Solution) -> str:
+    """Bits per weight and kB, as far as the instance tells them."""
+    instance, parts = solution.instance, []
+    if solution.choice is None or solution.usage is None:
+        return ""
+    average = _average_bits(instance, solution.choice)
+    if average is not None:
+        parts.append(f"{average:.3f} bits per weight")
+    if "size_bits" in instance.resources:
+        size = solution.usage[instance.resources.index("size_bits")]
+        parts.append(f"{size / 8000:,.1f} kB")
+    return f": {', '.join(parts)}" if parts else ""
+
+
+def _average_bits(instance: Instance, choice: IntArray) -> float | None:
+    """Bits per weight, where sizes grow evenly with labels that are numbers of bits; else None.
+
+    A layer's number of weights is the growth of its size per bit, so scales do not count.
+    """
+    if "size_bits" not in instance.resources or not all(map(str.isdecimal, instance.labels)):
+        return None
+    size = instance.weight[instance.resources.index("size_bits")].tolist()
+    codes = total = 0.0
+    for i, at in enumerate(instance.positions(choice).tolist()):
+        first, last = int(instance.offsets[i]), int(instance.offsets[i + 1]) - 1
+        bits = [int(label) for label in instance.labels[first : last + 1]]
+        if bits[-1] == bits[0]:
+            return None
+        weights = (size[last] - size[first]) / (bits[-1] - bits[0])
+        if any(
+            size[first + k] - size[first] != weights * (b - bits[0]) for k, b in enumerate(bits)
+        ):
+            return None
+        codes += weights * int(instance.labels[at])
+        total += weights
+    return codes / total if total else None

@@ -30,8 +30,9 @@ def command(
     exclude: Exclude = None,
     allow: Allow = None,
     metric: Annotated[str, typer.Option(help="Metric of the prices.")] = "fisher",
-    budget: Annotated[
-        str | None, typer.Option(help="Price the ties at average bits or sizes; with commas.")
+    budgets: Annotated[
+        str | None,
+        typer.Option(metavar="BUDGET,..", help="Price the ties at average bits or sizes."),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     time_limit: TimeLimit = None,
@@ -45,13 +46,15 @@ def command(
     Ties come from the table, from --tie patterns, and with --workload from the traced network.
     The price of a tie is the rise of the optimal predicted loss, both optima being exact. Exit
     code 4 when the time limit ended the work.
+
+    Example: bitknap ties runs/demo/table.npz --workload fashion-resnet18 --budgets 3
     """
     from bitknap.plans.budgets import parse_budget
-    from bitknap.solvers.base import within
+    from bitknap.solvers.base import limited
 
-    budgets = [parse_budget(text) for text in split(budget, "--budget")] if budget else []
+    limits = [parse_budget(text) for text in split(budgets, "--budgets")] if budgets else []
     notes: list[str] = []
-    with within(time_limit, "the ties were not all priced", "allow more") as deadline:
+    with limited(time_limit, "the ties were not all priced", "allow more") as deadline:
         from bitknap.bench.job.ties import price_ties, trace_workload, with_found_ties
         from bitknap.sensitivity import load_table, save_table
 
@@ -74,7 +77,7 @@ def command(
         loaded = policy.apply(loaded)
         prices = {
             limit.text: price_ties(loaded, metric, limit.limits(loaded), deadline)
-            for limit in budgets
+            for limit in limits
         }
     try:
         if out is not None:

@@ -31,6 +31,8 @@ def command(
 
     Exit code 0 with an answer, 2 for bad input, 3 when no choice fits the capacity, 4 when the
     time limit ended the work.
+
+    Example: bitknap topk NAME -k 5
     """
     from bitknap.problems.library import find_instance
     from bitknap.solvers.topk import forced, top_k
@@ -44,7 +46,7 @@ def command(
                 problem,
                 solver,
                 time_limit,
-                lambda done, items: say(f"items: {done:,} of {items:,}"),
+                lambda done, items: say(f"items: {done} of {items}"),
             )
         if as_json:
             typer.echo(json.dumps(_forced_document(found), indent=1))

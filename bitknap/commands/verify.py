@@ -29,6 +29,8 @@ def command(
 
     Exit code 0 when every claim of the solution is proven, 1 when one is wrong or could not be
     proven, 2 for bad input.
+
+    Example: bitknap verify limited.json solution.json
     """
     from bitknap.problems import DataError
     from bitknap.problems.library import find_instance, find_quadratic

@@ -1,5 +1,5 @@
-"""Plans as files of other runtimes: one file per target."""
+"""Plans as files of other tools: one file per target, an instance of a class of `base`."""
 
 from bitknap.problems import Catalogue
 
-TARGETS = Catalogue("bitknap.plans.export", "export", "export target")
+TARGETS = Catalogue("bitknap.plans.export", "TARGET", "export target", dashes=True)

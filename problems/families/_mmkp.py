@@ -32,13 +32,6 @@ def mmkp_family(name: str, profits: Profits) -> Callable[..., Instance]:
     ) -> Instance:
         """An instance in the manner of the classical sets, whose own files these are not.
 
-        Args:
-            classes: L.
-            items: items of each class.
-            resources: K.
-            range_: R.
-            seed: of ``numpy.random.default_rng``.
-
         Returns:
             The minimisation with cost = max p - p in each class.
 

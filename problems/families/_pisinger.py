@@ -41,12 +41,9 @@ def pisinger_family(name: str, draw: Draw, items: int = 10) -> Callable[..., Ins
 
 _ARGUMENTS = """
     Args:
-        classes: L.
         items: items m of each class.
         range_: R.
-        seed: of ``srand48``.
         capacity: rule, see :func:`~bitknap.problems.families._pisinger.pisinger_capacity`.
-        ratio: of the rule ``ratio``.
 
     Returns:
         The minimisation with cost = max p - p in each class.

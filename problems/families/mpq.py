@@ -33,10 +33,6 @@ def generate(
     Costs fall with b within a layer. They are scaled so that the largest is ``largest``.
 
     Args:
-        classes: number of layers L.
-        bits: candidate bit-widths.
-        budget: bits per weight on average.
-        seed: of ``numpy.random.default_rng``.
         spread: standard deviation of log s_l.
         noise: standard deviation of the logarithm of each cost.
         largest: the largest cost; real sensitivities go down to 1e-9 and below.
@@ -65,11 +61,7 @@ def generate(
 
 
 def bit_widths(bits: tuple[int, ...], budget: float) -> IntArray:
-    """The bit-widths as an array, checked.
-
-    Raises:
-        DataError: they repeat, or all exceed the budget.
-    """
+    """The bit-widths as an array, checked."""
     if not bits or len(set(bits)) < len(bits):
         raise DataError(f"bits must be different integers from 1 to 32, got {bits}")
     if not budget >= min(bits):

@@ -41,12 +41,8 @@ def generate(  # noqa: PLR0913, one keyword per parameter of the family
     the size that is ``budget`` bits per weight on average.
 
     Args:
-        classes: number of layers L.
-        bits: candidate weight bit-widths.
         activation_bits: candidate activation bit-widths, or empty.
         resources: how many of size, BOPs, latency, activation memory are limited.
-        budget: bits per weight on average.
-        seed: of ``numpy.random.default_rng``.
         spread: standard deviation of the logarithm of a layer's sensitivity.
         noise: standard deviation of the logarithm of each cost.
         largest: the largest cost.
@@ -92,10 +88,5 @@ def _usages(rng: np.random.Generator, count: int, b: IntArray, c: IntArray) -> I
     jitter = np.exp(rng.normal(0.0, 0.05, (count, len(b))))
     latency = 2000 + (macs[:, None] * (b + c) * speed * jitter / 1e5).astype(np.int64)
     return np.stack(
-        [
-            sizes[:, None] * b,
-            macs[:, None] * (b * c),
-            latency,
-            activations[:, None] * c,
-        ]
+        [sizes[:, None] * b, macs[:, None] * (b * c), latency, activations[:, None] * c]
     )

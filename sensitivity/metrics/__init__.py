@@ -10,11 +10,7 @@ METRICS = Catalogue("bitknap.sensitivity.metrics", "METRIC", "metric")
 
 
 def require_activations(metrics: Iterable[Any]) -> None:
-    """Refuse metrics that have no value for a quantized activation.
-
-    Raises:
-        UnsupportedError: naming the first, and those that have one.
-    """
+    """Refuse metrics that have no value for a quantized activation."""
     for metric in metrics:
         if not getattr(metric, "activations", False):
             known = {name: METRICS.load(name) for name in METRICS.names()}

@@ -62,14 +62,17 @@ class Metric(Protocol):
     @property
     def has_scores(self) -> bool:
         """Whether per-sample scores come with it."""
+        return True
 
     @property
     def statistic(self) -> str:
         """How Omega arises from the scores; see `SensitivityTable`."""
+        return "mean"
 
     @property
     def uses_loss(self) -> bool:
         """Whether the loss, and so labels, are needed."""
+        return True
 
     def compute(self, context: Context) -> MetricResult:
         """Omega of every item.
@@ -84,16 +87,12 @@ class Context:
 
     Args:
         model: in evaluation mode, no parameter requiring gradients.
-        layers: the L quantizable layers.
         forward: ``forward(model, batch)`` -> output.
         loss_fn: ``loss_fn(output, batch)`` -> one loss per sample.
-        bits: candidate weight choices, the same for every layer.
         quantizer: gives the perturbations dw = Q_b(w) - w.
         grids: of each layer, one per activation choice; empty where weights alone are quantized.
         seed: of everything random.
         progress: called with (what, done, total).
-        measured: results of the measured metrics, by name.
-        traces: of the forward pass of each batch.
         fast: ids of the weights whose scores the fast path gives, see `proof.provable`; the others
             take the general one. None stands for all.
         excluded: names of layers that are left out of the table afterwards.

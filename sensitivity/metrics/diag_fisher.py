@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ..tracing.capture import backward_through
 from ..tracing.kinds.base import Use
-from .context import Context, MetricResult
+from .context import Context, Metric, MetricResult
 
 
 @dataclass(frozen=True)
-class DiagonalFisher:
+class DiagonalFisher(Metric):
     """Omega_{l,b} = 1/2 sum_k [1/N sum_n g_{n,k}^2] dw_k^2, with g_n = grad_{w_l} loss_n.
 
     The per-sample terms 1/2 sum_k g_{n,k}^2 dw_k^2 are kept. The gradients of a layer used several
@@ -24,9 +24,6 @@ class DiagonalFisher:
 
     name: str = "diag_fisher"
     passes: str = "1 forward + 1 backward with per-sample gradients"
-    has_scores: bool = True
-    statistic: str = "mean"
-    uses_loss: bool = True
 
     def compute(self, context: Context) -> MetricResult:
         """Terms and their mean from one pass."""

@@ -6,19 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .context import Context, MetricResult
+from .context import Context, Metric, MetricResult
 
 
 @dataclass(frozen=True)
-class FirstOrder:
+class FirstOrder(Metric):
     """Omega_{l,b} = abs(1/N sum_n s_{n,l,b}) = abs(⟨grad_{w_l} mean loss, dw_{l,b}⟩)."""
 
     name: str = "first_order"
     passes: str = "1 forward + 1 backward (shared with fisher)"
-    has_scores: bool = True
     statistic: str = "absolute_mean"
     activations: bool = True
-    uses_loss: bool = True
 
     def compute(self, context: Context) -> MetricResult:
         """Omega from the same scores as fisher."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .context import Context, MetricResult
+from .context import Context, Metric, MetricResult
 
 
 @dataclass(frozen=True)
-class Fisher:
+class Fisher(Metric):
     """Second-order loss increase under the empirical Fisher, within-layer terms included.
 
     With s_{n,l,b} = ⟨grad_{w_l} loss_n, dw_{l,b}⟩:
@@ -27,8 +27,6 @@ class Fisher:
 
     name: str = "fisher"
     passes: str = "1 forward + 1 backward"
-    has_scores: bool = True
-    uses_loss: bool = True
     statistic: str = "half_square"
     activations: bool = True
 

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..table.archive import Arrays
-from .context import Context, MetricResult, on_host
+from .context import Context, Metric, MetricResult, on_host
 from .curvature import hessian_products, mean_square_delta, rademacher
 
 PASS = "power iteration"
 
 
 @dataclass(frozen=True)
-class Hawq:
+class Hawq(Metric):
     """Omega_{l,b} = lambda(H_l) ||dw_{l,b}||^2 / n_l by power iteration.
 
     lambda is the eigenvalue of largest magnitude of the layer's block of the mean loss's Hessian.
@@ -36,8 +36,6 @@ class Hawq:
     name: str = "hawq"
     passes: str = "about 20-100 Hessian-vector products per layer"
     has_scores: bool = False
-    statistic: str = "mean"
-    uses_loss: bool = True
 
     def compute(self, context: Context) -> MetricResult:
         """Eigenvalues first, then Omega."""

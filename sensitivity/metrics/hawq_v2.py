@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..table.archive import Arrays
-from .context import Context, MetricResult
+from .context import Context, Metric, MetricResult
 from .curvature import Graphs, mean_square_delta, rademacher
 
 
 @dataclass(frozen=True)
-class HawqV2:
+class HawqV2(Metric):
     """Omega_{l,b} = tr(H_l) / n_l ||dw_{l,b}||^2, H_l a block of the mean loss's Hessian.
 
     The trace is Hutchinson's mean of v' H_l v over random signs v. Its standard error, from the
@@ -26,8 +26,6 @@ class HawqV2:
     name: str = "hawq_v2"
     passes: str = "50 Hessian-vector products per layer"
     has_scores: bool = False
-    statistic: str = "mean"
-    uses_loss: bool = True
 
     def compute(self, context: Context) -> MetricResult:
         """Traces first, then Omega."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..table.archive import Arrays
-from .context import Context, MetricResult
+from .context import Context, Metric, MetricResult
 from .curvature import Graphs
 
 
 @dataclass(frozen=True)
-class Hessian:
+class Hessian(Metric):
     """Omega_{l,b} = 1/2 dw' H_l dw, H_l the layer's block of the mean loss's Hessian.
 
     May be negative: away from a minimum the Hessian is indefinite.
@@ -21,8 +21,6 @@ class Hessian:
     name: str = "hessian"
     passes: str = "1 Hessian-vector product per item"
     has_scores: bool = False
-    statistic: str = "mean"
-    uses_loss: bool = True
 
     def compute(self, context: Context) -> MetricResult:
         """Quadratic forms added up over batches in float64."""

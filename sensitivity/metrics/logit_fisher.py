@@ -10,11 +10,11 @@ from torch import Tensor
 
 from ..tracing.batches import Batch
 from ..tracing.losses import IGNORED, aligned
-from .context import Context, MetricResult
+from .context import Context, Metric, MetricResult
 
 
 @dataclass(frozen=True)
-class LogitFisher:
+class LogitFisher(Metric):
     """Omega_{l,b} = 1/(2N) sum_n (⟨grad_{w_l} z_{n,y}, dw_{l,b}⟩ / z_{n,y})^2.
 
     Here z_y is the label's logit, averaged over positions where the output has any. Unlike the
@@ -24,10 +24,8 @@ class LogitFisher:
 
     name: str = "logit_fisher"
     passes: str = "1 forward + 1 backward"
-    has_scores: bool = True
     statistic: str = "half_square"
     activations: bool = True
-    uses_loss: bool = True
 
     def compute(self, context: Context) -> MetricResult:
         """Omega from the scores of one pass."""

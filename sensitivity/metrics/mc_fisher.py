@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ..tracing.batches import Batch
 from ..tracing.losses import class_scores
-from .context import Context, MetricResult
+from .context import Context, Metric, MetricResult
 
 
 @dataclass(frozen=True)
-class MonteCarloFisher:
+class MonteCarloFisher(Metric):
     """The true Fisher's quadratic form, by sampling; for cross-entropy, Gauss-Newton's.
 
     With labels y_n drawn from the model's own probabilities p(. | x_n):
@@ -32,7 +32,6 @@ class MonteCarloFisher:
 
     name: str = "mc_fisher"
     passes: str = "1 forward + 1 backward"
-    has_scores: bool = True
     statistic: str = "half_square"
     activations: bool = True
     uses_loss: bool = False

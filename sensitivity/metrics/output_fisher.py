@@ -16,11 +16,11 @@ from ..tracing.batches import Batch, take
 from ..tracing.capture import backward_through
 from ..tracing.kinds.base import Use
 from ..tracing.proof import provable_alone
-from .context import Context, MetricResult
+from .context import Context, Metric, MetricResult
 
 
 @dataclass(frozen=True)
-class OutputFisher:
+class OutputFisher(Metric):
     """Omega_{l,b} = sum_n sum_e (dloss_n/dz_{n,e} (dw_{l,b} * a_n)_e)^2 over output elements e.
 
     Squares come before the sum, so that terms of one layer's output cannot cancel. The uses of a
@@ -33,9 +33,7 @@ class OutputFisher:
 
     name: str = "output_fisher"
     passes: str = "1 forward + 1 backward, outputs replayed for each bit-width"
-    has_scores: bool = True
     statistic: str = "sum"
-    uses_loss: bool = True
 
     def compute(self, context: Context) -> MetricResult:
         """Sums over one pass.

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from ..table.archive import Arrays
 from ..tracing.batches import Batch, cut
-from .context import Context, MetricResult
+from .context import Context, Metric, MetricResult
 from .measured import Runner
 
 
 @dataclass(frozen=True)
-class Pairwise:
+class Pairwise(Metric):
     """Measured loss increase of items and of pairs of items of different layers.
 
     With L(S) the mean loss increase when the items of S are in place:
@@ -40,8 +40,6 @@ class Pairwise:
     name: str = "pairwise"
     passes: str = "1 forward per pair of items, on 64 samples"
     has_scores: bool = False
-    statistic: str = "mean"
-    uses_loss: bool = True
 
     gradients: bool = False
 

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .context import Context, MetricResult
+from .context import Context, Metric, MetricResult
 
 
 @dataclass(frozen=True)
-class WeightMSE:
+class WeightMSE(Metric):
     """Omega_{l,b} = ||dw_{l,b}||^2, the ablation without curvature."""
 
     name: str = "weight_mse"
     passes: str = "none"
     has_scores: bool = False
     uses_loss: bool = False
-    statistic: str = "mean"
 
     gradients: bool = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -62,43 +62,39 @@ class LayerPolicy:
         items = self._items(table, excluded)
         sizes = [int(items[table.offsets[i] : table.offsets[i + 1]].sum()) for i in kept]
         at = np.flatnonzero(items)
-        floats = {
-            **table.floats,
-            **{
-                layer.name: FLOAT_BITS * layer.numel
-                for layer in table.layers
-                if layer.name in excluded
-            },
+        excluded_bits = {
+            layer.name: FLOAT_BITS * layer.numel for layer in table.layers if layer.name in excluded
         }
-        return _check_labels(
-            replace(
-                table,
-                layers=tuple(table.layers[i] for i in kept),
-                offsets=np.cumsum([0, *sizes], dtype=np.int64),
-                labels=tuple(table.labels[j] for j in at),
-                bits=table.bits[at],
-                costs={name: array[at] for name, array in table.costs.items()},
-                omega={name: array[at] for name, array in table.omega.items()},
-                scores={name: array[:, at] for name, array in table.scores.items()},
-                errors={name: array[at] for name, array in table.errors.items()},
-                interactions={
-                    name: array[np.ix_(at, at)] for name, array in table.interactions.items()
-                },
-                provenance={**table.provenance, "policy": asdict(self)},
-                ties=restrict(ties, [names[i] for i in kept]),
-                floats=floats,
-                activations=None if table.activations is None else table.activations.take(at),
-            )
+        narrowed = replace(
+            table,
+            layers=tuple(table.layers[i] for i in kept),
+            offsets=np.cumsum([0, *sizes], dtype=np.int64),
+            labels=tuple(table.labels[j] for j in at),
+            bits=table.bits[at],
+            costs={name: array[at] for name, array in table.costs.items()},
+            omega={name: array[at] for name, array in table.omega.items()},
+            scores={name: array[:, at] for name, array in table.scores.items()},
+            errors={name: array[at] for name, array in table.errors.items()},
+            interactions={
+                name: array[np.ix_(at, at)] for name, array in table.interactions.items()
+            },
+            provenance={**table.provenance, "policy": asdict(self)},
+            ties=restrict(ties, [names[i] for i in kept]),
+            floats={**table.floats, **excluded_bits},
+            activations=None if table.activations is None else table.activations.take(at),
         )
+        choices = {name: set(labels) for name, labels in narrowed.layer_choices.items()}
+        for tie in narrowed.ties:
+            if not set.intersection(*(choices[name] for name in tie.layers)):
+                tied = ", ".join(tie.layers)
+                raise DataError(f"the tied layers {tied} share no choice; untie them")
+        return narrowed
 
     def _items(self, table: SensitivityTable, excluded: set[str]) -> NDArray[np.bool_]:
         """(n,) which items stay."""
+        choices = table.layer_choices
         names = [layer.name for layer in table.layers]
-        choices = {
-            name: list(table.labels[table.offsets[i] : table.offsets[i + 1]])
-            for i, name in enumerate(names)
-        }
-        left = {name: [] if name in excluded else kept[:] for name, kept in choices.items()}
+        left = {name: [] if name in excluded else list(kept) for name, kept in choices.items()}
         for pattern, wanted in self.allow:
             for name in matching(pattern, names):
                 if name in excluded:
@@ -123,19 +119,7 @@ class LayerPolicy:
         return np.array(flags, dtype=np.bool_)
 
 
-def _require(name: str, wanted: Iterable[str], choices: list[str]) -> None:
+def _require(name: str, wanted: Iterable[str], choices: Sequence[str]) -> None:
     for label in wanted:
         if label not in choices:
             raise DataError(f"layer {name!r} has no choice {label!r}, only {', '.join(choices)}")
-
-
-def _check_labels(table: SensitivityTable) -> SensitivityTable:
-    """Refuse ties whose layers share no choice."""
-    choices = {
-        layer.name: set(table.labels[table.offsets[i] : table.offsets[i + 1]])
-        for i, layer in enumerate(table.layers)
-    }
-    for tie in table.ties:
-        if not set.intersection(*(choices[name] for name in tie.layers)):
-            raise DataError(f"the tied layers {', '.join(tie.layers)} share no choice; untie them")
-    return table

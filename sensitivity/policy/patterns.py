@@ -1,4 +1,7 @@
-"""Names of layers by pattern: globs, braces, and the first or last layer."""
+"""Names of layers by pattern: globs, braces, and the first or last layer.
+
+wcmatch would tell whether a name matches, but not what its wildcards stand for.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,6 @@ def matching(pattern: str, names: Sequence[str]) -> list[str]:
 
 def captures(pattern: str, names: Sequence[str]) -> dict[tuple[str, ...], list[str]]:
     """The names that a pattern matches, by what its wildcards stand for.
-
-    Raises:
-        DataError: nothing matches, or the pattern is malformed.
 
     Example:
         >>> captures("h.*.{q,k}", ["h.0.q", "h.0.k", "h.1.q", "h.1.k"])

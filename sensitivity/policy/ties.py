@@ -111,11 +111,7 @@ def ties_from_graph(graph: Graph, kinds: Sequence[str] = DEFAULT) -> tuple[Tie, 
 
 
 def require_kinds(kinds: Iterable[str]) -> None:
-    """Refuse kinds of ties that are not of `KINDS`.
-
-    Raises:
-        DataError: naming the first.
-    """
+    """Refuse kinds of ties that are not of `KINDS`."""
     for kind in kinds:
         if kind not in KINDS:
             raise DataError(f"a kind of tie is one of {', '.join(KINDS)}, got {kind!r}")

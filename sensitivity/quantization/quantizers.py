@@ -68,7 +68,6 @@ class Quantizer:
             group of a channel is shorter where the size does not divide it).
         range: ``full`` or ``narrow``, of symmetric codes.
         scheme: ``symmetric`` or ``affine``.
-        scale: ``least_squares``, ``minmax`` or ``percentile``.
         group_size: weights per group; 0 for the other granularities.
         percentile: between 50 and 100.
 
@@ -262,11 +261,7 @@ def parse_options(text: str, allowed: Mapping[str, Sequence[str]], option: str) 
 
 
 def require_options(quantizer: Any, allowed: Mapping[str, Sequence[str]]) -> None:
-    """Refuse fields of a quantizer that hold none of the allowed values.
-
-    Raises:
-        DataError: naming the field.
-    """
+    """Refuse fields of a quantizer that hold none of the allowed values."""
     for field, known in allowed.items():
         if getattr(quantizer, field) not in known:
             choices = " or ".join(map(repr, known))

@@ -38,7 +38,6 @@ def ends_of(rows: Tensor, percentile: float | None) -> tuple[Tensor, Tensor]:
     """(R,) ends of each row's range, 0 included.
 
     Args:
-        rows: (R, k) float64.
         percentile: None for the smallest and the largest entry. Otherwise the middle
             ``percentile`` per cent, both ends by nearest rank.
     """

@@ -36,9 +36,6 @@ class Checkpoint:
     several processes the missing chunks are dealt out in turn, and every process gets all results
     in the same order. A result is used as it was computed, so neither an interruption nor the
     number of processes changes a bit of what is made of it.
-
-    Args:
-        folder: where chunks are kept; None keeps none.
     """
 
     def __init__(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import resource
-import sys
 import time
-from pathlib import Path
 
 import torch
 
-_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+from bitknap.problems.memory import forget_peak, peak_bytes
 
 
 class Meter:
@@ -26,8 +22,7 @@ class Meter:
         if self._cuda is not None:
             torch.cuda.reset_peak_memory_stats(self._cuda)
         else:
-            with contextlib.suppress(OSError):
-                _RESET.write_text("5")
+            forget_peak()
         self._wall, self._processor = time.perf_counter(), time.process_time()
 
     def so_far(self) -> dict[str, float]:
@@ -36,18 +31,9 @@ class Meter:
             torch.cuda.synchronize(self._cuda)
             peak = torch.cuda.max_memory_allocated(self._cuda)
         else:
-            peak = _peak_resident()
+            peak = peak_bytes()
         return {
             "seconds": time.perf_counter() - self._wall,
             "cpu_seconds": time.process_time() - self._processor,
             "peak_bytes": float(peak),
         }
-
-
-def _peak_resident() -> int:
-    """Bytes."""
-    with contextlib.suppress(OSError, StopIteration):
-        lines = _STATUS.read_text().splitlines()
-        return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

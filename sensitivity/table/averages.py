@@ -21,7 +21,6 @@ def least_size(codes: Integers, sizes: Integers, offsets: Integers, least: int) 
     fewer codes in all layers together it is what the most codes take, and the missing bits.
 
     Args:
-        codes: (n,) bits of codes.
         sizes: (n,) bits in all.
     """
     total, reached = 0, 0

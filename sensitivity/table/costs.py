@@ -64,7 +64,6 @@ class ActivationPeak:
 
     Args:
         elements: activation values alive at the peak, of the traced batch.
-        samples: samples of the traced batch.
     """
 
     elements: int
@@ -77,9 +76,7 @@ class ActivationPeak:
 
 
 def latency_ns(
-    table: SensitivityTable,
-    path: str | os.PathLike[str],
-    activation_bits: int | None = None,
+    table: SensitivityTable, path: str | os.PathLike[str], activation_bits: int | None = None
 ) -> NDArray[np.int64]:
     """(n,) latency of every item in whole nanoseconds, from a file of measurements.
 

@@ -141,12 +141,8 @@ def _build(
     def group(folder: str, names: Iterable[str], kind: Kind) -> dict[str, NDArray[Any]]:
         return {name: numbers(f"{folder}/{name}", kind) for name in names}
 
-    kinds: dict[str, Kind] = {
-        "bits": np.int64,
-        "scale": np.float64,
-        "low": np.int64,
-        "high": np.int64,
-    }
+    kinds: dict[str, Kind] = dict.fromkeys(("bits", "low", "high"), np.int64)
+    kinds["scale"] = np.float64
     for name in (*header.metrics, *header.resources):
         if not name or set(name) & set("/\\") or name.startswith("."):
             raise DataError(f"the name {name!r} of a metric or resource cannot be part of a path")

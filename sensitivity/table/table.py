@@ -44,7 +44,6 @@ class LayerInfo:
     Args:
         name: path of the module that owns the weight, e.g. ``layer1.0.conv1``.
         kind: ``conv``, ``linear``, ...
-        shape: shape of the weight.
         macs: multiply-accumulates a sample, all uses together.
         parameter: name of the weight in the model's ``named_parameters``.
         channel_dim: what of the weight indexes output channels: a dimension, or `Channels`.
@@ -72,7 +71,6 @@ class Coverage:
     """How much of a network a table covers.
 
     Args:
-        weights: of the table's layers.
         total: of all parameters of two or more dimensions.
         missing: parameters and layers that are left in float, each with the reason.
     """
@@ -104,7 +102,6 @@ class Tie:
 
     Args:
         layers: their names, two or more, in the table's order.
-        reason: why, e.g. ``outputs added``.
     """
 
     layers: tuple[str, ...]
@@ -210,12 +207,18 @@ class SensitivityTable:
         """All labels, from few bits to many."""
         return tuple(sorted(set(self.labels), key=by_size))
 
+    @property
+    def layer_choices(self) -> dict[str, tuple[str, ...]]:
+        """Layer -> the labels of its items."""
+        return {layer.name: self.labels[self.items(i)] for i, layer in enumerate(self.layers)}
+
     @cached_property
     def code_bits(self) -> NDArray[np.int64]:
         """(n,) bits of each item's codes alone; the rest of its size are scales and zero points."""
         counts = np.repeat([layer.numel for layer in self.layers], np.diff(self.offsets))
+        choice = {label: parse_label(label)[0] for label in set(self.labels)}
         pairs = zip(self.labels, counts.tolist(), strict=True)
-        bits = np.array([code_bits(parse_label(s)[0], n) for s, n in pairs], dtype=np.int64)
+        bits = np.array([code_bits(choice[s], n) for s, n in pairs], dtype=np.int64)
         bits.flags.writeable = False
         return bits
 
@@ -330,9 +333,7 @@ class SensitivityTable:
         ones have the nearest that they share.
         """
         wanted = by_size(str(choice))
-        choices = {
-            layer.name: set(self.labels[self.items(i)]) for i, layer in enumerate(self.layers)
-        }
+        choices = {name: set(labels) for name, labels in self.layer_choices.items()}
         for tie in self.ties:
             shared = set.intersection(*(choices[name] for name in tie.layers))
             choices |= dict.fromkeys(tie.layers, shared)
@@ -361,7 +362,6 @@ class SensitivityTable:
         """The knapsack: minimise the summed Omega with every resource within its budget.
 
         Args:
-            metric: a metric of the table.
             budget: capacity in the resource's unit, see `capacity` for average bits; or several,
                 resource -> capacity, e.g. ``{"size_bits": 4_000_000, "bops": 10**12}``.
             resource: a name in ``costs``, when the budget is one number.

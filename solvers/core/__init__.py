@@ -1,6 +1,6 @@
 """The core solver: exact, one native kernel behind Python."""
 
 from .library import missing
-from .solve import CoreResult, solve_core
+from .solve import solve_core
 
-__all__ = ["CoreResult", "missing", "solve_core"]
+__all__ = ["missing", "solve_core"]

@@ -7,15 +7,11 @@ import functools
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bitknap.problems import UnsupportedError
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from bitknap.problems import FloatArray, IntArray, UnsupportedError
 
 FOLDER = Path(__file__).with_name("native")
 MOMENT = 0.2
@@ -25,24 +21,12 @@ OPTIMAL, LIMIT, INFEASIBLE, WIDE, SCALE, MEMORY, MALFORMED = range(7)
 
 
 class Answer(ctypes.Structure):
-    """What the kernel tells beside a choice.
+    """What the kernel tells beside a choice, as in ``native/core.cpp``."""
 
-    ``bound`` is how far below the choice the linear relaxation is, ``open`` how far what was not
-    searched may be; ``classes`` and ``items`` may be part of a better choice.
-    """
-
-    _fields_ = tuple((name, ctypes.c_double) for name in ("bound", "open", "multiplier")) + tuple(
+    _fields_ = tuple((name, ctypes.c_double) for name in ("bound", "multiplier")) + tuple(
         (name, ctypes.c_int64)
         for name in ("fault", "classes", "items", "core", "total", "peak", "branches")
     )
-
-
-class Found(NamedTuple):
-    """What the kernel found: a code, the items chosen, and the rest."""
-
-    code: int
-    choice: Ints
-    answer: Any
 
 
 def missing() -> str | None:
@@ -52,12 +36,6 @@ def missing() -> str | None:
     except UnsupportedError as error:
         return str(error)
     return None
-
-
-def digest() -> str:
-    """The checksum of the kernel's sources, or nothing where they are not installed."""
-    sources = sorted(FOLDER.glob("*.[ch]pp"))
-    return f"{zlib.crc32(b''.join(f.read_bytes() for f in sources)):08x}" if sources else ""
 
 
 @functools.cache
@@ -74,32 +52,34 @@ def function() -> Callable[..., int]:
             "then bitknap again"
         )
     library = ctypes.CDLL(str(path))
-    source = digest()
-    built = ctypes.c_char_p.in_dll(library, "bitknap_sources").value or b""
-    if source and built.decode() != source:
+    sources = b"".join(f.read_bytes() for f in sorted(FOLDER.glob("*.[ch]pp")))
+    built = ctypes.c_char_p.in_dll(library, "bitknap_sources").value
+    if sources and built != f"{zlib.crc32(sources):08x}".encode():
         raise UnsupportedError(
             "its native kernel was built from other sources than those beside it; "
             "install bitknap again"
         )
     pointer, integer, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-    solve = library.bitknap_core
-    solve.argtypes = (
+    library.bitknap_core.argtypes = (
         *(integer, integer, pointer, pointer, pointer, integer),
         *(real, integer, pointer, pointer, pointer),
     )
-    kernel: Callable[..., int] = solve
+    kernel: Callable[..., int] = library.bitknap_core
     return kernel
 
 
 def run(
-    offsets: Ints, cost: Floats, weight: Ints, capacity: int, seconds: float, states: int
-) -> Found:
-    """Solve an instance; what takes longer than a moment can be interrupted.
+    offsets: IntArray,
+    cost: FloatArray,
+    weight: IntArray,
+    capacity: int,
+    seconds: float,
+    states: int,
+) -> tuple[int, IntArray, Any]:
+    """Solve an instance of contiguous arrays; what takes longer than a moment can be interrupted.
 
-    Args:
-        offsets, cost, weight, capacity: as in :func:`solve_core`, contiguous.
-        seconds: time after which to stop.
-        states: number of states made after which to stop.
+    Returns:
+        A code, the items chosen, and an :class:`Answer`.
 
     Raises:
         MemoryError: the states do not fit into memory.
@@ -107,18 +87,19 @@ def run(
     """
     stop = ctypes.c_int32(0)
 
-    def call(seconds: float) -> Found:
+    def call(seconds: float) -> tuple[int, IntArray, Any]:
         choice, answer = np.empty(offsets.size - 1, dtype=np.int64), Answer()
+        at = [a.__array_interface__["data"][0] for a in (offsets, cost, weight, choice)]
         code = function()(
-            *(choice.size, cost.size, *map(_at, (offsets, cost, weight)), capacity, seconds),
-            *(states, ctypes.addressof(stop), _at(choice), ctypes.addressof(answer)),
+            *(choice.size, cost.size, *at[:3], capacity, seconds, states),
+            *(ctypes.addressof(stop), at[3], ctypes.addressof(answer)),
         )
         if code == MEMORY:
             raise MemoryError("the states of the core do not fit into memory")
-        return Found(code, choice, answer)
+        return code, choice, answer
 
     found = call(min(seconds, MOMENT + 1e-7 * cost.size))
-    if found.code != LIMIT or seconds <= MOMENT or found.answer.total >= states:
+    if found[0] != LIMIT or seconds <= MOMENT or found[2].total >= states:
         return found
     # Signals reach Python only outside the kernel: begin again, in a thread.
     from concurrent.futures import ThreadPoolExecutor
@@ -129,8 +110,3 @@ def run(
         except BaseException:
             stop.value = 1
             raise
-
-
-def _at(array: NDArray[Any]) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address

@@ -3,13 +3,4 @@
 from .export import plot, to_csv, to_dict, to_json, write
 from .frontier import MAX_STATES, Frontier, frontier
 
-__all__ = [
-    "MAX_STATES",
-    "Frontier",
-    "frontier",
-    "plot",
-    "to_csv",
-    "to_dict",
-    "to_json",
-    "write",
-]
+__all__ = ["MAX_STATES", "Frontier", "frontier", "plot", "to_csv", "to_dict", "to_json", "write"]

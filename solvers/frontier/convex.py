@@ -30,9 +30,6 @@ class ConvexFrontier:
         first: (L,) the lightest hull item of each class.
         class_index, item: (S,) the class each step belongs to and the item it leads to.
         width: (S,) int64 weight of each step.
-
-    References:
-        P. Sinha, A. Zoltners, Operations Research 27 (1979), 503-515.
     """
 
     first: IntArray

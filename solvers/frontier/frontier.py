@@ -21,7 +21,8 @@ from bitknap.problems import (
     merge_ties,
 )
 
-from ..base import Deadline, within
+from ..base import Deadline, limited
+from ..excess import falls
 from .convex import ConvexFrontier, convex_part
 from .lists import Points, undominated_points
 from .sums import objectives, running_objectives
@@ -217,7 +218,7 @@ def frontier(
         raise UnsupportedError(f"the tolerance must not be negative, got {tolerance}")
     unfinished = f"the frontier of {instance.name!r} was not finished"
     remedy = "allow more time, a tolerance, fewer states, or ask for a narrower range of budgets"
-    with within(time_limit, unfinished, remedy) as deadline:
+    with limited(time_limit, unfinished, remedy) as deadline:
         merged = merge_ties(instance)
         small = merged.instance
         convex = convex_part(small, np.ones(small.n_items, dtype=bool), deadline)
@@ -262,8 +263,7 @@ def _assembled(
         objective = np.concatenate((objective, running_objectives(instance, merged, convex)[steps]))
     order = np.lexsort((objective, usage))
     usage, objective, source = usage[order], objective[order], source[order]
-    falls = np.concatenate(([True], objective[1:] < np.minimum.accumulate(objective)[:-1]))
-    within = np.flatnonzero(falls)
+    within = np.flatnonzero(falls(objective))
     start = max(int(np.searchsorted(usage[within], span[0], side="right")) - 1, 0)
     within = within[start:]
     return Frontier(

@@ -23,7 +23,6 @@ class Annealing(Method):
     by single moves, is the start; the best choice met is improved again in the end.
 
     Args:
-        sweeps: neighbours tried per class.
         cooling: last temperature over the first.
 
     References:

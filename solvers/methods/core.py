@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from bitknap.problems import Instance
 
-from ..base import Limits, Method, Outcome, Status
+from ..base import Limits, Method, Outcome
 from ..core import missing, solve_core
 
 
@@ -31,22 +29,8 @@ class Core(Method):
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Solve on the instance's arrays; exact under rational arithmetic."""
-        result = solve_core(
-            instance.offsets,
-            instance.cost,
-            instance.weight[0],
-            int(instance.capacity[0]),
-            time_limit=limits.time,
-            state_limit=limits.states,
-        )
-        return Outcome(
-            Status(result.status),
-            result.choice,
-            bound=result.bound if result.choice is not None else None,
-            objective=result.objective if result.choice is not None else None,
-            multiplier=np.array([result.multiplier]),
-            stats=result.stats,
-        )
+        weight, capacity = instance.weight[0], int(instance.capacity[0])
+        return solve_core(instance.offsets, instance.cost, weight, capacity, limits)
 
 
 SOLVER = Core()

@@ -11,7 +11,7 @@ from bitknap.problems import FloatArray, Instance, IntArray
 from bitknap.problems.validation import MAX_TOTAL
 
 from ..base import Deadline, Limits, Method, Outcome, Status
-from ..dual import dual_bound
+from ..dual import cheapest, dual_bound
 from ..relaxation import relax
 
 
@@ -138,10 +138,8 @@ def _bottleneck(instance: Instance, deviation: FloatArray, capacity: int) -> tup
 
 def _lightest(instance: Instance, allowed: np.ndarray) -> tuple[IntArray, int]:
     weight = np.where(allowed, instance.weight[0], np.iinfo(np.int64).max)
-    least = np.minimum.reduceat(weight, instance.offsets[:-1])
-    found = np.flatnonzero(weight == np.repeat(least, instance.sizes))
-    first = found[np.searchsorted(found, instance.offsets[:-1])]
-    return first - instance.offsets[:-1], int(least.sum())
+    choice = cheapest(instance, weight)
+    return choice, int(weight[instance.positions(choice)].sum())
 
 
 def _recurse(instance: Instance, plan: _Scaling, deadline: Deadline) -> tuple[int, IntArray | None]:

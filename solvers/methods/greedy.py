@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from bitknap.problems import Instance, IntArray, lower_hull, undominated
+from bitknap.problems import Instance, lower_hulls, undominated
 
 from ..base import Deadline, Limits, OneResource, Outcome, Status
 
@@ -48,24 +48,13 @@ class Greedy(OneResource):
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Descend to the first feasible choice."""
         deadline = Deadline.after(limits.time)
-        ladders = [_ladder(instance, i, items) for i, items in enumerate(self._items(instance))]
+        ladders = _ladders(instance, self.hull)
         level = [len(ladder) - 1 for ladder in ladders]
         steps = self._descend(instance, ladders, level)
         if self.refill:
             steps += _refill(instance, ladders, level, deadline)
         choice = [ladder[at] for ladder, at in zip(ladders, level, strict=True)]
         return Outcome(Status.FEASIBLE, np.array(choice, dtype=np.int64), stats={"steps": steps})
-
-    def _items(self, instance: Instance) -> list[IntArray]:
-        keep = undominated(instance)
-        spans = list(zip(instance.offsets[:-1], instance.offsets[1:], strict=True))
-        items = [np.flatnonzero(keep[a:b]) for a, b in spans]
-        if not self.hull:
-            return items
-        return [
-            kept[lower_hull(instance.cost[a + kept], instance.weight[0, a + kept])]
-            for kept, (a, _) in zip(items, spans, strict=True)
-        ]
 
     def _descend(self, instance: Instance, ladders: list[list[int]], level: list[int]) -> int:
         cost, weight, offsets = instance.cost, instance.weight[0], instance.offsets
@@ -95,10 +84,14 @@ class Greedy(OneResource):
         return steps
 
 
-def _ladder(instance: Instance, i: int, items: IntArray) -> list[int]:
-    """Undominated items of class i, lightest (and most expensive) first."""
-    weights = instance.weight[0, instance.offsets[i] + items]
-    return [int(j) for j in items[np.argsort(weights, kind="stable")]]
+def _ladders(instance: Instance, hull: bool) -> list[list[int]]:
+    """Undominated items of each class, lightest (and most expensive) first."""
+    at, owner = np.flatnonzero(undominated(instance)), instance.class_of
+    if hull:
+        at = at[lower_hulls(owner[at], instance.cost[at], instance.weight[0, at])]
+    at = at[np.lexsort((instance.weight[0, at], owner[at]))]
+    ends = np.flatnonzero(np.diff(owner[at])) + 1
+    return [part.tolist() for part in np.split(at - instance.offsets[owner[at]], ends)]
 
 
 def _refill(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bitknap.problems import Instance
 
-from ..base import Limits, Method, Outcome, Status
+from ..base import Limits, Method, Outcome
 from ..multi import solve_multi
 
 
@@ -22,14 +22,7 @@ class Multi(Method):
 
     def solve(self, instance: Instance, limits: Limits) -> Outcome:
         """Search; costs are compared as exact integers over a power of two."""
-        result = solve_multi(instance, limits.time, limits.states)
-        return Outcome(
-            Status(result.status),
-            result.choice,
-            bound=result.bound,
-            multiplier=result.multiplier,
-            stats=result.stats,
-        )
+        return solve_multi(instance, limits.time, limits.states)
 
 
 SOLVER = Multi()

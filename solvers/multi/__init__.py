@@ -1,5 +1,5 @@
 """Exact search under several capacities: Lagrangian bounds, batches of undominated states."""
 
-from .solve import MultiResult, solve_multi
+from .solve import solve_multi
 
-__all__ = ["MultiResult", "solve_multi"]
+__all__ = ["solve_multi"]

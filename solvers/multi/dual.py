@@ -56,7 +56,6 @@ class Dual:
 
         Args:
             residual: (K,) shares left.
-            start: (K,) prices to begin with.
             tolerance: stop when the relaxation is within this share of its distance from 0.
 
         References:

@@ -116,3 +116,15 @@ def as_int(value: Exact, at: int) -> int:
     """Return one exact cost as a Python integer."""
     high, low = value
     return int(high[at]) if low is None else (int(high[at]) << LIMB) + int(low[at])
+
+
+def take(value: Exact, index: Any) -> Exact:
+    """Some of an array of exact costs."""
+    high, low = value
+    return high[index], None if low is None else low[index]
+
+
+def ascending(value: Exact) -> NDArray[np.int64]:
+    """The order of rising costs, equal ones as they come."""
+    high, low = value
+    return np.argsort(high, kind="stable") if low is None else np.lexsort((low, high))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bitknap.problems import Instance, undominated
 
-from .fixed_point import Exact, Unit, choose_unit, fixed, minus, to_real
+from .fixed_point import Exact, Unit, choose_unit, fixed, minus, take, to_real
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -93,12 +93,11 @@ class Model:
         sizes = np.add.reduceat(mask.astype(np.int64), self.first)
         if not sizes.all():
             return None
-        high, low = self.value
         return replace(
             self,
             item=self.item[mask],
             ptr=np.concatenate(([0], np.cumsum(sizes))),
-            value=(high[mask], None if low is None else low[mask]),
+            value=take(self.value, mask),
             cost=self.cost[mask],
             weight=self.weight[:, mask],
         )
@@ -129,13 +128,12 @@ class Model:
         sizes = self.sizes[classes]
         ptr = np.concatenate(([0], np.cumsum(sizes)))
         index = np.arange(ptr[-1]) + np.repeat(self.ptr[classes] - ptr[:-1], sizes)
-        high, low = self.value
         return replace(
             self,
             item=self.item[index],
             owner=self.owner[classes],
             ptr=ptr,
-            value=(high[index], None if low is None else low[index]),
+            value=take(self.value, index),
             cost=self.cost[index],
             weight=self.weight[:, index],
         )
@@ -172,8 +170,7 @@ def _least(exact: Exact, cost: Floats, ptr: Ints, sizes: Ints) -> Exact:
     least = np.repeat(np.minimum.reduceat(cost, ptr[:-1]), sizes)
     at = np.flatnonzero(cost == least)
     first = np.repeat(at[np.searchsorted(at, ptr[:-1])], sizes)
-    high, low = exact
-    return high[first], None if low is None else low[first]
+    return take(exact, first)
 
 
 def _exponent(value: Exact, floats: Floats | None) -> int:

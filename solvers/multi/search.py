@@ -9,7 +9,7 @@ import numpy as np
 
 from .bounds import build_bundle
 from .dual import Dual
-from .fixed_point import Exact, Unit, as_int, plus, to_real
+from .fixed_point import Exact, Unit, as_int, ascending, plus, take, to_real
 from .model import Floats, Ints, Model
 from .states import Batch, undominated_states
 
@@ -77,20 +77,9 @@ class BatchSearch:
         bundle = build_bundle(model, prices, self.spent)
         self.limit = self._limits()
         self.dual = Dual(model, 1.001 * _largest_cost(model) + 1e-300)
-        start = Batch(
-            0,
-            fixed,
-            used[:, None],
-            np.full(1, -np.inf),
-            np.zeros(1, dtype=np.int64),
-            np.zeros(1, dtype=np.int64),
-            None,
-            prices[0],
-            bundle,
-        )
-        low = bundle.bound(0, to_real(fixed, self.unit), start.usage)
-        start.low[:] = low
-        self.stack = [start]
+        none = np.zeros(1, dtype=np.int64)
+        low = bundle.bound(0, to_real(fixed, self.unit), used[:, None])
+        self.stack = [Batch(0, fixed, used[:, None], low, none, none, None, prices[0], bundle)]
         self.batches = self.idle = self.pause = 0
 
     def _limits(self) -> Ints:
@@ -148,21 +137,20 @@ class BatchSearch:
         index = np.flatnonzero(fits)
         usage = usage[:, index]
         which, source = np.divmod(index, count)
-        value = plus(at(self.model.value, a + which), at(batch.value, source))
+        value = plus(take(self.model.value, a + which), take(batch.value, source))
         low = batch.bundle.bound(stage, to_real(value, self.unit), usage)
         near = np.flatnonzero(low <= self.threshold)
         if near.size > 1 and stage < self.stages:
-            near = near[undominated_states(at(value, near), usage[:, near])]
-        return Batch(
-            stage,
-            at(value, near),
-            usage[:, near],
-            low[near],
-            source[near],
-            a + which[near],
-            batch.trail,
-            batch.price,
-            batch.bundle,
+            near = near[undominated_states(take(value, near), usage[:, near])]
+        return replace(
+            batch,
+            stage=stage,
+            value=take(value, near),
+            usage=usage[:, near],
+            low=low[near],
+            source=source[near],
+            item=a + which[near],
+            before=batch.trail,
         )
 
     def _sharpened(self, batch: Batch) -> Batch:
@@ -199,13 +187,11 @@ class BatchSearch:
         ).below(self.threshold)
 
     def _cost(self, batch: Batch, index: int) -> float:
-        return float(to_real(at(batch.value, np.array([index])), self.unit)[0])
+        return float(to_real(take(batch.value, np.array([index])), self.unit)[0])
 
     def _finish(self, batch: Batch) -> None:
         """Complete states: the cheapest becomes the best when it is cheaper, exactly."""
-        high, low = batch.value
-        order = np.argsort(high, kind="stable") if low is None else np.lexsort((low, high))
-        cheapest = int(order[0])
+        cheapest = int(ascending(batch.value)[0])
         value = as_int(batch.value, cheapest)
         if value >= self.best:
             return
@@ -220,12 +206,6 @@ def below(model: Model, value: int) -> float:
     """The most a choice cheaper than an exact cost may cost, rounded up."""
     most = model.real(value - model.step)
     return most + 2.0**-50 * abs(most)
-
-
-def at(value: Exact, index: Ints) -> Exact:
-    """Some of an array of exact costs."""
-    high, low = value
-    return high[index], None if low is None else low[index]
 
 
 def _largest_cost(model: Model) -> float:

@@ -4,48 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
 from bitknap.problems import Instance, IntArray
 
-from ..base import Deadline
+from ..base import Deadline, Outcome, Status
 from ..exact import float_below
 from ..local import improve, lightest, repair
 from .bounds import prices_around, useful_items
 from .dual import Dual
-from .fixed_point import Exact, fixed
+from .fixed_point import Exact, fixed, take
 from .model import Floats, Ints, Model, build_model
-from .search import BatchSearch, SearchBudget, at, below
+from .search import BatchSearch, SearchBudget, below
 
 _FIRST_ITEMS = 30
 _GROWTH = 3.0
 
 
-@dataclass(frozen=True)
-class MultiResult:
-    """Answer of :func:`solve_multi`.
-
-    Args:
-        status: ``"optimal"``, ``"infeasible"`` (both proven), ``"feasible"`` or
-            ``"no_solution"`` (a limit stopped the proof).
-        bound: A true lower bound of the optimum; None when proven.
-        multiplier: (K,) prices of the capacities, cost per unit of weight.
-    """
-
-    status: str
-    choice: IntArray | None
-    bound: float | None
-    multiplier: Floats
-    stats: dict[str, Any] = field(default_factory=dict)
-
-
 def solve_multi(
     instance: Instance, time_limit: float | None = None, state_limit: int | None = None
-) -> MultiResult:
+) -> Outcome:
     """Solve an instance with any number of capacities exactly.
 
     1. Prices u of the capacities maximise the Lagrangian dual D(u), the linear relaxation.
@@ -68,7 +48,7 @@ def solve_multi(
     budget = SearchBudget(deadline, math.inf if state_limit is None else state_limit)
     model = build_model(instance)
     if model is None:
-        return MultiResult("infeasible", None, None, np.zeros(instance.n_resources))
+        return Outcome(Status.INFEASIBLE, multiplier=np.zeros(instance.n_resources))
     return _Rounds(instance, model, budget).run()
 
 
@@ -109,7 +89,7 @@ class _Rounds:
         taken = _total(fixed(self.instance.cost[self.instance.positions(choice)], unit))
         return taken - _total(fixed(least, unit))
 
-    def run(self) -> MultiResult:
+    def run(self) -> Outcome:
         """Raise the threshold until it passes the best choice."""
         delta = self._first_step()
         root = self.bound
@@ -155,7 +135,7 @@ class _Rounds:
         self.forced = part.item[alone].tolist()
         self.classes_left, self.items_left = len(order), int(part.sizes[order].sum())
         used = np.zeros(len(part.residual), dtype=np.int64)
-        paid = self._single(_total(at(part.value, alone)))
+        paid = self._single(_total(take(part.value, alone)))
         return BatchSearch(
             part.ordered(order), paid, used, prices, threshold, self.best, self.budget
         )
@@ -173,14 +153,12 @@ class _Rounds:
         items = np.sort(np.array(self.forced + search.found.items, dtype=np.int64))
         self.choice, self.best = items - self.instance.offsets[:-1], search.found.value
 
-    def _proven(self) -> MultiResult:
-        status = "infeasible" if self.choice is None else "optimal"
-        return MultiResult(status, self.choice, None, self._multiplier(), self._stats())
+    def _proven(self) -> Outcome:
+        return self._outcome(Status.INFEASIBLE if self.choice is None else Status.OPTIMAL, None)
 
-    def _stopped(self, bound: float) -> MultiResult:
-        status = "no_solution" if self.choice is None else "feasible"
-        true = self._unscaled(max(self.bound, bound))
-        return MultiResult(status, self.choice, true, self._multiplier(), self._stats())
+    def _stopped(self, bound: float) -> Outcome:
+        status = Status.NO_SOLUTION if self.choice is None else Status.FEASIBLE
+        return self._outcome(status, self._unscaled(max(self.bound, bound)))
 
     def _unscaled(self, bound: float) -> float:
         """A scaled bound above the minima as one of the instance's costs."""
@@ -192,17 +170,11 @@ class _Rounds:
     def _shift(self) -> int:
         return self.model.unit.exponent - self.model.exponent
 
-    def _multiplier(self) -> Floats:
+    def _outcome(self, status: Status, bound: float | None) -> Outcome:
         prices: Floats = np.ldexp(self.prices[0] / np.maximum(self.model.residual, 1), self._shift)
-        return prices
-
-    def _stats(self) -> dict[str, Any]:
-        return {
-            "rounds": self.rounds,
-            **self.budget.counts,
-            "classes_left": self.classes_left,
-            "items_left": self.items_left,
-        }
+        left = {"classes_left": self.classes_left, "items_left": self.items_left}
+        stats = {"rounds": self.rounds, **self.budget.counts, **left}
+        return Outcome(status, self.choice, bound, multiplier=prices, stats=stats)
 
 
 def _order(model: Model, price: Floats) -> Ints:

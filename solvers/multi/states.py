@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from .bounds import Bundle
-from .fixed_point import Exact
+from .fixed_point import Exact, ascending, take
 from .model import Floats, Ints, Mask
 
 _SHIFTS = (*range(1, 17), 20, 24, 28, 32)
@@ -67,17 +67,13 @@ class Batch:
 
     def take(self, index: Any) -> Batch:
         """Some of the states."""
-        high, low = self.value
-        return Batch(
-            self.stage,
-            (high[index], None if low is None else low[index]),
-            self.usage[:, index],
-            self.low[index],
-            self.source[index],
-            self.item[index],
-            self.before,
-            self.price,
-            self.bundle,
+        return replace(
+            self,
+            value=take(self.value, index),
+            usage=self.usage[:, index],
+            low=self.low[index],
+            source=self.source[index],
+            item=self.item[index],
         )
 
     def below(self, threshold: float) -> Batch:
@@ -97,8 +93,7 @@ def undominated_states(value: Exact, usage: Ints) -> Ints:
     Dominance is tested against the nearest states in cost order only: what that misses is
     work, not an error.
     """
-    high, low = value
-    order = np.argsort(high, kind="stable") if low is None else np.lexsort((low, high))
+    order = ascending(value)
     sorted_usage = usage[:, order]
     kept: Mask = np.ones(order.size, dtype=bool)
     for shift in _SHIFTS:

@@ -67,7 +67,7 @@ class ConvexForm:
 
 def convexified(
     model: Model, matrix: FloatArray, linear: FloatArray, constant: float, scale: FloatArray
-) -> tuple[FloatArray, FloatArray, float, float]:
+) -> tuple[FloatArray, FloatArray, float]:
     """The form with H shifted by a multiple of the identity until it is convex, and its noise.
 
     x_j^2 = x_j, so a shift t adds t/2 (x'x - 1'x), which vanishes on choices. Convexity is needed
@@ -82,30 +82,27 @@ def convexified(
     ones = np.zeros((n, classes))
     ones[np.arange(n), owner] = 1.0
     basis = np.linalg.qr(ones, mode="complete")[0][:, classes:]
+    shift = 0.0
     if basis.shape[1]:
         least = np.linalg.eigvalsh(basis.T @ matrix @ basis)[0]
         error = 8 * n * EPS * float(np.linalg.norm(scale))
         shift = max(error - float(least), 0.0)
         matrix = matrix + shift * np.eye(n)
         linear = linear - 0.5 * shift
-    else:
-        shift = 0.0
     starts = model.knapsack.offsets[:-1]
     scale = scale + shift * np.eye(n)
     blocks = np.maximum.reduceat(np.maximum.reduceat(scale, starts, axis=0), starts, axis=1)
     total = float(blocks.sum()) + abs(constant)
     total += float(np.maximum.reduceat(np.abs(linear), starts).sum())
-    return matrix, linear, shift, 16 * (n + 16) * EPS * total
+    return matrix, linear, 16 * (n + 16) * EPS * total
 
 
 def plain_form(model: Model, matrix: FloatArray) -> ConvexForm:
     """The objective itself as given: c'x + 1/2 x'Gx, shifted where G is not convex."""
     linear = model.cost - 0.5 * np.diag(matrix)
-    shifted, linear, _, noise = convexified(model, matrix, linear, 0.0, np.abs(matrix))
+    shifted, linear, noise = convexified(model, matrix, linear, 0.0, np.abs(matrix))
     n, resources = len(linear), model.knapsack.n_resources
-    return ConvexForm(
-        linear, shifted, 0.0, noise, np.zeros((n, n)), np.zeros((resources, n))
-    )  # fmt: skip
+    return ConvexForm(linear, shifted, 0.0, noise, np.zeros((n, n)), np.zeros((resources, n)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,7 +262,10 @@ class _Hull:
 def _mixture(
     gram: FloatArray, costs: FloatArray, weights: FloatArray, tolerance: float
 ) -> FloatArray:
-    """Weights >= 0 of sum 1 that minimise costs'w + 1/2 w'gram w, to a tolerance of its slope."""
+    """Weights >= 0 of sum 1 that minimise costs'w + 1/2 w'gram w, to a tolerance of its slope.
+
+    Numbers that are too large or too far apart for float64 end it early: any weights give a bound.
+    """
     size = len(costs)
     system = np.ones((size + 1, size + 1))
     system[:size, :size] = gram
@@ -280,11 +280,11 @@ def _mixture(
                 target = np.linalg.solve(inner, right[at])[:-1]
             except np.linalg.LinAlgError:
                 target = np.linalg.lstsq(inner, right[at], rcond=None)[0][:-1]
+            if not abs(target.sum() - 1.0) < 0.5:  # numbers too large or too far apart
+                return weights
             at = at[:-1]
             falling = target < 0
             if not falling.any():
-                if not target.sum() > 0:  # numbers too far apart for the system
-                    return weights
                 weights = np.zeros(size)
                 weights[at] = target / target.sum()
                 break

@@ -89,11 +89,13 @@ def oracle(
     if knapsack.n_resources == 1 and missing() is None:
         found = solve_core(
             offsets, cost[items], knapsack.weight[0, items], int(knapsack.capacity[0]),
-            time_limit=time,
+            Limits(time),
         )  # fmt: skip
         if found.choice is None:
             return None
-        return items[offsets[:-1] + found.choice], found.bound, np.array([found.multiplier])
+        assert found.bound is not None
+        assert found.multiplier is not None
+        return items[offsets[:-1] + found.choice], found.bound, found.multiplier
     solution = solve(_part(knapsack, cost, items), limits=Limits(time=time))
     if solution.status is Status.INFEASIBLE:
         return None

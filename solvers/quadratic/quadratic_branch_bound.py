@@ -44,8 +44,6 @@ class QuadraticBranchBound(Method):
         rounds: rounds of the relaxation before the first tree; as many again before each other.
         steps: steps of alternating directions a round.
         nodes: nodes that a tree has per round before the root is tightened again.
-        share: of the time limit that the root may take.
-        restarts: of the exchanges that the search begins with.
     """
 
     rounds: int = 4

@@ -12,6 +12,7 @@ import numpy as np
 from bitknap.problems.quadratic import QuadraticInstance
 
 from ..base import BackEnd, Deadline, Limits, Outcome, Status
+from ..child import within
 from ..program import small_program
 from .convex import plain_form
 from .model import Model
@@ -35,7 +36,13 @@ class QuadraticScip(BackEnd):
     module = "ortools.math_opt.python.mathopt"
 
     def solve(self, problem: QuadraticInstance, limits: Limits) -> Outcome:
-        """Hand over, and read what comes back."""
+        """Hand over, and read what comes back; a process of its own ends with the time."""
+        outcome = within(limits.time, lambda: self._solved(problem, limits))
+        if outcome is None:
+            return Outcome(Status.NO_SOLUTION, reason="it was stopped at the time limit")
+        return outcome
+
+    def _solved(self, problem: QuadraticInstance, limits: Limits) -> Outcome:
         from ortools.math_opt.python import mathopt
 
         deadline = Deadline.after(limits.time)

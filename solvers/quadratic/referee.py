@@ -10,7 +10,7 @@ from bitknap.problems import InstanceError, IntArray, MergedInstance, SolverErro
 from bitknap.problems.quadratic import QuadraticInstance
 
 from ..base import Outcome, Solution, Status
-from ..referee import require_choice_status, without_choice
+from ..referee import at_most, require_capacity, require_choice_status, without_choice
 
 PROVEN = 1e-9
 """A choice is optimal when nothing is better by more than this share of its terms' sum."""
@@ -43,12 +43,7 @@ def judge(
         raise SolverError(f"{claim}: {error}") from None
     full = merged.expand(np.array(choice, dtype=np.int64))
     usage = knapsack.usage(full)
-    if (usage > knapsack.capacity).any():
-        k = int(np.argmax(usage > knapsack.capacity))
-        raise SolverError(
-            f"{claim}: the choice uses {usage[k]} of {knapsack.resources[k]}, "
-            f"above the capacity {knapsack.capacity[k]}"
-        )
+    require_capacity(claim, knapsack, usage)
     if not knapsack.keeps_ties(full):
         raise SolverError(f"{claim}: the choice breaks a tie")
     objective = problem.objective(full)
@@ -73,7 +68,7 @@ def judge(
         instance=knapsack,
         choice=full,
         objective=objective,
-        bound=None if bound is None or bound == -math.inf else min(bound, objective),
+        bound=at_most(bound, objective),
         usage=usage,
         seconds=seconds,
         message=outcome.reason,

@@ -60,7 +60,6 @@ def solve_quadratic(
     sum up to in absolute values; ``bound`` is never above the optimum.
 
     Args:
-        solver: name of a method, or a method; by default ``quadratic_branch_bound``.
         time_limit: seconds, short for ``limits=Limits(time=...)``.
         limits: time, nodes or steps (``states``), and threads.
 

@@ -142,7 +142,7 @@ class Semidefinite:
         rounding = float(np.maximum.reduceat(sums, starts).sum()) + self.unit * float(
             base @ scale @ base
         )
-        matrix, linear, _, noise = convexified(
+        matrix, linear, noise = convexified(
             self.model, 0.5 * (matrix + matrix.T), linear, rounding, size
         )
         return ConvexForm(

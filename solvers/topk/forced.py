@@ -10,7 +10,7 @@ import numpy as np
 
 from bitknap.problems import FloatArray, Instance, IntArray
 
-from ..base import Solver, within
+from ..base import Solver, limited
 from .space import Space
 
 
@@ -52,7 +52,7 @@ def forced(
         InfeasibleError, UnsupportedError, SolverError, LimitError: as ``top_k``.
     """
     unfinished = f"not every item of {instance.name!r} was forced"
-    with within(time_limit, unfinished, "allow more") as deadline:
+    with limited(time_limit, unfinished, "allow more") as deadline:
         return _forced(instance, Space(instance, solver, deadline), progress)
 
 

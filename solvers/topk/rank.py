@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from bitknap.problems import Instance, UnsupportedError
 
-from ..base import Solver, within
+from ..base import Solver, limited
 from .lawler import lawler
 from .space import Allocation, Space
 from .tree import ranked_by_tree
 
 
 def top_k(
-    instance: Instance,
-    k: int,
-    solver: str | Solver | None = None,
-    time_limit: float | None = None,
+    instance: Instance, k: int, solver: str | Solver | None = None, time_limit: float | None = None
 ) -> list[Allocation]:
     """The k feasible choices of least cost, best first; fewer when there are no more.
 
@@ -24,7 +21,6 @@ def top_k(
     solves one instance per piece (``lawler``). Both compare costs exactly.
 
     Args:
-        instance: ties are kept: tied classes change together.
         solver: an exact method that supports the instance, to be used throughout; None lets the
             number of resources and states decide.
 
@@ -46,7 +42,7 @@ def top_k(
     if k < 1:
         raise UnsupportedError(f"k must be at least 1, got {k}")
     unfinished = f"the {k} best choices of {instance.name!r} were not found"
-    with within(time_limit, unfinished, "allow more or ask for fewer") as deadline:
+    with limited(time_limit, unfinished, "allow more or ask for fewer") as deadline:
         space = Space(instance, solver, deadline)
         if solver is None and instance.n_resources == 1:
             found = ranked_by_tree(space, k)

@@ -22,9 +22,6 @@ def search_branching(
     not end, that class is fixed to each of its items in turn. Each choice takes one of them, so
     the parts together prove what the whole would; each has a multiplier of its own, and one whose
     L(lambda) is not below the threshold holds nothing cheaper.
-
-    Args:
-        max_states: partial choices to keep, over all parts.
     """
     at = find_break(model, clock)
     bound = lagrangian(model, (at.multiplier,))

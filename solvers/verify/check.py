@@ -55,7 +55,6 @@ def verify(
 
     Args:
         instance: any number of resources, ties included.
-        document: a parsed ``bitknap.solution/1`` document (``Solution.to_dict``).
         max_states: partial choices to keep before giving up; the finding is then UNPROVED.
         time_limit: seconds before giving up likewise, or None.
 

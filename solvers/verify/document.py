@@ -21,9 +21,7 @@ class Claim:
     """A solution document whose types are right; its numbers may be wrong.
 
     Args:
-        instance: name of the instance it says it solves.
         choice: class name -> label, or None.
-        usage: resource -> amount used, or None.
         capacity: resource -> limit, or None when the document does not repeat it.
         multiplier: resource -> price, or None.
         solver, message, seconds, stats: not checked.

@@ -38,10 +38,6 @@ def search_several(
     reaches the threshold or a resource would run out even with the lightest items; and those
     that another is no worse than in cost and in every resource. When more than a few partial
     choices stay, one class is split, and each part is searched with multipliers of its own.
-
-    Args:
-        max_states: partial choices to keep, over all classes and parts.
-        clock: when to give up.
     """
     stages = [
         Stage(i, tuple((item.weights, item.cost, j) for j, item in enumerate(items)))

@@ -42,7 +42,6 @@ def search_single(
     enter in the order of their slopes' distance from lambda, so that (1) tightens quickly.
 
     Args:
-        max_states: partial choices to keep, over all classes.
         multiplier: the lambda of :func:`find_break`.
 
     References:

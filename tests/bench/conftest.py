@@ -21,7 +21,7 @@ SPEED = {"core": 1.0, "dp": 4.0, "a_rather_long_name": 30.0, "greedy": 0.5}
 def few_resamples() -> Iterator[None]:
     """Enough for a page."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bitknap.bench.report.sections.confidence.RESAMPLES", 50)
+        patch.setattr("bitknap.bench.report.resampled.RESAMPLES", 50)
         yield
 
 

@@ -46,7 +46,7 @@ def command(out: Path, processes: int = 1, metrics: str = METRICS) -> list[str]:
     return [
         *(sys.executable, "-m", *(launcher if processes > 1 else []), "bitknap"),
         *("sensitivity", "mine:build", "--out", str(out), "--samples", "48"),
-        *("--bits", "2,4", "--metric", metrics),
+        *("--bits", "2,4", "--metrics", metrics),
     ]
 
 

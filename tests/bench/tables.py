@@ -50,11 +50,15 @@ def made_table(
 
 
 def random_table(
-    layers: int = 6, samples: int = 40, seed: int = 0, statistic: str = "half_square"
+    layers: int = 6,
+    samples: int = 40,
+    seed: int = 0,
+    statistic: str = "half_square",
+    **fields: Any,
 ) -> SensitivityTable:
     """Scores that shrink with the bits, of layers with something in common."""
     draw = np.random.default_rng(seed)
     scale = np.exp(draw.normal(size=layers))[:, None] * np.array([1.0, 0.3, 0.02])
     common = draw.normal(size=(samples, 1))
     scores = (common + draw.normal(size=(samples, 3 * layers))) * scale.ravel()
-    return made_table(scores, draw.integers(20, 90, layers).tolist(), statistic=statistic)
+    return made_table(scores, draw.integers(20, 90, layers).tolist(), statistic=statistic, **fields)

@@ -22,7 +22,7 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_json_is_the_same_twice_and_files_hold_it(table: Path, tmp_path: Path) -> None:
-    asked = [table, "--budget", "3.5,300B", "--resamples", "50", "--robust", "1", "--json"]
+    asked = [table, "--budgets", "3.5,300B", "--resamples", "50", "--robust", "1", "--json"]
     first = call("confidence", *asked)
     assert call("confidence", *asked, "--out", tmp_path / "out") == first
     assert (tmp_path / "out" / "confidence.json").read_text() == first
@@ -40,7 +40,7 @@ def test_json_is_the_same_twice_and_files_hold_it(table: Path, tmp_path: Path) -
 def test_a_person_reads_layers_samples_and_the_comparison(table: Path, tmp_path: Path) -> None:
     low = {f"l{i}": 2 for i in range(6)}
     (tmp_path / "low.json").write_text(json.dumps(low))
-    asked = [table, "--budget", "3.5", "--resamples", "50", "--plan-a", tmp_path / "low.json"]
+    asked = [table, "--budgets", "3.5", "--resamples", "50", "--plan-a", tmp_path / "low.json"]
     shown = call("confidence", *asked)
     for words in ("Layers at 3.5", "least sure layer", "excess predicted loss", "beats plan B"):
         assert words in shown
@@ -50,12 +50,12 @@ def test_a_person_reads_layers_samples_and_the_comparison(table: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "kind", "words"),
     [
-        (["--budget", "3", "--metric", "loss_only"], DataError, "keeps no per-sample scores"),
-        (["--budget", "much"], DataError, "a budget must be average bits"),
-        (["--budget", "1.5"], InfeasibleError, "the smallest feasible limit"),
-        (["--budget", "3", "--plan-b", "x.json"], DataError, "--plan-b is compared with --plan-a"),
-        (["--budget", "3", "--plan-a", "x.json"], DataError, "x.json: no such file"),
-        (["--budget", "3", "--robust", "1", "--robust-quantile", "0.9"], DataError, "either"),
+        (["--budgets", "3", "--metric", "loss_only"], DataError, "keeps no per-sample scores"),
+        (["--budgets", "much"], DataError, "a budget must be average bits"),
+        (["--budgets", "1.5"], InfeasibleError, "the smallest feasible limit"),
+        (["--budgets", "3", "--plan-b", "x.json"], DataError, "--plan-b is compared with --plan-a"),
+        (["--budgets", "3", "--plan-a", "x.json"], DataError, "x.json: no such file"),
+        (["--budgets", "3", "--robust", "1", "--robust-quantile", "0.9"], DataError, "either"),
     ],
 )
 def test_bad_input_is_one_sentence(

@@ -4,13 +4,16 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from bitknap.bench.figures.accuracy_against_size import AccuracyCurve, Point, draw_accuracy
 from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
 from bitknap.bench.figures.gap_by_solver import draw_gaps
+from bitknap.bench.figures.layer_strip import Bar, draw_layer_strip, places
 from bitknap.bench.figures.predicted_loss import MetricPrediction, draw_predicted_loss
+from bitknap.bench.figures.sensitivities import draw_sensitivities
 from bitknap.bench.figures.style import COLOURS, line_style, save
 from bitknap.bench.report.base import Mark, Panel
 from bitknap.bench.report.inline import inline, placed
@@ -32,7 +35,7 @@ def predicted(least: float = 1e-3) -> Figure:
 def accuracy() -> Figure:
     points = [Point(3, 0.9, 0.89, 0.91), Point(2, 0.1, 0.09, 0.11)]
     curves = [AccuracyCurve("fisher", points, 0), AccuracyCurve("greedy", points, 0, rival=True)]
-    return draw_accuracy(curves, 0.94, "a network")
+    return draw_accuracy(curves, 0.94)
 
 
 def words(figure: Figure) -> set[str]:
@@ -51,6 +54,26 @@ def test_axes_name_their_quantities_and_units() -> None:
         "uniform",
     } <= words(predicted())
     assert {"test accuracy, %", "float 94.00 %", "fisher"} <= words(accuracy())
+    bars = [Bar("4", 4, 100), Bar("2", 2, 900, sure=False), Bar("float", 32, 1)]
+    assert {"4", "2", "float", "bits"} <= words(draw_layer_strip(bars))
+    score = np.array([[1.0, 0.1], [0.0, np.nan]])
+    drawn = draw_sensitivities(score, [0, None], [9, 90], ["a", "b"], ["2", "4"], "fisher")
+    assert {"a", "b", "2", "4", "fisher", "predicted loss"} <= words(drawn)
+
+
+def test_bars_are_as_wide_as_their_share_but_never_too_thin() -> None:
+    left, width = places([Bar("2", 2, 100), Bar("2", 2, 300), Bar("2", 2, 0)])
+    assert width.sum() == pytest.approx(1.0)
+    assert width[1] == pytest.approx(3 * width[0])
+    assert width[2] > 0.1
+    assert left.tolist() == pytest.approx([0, width[0], width[0] + width[1]])
+
+
+def test_lines_stand_out_from_the_page() -> None:
+    for colour in COLOURS:
+        parts = np.array([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+        linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        assert 1.05 / (linear @ (0.2126, 0.7152, 0.0722) + 0.05) >= 3.0
 
 
 def test_series_differ_by_colour_and_in_greyscale() -> None:
@@ -105,4 +128,4 @@ def test_marks_lie_where_the_svg_draws_their_points() -> None:
     assert (names, values) == (0, ["</script>"])
     uses = re.findall(r'<use xlink:href="[^"]*" x="([\d.]+)" y="([\d.]+)"', drawing.svg)
     assert (x, y) in {(round(float(a), 1), round(float(b), 1)) for a, b in uses}
-    assert placed(figure, [mark, mark]) == drawing.marks
+    assert placed(Panel(figure, [mark, mark])) == drawing.marks

@@ -17,7 +17,8 @@ from bitknap.bench.finetuning import fine_tune as finetuning
 from bitknap.bench.finetuning.fine_tune import FineTunedNetwork, FineTuning, fine_tune
 from bitknap.bench.finetuning.quantized_training import QuantizedTraining
 from bitknap.bench.job.table_cache import QUANTIZER, traced
-from bitknap.bench.workloads.base import Accuracy, Workload
+from bitknap.bench.workloads.accuracy import Accuracy
+from bitknap.bench.workloads.base import Workload
 from bitknap.cli import build_app
 from bitknap.problems import DataError, UnsupportedError
 from bitknap.sensitivity import quantized_copy

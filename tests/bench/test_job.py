@@ -12,6 +12,8 @@ from torch import nn
 from bitknap.bench.job import evaluation as measurement
 from bitknap.bench.job import table_cache as tables
 from bitknap.bench.job.cached_quantizer import CachedQuantizer
+from bitknap.bench.job.plan_files import read_plan
+from bitknap.bench.job.plan_rows import finding, plan_rows, plan_table, preferred
 from bitknap.bench.job.results import Results, load_results
 from bitknap.bench.job.run import Job, run_job
 from bitknap.bench.job.tables import (
@@ -19,13 +21,13 @@ from bitknap.bench.job.tables import (
     measure_tables,
     objective_table,
     optimum_table,
-    recommended_table,
     solver_table,
 )
 from bitknap.bench.records.record import Record, load_records
 from bitknap.bench.report.write import write_report
-from bitknap.bench.workloads.base import Accuracy
+from bitknap.bench.workloads.accuracy import Accuracy, Difference
 from bitknap.plans.budgets import parse_budget
+from bitknap.plans.layer_plan import Plan
 from bitknap.problems import DataError, InfeasibleError, load_instance
 from bitknap.sensitivity import LayerPolicy, load_table
 from bitknap.solvers import Status
@@ -106,11 +108,11 @@ def test_grids_say_what_was_found(done: Results) -> None:
     assert len(optimum_table(done).rows) == 6
     assert len(objective_table(done).rows) == 18
     accuracy = accuracy_table(done)
-    assert accuracy.columns == ("plan", "2.25", "3", "2kB")
+    assert accuracy.columns == ("plan", "2.25 bits", "3 bits", "2kB")
     repaired = accuracy_table(done, "auto")
     assert [row[0] for row in repaired.rows] == [row[0] for row in accuracy.rows]
     assert repaired.title == "Measured accuracy repaired, %, by budget"
-    assert [row[0] for row in recommended_table(done).rows] == ["2.25", "3", "2kB"]
+    assert [row[0] for row in plan_table(done).rows] == ["2.25 bits", "3 bits", "2kB"]
     assert [row[0] for row in accuracy.rows] == [
         "recommended",
         "fisher (optimum)",
@@ -125,11 +127,10 @@ def test_grids_say_what_was_found(done: Results) -> None:
 
 def test_losing_to_a_control_is_said(done: Results) -> None:
     spoiled = tuple(
-        replace(m, accuracy=replace(m.accuracy, correct=0)) if m.plan == "fisher" else m
-        for m in done.measured
+        replace(m, accuracy=Accuracy(0, 200)) if m.plan == "fisher" else m for m in done.measured
     )
     notes = " ".join(accuracy_table(replace(done, measured=spoiled)).notes)
-    assert "fisher (optimum) at 3 (0.00 %) loses to uniform" in notes
+    assert "fisher (optimum) at 3 bits (0.00 %) loses to uniform" in notes
     assert "loses to random" in notes
 
 
@@ -235,7 +236,8 @@ def test_progress_is_told_now_and_then_only(
     monkeypatch.setattr(tables, "SILENCE", 1e9)
     said: list[str] = []
     run_job(tiny_job(tmp_path), said.append)
-    assert not [text for text in said if " of " in text and "measuring plans" not in text]
+    steps = ("measuring plans", "evaluating")
+    assert not [text for text in said if " of " in text and not text.startswith(steps)]
 
 
 @pytest.mark.parametrize(
@@ -328,7 +330,11 @@ def test_recommended_plans_are_kept_and_no_worse_than_the_metrics(tmp_path: Path
     for budget, found in done.recommended.items():
         instance = done.instances["fisher", budget]
         assert instance.is_feasible(instance.from_labels(dict(found.plan)))
-        assert json.loads((done.out / "plans" / f"{budget}.json").read_text()) == found.plan
+        plan = Plan.load(done.out / "plans" / f"{budget}.json")
+        assert (dict(plan.choices), plan.budget) == (dict(found.plan), budget)
+        assert plan.prediction is not None
+        assert plan.prediction.value >= done.best("fisher", budget).objective
+        assert read_plan(done.out / "plans" / f"{budget}.json") == plan.choices
         assert all(row.behind >= 0 for row in found.candidates if row.samples == 64)
     assert load_results(done.out).recommended == done.recommended
 
@@ -338,3 +344,23 @@ def test_a_job_may_recommend_and_repair_nothing(tmp_path: Path) -> None:
     assert not results.recommended
     assert {m.repair for m in results.measured} == {"none"}
     assert not (tmp_path / "plans").exists()
+
+
+def test_a_short_run_measures_the_recommended_plans_uniform_and_float(tmp_path: Path) -> None:
+    results = run_job(tiny_job(tmp_path, full=False), quiet)
+    assert {m.plan for m in results.measured} == {"float", "uniform", "recommended"}
+    assert {m.repair for m in results.measured if m.allocation} == {"auto"}
+    assert {m.budget for m in results.measured if m.plan == "uniform"} == {"2", "3", "4"}
+    assert write_report(tmp_path).exists()
+
+
+def test_a_finding_says_within_noise_where_it_is(done: Results) -> None:
+    rows = plan_rows(done)
+    assert preferred(rows) == min((r for r in rows if r.to_float.level), key=lambda r: r.size_bits)
+    assert "within noise of the float network" in finding(rows)
+    worse = [replace(row, to_float=Difference(-0.2, 0.01)) for row in rows]
+    assert preferred(worse).own.value == max(row.own.value for row in rows)
+    assert "20.00 points below the float network" in finding(worse)
+    better = [replace(row, to_uniform=Difference(0.05, 0.01)) for row in rows]
+    assert "5.00 points above uniform" in finding(better)
+    assert "within noise of each other" not in finding(better)

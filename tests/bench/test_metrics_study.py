@@ -23,7 +23,7 @@ from bitknap.bench.studies.metrics import (
     interval,
 )
 from bitknap.bench.tables.table import Table
-from bitknap.bench.workloads.base import Accuracy
+from bitknap.bench.workloads.accuracy import Accuracy
 from bitknap.cli import build_app
 from bitknap.sensitivity import METRICS, load_table
 

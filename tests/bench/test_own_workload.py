@@ -83,7 +83,7 @@ def sensitivity(name: str, *more: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_table_of_an_own_network_is_that_of_the_library(here: Path) -> None:
-    done = sensitivity("mine:build", "--metric", "fisher,hawq_v2")
+    done = sensitivity("mine:build", "--metrics", "fisher,hawq_v2")
     assert done.returncode == 0, done.stderr
     assert "72 weights in 2 layers" in done.stdout
     table = load_table(here / "t.npz")
@@ -92,15 +92,15 @@ def test_the_table_of_an_own_network_is_that_of_the_library(here: Path) -> None:
     assert table.scores["fisher"].shape == (40, 4)
     assert np.isfinite(table.standard_error("hawq_v2")).all()
     assert table.provenance["workload"] == "own"
-    again = sensitivity("mine:build", "--metric", "weight_mse")
+    again = sensitivity("mine:build", "--metrics", "weight_mse")
     assert "reusing t.npz" in again.stderr
     assert load_table(here / "t.npz").metrics == ("fisher", "hawq_v2", "weight_mse")
 
 
 def test_the_whole_job_runs_on_an_own_network(folder: Path) -> None:
     done = bitknap(
-        folder, "run", "--workload", "mine:build", "--metric", "fisher", "--samples", "40",
-        "--solvers", "greedy,core", "--budget", "3",
+        folder, "run", "--workload", "mine:build", "--metrics", "fisher", "--samples", "40",
+        "--solvers", "greedy,core", "--budgets", "3",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (folder / "runs" / "mine-build" / "report.html").exists()

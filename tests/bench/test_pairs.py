@@ -99,7 +99,7 @@ def test_plans_are_measured_with_their_activations(done: Results) -> None:
 def test_the_report_and_the_results_read_back(
     done: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bitknap.bench.report.sections.confidence.RESAMPLES", 10)
+    monkeypatch.setattr("bitknap.bench.report.resampled.RESAMPLES", 10)
     page = write_report(done.out).read_text()
     assert "w3a5" in page
     assert load_results(done.out).measured == done.measured
@@ -157,11 +157,13 @@ def test_build_and_confidence_take_pairs(done: Results, tmp_path: Path) -> None:
     assert np.array_equal(instance.weight[1], load_table(table).costs["bops"])
     call("build", table, "--budget", "w3a5", "--out", out)
     assert load_instance(out).resources == ("size_bits", "bops")
-    found = json.loads(call("confidence", table, "--budget", "w3a5", "--resamples", "20", "--json"))
+    found = json.loads(
+        call("confidence", table, "--budgets", "w3a5", "--resamples", "20", "--json")
+    )
     assert found["budgets"][0]["layers"]["0"]["choice"].startswith("w")
     with pytest.raises(DataError, match="needs --activation-bits"):
         call("run", "--activation-quantizer", "symmetric")
     with pytest.raises(UnsupportedError, match="weight_mse says nothing of activations"):
-        call("run", "--activation-bits", "4,8", "--metric", "weight_mse")
+        call("run", "--activation-bits", "4,8", "--metrics", "weight_mse")
     with pytest.raises(DataError, match="--activation-bits must be whole numbers"):
         call("run", "--activation-bits", "ternary,4")

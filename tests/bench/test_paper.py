@@ -16,10 +16,9 @@ import pytest
 from bitknap.bench.confidence.bootstrap import optimum
 from bitknap.bench.finetuning.fine_tune import FineTuning
 from bitknap.bench.paper import PARTS, cells, search, stamps
-from bitknap.bench.paper.call import Call, load_study, save_call
+from bitknap.bench.paper.call import Call, load_study, save_call, write_study
 from bitknap.bench.paper.needs import estimate
 from bitknap.bench.paper.pace import Pace, duration
-from bitknap.bench.paper.page import write_study
 from bitknap.bench.paper.parts import figure1_samples, figure2_order, published
 from bitknap.bench.paper.plans import METHODS, instance_at
 from bitknap.bench.paper.scale import FAST, FULL, Scale, imagenet
@@ -27,7 +26,7 @@ from bitknap.bench.paper.search import evolve
 from bitknap.bench.paper.stamps import read_stamps, stamp
 from bitknap.bench.paper.study import Study, run_study
 from bitknap.bench.report.write import Contents, build_contents, write_page, write_report
-from bitknap.bench.tables.mean_error import mean, signed
+from bitknap.bench.tables.table import mean, signed
 from bitknap.problems import DataError
 
 from .tiny import tiny_workload

@@ -115,7 +115,7 @@ def test_bug_uniform_bits_broke_ties_of_layers_with_other_choices() -> None:
 def test_the_ties_command_prices_and_writes(tmp_path: Path) -> None:
     path, out = tmp_path / "t.npz", tmp_path / "tied.npz"
     save_table(random_table(), path)
-    asked = [path, "--tie", "l{0,1}", "--tie", "l{2,3}", "--pin", "l5=8", "--budget", "4,5"]
+    asked = [path, "--tie", "l{0,1}", "--tie", "l{2,3}", "--pin", "l5=8", "--budgets", "4,5"]
     document = json.loads(call("ties", *asked, "--json", "--out", out))
     assert [tie["layers"] for tie in document["ties"]] == [["l0", "l1"], ["l2", "l3"]]
     prices = document["prices"]["4"]
@@ -127,7 +127,9 @@ def test_the_ties_command_prices_and_writes(tmp_path: Path) -> None:
     assert "pattern l{0,1}" in shown
     assert "No ties" in call("ties", path)
     certain = json.loads(
-        call("confidence", out, "--budget", "4", "--resamples", "20", "--allow", "l4=2,4", "--json")
+        call(
+            "confidence", out, "--budgets", "4", "--resamples", "20", "--allow", "l4=2,4", "--json"
+        )
     )
     layers = certain["budgets"][0]["layers"]
     assert layers["l5"]["share"] == {"8": 1.0}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import html
+import json
 import re
 import shutil
 from pathlib import Path
@@ -10,12 +12,17 @@ from pathlib import Path
 import pytest
 
 import bitknap.bench.report.sections as section_package
+from bitknap.bench.job.plan_rows import finding, plan_rows, preferred
 from bitknap.bench.job.results import load_results
 from bitknap.bench.job.run import run_job
+from bitknap.bench.job.tables import with_unit
 from bitknap.bench.report import SECTIONS
+from bitknap.bench.report.resampled import SURE
+from bitknap.bench.report.source import open_source
 from bitknap.bench.report.write import write_report
 from bitknap.bench.tables.latex import latex
 from bitknap.bench.tables.table import Table
+from bitknap.plans.layer_plan import Plan
 from bitknap.problems import BitknapError, DataError, UnsupportedError
 
 from .commands import call
@@ -38,16 +45,18 @@ def test_a_run_is_shown_from_its_folder_the_same_every_time(run_folder: Path) ->
     first = snapshot(run_folder)
     page = write_report(run_folder).read_text()
     assert snapshot(run_folder) == first
-    assert headings(page)[:5] == [
-        "What was run",
-        "Accuracy against size",
+    assert headings(page)[:6] == [
+        "Sensitivities",
         "Predicted loss: the frontier",
         "Bits by layer",
         "Confidence of each layer&#39;s choice",
+        "Metrics compared",
+        "How it was solved",
     ]
+    assert page.count('<details class="part">') == len(headings(page))
     assert headings(page)[-2:] == ["Reproduce", "Not in the data"]
     assert "<pre>bitknap run --workload tiny\nbitknap report" in page
-    assert f"bitknap report {run_folder} --section frontier</code>" in page
+    assert "6 of 6 optima proven and checked again" in page
     for banned in ("http://", "https://", " src=", "<link", "@import"):
         assert banned not in re.sub(r"http://www\.w3\.org[^\"]*", "", page)
 
@@ -56,8 +65,8 @@ def test_every_figure_and_table_is_a_file(run_folder: Path, suite_folder: Path) 
     for folder, figures, tables in (
         (
             run_folder,
-            {"accuracy", "frontier", "bits_by_layer", "confidence", "profile", "gap_by_solver"},
-            {"accuracy", "optima", "solvers", "solves", "metric_cost", "confidence_fisher"},
+            {"plans", "sensitivities_fisher", "frontier", "bits_by_layer", "accuracy"},
+            {"recommended", "accuracy", "optima", "solvers", "metric_cost", "confidence_fisher"},
         ),
         (
             suite_folder,
@@ -129,7 +138,8 @@ def test_the_environment_is_a_table(suite_folder: Path) -> None:
 def test_sections_and_place_can_be_chosen(suite_folder: Path, tmp_path: Path) -> None:
     page = write_report(suite_folder, out=tmp_path / "a.html", only=["gaps"])
     assert page == tmp_path / "a.html"
-    assert headings(page.read_text()) == ["Gap by solver"]
+    assert headings(page.read_text()) == []
+    assert "Gap of every solver" in page.read_text()
     assert set(snapshot(tmp_path)) == {
         "a.html",
         *(f"figures/gap_by_solver.{kind}" for kind in ("png", "svg", "pdf", "csv")),
@@ -138,7 +148,7 @@ def test_sections_and_place_can_be_chosen(suite_folder: Path, tmp_path: Path) ->
     }
     with pytest.raises(UnsupportedError, match="no section is named 'gap'"):
         write_report(suite_folder, only=["gap"])
-    with pytest.raises(DataError, match=r"nothing to show; Accuracy against size needs"):
+    with pytest.raises(DataError, match=r"nothing to show; Metrics compared needs"):
         write_report(suite_folder, only=["accuracy"])
 
 
@@ -157,7 +167,7 @@ def test_a_new_section_is_one_new_file(
     assert "mishaps" in SECTIONS.names()
     shown = ["environment", "mishaps", "what_was_run"]
     page = write_report(suite_folder, out=tmp_path / "out", only=shown).read_text()
-    assert headings(page) == ["What was run", "What went wrong", "Environment"]
+    assert headings(page) == ["What went wrong", "Settings", "Environment"]
     assert "<p>0 of 24 runs went wrong.</p>" in page
 
 
@@ -251,3 +261,33 @@ def test_two_runs_are_compared(run_folder: Path, tmp_path: Path) -> None:
     assert f"fisher at 3: {changed} of {len(one)} layers changed." in page
     same = write_report(run_folder, run_folder, tmp_path / "same").read_text()
     assert "The same was asked, on the same machine with the same versions." in same
+
+
+def test_the_first_screen_has_the_plans_with_their_files(run_folder: Path) -> None:
+    page = write_report(run_folder).read_text()
+    first = page[: page.index('<section id="sensitivities">')]
+    results = load_results(run_folder)
+    rows = plan_rows(results)
+    assert finding(rows) in html.unescape(first)
+    copied = [json.loads(html.unescape(c)) for c in re.findall(r'data-copied="(.*?)"', first)]
+    assert copied == [dict(found.plan) for found in results.recommended.values()]
+    files = re.findall(r'<a href="(plans/.*?)">JSON', first)
+    assert [Plan.load(run_folder / file).budget for file in files] == ["2.25", "3", "2kB"]
+    opened = re.findall(r"<details open><summary>(.*?)</summary>", first)
+    assert len(opened) == 1
+    assert opened[0].startswith(with_unit(preferred(rows).budget))
+    columns = read(run_folder, "recommended")
+    assert [row[-1] for row in columns] == [
+        f"{(source >= SURE).sum()} of 3"
+        for source in (
+            open_source(run_folder).resampled["fisher"].share(row.budget, row.plan.plan)
+            for row in rows
+        )
+    ]
+
+
+def test_every_link_of_the_page_leads_to_a_file(run_folder: Path, suite_folder: Path) -> None:
+    for folder in (run_folder, suite_folder):
+        links = re.findall(r'<a href="([^#"]+)"', (folder / "report.html").read_text())
+        assert len(links) > 20
+        assert [link for link in links if not (folder / link).is_file()] == []

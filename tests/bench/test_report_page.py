@@ -23,7 +23,9 @@ WIDTHS = (1280, 390)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 
 
-def probe(page: Path, section: str, profile: Path) -> tuple[list[dict[str, Any]], str]:
+def probe(
+    page: Path, section: str, profile: Path, *, dark: bool = False
+) -> tuple[list[dict[str, Any]], str]:
     """What the probe found at every width, and what the browser logged."""
     query = f"?page={page.as_uri()}&widths={','.join(map(str, WIDTHS))}#{section}"
     flags = "disable-gpu disable-quic no-first-run disable-background-networking no-sandbox"
@@ -38,6 +40,7 @@ def probe(page: Path, section: str, profile: Path) -> tuple[list[dict[str, Any]]
             "--enable-logging=stderr",
             f"--user-data-dir={profile}",
             "--window-size=1400,1000",
+            f"--blink-settings=preferredColorScheme={0 if dark else 1}",
             "--dump-dom",
             PROBE.as_uri() + query,
         ],
@@ -67,13 +70,17 @@ def test_a_comparison_fits_wide_and_narrow_screens(pair_folder: Path, tmp_path: 
         assert [(d["overlaps"], d["outside"]) for d in page["drawings"]] == [([], [])]
 
 
-@pytest.mark.parametrize(("kind", "section"), [("run", "frontier"), ("suite", "profile")])
+@pytest.mark.parametrize(
+    ("kind", "section", "dark"),
+    [("run", "frontier", False), ("run", "frontier", True), ("suite", "profile", False)],
+)
 def test_the_page_fits_wide_and_narrow_screens_and_reacts(
-    kind: str, section: str, request: pytest.FixtureRequest, tmp_path: Path
+    kind: str, section: str, dark: bool, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     folder: Path = request.getfixturevalue(f"{kind}_folder")
-    pages, log = probe(folder / "report.html", f"{section}", tmp_path)
-    assert "Uncaught" not in log
+    pages, log = probe(folder / "report.html", f"{section}", tmp_path, dark=dark)
+    assert (folder / "report.html").stat().st_size < 1_200_000
+    assert "CONSOLE" not in log
     assert [page["width"] for page in pages] == list(WIDTHS)
     for page in pages:
         assert page["overflow"] <= 0
@@ -82,9 +89,10 @@ def test_the_page_fits_wide_and_narrow_screens_and_reacts(
         assert page["overlaps"] == []
         assert len(page["drawings"]) > 4
         for drawing in page["drawings"]:
-            assert drawing["texts"] > 5
+            assert drawing["texts"] > 4
             assert drawing["overlaps"] == []
             assert drawing["outside"] == []
+        assert page["dark"] is dark
         reading = page["reading"]
         assert reading["cursor"] == 1
         first, last, back, pointed = (reading[k] for k in ("focus", "end", "back", "pointed"))

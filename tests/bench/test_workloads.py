@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import math
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from torch import Tensor, nn
 from bitknap.bench import workloads
 from bitknap.bench.datasets.fashion_mnist import ImageSet, load_fashion_mnist
 from bitknap.bench.networks.resnet import ResNet18
+from bitknap.bench.workloads.accuracy import Accuracy
 from bitknap.bench.workloads.base import (
-    Accuracy,
     Workload,
     classification_accuracy,
     draw,
@@ -157,7 +158,8 @@ def test_accuracy_counts_right_answers(batch: int) -> None:
     labels[:12] += 1
     guess = Guess()
     found = classification_accuracy(guess, ImageSet(images.images, labels), batch)
-    assert found == Accuracy(38, 50)
+    assert (found.correct, found.total) == (38, 50)
+    assert found == Accuracy.of(torch.arange(50) >= 12)
     assert guess.mode is False
     assert guess.training
 
@@ -186,3 +188,18 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     path.write_bytes(safetensors.torch.save(ResNet18(widths=(4, 4, 4, 4)).state_dict()))
     with pytest.raises(DataError, match="no checkpoint of ResNet18"):
         load_checkpoint(ResNet18(), path)
+
+
+def test_two_networks_are_compared_question_by_question() -> None:
+    first, second = (Accuracy.of(torch.arange(100) >= k) for k in (10, 14))
+    paired = first.minus(second)
+    assert paired.value == pytest.approx(0.04)
+    # 4 questions are answered by the first alone, none by the second alone.
+    assert paired.error == pytest.approx(math.sqrt(4 - 16 / 100) / 100)
+    assert not paired.level
+    apart = replace(first, answers="").minus(second)
+    assert apart.error == pytest.approx(math.hypot(first.standard_error, second.standard_error))
+    assert apart.level
+    assert first.minus(first).error == 0.0
+    low, high = first.interval
+    assert low < 0.9 < high

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from bitknap.bench.job.run import Job
-from bitknap.bench.workloads.base import Accuracy, Workload, cross_entropy
+from bitknap.bench.workloads.accuracy import Accuracy
+from bitknap.bench.workloads.base import Workload, cross_entropy
 from bitknap.plans.budgets import parse_budget
 
 
@@ -43,7 +44,7 @@ def tiny_workload(seed: int = 0) -> Workload:
 
     def evaluate(network: nn.Module) -> Accuracy:
         right: Tensor = network(x[400:]).argmax(dim=1) == y[400:]
-        return Accuracy(int(right.sum()), 200)
+        return Accuracy.of(right)
 
     return Workload(
         name="tiny",
@@ -69,6 +70,7 @@ def tiny_job(out: Path, **changes: object) -> Job:
         seed=0,
         out=out,
         measure=8,
+        full=True,
     )
     return replace(job, **changes)  # type: ignore[arg-type]
 

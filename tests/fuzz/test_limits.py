@@ -11,8 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bitknap.problems import Instance, save_instance
+from bitknap.problems import Instance, QuadraticInstance, save_instance, save_quadratic
+from bitknap.sensitivity import Tie, save_table
 from bitknap.solvers import SOLVERS, solve
+from bitknap.solvers.quadratic import QUADRATIC, solve_quadratic
+
+from ..bench.tables import made_table
 
 LIMIT, MOST = 2.0, 1.0 + 1.2 * 2.0
 
@@ -61,9 +65,42 @@ def test_commands_keep_their_limit_on_60000_items(
         solution = solve(instance, "lp").to_dict()
         (tmp_path / "s.json").write_text(json.dumps(solution), encoding="utf-8")
         options.append("s.json")
-    call = [sys.executable, "-m", "bitknap", command, "i.npz", *options, "--time-limit=2", "--json"]
+    _call(tmp_path, command, "i.npz", *options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["confidence", "ties"])
+def test_commands_keep_their_limit_on_a_table_of_60000_items(command: str, tmp_path: Path) -> None:
+    layers = 20_000
+    names = [f"l{i}" for i in range(layers)]
+    ties = tuple(Tie(pair, "test") for pair in zip(names[:400:2], names[1:400:2], strict=True))
+    scores = np.random.default_rng(0).normal(size=(20, 3 * layers)) * np.tile([9, 3, 1], layers)
+    table = made_table(scores, np.arange(20, 20 + layers).tolist(), ties=ties)
+    save_table(table, tmp_path / "t.npz")
+    _call(tmp_path, command, "t.npz", "--budgets", "3")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*QUADRATIC.names(), "verify"])
+def test_quadratic_methods_keep_their_limit_on_1200_items(name: str, tmp_path: Path) -> None:
+    """G of 60,000 items does not fit in memory; that of 3,000 takes seconds to decompose."""
+    knapsack = large(300, 4)
+    scores = np.random.default_rng(0).normal(size=(40, 1200))
+    problem = QuadraticInstance.from_scores(knapsack, scores)
+    save_quadratic(problem, tmp_path / "q.npz")
+    options = ["--solver", name]
+    if name == "verify":
+        solution = solve_quadratic(problem, "exchange", 1.0).to_dict()
+        solution |= {"status": "optimal", "bound": solution["objective"], "gap": 0.0}
+        (tmp_path / "s.json").write_text(json.dumps(solution), encoding="utf-8")
+        options = ["s.json"]
+    _call(tmp_path, "verify" if name == "verify" else "solve", "q.npz", *options)
+
+
+def _call(folder: Path, *words: str) -> None:
+    call = [sys.executable, "-m", "bitknap", *words, "--time-limit=2", "--json"]
     began = time.perf_counter()
-    done = subprocess.run(call, cwd=tmp_path, capture_output=True, check=False)
+    done = subprocess.run(call, cwd=folder, capture_output=True, check=False)
     assert time.perf_counter() - began < MOST
     assert done.returncode in (0, 1, 4)
     assert b"Traceback" not in done.stderr

@@ -107,9 +107,9 @@ def test_impossible_and_odd_damages_are_refused(case: Case) -> None:
 
 def test_the_job_finds_it_beside_the_budgets(tmp_path: Path) -> None:
     done = run_job(tiny_job(tmp_path, max_kl=0.05), quiet)
-    assert done.recommended["kl-0.05"].damage <= 0.05
-    assert (tmp_path / "plans" / "kl-0.05.json").exists()
-    rows = [m for m in done.measured if m.budget == "kl-0.05"]
+    assert done.recommended["0.05KL"].damage <= 0.05
+    assert (tmp_path / "plans" / "0.05KL.json").exists()
+    rows = [m for m in done.measured if m.budget == "0.05KL"]
     assert {m.repair for m in rows} == {"none", "auto"}
     with pytest.raises(DataError, match="--measure must be 1 or more"):
         call("run", "--max-kl", "0.1", "--measure", "0")

@@ -10,8 +10,9 @@ import pytest
 
 from bitknap.problems import DataError, Instance, load_instance, merge_ties, save_instance
 from bitknap.problems.library import FOLDER, library_instance, library_names
-from bitknap.problems.library.hawq import hawq_v3_instances, published_allocations
+from bitknap.problems.library.hawq import published_allocations
 from bitknap.solvers import Status, solve
+from tests.problems.hawq_v3 import hawq_v3_instances
 
 HAWQ = sorted(hawq_v3_instances())
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
 
 from bitknap.bench.datasets.wordnet import load_glosses
 from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
@@ -25,8 +26,10 @@ from bitknap.bench.records.record import Record
 from bitknap.bench.runner.log import RecordLog
 from bitknap.bench.tables.latex import latex
 from bitknap.bench.tables.table import Table
+from bitknap.cli import build_app
 from bitknap.problems import DataError, InstanceError, build_instance, load_instance, save_instance
 from bitknap.problems.names import cut
+from bitknap.problems.quadratic_files import is_quadratic
 from bitknap.problems.storage import only_writer, read_file, write_atomically
 
 from ..fuzz.harness import Done, call
@@ -99,20 +102,41 @@ def test_bug_a_suite_emptied_foreign_records(here: Path, foreign: str) -> None:
     assert Path("out/records.jsonl").read_bytes() == foreign.encode("latin-1")
 
 
-@pytest.mark.parametrize("name", ["i.npz", "mine.npz", "text.npz"])
-def test_bug_a_foreign_archive_was_replaced_by_a_table(
-    here: Path, name: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("i.npz", "not a sensitivity table"),
+        ("mine.npz", "not a sensitivity table"),
+        ("text.npz", "not a sensitivity table"),
+        ("newer.npz", "expected format bitknap.table/2, got 'bitknap.table/9'"),
+        ("damaged.npz", "lacks the key 'layers'"),
+    ],
+)
+def test_bug_what_is_no_readable_table_was_replaced_by_one(
+    here: Path, name: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_instance(load_instance("i.json"), "i.npz")
     np.savez("mine.npz", a=np.ones(3))
     Path("text.npz").write_text("mine")
+    for number, stored in ((9, "newer.npz"), (2, "damaged.npz")):
+        header = json.dumps({"format": f"bitknap.table/{number}"}).encode()
+        texts = {"header": header, "times": b"{}"}
+        np.savez(stored, **{n: np.frombuffer(text, dtype=np.uint8) for n, text in texts.items()})  # type: ignore[arg-type]
     Path("mine.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(here))
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     before = Path(name).read_bytes()
-    words = ["sensitivity", "mine:build", "--metric", "weight_mse", "--out", name]
-    refused(*words, words="not a sensitivity table")
+    done = refused(
+        "sensitivity", "mine:build", "--metrics", "weight_mse", "--out", name, words=words
+    )
+    assert "name another --out, or remove it" in done.err
     assert Path(name).read_bytes() == before
+
+
+def test_bug_json_was_not_printed_beside_out(here: Path) -> None:
+    done = call(["instances", "i.json", "--out", "copy.json", "--json"])
+    assert (done.code, done.wrong) == (0, None)
+    assert json.loads(done.out)["name"] == "case"
 
 
 def test_bug_a_removed_folder_was_written_on(tmp_path: Path) -> None:
@@ -149,16 +173,17 @@ def build():
 """
 
 WRITERS: dict[str, tuple[list[str], list[str]]] = {
-    "run": (["run", "--workload", "mine:build", "--budget", "8", "--out", "out"], ["out"]),
+    "run": (["run", "--workload", "mine:build", "--budgets", "8", "--out", "out"], ["out"]),
     "sensitivity": (
-        ["sensitivity", "mine:build", "--metric", "weight_mse", "--out", "out/t.npz"],
+        ["sensitivity", "mine:build", "--metrics", "weight_mse", "--out", "out/t.npz"],
         ["out", ".t.npz.lock"],
     ),
     "finetune": (["finetune", "mine:build", "--plan", "plan.json", "--out", "out"], ["out"]),
     "bench": (["bench", "mine.toml", "--out", "out"], ["out"]),
+    "merge": (["bench", "merge", "run", "--out", "out"], ["out"]),
     "study": (["bench", "tiers", "--quick", "--out", "out"], ["out"]),
     "confidence": (
-        ["confidence", "t.npz", "--budget", "3", "--resamples", "2", "--out", "out"],
+        ["confidence", "t.npz", "--budgets", "3", "--resamples", "2", "--out", "out"],
         ["out"],
     ),
     "report": (
@@ -167,6 +192,13 @@ WRITERS: dict[str, tuple[list[str], list[str]]] = {
     ),
     "paper": (["paper", "--fast", "--out", "out"], ["out"]),
 }  # fmt: skip
+
+
+def test_every_command_that_writes_a_folder_is_tried_twice_at_once() -> None:
+    commands: Any = typer.main.get_command(build_app(None))
+    options = [(n, p) for n, c in commands.commands.items() for p in c.params if p.name == "out"]
+    folders = {name for name, option in options if "older" in option.help}
+    assert folders | {"sensitivity"} == set(WRITERS) - {"study", "merge"}
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -312,6 +344,10 @@ def test_bug_archives_could_declare_more_than_there_is(here: Path) -> None:
         Path("bad.npz").write_bytes(bad)
         with pytest.raises(InstanceError, match=words):
             load_instance("bad.npz")
+    newer = bytearray(data)
+    newer[at + 6] = 0xFF
+    Path("bad.npz").write_bytes(newer)
+    assert not is_quadratic("bad.npz")
     data[60:70] = b"\xff" * 10
     Path("bad.npz").write_bytes(data)
     with pytest.raises(InstanceError, match="not a readable NPZ"):
@@ -379,7 +415,7 @@ def test_bug_json_that_python_reads_but_cannot_keep(here: Path, text: str, words
         ["generate", "mpq", "--bits", "9" * 4200, "--out", "g.json"],
         ["frontier", "i.json", "--highest", "10000000000000000000"],
         ["topk", "i.json", "-k", "9" * 30],
-        ["confidence", "t.npz", "--budget", "9" * 4000],
+        ["confidence", "t.npz", "--budgets", "9" * 4000],
         ["bench", "smoke", "--workers", "1000000"],
     ],
 )

@@ -18,7 +18,8 @@ import pytest
 from bitknap.problems import FloatArray, Instance, InstanceError, IntArray, build_instance
 from bitknap.problems.families import FAMILIES, mpq
 from bitknap.solvers import Status, default_solver, solve
-from bitknap.solvers.core import CoreResult, library, solve_core
+from bitknap.solvers.base import Limits, Outcome
+from bitknap.solvers.core import library, solve_core
 
 from ..reference import brute_force
 from .conftest import instance_with_ties, plateaus, uneven_layers
@@ -90,7 +91,7 @@ def draw(seed: int) -> Arrays:
     return offsets, cost, weight, capacity
 
 
-def check_result(instance: Arrays, result: CoreResult, best: int) -> None:
+def check_result(instance: Arrays, result: Outcome, best: int) -> None:
     """The result is what it says, whatever its status."""
     offsets, cost, weight, capacity = instance
     assert result.choice is not None
@@ -102,7 +103,7 @@ def check_result(instance: Arrays, result: CoreResult, best: int) -> None:
     rounded = float(Fraction(best, 2**1074))
     assert float(result.stats["lp_bound"]) <= rounded
     assert result.bound <= rounded <= result.objective
-    if result.optimal:
+    if result.status is Status.OPTIMAL:
         assert result.bound == result.objective
         assert exact_cost(cost[at]) == best
 
@@ -117,7 +118,7 @@ def check_random(seeds: range) -> int:
             assert result.status == "infeasible"
             assert result.choice is None
             continue
-        assert result.optimal, seed
+        assert result.status is Status.OPTIMAL, seed
         check_result(instance, result, best)
         helped += "reason" in result.stats
     return helped
@@ -167,7 +168,7 @@ def test_bug_optima_missed_the_exact_one_where_rounded_slopes_tie() -> None:
     for seed in range(100):
         offsets, cost, weight, capacity = rounded_fractions(seed)
         result = solve_core(offsets, cost, weight, capacity)
-        assert result.optimal
+        assert result.status is Status.OPTIMAL
         assert result.choice is not None
         units = [exact_cost(cost[j : j + 1]) for j in range(cost.size)]
         found = exact_cost(cost[offsets[:-1] + result.choice])
@@ -199,10 +200,10 @@ def test_limits_leave_a_feasible_choice_and_a_true_bound() -> None:
         best = enumerated(*instance)
         if best is None:
             continue
-        for limits in ({"state_limit": seed % 9}, {"time_limit": 0.0}):
-            result = solve_core(*instance, **limits)
+        for limits in (Limits(states=seed % 9), Limits(time=0.0)):
+            result = solve_core(*instance, limits)
             check_result(instance, result, best)
-            stopped += not result.optimal
+            stopped += result.status is not Status.OPTIMAL
     assert stopped > 20
 
 
@@ -212,7 +213,7 @@ def test_branching_stops_at_limits_with_a_true_bound() -> None:
         best = solve_core(*instance)
         assert int(best.stats["branches"]) > 1
         for limit in (0, 3000, 30_000):
-            part = solve_core(*instance, state_limit=limit)
+            part = solve_core(*instance, Limits(states=limit))
             assert part.bound <= best.objective <= part.objective
 
 
@@ -253,7 +254,7 @@ def test_bug_costs_over_all_orders_of_magnitude_were_refused() -> None:
         if best is None:
             assert result.status == "infeasible"
             continue
-        assert result.optimal
+        assert result.status is Status.OPTIMAL
         check_result(instance, result, best)
         helped += "570" in str(result.stats.get("reason"))
     assert helped > 50
@@ -318,7 +319,7 @@ def test_one_large_layer_among_small_ones_is_branched_on() -> None:
     branches = 0
     for seed in (3, 13):
         result = solve_core(*arrays(mpq.generate(classes=100, bits=BITS, seed=seed)))
-        assert result.optimal
+        assert result.status is Status.OPTIMAL
         assert int(result.stats["states_total"]) < 100_000
         branches += int(result.stats.get("branches", 0))
     assert branches > 0
@@ -327,16 +328,17 @@ def test_one_large_layer_among_small_ones_is_branched_on() -> None:
 SANITIZED = """
 import sys
 from pathlib import Path
+from bitknap.solvers.base import Limits
 from bitknap.solvers.core import library, solve_core
 library.FOLDER = Path(sys.argv[1])
 from tests.solvers.conftest import instance_with_ties, plateaus, uneven_layers
 from tests.solvers.test_core import arrays, draw
 for seed in range(2000):
-    solve_core(*draw(seed), time_limit=1.0)
-    solve_core(*draw(seed), state_limit=seed % 9)
+    solve_core(*draw(seed), Limits(time=1.0))
+    solve_core(*draw(seed), Limits(states=seed % 9))
 for seed in range(40):
     for random in (instance_with_ties, plateaus, uneven_layers):
-        solve_core(*arrays(random(seed)), state_limit=200_000)
+        solve_core(*arrays(random(seed)), Limits(states=200_000))
 """
 
 
@@ -386,7 +388,7 @@ def test_a_hundred_thousand_classes() -> None:
     weight = (sizes[:, None] * widths).ravel()
     capacity = 4 * int(sizes.sum())
     result = solve_core(np.arange(0, cost.size + 1, 8), cost, weight, capacity)
-    assert result.optimal
+    assert result.status is Status.OPTIMAL
     assert result.choice is not None
     at = np.arange(0, cost.size, 8) + result.choice
     assert int(weight[at].sum()) <= capacity
@@ -448,5 +450,5 @@ def test_bug_no_steps_between_items_of_one_cost() -> None:
     classes = [[(0.0, 5), (0.0, 1)] for _ in range(100)]
     instance = build_instance(classes, 150)
     result = solve_core(instance.offsets, instance.cost, instance.weight[0], 150)
-    assert result.optimal
+    assert result.status is Status.OPTIMAL
     assert result.objective == 0.0

@@ -10,8 +10,7 @@ from bitknap.solvers import solve
 
 from ...figures.style import line_style, new_figure, styled
 from ...report.base import Content, Plot, Section
-from ...tables.mean_error import signed
-from ...tables.table import Table
+from ...tables.table import Table, signed
 from ..plans import ORDERS
 from ..study import Network, Study
 

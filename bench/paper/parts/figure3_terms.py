@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 
 from ...figures.style import line_style, new_figure, styled
 from ...report.base import Content, Plot, Section
-from ...tables.mean_error import mean, signed
-from ...tables.table import Table
+from ...tables.table import Table, mean, signed
 from ..study import Network, Study
 
 TERMS = {

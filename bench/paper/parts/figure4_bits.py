@@ -30,7 +30,7 @@ def build(study: Study) -> Content:
             Plot(
                 f"figure4_{name}",
                 f"{network.workload.title}: bits by the paper's criterion, first draw, at each "
-                "rate; dark cells have few bits.",
+                "rate; dark cells have many bits.",
                 draw_bits_by_layer(plans, names, widths, KIND),
                 panels=[
                     Panel(draw_bits_by_layer(_cut(plans, part), names[part], widths, KIND))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...report.base import Content, Section
-from ...tables.mean_error import mean, signed
-from ...tables.table import Table
-from ...workloads.base import Accuracy
+from ...tables.table import Table, mean, signed
+from ...workloads.accuracy import Accuracy
 from ..cells import Cell
 from ..plans import METHODS, methods_of
 from ..study import Network, Study

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from bitknap.problems import DataError
 
-from ...tables.mean_error import signed
-from ...tables.table import Table
+from ...tables.table import Table, signed
 from ..base import Content, Section
 from ..source import CELLS, Source
 

@@ -5,31 +5,26 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from scipy.stats import binomtest
-
 from bitknap.plans.repair.base import NONE
+from bitknap.sensitivity import METRICS
 
 from ...figures.accuracy_against_size import (
     AccuracyCurve,
     Point,
-    accuracy_panels,
     draw_accuracy,
 )
 from ...job.evaluation import Evaluation
 from ...job.results import Results
-from ...job.tables import accuracy_table, last_repair, measure_tables, recommended_table
+from ...job.tables import accuracy_table, last_repair, measure_tables
 from ...tables.table import Table
-from ...workloads.base import Accuracy
 from ..base import Content, Mark, Panel, Plot, Section
 from ..source import Source
 
-LEVEL = 0.95
-
 CAPTION = (
-    "Measured test accuracy {state} of each metric's plans, beside uniform bit-widths, random "
-    "plans and the float network (dashed). Filled: the exact optimum; hollow: the greedy. Bars are "
-    "95 % Wilson intervals over the test samples; those of random plans run from the lowest to the "
-    "highest draw, around their mean."
+    "Measured test accuracy {state} of all plans, beside uniform bits and the float network "
+    "(dashed). Filled: the exact optimum; hollow: the greedy. Bars are 95 % Wilson intervals over "
+    "the test samples; those of random plans run from the lowest to the highest draw, around "
+    "their mean. Plans more than 10 points below the float network are in the tables alone."
 )
 
 
@@ -42,22 +37,23 @@ def build(source: Source) -> Content | None:
     repair = last_repair(results)
     curves = accuracy_curves(results, repair)
     marks = [_mark(results, curve, point) for curve in curves for point in curve.points]
-    left, right = accuracy_panels(curves, whole)
-    lowest, end = right.axes[0].get_ylim()[0], right.axes[0].get_xlim()[1]
-    close = [mark for mark in marks if mark.y >= lowest and mark.x <= end]
+    figure = draw_accuracy(curves, whole)
+    lowest = figure.axes[0].get_ylim()[0]
     plot = Plot(
         "accuracy",
         CAPTION.format(state="as quantized" if repair == NONE else "repaired"),
-        draw_accuracy(curves, whole, results.asked.title),
-        panels=(Panel(left, marks), Panel(right, close)),
-        data=_numbers(curves),
+        figure,
+        panels=[Panel(figure, [mark for mark in marks if mark.y >= lowest])],
+        data=numbers(curves),
     )
     printed = {n.replace(" ", "_"): table for n, table in measure_tables(results).items()}
-    tables = {"recommended": recommended_table(results)} if results.recommended else {}
-    if repair != NONE:
-        tables["accuracy_repaired"] = accuracy_table(results, repair)
-    tables["accuracy"] = accuracy_table(results)
-    return Content(plots=[plot], tables=tables | printed)
+    repairs = dict.fromkeys(m.repair for m in results.measured if m.plan != "float")
+    tables = {
+        "accuracy" if repair == NONE else "accuracy_repaired": accuracy_table(results, repair)
+        for repair in reversed(repairs)
+    }
+    facts = [(metric, METRICS.summary(metric)) for metric in results.asked.metrics]
+    return Content(facts=facts, plots=[plot], tables=tables | printed)
 
 
 def accuracy_curves(results: Results, repair: str = NONE) -> list[AccuracyCurve]:
@@ -78,28 +74,14 @@ def accuracy_curves(results: Results, repair: str = NONE) -> list[AccuracyCurve]
     random = []
     for budget in asked.budgets:
         draws = [m for m in measured if (m.plan, m.budget) == ("random", budget.text)]
-        random.append(_mean(draws))
+        random += [_mean(draws)] if draws else []
     style = len(asked.metrics)
-    return [
-        *curves,
-        AccuracyCurve("uniform", uniform, style),
-        AccuracyCurve("random", random, style + 1),
-    ]
-
-
-def interval(accuracy: Accuracy) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of right answers.
-
-    References:
-        E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209-212, doi:10.1080/01621459.1927.10502953.
-    """
-    test = binomtest(accuracy.correct, accuracy.total)
-    found = test.proportion_ci(confidence_level=LEVEL, method="wilson")
-    return float(found.low), float(found.high)
+    curves.append(AccuracyCurve("uniform", uniform, style))
+    return [*curves, AccuracyCurve("random", random, style + 1)] if random else curves
 
 
 def _point(m: Evaluation) -> Point:
-    return Point(m.average_bits, m.accuracy.value, *interval(m.accuracy))
+    return Point(m.average_bits, m.accuracy.value, *m.accuracy.interval)
 
 
 def _mean(draws: Sequence[Evaluation]) -> Point:
@@ -122,7 +104,8 @@ def _mark(results: Results, curve: AccuracyCurve, point: Point) -> Mark:
     )
 
 
-def _numbers(curves: Sequence[AccuracyCurve]) -> Table:
+def numbers(curves: Sequence[AccuracyCurve]) -> Table:
+    """The points of the curves."""
     return Table(
         "Accuracy against size",
         ("plan", "average bits", "accuracy", "low", "high"),
@@ -134,4 +117,4 @@ def _numbers(curves: Sequence[AccuracyCurve]) -> Table:
     )
 
 
-SECTION = Section("Accuracy against size", 10, "measured accuracies (`bitknap run`)", build)
+SECTION = Section("Metrics compared", 45, "measured accuracies (`bitknap run`)", build)

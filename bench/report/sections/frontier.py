@@ -22,7 +22,6 @@ from ...job.tables import optimum_table
 from ...tables.table import Table
 from ..base import Content, Mark, Panel, Plot, Section
 from ..source import Source
-from .accuracy import interval
 
 SHOWN = 300
 """Points of a frontier that can be read off; the line shows all."""
@@ -51,7 +50,7 @@ class FrontierCurve:
     frontier: Frontier
 
     def average(self, usage: float) -> float:
-        """Bits a weight of a size in bits, scales apart."""
+        """Bits per weight of a size in bits, scales apart."""
         return (usage - self.results.table.overhead_bits) / self.results.table.weights
 
     def points(self) -> Iterator[ReadablePlan]:
@@ -98,7 +97,7 @@ class FrontierCurve:
         )
 
     def size(self, choice: IntArray) -> float:
-        """Bits a weight of a choice."""
+        """Bits per weight of a choice."""
         return self.average(int(self.frontier.instance.usage(choice)[0]))
 
     def marks(self, measured: Mapping[tuple[str, ...], Evaluation]) -> list[Mark]:
@@ -115,7 +114,7 @@ class FrontierCurve:
             }
             row = measured.get(labels)
             if row is not None:
-                low, high = interval(row.accuracy)
+                low, high = row.accuracy.interval
                 values["measured accuracy"] = (
                     f"{row.accuracy} ({100 * low:.2f} to {100 * high:.2f})"
                 )
@@ -140,12 +139,13 @@ def build(source: Source) -> Content | None:
     predictions = {curve.metric: curve.prediction() for curve in curves}
     marks = {curve.metric: curve.marks(measured) for curve in curves}
     kilobytes = table.weights / 8000
+    names = [layer.name for layer in table.layers]
     plot = Plot(
         "frontier",
         CAPTION,
         draw_predicted_loss(predictions, kilobytes),
         panels=[
-            Panel(draw_prediction(metric, data, kilobytes), marks[metric])
+            Panel(draw_prediction(metric, data, kilobytes), marks[metric], layers=names)
             for metric, data in predictions.items()
         ],
         data=_numbers(marks),
@@ -157,6 +157,7 @@ def build(source: Source) -> Content | None:
             "may lie above it."
         )
     return Content(
+        gist=f"{len(curves[0].frontier):,} plans that no other beats in size and loss",
         texts=texts,
         plots=[plot],
         tables={"optima": optimum_table(results)},

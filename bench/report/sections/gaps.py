@@ -25,7 +25,7 @@ def build(source: Source) -> Content | None:
         distance = gap(answer) if answer.supported else None
         if distance is not None:
             found.setdefault(answer.first.solver, []).append((answer, distance))
-    if not found:
+    if not found or source.results is not None:
         return None
     plot = Plot(
         "gap_by_solver",

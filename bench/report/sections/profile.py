@@ -29,7 +29,7 @@ CAPTION = (
 def build(source: Source) -> Content | None:
     """Two profiles: of proofs, and of choices within 1 % of the best."""
     solvers = source.solvers
-    if len(solvers) < 2:
+    if len(solvers) < 2 or source.results is not None:
         return None
     profiles = {
         title: profile

@@ -14,7 +14,7 @@ from ..source import Source
 def build(source: Source) -> Content | None:
     """Counts by solver, and every exact method against the best of the others."""
     times = proof_times(source.answers)
-    if not times:
+    if not times or source.results is not None:
         return None
     printed = {"proofs": _proofs(source, times), "speedups": _speedups(source, times)}
     return Content(tables={name: table for name, table in printed.items() if table.rows})

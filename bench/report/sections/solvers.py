@@ -15,8 +15,10 @@ def build(source: Source) -> Content | None:
     """Of a run, every solve; of a benchmark, the summary of its measures."""
     results = source.results
     if results is not None:
+        optima = f"{results.proved} of {len(results.instances)} optima proven and checked again"
         return Content(
-            tables={"solvers": solver_table(results), "solves": objective_table(results)}
+            gist=optima,
+            tables={"solvers": solver_table(results), "solves": objective_table(results)},
         )
     if not source.records:
         return None
@@ -24,4 +26,4 @@ def build(source: Source) -> Content | None:
     return Content(tables=dict(zip(NAMES, tables, strict=False)))
 
 
-SECTION = Section("Solvers", 50, "records of solves", build)
+SECTION = Section("How it was solved", 50, "records of solves", build)

@@ -90,4 +90,4 @@ def _range(values: list[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-SECTION = Section("What was run", 0, "run.json or suite.json", build)
+SECTION = Section("Settings", 85, "run.json or suite.json", build)

@@ -9,40 +9,35 @@
 enum Code { OPTIMAL, LIMIT, INFEASIBLE, WIDE, SCALE, MEMORY, MALFORMED };
 
 struct Answer {
-    double bound, open, multiplier; // how far below the answer: the relaxation, what was not searched
+    double bound, multiplier; // bound: how far below the answer that of the relaxation is
     i64 fault, classes, items, core, total, peak, branches;
 };
 
 struct Solver {
-    // A break step so many times heavier than the middle one of what is left is branched on, once so many
-    // states did not end the search, at once where many classes are left.
-    static constexpr double UNEVEN = 8.0, HUGE_STEP = 32.0;
-    static constexpr i64 NODES = 32, CHILDREN = 64, SAMPLE = 63, TRIAL = 1024, EACH = 16;
+    // A break step so many times heavier than what classes can move on average is branched on, once so
+    // many states did not end the search, at once where many classes are left.
+    static constexpr double UNEVEN = 2.0, HUGE_STEP = 8.0;
+    static constexpr i64 NODES = 32, CHILDREN = 64, TRIAL = 1024, EACH = 16;
     const Limits limits;
     Answer &answer;
-    Memory &memory;
 
     // Find the best choice of a node, no dearer than `best` if that is `known`.
     Code solve(const Problem &p, i64 *best, bool known) {
-        const Ends ends(p, memory);
+        const Ends ends(p);
         if ((answer.fault = ends.fault)) return MALFORMED;
         if (ends.least > p.capacity) return INFEASIBLE;
         if (!known && ends.largest != 0.0 && !(ends.largest > 0x1p-900 && ends.largest < 0x1p900)) return SCALE;
-        Relaxation relaxation(p, ends, memory);
-        Reduction red(p, relaxation, known ? best : nullptr, ends.whole, memory);
-        // Where most classes are left, a better incumbent first, and no search around this break.
-        const bool many = !known && 2 * red.left() > p.classes && uneven(red, HUGE_STEP);
-        if (many) fix_ends(red);
-        red.finish(known ? best : nullptr);
+        const i64 *given = known ? best : nullptr;
+        Relaxation relaxation(p, ends);
+        Reduction red(p, relaxation, given, ends.whole);
+        const bool many = !known && 2 * red.cls.size > p.classes && uneven(red, HUGE_STEP);
         const bool branches = answer.branches < NODES && uneven(red, UNEVEN);
-        double open = 0.0;
         Code code = LIMIT;
-        if (!many || !branches) code = exact(red, known ? best : nullptr, branches ? TRIAL + EACH * p.classes : INT64_MAX, open);
+        if (!many || !branches) code = exact(red, given, branches ? TRIAL + EACH * p.classes : INT64_MAX);
         if (branches && code == LIMIT && !stopped()) code = branch(red);
         if (!known) answer.classes = red.cls.size, answer.items = red.item.size, answer.multiplier = relaxation.multiplier;
         memcpy(best, red.chosen.at, static_cast<size_t>(p.classes) * sizeof(i64));
-        const double below = red.cost(best) - red.bound;
-        answer.bound = below, answer.open = code == OPTIMAL ? 0.0 : open > 0.0 ? min(below, open) : below;
+        answer.bound = red.cost(best) - red.bound;
         return code;
     }
 
@@ -50,48 +45,26 @@ struct Solver {
     bool stopped() const {
         return *limits.stop || answer.total >= limits.states || clock_seconds() >= limits.end;
     }
-    // Whether the break step is far heavier than what other classes can move.
-    bool uneven(const Reduction &red, double times) {
+    // Whether the break step is so many times heavier than what classes can move on average.
+    static bool uneven(const Reduction &red, double times) {
         if (red.r.brk >= red.r.steps.size || red.spare < 0.0) return false;
-        const Problem &p = red.p;
-        const Step<double> &step = red.r.steps[red.r.brk];
-        if (p.end[step.cls] - p.begin[step.cls] > CHILDREN) return false;
-        Array<i64> most(memory);
-        const i64 stride = red.left() / SAMPLE + 1;
-        for (i64 i = 0, seen = 0; i < p.classes; ++i)
-            if (red.gap[i] <= red.spare && seen++ % stride == 0) most.push(red.widest(i));
-        if (!most.size) return false;
-        sort(most.at, most.size, [](i64 a, i64 b) { return a < b; });
-        return static_cast<double>(step.weight) > times * static_cast<double>(most[most.size / 2]);
-    }
-    // Look for a cheaper incumbent where the class of the break step is fixed to either end of it.
-    void fix_ends(Reduction &red) {
-        const Problem &p = red.p;
-        const Step<double> step = red.r.steps[red.r.brk];
-        Array<i64> begin(memory, p.classes), end(memory, p.classes);
-        begin.copy(p.begin), end.copy(p.end);
-        const i64 at[] = {step.tail, step.head};
-        for (const i64 item : at) {
-            begin[step.cls] = item, end[step.cls] = item + 1;
-            const Problem fixed{p.classes, p.items, begin.at, end.at, p.cost, p.weight, p.capacity};
-            const Ends ends(fixed, memory);
-            if (ends.least <= p.capacity) red.adopt(Relaxation(fixed, ends, memory).base.at);
-        }
+        const Step &step = red.r.steps[red.r.brk];
+        if (red.p.end[step.cls] - red.p.begin[step.cls] > CHILDREN) return false;
+        return real(step.weight) * real(red.cls.size) > times * red.reach;
     }
     // Choose the unit of the costs, and search.
-    Code exact(Reduction &red, const i64 *given, i64 tries, double &open) {
+    Code exact(Reduction &red, const i64 *given, i64 tries) {
         if (red.spare < 0.0 && !given) return OPTIMAL;
-        const int bits = red.bits.span() + length(static_cast<double>(red.p.classes)) + 2;
+        const int bits = red.bits.span() + length(real(red.p.classes)) + 2;
         const int moves = length(red.reach) + 3, unit = red.bits.span() ? red.bits.low : 0;
-        if (bits > 122) return WIDE;
+        if (bits > 122 || unit < -1022) return WIDE;
         const bool narrow = bits + moves <= 58;
         const int spare = narrow ? 58 - bits : min(122 - bits, moves + 16);
         // A multiple of the break step's weight: then slopes that tie with it are not rounded.
         const i128 whole = red.r.brk < red.r.steps.size ? red.r.steps[red.r.brk].weight : 1;
         i128 step = static_cast<i128>(1) << spare;
         if (whole <= step) step = step / whole * whole;
-        return narrow ? search<i64>(red, given, unit, static_cast<i64>(step), tries, open)
-                      : search<i128>(red, given, unit, step, tries, open);
+        return narrow ? search<i64>(red, given, unit, static_cast<i64>(step), tries) : search<i128>(red, given, unit, step, tries);
     }
     // Bits of a number.
     static int length(double x) {
@@ -99,21 +72,19 @@ struct Solver {
         frexp(x, &e);
         return max(e, 0);
     }
-    template <class Cost> Code search(Reduction &red, const i64 *given, int unit, Cost step, i64 tries, double &open) {
-        Search<Cost> s(red, given, unit, step, memory);
+    template <class Cost> Code search(Reduction &red, const i64 *given, int unit, Cost step, i64 tries) {
+        Search<Cost> s(red, given, unit, step);
         const bool done = s.run({limits.end, min(tries, limits.states - answer.total), limits.stop});
         s.finish();
         answer.core += s.core, answer.total += s.total, answer.peak = max(answer.peak, s.peak);
-        if (done) return OPTIMAL;
-        open = ldexp(static_cast<double>(s.best - s.open()) / static_cast<double>(step), unit) * (1.0 + SLACK) + 5e-324;
-        return LIMIT;
+        return done ? OPTIMAL : LIMIT;
     }
     // Fix the class of the break step to each of its items, that of the incumbent first.
     Code branch(Reduction &red) {
-        red.narrow(red.cost(red.chosen.at));
+        red.keep();
         const Problem &p = red.p;
         const i64 cls = red.r.steps[red.r.brk].cls;
-        Array<i64> option(memory), own(memory), begin(memory), end(memory), choice(memory);
+        Array<i64> option, own, begin, end, choice;
         option.push(red.r.base[cls]);
         i64 capacity = p.capacity, at = 0;
         // Only classes that a better choice may move.
@@ -153,11 +124,10 @@ EXPORT const char *const bitknap_sources = SOURCES;
 
 EXPORT int bitknap_core(i64 classes, i64 items, const i64 *offsets, const double *cost, const i64 *weight, i64 capacity,
                         double seconds, i64 states, const i32 *stop, i64 *choice, Answer *answer) {
-    Memory memory;
     *answer = Answer{};
     int code = MEMORY;
     if (!setjmp(memory.failed)) {
-        Solver solver{{clock_seconds() + seconds, states, stop}, *answer, memory};
+        Solver solver{{clock_seconds() + seconds, states, stop}, *answer};
         code = solver.solve({classes, items, offsets, offsets + 1, cost, weight, capacity}, choice, false);
     }
     memory.free_since(nullptr);

@@ -4,9 +4,9 @@
 //
 //     F(x) >= max { -sum dc : sum dw <= x }
 //
-// is concave and piecewise linear. Its pieces are the hull steps of the classes: upward from the
-// break items, their slopes rounded up, and downward from them, rounded down, all by falling slope.
-// So a state of cost v with room x ends no cheaper than v - F(x), with no allowance for rounding.
+// is concave and piecewise linear. Each class has a piece upward, as wide as it can add weight, with
+// the steepest of its slopes, and one downward with the flattest, all by falling slope. Slopes are
+// integers: a state of cost v with room x ends no cheaper than v - F(x), with no allowance for rounding.
 #pragma once
 #include "reduction.hpp"
 
@@ -15,54 +15,49 @@ template <class Cost> constexpr Cost BEYOND = static_cast<Cost>(1) << (sizeof(Co
 
 // slope times weight, or as much as makes no difference.
 template <class Cost> Cost times(Cost slope, i64 weight) {
-    const double about = static_cast<double>(slope) * static_cast<double>(weight);
+    const double about = static_cast<double>(slope) * real(weight);
     if (fabs(about) < static_cast<double>(BEYOND<Cost>)) return slope * weight;
     return about < 0.0 ? -BEYOND<Cost> : BEYOND<Cost>;
 }
 
 template <class Cost> struct Envelope {
-    Array<Step<Cost>> piece; // by falling slope
-    Array<i64> x;            // where each begins, increasing
-    Array<Cost> value;       // F there
-    i64 left = 0;            // weight of the downward steps
+    struct Piece {
+        Cost slope, value; // value: F where it begins
+        i64 weight, x;     // x: where it begins
+    };
+    Array<Piece> piece; // by falling slope
+    i64 left = 0;       // weight of the downward pieces
     Cost loss = 0;
 
-    explicit Envelope(Memory &memory) : piece(memory), x(memory), value(memory) {}
-
     void clear() { piece.size = left = loss = 0; }
-
-    // Add the steps of a class both ways from its break item.
-    void add(const Item<Cost> *item, i64 begin, i64 base, i64 end) {
-        chain(item, base, end - 1, base, piece);
-        const i64 downward = piece.size;
-        chain(item, base, begin, base, piece);
-        for (i64 k = downward; k < piece.size; ++k) {
-            piece[k].slope = -piece[k].slope;
-            left += piece[k].weight, loss += piece[k].slope * piece[k].weight;
-        }
+    void add(Cost slope, i64 weight) {
+        if (weight) piece.push({slope, 0, weight < 0 ? -weight : weight, 0});
+        if (weight < 0) left -= weight, loss -= slope * weight;
     }
-    // Add a step up (or down) of classes that are not looked at closely.
-    void tail(Cost slope, double reach, bool upward) {
-        const double most = static_cast<double>(BEYOND<Cost>) / (1.0 + static_cast<double>(slope));
-        const i64 width = static_cast<i64>(min(reach, most));
-        piece.push({slope, width, 0, 0, 0});
-        if (!upward) left += width, loss += slope * width;
+    // A width as large as a movement of weight, or where it makes no difference.
+    static i64 most(Cost slope, double reach) {
+        return static_cast<i64>(min(reach, static_cast<double>(BEYOND<Cost>) / (1.0 + static_cast<double>(slope))));
     }
     void finish() {
-        by_slope(piece);
-        x.size = value.size = 0;
-        i64 at = -left;
-        Cost sum = -loss;
-        piece.push({});
+        sort(piece.at, piece.size, [](const Piece &a, const Piece &b) { return a.slope > b.slope; });
+        piece.push({0, 0, 0, 0});
+        i64 x = -left;
+        Cost value = -loss;
         for (i64 k = 0; k < piece.size; ++k) {
-            x.push(at), value.push(sum);
-            at += piece[k].weight, sum += piece[k].slope * piece[k].weight;
+            Piece &a = piece[k];
+            a.x = x, a.value = value;
+            x += a.weight, value += a.slope * a.weight;
         }
     }
+    // Move k down to the piece that holds x; false if there is none.
+    bool holds(i64 x, i64 &k) const {
+        while (k >= 0 && piece[k].x > x) --k;
+        return k >= 0;
+    }
     // F at x, of the piece that holds it.
-    Cost in(i64 k, i64 at) const { return value[k] + piece[k].slope * (at - x[k]); }
-    Cost slope(i64 at) const {
-        const i64 k = last(x.at, x.size, at);
-        return k < 0 ? BEYOND<Cost> : piece[k].slope;
+    Cost in(i64 k, i64 x) const { return piece[k].value + piece[k].slope * (x - piece[k].x); }
+    Cost slope(i64 x) const {
+        i64 k = piece.size - 1;
+        return holds(x, k) ? piece[k].slope : BEYOND<Cost>;
     }
 };

@@ -11,10 +11,10 @@
 struct Lattice {
     i64 g = 0, h = 0, G = 0;
 
-    // Add an item; false if no more need be.
-    template <class Cost> bool add(i64 w, Cost v) {
-        if (fine) fine = (v < 0 ? -v : v) < i64(1) << 60 && (holds(w, static_cast<i64>(v)) || insert(w, static_cast<i64>(v)));
-        return fine && !(g == 1 && G == 1);
+    // Add an item.
+    template <class Cost> void add(i64 w, Cost v) {
+        if (!fine || (g == 1 && G == 1)) return;
+        fine = (v < 0 ? -v : v) < i64(1) << 60 && insert(w, static_cast<i64>(v));
     }
     // The lattice of the items; (1, 0), (0, 1) if not small.
     void finish() {
@@ -41,15 +41,11 @@ struct Lattice {
     bool fine = true;
 
     bool small() const { return G > 1 && G < i64(1) << 31; }
-    bool holds(i64 w, i64 v) const {
-        return g && small() && w % g == 0 && (v - h * (w / g % G)) % G == 0;
-    }
     // Add a vector; false where that overflows.
     bool insert(i64 w, i64 v) {
         while (w) {
             const i64 q = g / w;
-            if (fabs(static_cast<double>(h)) + fabs(static_cast<double>(q) * static_cast<double>(v)) >= 0x1p61)
-                return false;
+            if (fabs(real(h)) + fabs(real(q) * real(v)) >= 0x1p61) return false;
             const i64 rest = g - q * w, cost = h - q * v;
             g = w, h = v, w = rest, v = cost;
         }

@@ -14,17 +14,18 @@ using i128 = __int128;
 
 template <class T> T min(T a, T b) { return b < a ? b : a; }
 template <class T> T max(T a, T b) { return a < b ? b : a; }
+inline double real(i64 x) { return static_cast<double>(x); }
 
-// Blocks that are freed together, also when one cannot be had.
+// The blocks of a call, freed together, also when one cannot be had.
 struct Memory {
     struct alignas(16) Block {
         Block *before;
     };
-    Block *last = nullptr;
+    Block *last;
     jmp_buf failed;
 
-    void *take(i64 bytes) {
-        auto *block = static_cast<Block *>(malloc(sizeof(Block) + static_cast<size_t>(bytes)));
+    void *take(size_t bytes) {
+        auto *block = static_cast<Block *>(malloc(sizeof(Block) + bytes));
         if (!block) longjmp(failed, 1);
         block->before = last, last = block;
         return block + 1;
@@ -37,21 +38,18 @@ struct Memory {
         }
     }
 };
+static thread_local Memory memory;
 
 // A growing array of plain values.
 template <class T> struct Array {
-    Memory *memory;
     T *at = nullptr;
     i64 size = 0, room = 0;
 
-    explicit Array(Memory &m, i64 count = 0) : memory(&m) {
-        reserve(count);
-        size = count;
-    }
+    explicit Array(i64 count = 0) { reserve(count), size = count; }
     void reserve(i64 count) {
         if (count <= room) return;
         room = max(max<i64>(16, count), 2 * room);
-        T *wider = static_cast<T *>(memory->take(room * static_cast<i64>(sizeof(T))));
+        T *wider = static_cast<T *>(memory.take(static_cast<size_t>(room) * sizeof(T)));
         if (size) memcpy(static_cast<void *>(wider), at, static_cast<size_t>(size) * sizeof(T));
         at = wider;
     }
@@ -80,12 +78,10 @@ template <class T> void swap(T &a, T &b) {
     a = b, b = c;
 }
 
-// Sort a list as far as the first so many: quicksort, and insertion of the few.
-template <class T, class Less> void sort(T *at, i64 size, i64 many, Less less) {
-    while (size > 12 && many > 0) {
-        if (less(at[size / 2], at[0])) swap(at[size / 2], at[0]);
-        if (less(at[size - 1], at[0])) swap(at[size - 1], at[0]);
-        const T pivot = less(at[size - 1], at[size / 2]) ? at[size - 1] : at[size / 2];
+// Quicksort.
+template <class T, class Less> void sort(T *at, i64 size, Less less) {
+    while (size > 1) {
+        const T pivot = at[(size - 1) / 2];
         i64 i = -1, j = size;
         for (;;) {
             do ++i;
@@ -95,17 +91,7 @@ template <class T, class Less> void sort(T *at, i64 size, i64 many, Less less) {
             if (i >= j) break;
             swap(at[i], at[j]);
         }
-        sort(at, ++j, many, less);
-        at += j, size -= j, many -= j;
+        sort(at, ++j, less);
+        at += j, size -= j;
     }
-    for (i64 k = 1; k < size && many > 0; ++k) {
-        const T x = at[k];
-        i64 j = k;
-        for (; j > 0 && less(x, at[j - 1]); --j) at[j] = at[j - 1];
-        at[j] = x;
-    }
-}
-template <class T, class Less> void sort(T *at, i64 size, Less less) {
-    for (i64 k = 1; k < size; ++k)
-        if (less(at[k], at[k - 1])) return sort(at, size, size, less);
 }

@@ -8,7 +8,6 @@ template <class Cost> struct States {
     Array<i64> node; // of the last move; of a candidate also, above bit 40, the item it takes
     i64 size = 0;
 
-    explicit States(Memory &m) : w(m), v(m), node(m) {}
     void reserve(i64 count) { w.reserve(count), v.reserve(count), node.reserve(count); }
 };
 
@@ -51,10 +50,10 @@ struct Moves {
     Array<i32> name;
     i64 many = LEAST; // nodes at which to look for dead ones
 
-    explicit Moves(Memory &memory) : node(memory), name(memory) { node.push({0, -1}); }
+    Moves() { node.push({0, -1}); }
 
     i32 add(i64 parent, i64 item) {
-        if (node.size >= i64(1) << 31) longjmp(node.memory->failed, 1);
+        if (node.size >= i64(1) << 31) longjmp(memory.failed, 1);
         node.push({static_cast<i32>(parent), static_cast<i32>(item)});
         return static_cast<i32>(node.size - 1);
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .archives import archives, tables
 from .instances import instances, names, texts
+from .jobs import jobs
 from .options import options
 from .plans import damages, packed, plans
 from .quadratic import quadratic
@@ -13,6 +14,6 @@ from .trial import Kind
 
 _KINDS: list[Kind] = [
     instances, names, texts, archives, quadratic, tables, solutions, suites, records, plans, packed,
-    damages, options,
+    damages, jobs, options,
 ]  # fmt: skip
 KINDS = {kind.__name__: kind for kind in _KINDS}

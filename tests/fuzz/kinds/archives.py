@@ -112,10 +112,10 @@ def tables(rng: Random) -> Trial:
             ["build", "t.npz", "--budget", "w3a6", "--max-bops", "99999999", "--out", "i.json"],
             ["build", "t.npz", "--budget", "3", "--pin", "@first=8", "--metric", "loss_only",
              "--out", "i.npz"],
-            ["confidence", "t.npz", "--budget", "3", "--resamples", "9", "--json"],
-            ["confidence", "t.npz", "--budget", "3", "--resamples", "5", "--plan-a", "p.json"],
-            ["ties", "t.npz", "--tie", "l*", "--budget", "3"],
-            ["ties", "t.npz", "--budget", "3,4", "--json", "--out", "u.npz"],
+            ["confidence", "t.npz", "--budgets", "3", "--resamples", "9", "--json"],
+            ["confidence", "t.npz", "--budgets", "3", "--resamples", "5", "--plan-a", "p.json"],
+            ["ties", "t.npz", "--tie", "l*", "--budgets", "3"],
+            ["ties", "t.npz", "--budgets", "3,4", "--json", "--out", "u.npz"],
         ]
     )  # fmt: skip
     plan = {f"l{i}": "4" for i in range(4)}

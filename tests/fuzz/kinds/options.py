@@ -24,10 +24,12 @@ CALLS = [
     "solve i.json", "frontier i.json", "topk i.json", "topk i.json --forced",
     "verify i.json s.json", "export i.json", "instances i.json", "generate mpq", "generate zigzag",
     "generate mmkp-correlated", "build t.npz --budget 3", "build t.npz --quadratic --out o.npz",
-    "confidence t.npz --budget 3 --resamples 9", "ties t.npz", "bench mine.toml",
+    "confidence t.npz --budgets 3 --resamples 9", "ties t.npz", "bench mine.toml",
     "report run --section solvers", "list", "metrics", "run --workload none",
     "sensitivity none:build --out n.npz", "paper --imagenet none --weights none.pt",
-    "finetune none:build --plan s.json --out tuned",
+    "finetune none:build --plan s.json --out tuned", "plan t.npz --budget 3",
+    "solve t.npz --budget 3", "apply s.json none:build --out o.safetensors",
+    "evaluate s.json none:build", "export t.npz --to json --out o.json",
 ]  # fmt: skip
 """Commands with what they need."""
 

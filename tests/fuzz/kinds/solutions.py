@@ -38,7 +38,7 @@ def solutions(rng: Random) -> Trial:
         save_table(random_table(layers=4, samples=12), "t.npz")
         plan = {f"l{i}": rng.choice(["2", "4", 8]) for i in range(4)}
         data = hostile.to_text(hostile.mutated(rng, plan), rng)
-        words = ["confidence", "t.npz", "--budget", "3", "--resamples", "5", "--plan-a", "s.json"]
+        words = ["confidence", "t.npz", "--budgets", "3", "--resamples", "5", "--plan-a", "s.json"]
         return Trial(words, {"s.json": data})
 
     def check(done: Done) -> str | None:

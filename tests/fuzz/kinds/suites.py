@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -58,8 +59,11 @@ def suites(rng: Random) -> Trial:
     return Trial(["bench", "mine.toml", "--out", out, *rng.choice([[], ["--json"]])], files, check)
 
 
+SECTIONS = ["solvers", "proofs", "environment", "what_was_run"]
+
+
 def records(rng: Random) -> Trial:
-    """Records and plans of benchmarks that are reported on."""
+    """Records, plans and manifests of benchmarks that are reported on, merged and compared."""
     rows = json.loads(Path("records.json").read_text())
     plan = json.loads(Path("plan.json").read_text())
     chosen = rng.randrange(len(rows))
@@ -68,13 +72,20 @@ def records(rng: Random) -> Trial:
         lines[chosen] = hostile.to_text(hostile.mutated(rng, rows[chosen], 1), rng)
     else:
         plan = hostile.mutated(rng, plan)
+    content = b"\n".join(lines) + b"\n"
+    manifest = {"format": "bitknap.archive/1", "run_by": ["me"], "suites": ["made"],
+                "machines": [""], "versions": [{}], "runs": len(rows),
+                "sha256": sha256(content).hexdigest()}  # fmt: skip
+    if rng.random() < 0.5:
+        manifest = hostile.mutated(rng, manifest)
     files = {
-        "run/records.jsonl": b"\n".join(lines) + b"\n",
+        "run/records.jsonl": content,
         "run/suite.json": hostile.to_text(plan, rng),
+        "whole/records.jsonl": Path("records.jsonl").read_bytes(),
+        "archive/records.jsonl": content,
+        "archive/manifest.json": hostile.to_text(manifest, rng),
     }
-    files["whole/records.jsonl"] = Path("records.jsonl").read_bytes()
-    section = rng.choice(["solvers", "proofs", "environment", "what_was_run"])
-    more = ["--section", section]
+    uses = [f"report run --section {rng.choice(SECTIONS)}", "bench merge archive whole --out out"]
     if rng.random() < 0.04:
-        more = rng.choice([[], ["whole", "--out", "out"]])
-    return Trial(["report", "run", *more], files)
+        uses = ["report run", "report run whole --out out", "bench compare archive whole"]
+    return Trial(rng.choice(uses).split(), files)

@@ -1,0 +1,88 @@
+"""A plan as a file of another runtime, read back: its size, its outputs and its accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bitknap.plans import Plan
+from bitknap.plans.export.base import NetworkTarget, applied
+from bitknap.plans.read_back import output_difference
+
+from ..tables.table import Table
+from ..workloads.accuracy import Accuracy
+from ..workloads.base import Workload
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """What was written, and what it does.
+
+    Args:
+        float_bytes: of all parameters and buffers of the float network.
+        predicted_bytes: of the quantized weights by the plan, and of all other floats.
+        file_bytes: written.
+        difference: largest difference of the outputs in PyTorch and in the runtime, as a share of
+            the largest output.
+        accuracy: in PyTorch, and in the runtime; None where they were not asked for.
+    """
+
+    float_bytes: int
+    predicted_bytes: int
+    file_bytes: int
+    difference: float
+    accuracy: tuple[Accuracy, Accuracy] | None
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+    def table(self, title: str) -> Table:
+        """A line per number."""
+        rows = [
+            ("float network", f"{self.float_bytes:,} bytes"),
+            ("predicted by the plan", f"{self.predicted_bytes:,} bytes"),
+            ("file", f"{self.file_bytes:,} bytes"),
+            ("file / predicted", f"{self.file_bytes / self.predicted_bytes:.3f}"),
+            ("largest difference of outputs", f"{self.difference:.2g}"),
+        ]
+        if self.accuracy is not None:
+            names = ("accuracy in PyTorch", "accuracy in the runtime")
+            rows += [(name, str(value)) for name, value in zip(names, self.accuracy, strict=True)]
+        return Table(title, ("", ""), rows)
+
+
+def ship(
+    target: NetworkTarget,
+    plan: Plan,
+    workload: Workload,
+    out: Path,
+    repair: str,
+    say: Callable[[str], None],
+    *,
+    accuracy: bool = True,
+) -> Shipped:
+    """Apply a plan with calibration data, write the network, and read it back.
+
+    Raises:
+        DataError, UnsupportedError: as `Plan.export`.
+    """
+    say("applying the plan")
+    made = applied(plan, workload.model, repair=repair)
+    say(f"writing {out}")
+    written = target.write(made, out)
+    say("reading it back")
+    loaded = target.load(out, workload.model)
+    assert plan.calibration is not None
+    difference = output_difference(made.network, loaded, plan.calibration, workload.forward)
+    measured = None
+    if accuracy:
+        say("evaluating in PyTorch")
+        first = workload.accuracy(made.network)
+        say("evaluating in the runtime")
+        measured = first, workload.accuracy(loaded)
+    whole = sum(v.numel() * v.element_size() for v in workload.model.state_dict().values())
+    assert written.predicted is not None
+    return Shipped(whole, written.predicted, written.size, difference, measured)

@@ -1,0 +1,192 @@
+"""What an export target is: a file of a plan, or of the network with the plan applied."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bitknap.problems import write_atomically
+from bitknap.problems.errors import DataError, UnsupportedError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bitknap.sensitivity import SensitivityTable
+
+    from ..layer_plan import Plan
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Args:
+        size: bytes of the file.
+        predicted: bytes of the quantized weights by the plan, and of all other tensors; None
+            where the file holds no weights.
+    """
+
+    size: int
+    predicted: int | None = None
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A plan applied to a network.
+
+    Args:
+        plan: layer -> label, with the table of its layers.
+        model: the float network.
+        network: of `Plan.apply` for it.
+        args, kwargs: with which the network is called; the first dimension is that of the samples.
+    """
+
+    plan: Plan
+    model: nn.Module
+    network: nn.Module
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def predicted(self) -> int:
+        """Bytes of the quantized weights by the plan, and of all other floats of the network."""
+        quantized = {
+            name for layer in self.plan.table.layers for name in (layer.parameter, *layer.shared)
+        }
+        rest: int = sum(
+            value.numel() * value.element_size()
+            for name, value in self.network.state_dict().items()
+            if name not in quantized and value.is_floating_point()
+        )
+        return self.plan.predicted_bytes + rest
+
+
+def applied(
+    plan: Plan, model: nn.Module | None, inputs: Sequence[Any] | None = None, repair: str = "auto"
+) -> Applied:
+    """The plan applied to its network and repaired by its calibration data.
+
+    Args:
+        plan: with calibration data, or to be left without repair.
+        model: the float network; not changed.
+        inputs: positional inputs; by default what ``plan.forward`` calls the network with for the
+            first calibration batch.
+        repair: as for `Plan.apply`.
+
+    Raises:
+        DataError: there is no network, or the network is another one.
+    """
+    if model is None:
+        raise DataError("this target writes a network; pass the float network of the plan")
+    network = plan.apply(model, repair=repair)
+    if inputs is not None:
+        return Applied(plan, model, network, tuple(inputs))
+    if not plan.calibration:
+        return Applied(plan, model, network)
+    from bitknap.sensitivity.tracing.batches import default_forward
+
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    handle = network.register_forward_pre_hook(
+        lambda _, args, kwargs: calls.append((args, kwargs)), with_kwargs=True
+    )
+    (plan.forward or default_forward)(network, plan.calibration[0])
+    handle.remove()
+    return Applied(plan, model, network, *calls[0]) if calls else Applied(plan, model, network)
+
+
+class TextTarget(ABC):
+    """A target that writes the plan alone."""
+
+    @abstractmethod
+    def text(self, plan: Plan) -> str:
+        """The file's content."""
+
+    def write(self, plan: Plan, path: str | os.PathLike[str]) -> Exported:
+        """Write the file."""
+        write_atomically(path, text := self.text(plan))
+        return Exported(len(text.encode()))
+
+
+class ItemsTarget(TextTarget):
+    """A target that writes items of a table: those of a plan, or all."""
+
+    @abstractmethod
+    def rows_text(self, table: SensitivityTable, items: Iterable[int]) -> str:
+        """The file's content for some items of a table."""
+
+    def text(self, plan: Plan) -> str:
+        """That of the chosen items."""
+        return self.rows_text(plan.table, plan.items.tolist())
+
+    @staticmethod
+    def rows(table: SensitivityTable, items: Iterable[int]) -> list[dict[str, Any]]:
+        """Layer, choice, weights, bits, costs and predicted losses of each item."""
+        found = []
+        for item in items:
+            layer = table.layers[int(np.searchsorted(table.offsets, item, side="right")) - 1]
+            row: dict[str, Any] = {"layer": layer.name, "choice": table.labels[item]}
+            row |= {"weights": layer.numel, "bits": int(table.bits[item])}
+            row |= {name: int(cost[item]) for name, cost in table.costs.items()}
+            found.append(row | {name: float(loss[item]) for name, loss in table.omega.items()})
+        return found
+
+
+class NetworkTarget(ABC):
+    """A target that writes the network, and reads it back into what runs it."""
+
+    @abstractmethod
+    def write(self, given: Applied, path: str | os.PathLike[str]) -> Exported:
+        """Write the file.
+
+        Raises:
+            UnsupportedError: a package is missing, or the network does not fit the target.
+        """
+
+    @abstractmethod
+    def load(self, path: str | os.PathLike[str], model: nn.Module) -> nn.Module:
+        """A module that computes what the file holds in its runtime.
+
+        Args:
+            path: the file.
+            model: the float network; not changed.
+
+        Raises:
+            DataError: the file is missing or damaged.
+        """
+
+
+def package(name: str, extra: str, what: str) -> Any:
+    """A module of an optional package, imported without what it warns of.
+
+    Raises:
+        UnsupportedError: it is not installed.
+    """
+    try:
+        with quiet():
+            return importlib.import_module(name)
+    except ImportError:
+        raise UnsupportedError(
+            f"{what} needs the package {name.partition('.')[0]}; pip install 'bitknap[{extra}]'"
+        ) from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without warnings and without the log of other libraries, errors apart."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

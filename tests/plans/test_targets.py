@@ -1,0 +1,194 @@
+"""Every export target: what it writes is read back, or refused in one sentence."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import bitknap
+from bitknap.plans.export import TARGETS
+from bitknap.plans.export.base import NetworkTarget, TextTarget, applied
+from bitknap.plans.export.gguf_types import gguf_type
+from bitknap.plans.read_back import output_difference
+from bitknap.problems import DataError, UnsupportedError
+from bitknap.sensitivity import Quantizer
+from bitknap.sensitivity.tracing.batches import default_forward
+
+from .test_planning import Mixed, data, network
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+ENDINGS = {"onnx": "onnx", "openvino": "xml", "packed": "safetensors", "torchao": "safetensors"}
+CHOICES = {
+    "symmetric": ["ternary", "3", "5", "7", "2"],
+    "affine,group=4,scale=minmax": ["2", "8", "6", "4", "ternary"],
+}
+
+
+@cache
+def given(words: str) -> Any:
+    """A plan with a choice per layer, applied."""
+    model, labels = network(), CHOICES[words]
+    table = bitknap.sensitivity_table(
+        model,
+        data(),
+        bits=("ternary", 2, 3, 4, 5, 6, 7, 8),
+        quantizer=Quantizer.parse(words),
+        metrics="weight_mse",
+    )
+    names = [layer.name for layer in table.layers]
+    plan = bitknap.Plan(dict(zip(names, labels, strict=True)), table)
+    return applied(replace(plan, calibration=tuple(data())), model)
+
+
+def written(target: str, words: str, folder: Path) -> tuple[Any, Path]:
+    path = folder / f"model.{ENDINGS[target]}"
+    return TARGETS.load(target).write(given(words), path), path
+
+
+def installed(target: str) -> None:
+    for name in {"onnx": ["onnx", "onnxruntime", "onnxscript"], "openvino": ["openvino", "onnx"],
+                 "torchao": ["torchao"], "packed": []}[target]:  # fmt: skip
+        pytest.importorskip(name, reason=f"pip install 'bitknap[{target}]'")
+
+
+def test_every_target_is_one_of_two_kinds() -> None:
+    assert set(TARGETS.names()) == {*ENDINGS, "json", "csv", "gguf-types"}
+    for name in TARGETS.names():
+        assert isinstance(TARGETS.load(name), TextTarget | NetworkTarget)
+
+
+@pytest.mark.parametrize("words", CHOICES)
+@pytest.mark.parametrize("target", ENDINGS)
+def test_networks_compute_the_same_in_their_runtime(
+    target: str, words: str, tmp_path: Path
+) -> None:
+    installed(target)
+    exported, path = written(target, words, tmp_path)
+    content = path.read_bytes()
+    assert exported.size >= len(content) > 0
+    if words == "symmetric":
+        written(target, words, tmp_path)
+        assert path.read_bytes() == content
+    loaded = TARGETS.load(target).load(path, network())
+    assert output_difference(given(words).network, loaded, data(), default_forward) <= 1e-5
+    path.write_bytes(content[:-200])
+    with pytest.raises(DataError) as caught:
+        TARGETS.load(target).load(path, network())
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["packed", "torchao"])
+def test_files_of_another_network_are_refused(target: str, tmp_path: Path) -> None:
+    installed(target)
+    _, path = written(target, "symmetric", tmp_path)
+    with pytest.raises(DataError, match="load it into the"):
+        TARGETS.load(target).load(path, nn.Sequential(nn.Linear(2, 2)))
+
+
+def test_torchao_s_config_is_one_that_quantize_accepts(tmp_path: Path) -> None:
+    installed("torchao")
+    from safetensors import safe_open
+    from torchao.core.config import config_from_dict
+    from torchao.quantization import quantize_
+
+    _, path = written("torchao", "symmetric", tmp_path)
+    with safe_open(path, "pt") as file:
+        stored = json.loads(file.metadata()["bitknap"])
+    model = network()
+    quantize_(model, config_from_dict(stored["config"]), filter_fn=None)
+    assert model.head.weight.target_dtype == torch.int2
+    assert model.grouped.weight.target_dtype == torch.int5
+
+
+def test_json_and_csv_hold_what_was_chosen_or_the_whole_table(tmp_path: Path) -> None:
+    table = bitknap.sensitivity_table(network(), data(), bits=(2, 4), metrics="weight_mse")
+    plan = bitknap.Plan(table.uniform("4"), table)
+    plan.export(None, tmp_path / "plan.json", to="json")
+    found = json.loads((tmp_path / "plan.json").read_text())
+    assert {layer: list(choices) for layer, choices in found.items()} == {
+        layer.name: ["4"] for layer in table.layers
+    }
+    total = sum(row["4"]["size_bits"] for row in found.values())
+    assert total == plan.size_bits
+    text = TARGETS.load("csv").rows_text(table, range(len(table.labels)))
+    rows = list(csv.DictReader(text.splitlines()))
+    assert [row["choice"] for row in rows] == list(table.labels)
+    assert [float(row["weight_mse"]) for row in rows] == table.omega["weight_mse"].tolist()
+
+
+class Block(nn.Module):
+    """Linear layers under names that llama.cpp's converter knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.ModuleDict({"self_attn": nn.ModuleDict({"q_proj": nn.Linear(64, 64)})})
+        self.model = nn.ModuleDict({"layers": nn.ModuleList([layer])})
+        self.lm_head = nn.Linear(64, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.lm_head(
+            self.model["layers"][0]["self_attn"]["q_proj"](x.flatten(1)).relu()
+        )
+        return out
+
+
+def test_gguf_types_are_lines_for_llama_cpp(tmp_path: Path) -> None:
+    pytest.importorskip("gguf", reason="pip install 'bitknap[llm]'")
+    table = bitknap.sensitivity_table(Block().eval(), data(), bits=(3, 8), metrics="weight_mse")
+    names = [layer.name for layer in table.layers]
+    plan = bitknap.Plan(dict(zip(names, ("3", "8"), strict=True)), table)
+    plan.export(None, tmp_path / "types.txt", to="gguf-types")
+    assert (tmp_path / "types.txt").read_text().splitlines() == [
+        "--tensor-type blk.0.attn_q.weight=q3_k",
+        "--tensor-type output.weight=q8_0",
+    ]
+    other = bitknap.sensitivity_table(network(), data(), bits=(3,), metrics="weight_mse")
+    with pytest.raises(UnsupportedError, match="GGUF has no name for the layer"):
+        bitknap.Plan(other.uniform("3"), other).export(None, tmp_path / "x.txt", to="gguf-types")
+
+
+def test_gguf_types_never_have_fewer_bits_than_the_plan() -> None:
+    import re
+
+    for bits in range(2, 17):
+        assert int(re.search(r"\d+", gguf_type(str(bits))).group()) >= bits
+    assert (gguf_type("ternary"), gguf_type("float")) == ("tq2_0", "f32")
+
+
+def test_plans_of_another_network_or_quantizer_are_refused(tmp_path: Path) -> None:
+    plan = bitknap.plan(network(), data(), bits=4, measure=0)
+    torch.manual_seed(9)
+    for target in ("packed", "onnx", "openvino", "torchao"):
+        with pytest.raises(DataError, match="other weights"):
+            plan.export(Mixed().eval(), tmp_path / "model.xml", to=target)
+        with pytest.raises(DataError, match="pass the float network"):
+            plan.export(None, tmp_path / "model.xml", to=target)
+    with pytest.raises(DataError, match="another quantizer"):
+        bitknap.apply_plan(network(), plan.table, plan.choices, Quantizer.parse("affine"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_openvino_files_end_in_xml(tmp_path: Path) -> None:
+    installed("openvino")
+    plan = bitknap.plan(network(), data(), bits=4, measure=0)
+    with pytest.raises(DataError, match=r"reads an \.xml file with a \.bin beside it"):
+        plan.export(network(), tmp_path / "model.bin", to="openvino")
+
+
+def test_the_strip_has_a_bar_per_layer() -> None:
+    plan = bitknap.plan(network(), data(), bits=4, measure=0)
+    (axes,) = plan.plot().axes
+    bars = axes.patches
+    shares = [layer.numel / plan.table.weights for layer in plan.table.layers]
+    assert [bar.get_width() for bar in bars] == pytest.approx(shares)
+    assert [bar.get_height() for bar in bars] == plan.table.bits[plan.items].tolist()
