@@ -104,8 +104,7 @@ def study(
             say,
         )
         found = measured(quality, asked)
-        yield accuracy_table(name, found, NONE)
-        yield accuracy_table(name, found, REPAIRED)
+        yield accuracy_table(name, found)
         yield damage_table(name, found)
         yield paired_table(name, found, f"measured, {asked.evaluations[-1]}")
         panels[name] = {plan: _means(found, plan, REPAIRED, _damage) for plan in _plans(found)}
@@ -123,19 +122,21 @@ def measured(quality: PlanQuality, asked: Settings) -> Found:
     }
 
 
-def accuracy_table(workload: str, found: Found, repair: str) -> Table:
-    """Mean accuracy over the draws, by plan and budget."""
+def accuracy_table(workload: str, found: Found) -> Table:
+    """Mean accuracy over the draws, by plan and budget, as quantized and repaired."""
     total = len(next(iter(next(iter(found.values())).values())).right)
-    state = "as quantized" if repair == NONE else "repaired"
+    rows = []
+    for plan in _plans(found):
+        both = (_cells(found, plan, repair, _accuracy, ".2f") for repair in STATES)
+        cells = [cell for pair in zip(*both, strict=True) for cell in pair]
+        rows.append([plan, *cells, digits(_passes(found, plan))])
+    columns = [text for bits in _headings(found) for text in (bits, f"{bits}, repaired")]
     return Table(
-        f"{workload}: test accuracy {state}, %, by average bits",
-        ("plan", *_headings(found), "passes"),
-        [
-            [plan, *_cells(found, plan, repair, _accuracy, ".2f"), digits(_passes(found, plan))]
-            for plan in _plans(found)
-        ],
+        f"{workload}: test accuracy as quantized and repaired, %, by average bits",
+        ("plan", *columns, "passes"),
+        rows,
         notes=(
-            f"Mean of {_draws(found)} calibration draw(s), {total:,} test samples: the standard "
+            f"Mean of {len({draw for _, draw in found})} calibration draw(s), {total:,} test samples: the standard "
             f"error of one accuracy is {100 * np.sqrt(0.94 * 0.06 / total):.2f} at 94 %.",
             "passes: over the calibration samples, to find the plan at the last budget. "
             "measured, E: at most E networks on half of the samples, repaired, and what the race "
@@ -214,10 +215,6 @@ def _budgets(found: Found) -> list[float]:
 
 def _headings(found: Found) -> list[str]:
     return [f"{budget:g}" for budget in _budgets(found)]
-
-
-def _draws(found: Found) -> int:
-    return len({draw for _, draw in found})
 
 
 def _accuracy(row: Measured) -> float:
