@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -126,8 +127,6 @@ def plan_lines(results: Results) -> list[str]:
     """Finding, the plan's file and what to do with it, for the end of a run."""
     rows = plan_rows(results)
     path = plan_path(results.out, preferred(rows).budget)
-    return [
-        finding(rows),
-        f"plan: {path}",
-        f'next: bitknap.Plan.load("{path}").apply(model), or see docs/plans.md',
-    ]
+    made = str(results.out / "model.safetensors")
+    apply = ["bitknap", "apply", str(path), results.asked.workload, "--packed", "--out", made]
+    return [finding(rows), f"plan: {path}", f"next: {shlex.join(apply)}"]
