@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -103,6 +103,44 @@ def parse_budget(text: str) -> Budget:
     if unit:
         return Budget(text.strip(), size_bits=int(number * _UNITS[unit]))
     return Budget(text.strip(), average_bits=number)
+
+
+Request = Budget | Mapping[str, int]
+
+
+def budgets_of(
+    bits: float | Sequence[float] | None,
+    size: str | None,
+    compression: float | None,
+    limits: Mapping[str, int] | None,
+    damage: float | None = None,
+) -> dict[str, Request]:
+    """Text of each budget -> what it stands for, none for a damage; one of the five must be given.
+
+    Raises:
+        DataError: none is given, or several are.
+    """
+    given = [value for value in (bits, size, compression, limits, damage) if value is not None]
+    if len(given) != 1:
+        raise DataError(
+            "a plan needs one budget: bits=3.0, size='300 kB', compression=10.7, "
+            f"limits={{'size_bits': ...}} or damage=0.02; got {len(given)}"
+        )
+    if damage is not None:
+        return {}
+    if limits is not None:
+        return {", ".join(f"{name} {value:,}" for name, value in limits.items()): dict(limits)}
+    if size is not None:
+        return {size: parse_budget(size)}
+    if compression is not None:
+        return {f"{compression:g}x": parse_budget(f"{compression:g}x")}
+    several = list(bits) if isinstance(bits, Sequence) else [bits]
+    return {f"{value:g}": parse_budget(f"{value:g}") for value in several if value is not None}
+
+
+def limits_of(request: Request, table: SensitivityTable) -> dict[str, int]:
+    """Resource -> limit of a budget for the layers of a table."""
+    return request.limits(table) if isinstance(request, Budget) else dict(request)
 
 
 def require_feasible(table: SensitivityTable, limits: Mapping[str, int], text: str) -> None:

@@ -14,13 +14,18 @@ TIME_LIMIT = 60.0
 """Seconds for each solve by default."""
 
 
+def has_pairs(table: SensitivityTable, metric: str) -> bool:
+    """Whether a metric has terms between layers."""
+    return table.statistics.get(metric) == HALF_SQUARE or metric in table.interactions
+
+
 def pair_plans(
     table: SensitivityTable, limits: Mapping[str, int], time_limit: float = TIME_LIMIT
 ) -> dict[str, dict[str, str]]:
     """Plans of the quadratic knapsack, by exchanges, of every metric with terms between layers."""
     found = {}
     for metric in table.metrics:
-        if table.statistics.get(metric) == HALF_SQUARE or metric in table.interactions:
+        if has_pairs(table, metric):
             solution = solve_quadratic(table.to_quadratic(metric, limits), "exchange", time_limit)
             if solution.labels is not None:
                 found[f"{metric}, pairs"] = dict(solution.labels)

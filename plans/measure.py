@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,38 +16,30 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bitknap.problems.documents import load_as, save_document
 from bitknap.problems.errors import DataError
 from bitknap.sensitivity import Quantizer, SensitivityTable
 from bitknap.sensitivity.table.provenance import hash_data, hash_model
 from bitknap.sensitivity.tracing.batches import Batch, Forward, take, tensors
 
 from .apply import Applier
+from .remembered import Remembered
+from .repair import rounding
+from .repair.base import samples_of
 from .yardsticks import Yardstick
 
-FORMAT = "bitknap.damages/1"
+FORMAT = "bitknap.damages/2"
 
 MOST_KEPT = 1 << 28
 """Bytes of the float network's outputs that are kept; others are computed for every plan."""
 
+REPAIRED_ON = 256
+"""Samples of the first half that networks are repaired on; all where it has fewer."""
+
+LOOK = 4
+"""Measuring may stop once a quarter of the half is measured."""
+
 Plan = Mapping[str, str]
 Damages = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _StoredDamages:
-    key: str
-    rows: dict[str, list[float]]
-    sha256: str
-
-    def __post_init__(self) -> None:
-        if self.sha256 != digest(self.rows):
-            raise DataError("its damages have another hash than it states")
-
-
-def digest(rows: Mapping[str, list[float]]) -> str:
-    """SHA-256 of damages by plan."""
-    return sha256(json.dumps(dict(rows), sort_keys=True).encode()).hexdigest()
 
 
 def halves(batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
@@ -67,8 +60,9 @@ def halves(batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
 class Measurer:
     """Damages of plans on two halves of the calibration data, each measured once.
 
-    During the search a network is repaired on the first half, by batch-norm statistics where it
-    has any and by biases else.
+    Networks are repaired on the first samples of the first half. ``repair="auto"`` leaves out what
+    is slow and decides little: biases where there are batch norms, and the rounding of networks
+    whose rounded weights are too many to be kept.
 
     Args:
         model: the float network of the table.
@@ -78,6 +72,7 @@ class Measurer:
         damage: what is measured.
         name: of the damage, for the file.
         quantizer: an equal one, e.g. with a cache.
+        repair: ``auto``, ``none``, or names with commas, as for `apply_plan`.
         path: where damages are kept; those of other data or another network are dropped.
         say: called with the number of every evaluation.
     """
@@ -92,66 +87,121 @@ class Measurer:
         *,
         name: str = "",
         quantizer: Quantizer | None = None,
+        repair: str = "auto",
         path: Path | None = None,
         say: Callable[[int], None] = lambda number: None,
     ) -> None:
-        self.forward, self.damage, self.path, self.say = forward, damage, path, say
+        self.forward, self.damage, self.say = forward, damage, say
         self.halves = halves(batches)
-        self._apply = Applier(model, table, quantizer, self.halves[0], forward)
-        norms = any(isinstance(module, _BatchNorm) for module in model.modules())
-        self.repair = "batch_norm" if norms else "bias"
-        self.evaluations = 0
+        few = _first(self.halves[0], REPAIRED_ON)
+        self._apply = Applier(model, table, quantizer, few, forward)
+        self.repair = _quick(model, table, self._apply.quantizer) if repair == "auto" else repair
+        self.networks = 0
         self._model = model
         self._plain: dict[tuple[int, int], Any] = {}
         self._kept = 0
-        facts = (hash_model(model), hash_data(batches), name, self.repair)
-        self._key = sha256(json.dumps([*facts, table.provenance.get("quantizer")]).encode())
-        self._known: dict[str, list[float]] = self._load()
+        self._asked: set[str] = set()
+        self._latest: tuple[Plan, nn.Module] | None = None
+        facts = (hash_model(model), hash_data(batches), hash_data(few), name, self.repair)
+        key = sha256(json.dumps([*facts, table.provenance.get("quantizer")]).encode()).hexdigest()
+        self._known = Remembered(path, FORMAT, key, str)
 
-    def __call__(self, plan: Plan, half: int) -> Damages:
-        """(n,) damages of the samples of a half, 0 or 1."""
-        text = json.dumps([half, sorted(plan.items())])
-        key = sha256(text.encode()).hexdigest()[:16]
-        if key not in self._known:
-            self.evaluations += 1
+    @property
+    def evaluations(self) -> int:
+        """Plans asked for on a half, each counted once, remembered or not."""
+        return len(self._asked)
+
+    def forget_asked(self) -> None:
+        """Count evaluations from 0 again."""
+        self._asked.clear()
+
+    def __call__(
+        self, plan: Plan, half: int, against: Damages | None = None, errors: float = 0.0
+    ) -> Damages:
+        """(n,) damages of the samples of a half, 0 or 1.
+
+        Given the damages of another plan on this half, measuring stops where this one is worse by
+        more than so many standard errors of the paired difference, from a quarter of the half on:
+        then (m,) damages of the first m samples.
+        """
+        name = sha256(json.dumps([half, sorted(plan.items())]).encode()).hexdigest()[:16]
+        if name not in self._asked:
+            self._asked.add(name)
             self.say(self.evaluations)
-            self._known[key] = self._measured(plan, half)
-            self._save()
-        return np.array(self._known[key])
+        known = self._known[name].split() if name in self._known else []
+        parts = [np.frombuffer(b64decode(text)) for text in known]
+        batches = self.halves[half]
+        for number in range(len(batches)):
+            if number == len(parts):
+                parts.append(self._run(plan, half, number))
+            found = np.concatenate(parts[: number + 1])
+            looks = LOOK * (number + 1) >= len(batches) > number + 1
+            if looks and against is not None and is_worse(found, against, errors):
+                break
+        if len(parts) > len(known):
+            self._known[name] = " ".join(b64encode(part.tobytes()).decode() for part in parts)
+        return found
 
     def both(self, plan: Plan) -> Damages:
         """Damages of the samples of both halves."""
         return np.concatenate([self(plan, 0), self(plan, 1)])
 
-    def _measured(self, plan: Plan, half: int) -> list[float]:
-        network = self._apply(plan, self.repair)
-        found: list[float] = []
+    def _run(self, plan: Plan, half: int, number: int) -> Damages:
+        """Damages of one batch."""
+        batch = self.halves[half][number]
+        plain = self._float_output(half, number, batch)
         with torch.no_grad():
-            for number, batch in enumerate(self.halves[half]):
-                plain = self._float_output(half, number, batch)
-                changed = self.forward(network, batch)
-                found += self.damage(plain, changed, batch).double().tolist()
-        return found
+            changed = self.forward(self._network(plan), batch)
+            values: Damages = self.damage(plain, changed, batch).double().cpu().numpy()
+        return values
+
+    def _network(self, plan: Plan) -> nn.Module:
+        """The repaired network, kept until another plan's is asked for."""
+        if self._latest is None or self._latest[0] != plan:
+            self._latest = None
+            self._latest = dict(plan), self._apply(plan, self.repair)
+            self.networks += 1
+        return self._latest[1]
 
     def _float_output(self, half: int, number: int, batch: Batch) -> Any:
         """The float network's output, kept for the next plan while there is room."""
         if (half, number) in self._plain:
             return self._plain[half, number]
-        output = self.forward(self._model, batch)
+        with torch.no_grad():
+            output = self.forward(self._model, batch)
         size = sum(t.numel() * t.element_size() for t in tensors(output))
         if self._kept + size <= MOST_KEPT:
             self._kept += size
             self._plain[half, number] = output
         return output
 
-    def _load(self) -> dict[str, list[float]]:
-        if self.path is None or not self.path.exists():
-            return {}
-        stored = load_as(_StoredDamages, self.path, (FORMAT,), remedy="remove it to measure again")
-        return stored.rows if stored.key == self._key.hexdigest() else {}
 
-    def _save(self) -> None:
-        if self.path is not None:
-            rows = dict(sorted(self._known.items()))
-            content = {"key": self._key.hexdigest(), "rows": rows, "sha256": digest(rows)}
-            save_document(self.path, FORMAT, content)
+def _quick(model: nn.Module, table: SensitivityTable, quantizer: Quantizer) -> str:
+    """The repairs of ``auto`` that many plans can be measured with."""
+    norms = any(isinstance(module, _BatchNorm) for module in model.modules())
+    last = "batch_norm" if norms else "bias"
+    kept = 4 * table.weights * len(table.choices) <= rounding.MOST_KEPT
+    symmetric = quantizer.scheme == "symmetric"
+    return f"rounding,{last}" if kept and symmetric else last
+
+
+def is_worse(damages: Damages, others: Damages, errors: float) -> bool:
+    """Whether the first samples are worse by more than so many standard errors."""
+    differences = damages - others[: len(damages)]
+    return float(differences.mean()) > errors * error_of(differences)
+
+
+def _first(batches: Sequence[Batch], samples: int) -> list[Batch]:
+    """The first batches, with so many samples or all."""
+    found, count = [], 0
+    for batch in batches:
+        if count >= samples:
+            break
+        found.append(batch)
+        count += samples_of(batch)
+    return found
+
+
+def error_of(values: Damages) -> float:
+    """Standard error of the mean."""
+    return float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.inf

@@ -15,7 +15,7 @@ class MeasuredCandidate:
         damage: mean over the samples it was measured on.
         error: its standard error.
         behind: mean paired difference to the recommended plan on the same samples.
-        samples: how many; only those of one half where it was clearly worse.
+        samples: how many; fewer where they made it clearly worse.
     """
 
     name: str

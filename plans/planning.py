@@ -18,13 +18,15 @@ from bitknap.sensitivity.prepare import NetworkData, prepare
 from bitknap.sensitivity.quantization.choices import Choice
 from bitknap.sensitivity.tracing.batches import Batch, Forward, LossFn, default_forward
 
-from .budgets import Budget, parse_budget, require_feasible
+from .budgets import budgets_of, limits_of, require_feasible
 from .candidates import TIME_LIMIT, distinct, pair_plans, uniform_plan
 from .layer_plan import Plan
 from .measure import Measurer
+from .measured import MeasuredPlan
 from .optimum import labels, predicted, solved
 from .search import EVALUATIONS, measured_plan
-from .yardsticks import yardstick
+from .smallest import require_damage, smallest_plan
+from .yardsticks import yardstick as damage_of
 
 CHOICES: tuple[Choice, ...] = (2, 3, 4, 5, 6, 8)
 
@@ -37,6 +39,7 @@ def plan(  # noqa: PLR0913, public keywords
     size: str | None = None,
     compression: float | None = None,
     limits: Mapping[str, int] | None = None,
+    damage: float | None = None,
     metric: str | Metric | Sequence[str | Metric] = ("fisher", "weight_mse"),
     choices: Choice | Sequence[Choice] = CHOICES,
     loss_fn: LossFn | nn.Module | None = None,
@@ -44,7 +47,7 @@ def plan(  # noqa: PLR0913, public keywords
     quantizer: Quantizer | None = None,
     policy: LayerPolicy | None = None,
     measure: int = EVALUATIONS,
-    damage: str = "auto",
+    yardstick: str = "auto",
     seed: int = 0,
     time_limit: float = TIME_LIMIT,
     progress: Progress | None = None,
@@ -54,6 +57,8 @@ def plan(  # noqa: PLR0913, public keywords
 
     Sensitivities by every metric give candidates, each the exact optimum of its metric. They are
     measured, repaired, on the calibration data, and the best is improved by measured exchanges.
+    Given a damage instead, the plan is the smallest one on the metrics' exact frontiers whose
+    measured damage stays below it.
 
     Args:
         model: in evaluation mode; not changed.
@@ -62,13 +67,14 @@ def plan(  # noqa: PLR0913, public keywords
         size: of all quantized weights with their scales, e.g. ``300 kB``.
         compression: of the float32 weights, e.g. 10.7.
         limits: resource -> limit, e.g. ``{"size_bits": 2_400_000, "bops": 10**9}``.
+        damage: the most that may be measured of it, e.g. 0.02.
         metric: names of metrics or metrics; the first one predicts.
         choices: candidates for every layer.
         loss_fn, forward, quantizer, seed: as for `sensitivity_table`.
         policy: what is decided about layers beforehand.
         measure: networks to run on half of the data for each budget; 0 takes the exact optimum of
             the first metric as it is.
-        damage: what is measured: ``kl``, ``agreement``, ``loss``, or ``auto``: ``kl`` where the
+        yardstick: the damage: ``kl``, ``agreement``, ``loss``, or ``auto``: ``kl`` where the
             outputs are scores of classes, ``loss`` else.
         time_limit: seconds for each solve; then its best choice so far.
         progress: called with (what, done, total).
@@ -78,7 +84,8 @@ def plan(  # noqa: PLR0913, public keywords
         A `Plan`, or a list of them where ``bits`` is a sequence.
 
     Raises:
-        InfeasibleError: a budget is below the smallest size; told before anything is scored.
+        InfeasibleError: a budget is below the smallest size, told before anything is scored; or
+            even the largest plan has more than the damage.
         DataError, UnsupportedError: as for `sensitivity_table`; or no budget, or two.
 
     Example:
@@ -87,7 +94,11 @@ def plan(  # noqa: PLR0913, public keywords
         >>> plan(net, data, bits=4, measure=0).choices
         {'1': '4'}
     """
-    budgets = _budgets(bits, size, compression, limits)
+    budgets = budgets_of(bits, size, compression, limits, damage)
+    if damage is not None:
+        require_damage(damage)
+        if not measure:
+            raise DataError("a damage is measured, so measure= must be 1 or more; got 0")
     metrics = chosen_metrics(metric)
     if not metrics:
         raise DataError("name a metric, such as metric='fisher'")
@@ -107,7 +118,7 @@ def plan(  # noqa: PLR0913, public keywords
         rules = policy or LayerPolicy()
         blank = rules.apply(prepared.table())
         for text, budget in budgets.items():
-            require_feasible(blank, _limits(budget, blank), text)
+            require_feasible(blank, limits_of(budget, blank), text)
         whole = prepared.table(metrics, excluded=blank.floats)
     warn_of_coverage(whole)
     table = rules.apply(whole)
@@ -118,13 +129,15 @@ def plan(  # noqa: PLR0913, public keywords
             table,
             data,
             search.forward,
-            yardstick(damage, prepared.context.loss_fn),
-            name=damage,
+            damage_of(yardstick, prepared.context.loss_fn),
+            name=yardstick,
             quantizer=quantizer,
             path=damages,
             say=lambda number: progress("measuring plans", number, 0) if progress else None,
         )
-    plans = [search.best(text, _limits(budget, table)) for text, budget in budgets.items()]
+    if damage is not None:
+        return search.smallest(damage)
+    plans = [search.best(text, limits_of(budget, table)) for text, budget in budgets.items()]
     return plans if isinstance(bits, Sequence) else plans[0]
 
 
@@ -142,19 +155,33 @@ class _Search:
     def best(self, text: str, limits: Mapping[str, int]) -> Plan:
         """The plan within the limits."""
         table = self.table
+        if self.measurer is None:
+            return self._plan(text, limits)
         solutions = {
             m: solved(table.to_instance(m, limits), self.time_limit) for m in table.metrics
         }
+        instance = solutions[table.metrics[0]].instance
+        plans: dict[str, dict[str, str] | None] = {m: labels(s) for m, s in solutions.items()}
+        plans |= pair_plans(table, limits, self.time_limit)
+        plans["uniform"] = uniform_plan(table, instance)
+        found = measured_plan(instance, table, distinct(plans), self.measurer, self.measure)
+        return self._plan(text, limits, found)
+
+    def smallest(self, damage: float) -> Plan:
+        """The smallest plan of at most this damage."""
+        assert self.measurer is not None
+        found = smallest_plan(self.table, damage, self.measurer, self.measure, self.time_limit)
+        size = self.table.costs["size_bits"][self.table.positions(found.plan)].sum()
+        return self._plan(f"damage {damage:g}", {"size_bits": int(size)}, found)
+
+    def _plan(
+        self, text: str, limits: Mapping[str, int], measured: MeasuredPlan | None = None
+    ) -> Plan:
+        """The measured plan, or the first metric's optimum, with what that metric predicts."""
+        table = self.table
         first = table.metrics[0]
-        instance, solution = solutions[first].instance, solutions[first]
-        chosen, measured = labels(solution), None
-        if self.measurer is not None:
-            plans: dict[str, dict[str, str] | None] = {m: labels(s) for m, s in solutions.items()}
-            plans |= pair_plans(table, limits, self.time_limit)
-            plans["uniform"] = uniform_plan(table, instance)
-            candidates = distinct(plans)
-            measured = measured_plan(instance, table, candidates, self.measurer, self.measure)
-            chosen = dict(measured.plan)
+        solution = solved(table.to_instance(first, limits), self.time_limit)
+        chosen = labels(solution) if measured is None else dict(measured.plan)
         return Plan(
             chosen,
             table,
@@ -165,33 +192,3 @@ class _Search:
             self.data,
             self.forward,
         )
-
-
-Request = Budget | Mapping[str, int]
-
-
-def _budgets(
-    bits: float | Sequence[float] | None,
-    size: str | None,
-    compression: float | None,
-    limits: Mapping[str, int] | None,
-) -> dict[str, Request]:
-    """Text of each budget -> what it stands for; one of the four must be given."""
-    given = [value for value in (bits, size, compression, limits) if value is not None]
-    if len(given) != 1:
-        raise DataError(
-            "a plan needs one budget: bits=3.0, size='300 kB', compression=10.7 or "
-            f"limits={{'size_bits': ...}}; got {len(given)}"
-        )
-    if limits is not None:
-        return {", ".join(f"{name} {value:,}" for name, value in limits.items()): dict(limits)}
-    if size is not None:
-        return {size: parse_budget(size)}
-    if compression is not None:
-        return {f"{compression:g}x": parse_budget(f"{compression:g}x")}
-    several = list(bits) if isinstance(bits, Sequence) else [bits]
-    return {f"{value:g}": parse_budget(f"{value:g}") for value in several if value is not None}
-
-
-def _limits(request: Request, table: SensitivityTable) -> dict[str, int]:
-    return request.limits(table) if isinstance(request, Budget) else dict(request)

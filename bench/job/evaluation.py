@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from bitknap.plans.apply import Applier
+from bitknap.plans.remembered import Remembered
 from bitknap.plans.repair.base import NONE
 from bitknap.problems import Instance
-from bitknap.problems.documents import load_as, save_document
 from bitknap.sensitivity import Quantizer, SensitivityTable
 
 from ..workloads.accuracy import Accuracy
 from ..workloads.base import Workload
 from .random_plan import random_choice
 
-FORMAT = "bitknap.accuracies/1"
+FORMAT = "bitknap.accuracies/2"
 RANDOM_DRAWS = 3
 
 Allocation = Mapping[str, str]
@@ -58,12 +58,6 @@ class Wanted:
     budget: str = ""
     draw: int = 0
     repair: str = NONE
-
-
-@dataclass(frozen=True)
-class _StoredAccuracies:
-    key: str
-    rows: dict[str, Accuracy]
 
 
 def random_plans(instances: Mapping[str, Instance], seed: int, repair: str) -> list[Wanted]:
@@ -105,13 +99,12 @@ class Evaluator:
         calibration: Sequence[Any] | None = None,
     ) -> None:
         self.workload, self.quantizer, self.table = workload, quantizer, table
-        self.path, self.say, self.calibration = path, say, calibration
+        self.say, self.calibration = say, calibration
         key: dict[str, Any] = {**workload.provenance, "quantizer": quantizer.describe()}
         if table.activations is not None:
             content = b"".join(array.tobytes() for array in table.activations.arrays.values())
             key["activations"] = sha256(content).hexdigest()
-        self.key = _digest(key)
-        self.known = self._load()
+        self.known = Remembered(path, FORMAT, _digest(key), Accuracy)
 
     @cached_property
     def _applier(self) -> Applier:
@@ -140,21 +133,20 @@ class Evaluator:
             plan, allocation, solver, budget, draw, repair: see `Evaluation`.
             place: such as ``7 of 9``, told where the network has to be run.
         """
-        found = self.known.get(name := _name(allocation, repair))
-        if found is None:
+        name = _name(allocation, repair)
+        if name not in self.known:
             repaired = "" if repair == NONE else ", repaired"
             self.say(f"evaluating {plan} {budget} {solver}".rstrip() + repaired + place)
             model = self.workload.model
             if allocation:
                 model = self._applier(allocation, repair)
-            found = self.known[name] = self.workload.accuracy(model)
-            self._save()
+            self.known[name] = self.workload.accuracy(model)
         average = 32.0
         if allocation:
             codes = self.table.code_bits[self.table.positions(allocation)]
             average = int(codes.sum()) / self.table.weights
         chosen = dict(allocation)
-        return Evaluation(plan, solver, budget, draw, average, found, chosen, repair)
+        return Evaluation(plan, solver, budget, draw, average, self.known[name], chosen, repair)
 
     def measure_all(self, wanted: Sequence[Wanted]) -> tuple[Evaluation, ...]:
         """The accuracy of several plans, in their order."""
@@ -182,18 +174,6 @@ class Evaluator:
             for label, plan in plans.items()
             if every or any(i.is_feasible(i.from_labels(plan)) for i in instances.values())
         ]
-
-    def _load(self) -> dict[str, Accuracy]:
-        if not self.path.exists():
-            return {}
-        stored = load_as(
-            _StoredAccuracies, self.path, (FORMAT,), remedy="remove it to measure again"
-        )
-        return stored.rows if stored.key == self.key else {}
-
-    def _save(self) -> None:
-        rows = {name: asdict(accuracy) for name, accuracy in sorted(self.known.items())}
-        save_document(self.path, FORMAT, {"key": self.key, "rows": rows})
 
 
 def _name(allocation: Allocation, repair: str) -> str:

@@ -14,6 +14,7 @@ import torch
 from bitknap.problems import DataError, Instance, IntArray, QuadraticInstance
 from bitknap.sensitivity import METRICS, SensitivityTable
 from bitknap.sensitivity.metrics.measured import MeasuredMetric
+from bitknap.sensitivity.quantization.choices import Choice
 from bitknap.sensitivity.resume.ranks import Ranks
 from bitknap.solvers.quadratic import solve_quadratic
 from bitknap.solvers.quadratic.exchange import Exchange
@@ -55,7 +56,7 @@ class MetricComparison:
 
     workload: Workload
     entries: Mapping[str, Entry]
-    bits: tuple[int, ...]
+    bits: tuple[Choice, ...]
     budgets: tuple[float, ...]
     seeds: Sequence[int]
     held_out: int

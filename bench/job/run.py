@@ -49,6 +49,7 @@ class Job:
         repair: of the quantized networks.
         full: also measure every metric's plans, the greedy's and random ones, and all of them as
             quantized, without repair.
+        max_kl: find the smallest plan of at most this measured damage too.
     """
 
     workload: Workload
@@ -68,6 +69,7 @@ class Job:
     measure: int = EVALUATIONS
     repair: str = "auto"
     full: bool = False
+    max_kl: float | None = None
 
     def asked(self, ties: tuple[Tie, ...]) -> JobSettings:
         """What is kept of the job beside its results; ``ties`` were found in the network."""

@@ -266,8 +266,10 @@ def _by_budget(results: Results, plan: str, solver: str, repair: str) -> dict[st
 
 
 def uniform_within(results: Results, budget: str, repair: str) -> Evaluation | None:
-    """The largest uniform choice that fits a budget."""
-    instance = results.instances[results.asked.metrics[0], budget]
+    """The largest uniform choice that fits a budget; None for a budget that is a damage."""
+    instance = results.instances.get((results.asked.metrics[0], budget))
+    if instance is None:
+        return None
     table = results.table
     fits = [
         m

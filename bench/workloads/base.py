@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -51,6 +51,8 @@ class Workload:
         notes: sentences that belong beside the measured accuracies.
         training: ``training(seed)`` gives the batches of one epoch, shuffled and augmented; equal
             seeds give equal batches. Without it the network cannot be fine-tuned.
+        test: ``test()`` gives the batches of the test set, each in the form of calibration's with
+            the right answers second. Without it plans cannot be compared answer by answer.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Workload:
     forward: Callable[[nn.Module, Any], Any] = _forward
     notes: tuple[str, ...] = ()
     training: Callable[[int], Batches] | None = None
+    test: Callable[[], Iterable[Any]] | None = None
 
     def accuracy(self, network: nn.Module) -> Accuracy:
         """What ``evaluate`` says of a network.
@@ -125,8 +128,14 @@ def draw(images: ImageSet, samples: int, seed: int) -> list[tuple[Tensor, Tensor
         DataError: `samples` is out of range.
     """
     some = images.take(drawn(len(images), samples, seed))
-    parts = (torch.split(tensor, CALIBRATION_BATCH) for tensor in (some.images, some.labels))
-    return [(normalise(x), y) for x, y in zip(*parts, strict=True)]
+    return list(in_batches(some, CALIBRATION_BATCH))
+
+
+def in_batches(images: ImageSet, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches ``(x, y)`` in order: x ``(<= size, 1, 28, 28)`` float32, normalised; y int64."""
+    images_of, labels_of = (torch.split(t, size) for t in (images.images, images.labels))
+    for x, y in zip(images_of, labels_of, strict=True):
+        yield normalise(x), y
 
 
 def cross_entropy(output: Tensor, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -185,4 +194,8 @@ def fashion_classifier(title: str, recipe: Recipe, file: str, data: Path | None)
             "checkpoint_sha256": digest,
         },
         training=lambda seed: Epoch(images.train, recipe, seed),
+        test=lambda: (
+            (x.to(memory_format=torch.channels_last), y)
+            for x, y in in_batches(images.test, EVALUATION_BATCH)
+        ),
     )

@@ -70,6 +70,11 @@ def build(data: Path | None = None) -> Workload:
             "checkpoint_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         },
         notes=_notes(photos),
+        test=lambda: zip(
+            map(normalise, torch.split(photos.images, BATCH)),
+            torch.split(likely, BATCH),
+            strict=True,
+        ),
     )
 
 

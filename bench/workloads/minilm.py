@@ -127,6 +127,7 @@ def build(data: Path | None = None) -> Workload:
             "checkpoint_sha256": hashlib.sha256((digest + probe_digest).encode()).hexdigest(),
         },
         forward=lambda model, batch: model(batch[0], batch[2]),
+        test=lambda: measured,
     )
 
 

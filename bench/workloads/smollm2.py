@@ -73,6 +73,7 @@ def build(data: Path | None = None) -> Workload:  # noqa: ARG001, as in all work
             "checkpoint_sha256": digest,
         },
         forward=forward,
+        test=lambda: [(part, part[:, 1:]) for part in torch.split(measured, BATCH)],
         notes=(
             "The published weights are themselves in a 4-bit format (Q4_1, groups of 32), so "
             "'float' means these weights decoded.",

@@ -57,6 +57,12 @@ def command(
     resume: Annotated[
         bool, typer.Option(help="Resume a suite that was stopped, or refuse its folder.")
     ] = True,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Of a study that has settings; repeatable."
+        ),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer instances (studies).")] = False,
     run_by: Annotated[str, typer.Option("--by", help="Who ran what is merged.")] = "unnamed",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -88,16 +94,18 @@ def command(
     if name in STUDIES.names() and name not in suite_files():
         given = [solvers, time_limit, memory_limit, repeat, seed, dask]
         if as_json or workers > 1 or not resume or any(value is not None for value in given):
-            raise DataError(f"{name} is a study, which takes --quick and --out only")
-        _run_study(name, quick, out)
+            raise DataError(f"{name} is a study, which takes --quick, --set and --out only")
+        _run_study(name, quick, out, settings or [])
         return
     if not name.endswith(".toml") and name not in suite_files():
         known = ", ".join([*suite_files(), *STUDIES.names()])
         raise UnsupportedError(
             f"no suite or study is named {name!r}; choose one of: {known}, or name a .toml file"
         )
-    if quick:
-        raise DataError(f"{name} is a suite, which takes no --quick; `smoke` is the small one")
+    if quick or settings:
+        raise DataError(
+            f"{name} is a suite, which takes no --quick or --set; `smoke` is the small one"
+        )
     suite = _suite(name, solvers, time_limit, memory_limit, repeat, seed)
     out = out or Path("runs") / "bench" / suite.name
     if not resume and out.exists():
@@ -234,21 +242,28 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _run_study(name: str, quick: bool, out: Path | None) -> None:
+def _run_study(name: str, quick: bool, out: Path | None, settings: list[str]) -> None:
     from bitknap.bench.records.environment import machine, versions
     from bitknap.bench.studies import STUDIES
     from bitknap.bench.tables.terminal import print_table
-    from bitknap.problems import write_atomically
+    from bitknap.problems import DataError, write_atomically
     from bitknap.problems.storage import only_writer
 
     from ._progress import progress
 
     run = STUDIES.load(name)
+    given = dict(text.partition("=")[::2] for text in settings)
+    if given and "settings" not in inspect.signature(run).parameters:
+        raise DataError(f"the study {name} has no settings; leave --set out")
     tables: list[Table] = []
     try:
         with contextlib.ExitStack() as held:
             say = held.enter_context(progress(f"running {name}"))
-            offered: dict[str, Any] = {"folder": Path("runs") / name, "say": say}
+            offered: dict[str, Any] = {
+                "folder": Path("runs") / name,
+                "say": say,
+                "settings": given,
+            }
             wanted = inspect.signature(run).parameters
             folders = {offered["folder"].resolve()} if "folder" in wanted else set()
             for folder in folders | ({out.resolve()} if out else set()):

@@ -69,6 +69,12 @@ def command(
             min=0, help="Networks run to find each budget's recommended plan; 0 recommends none."
         ),
     ] = 100,
+    max_kl: Annotated[
+        float | None,
+        typer.Option(
+            metavar="KL", help="Also find the smallest plan whose measured damage is at most this."
+        ),
+    ] = None,
     repair: Annotated[
         str, typer.Option(help="Repairs of quantized networks: auto, none, or names with commas.")
     ] = "auto",
@@ -120,10 +126,16 @@ def command(
     from bitknap.bench.job.run import Job, run_job
     from bitknap.bench.report.write import write_report
     from bitknap.plans.repair.base import repairs_named
+    from bitknap.plans.smallest import require_damage
+    from bitknap.problems import DataError
 
     from ._progress import progress
 
     repairs_named(repair)
+    if max_kl is not None:
+        require_damage(max_kl)
+        if not measure:
+            raise DataError("--max-kl is measured, so --measure must be 1 or more; got 0")
 
     with progress(f"loading {workload}") as tell:
         job = Job(
@@ -144,6 +156,7 @@ def command(
             measure=measure,
             repair=repair,
             full=full,
+            max_kl=max_kl,
         )
         results = run_job(job, tell)
         page = write_report(job.out, say=tell)

@@ -37,6 +37,10 @@ DAMPING = 0.01
 """Share of the mean of H's diagonal that is added to it."""
 
 
+MOST_KEPT = 1 << 28
+"""Bytes of rounded weights that are kept."""
+
+
 class Rounding:
     """See the module."""
 
@@ -59,12 +63,25 @@ class Rounding:
         for name, moment in moments.items():
             if _choice(quantized, layers[name]) == FLOAT:
                 continue
-            weight = quantized.model.get_parameter(f"{name}.weight").detach()
-            rounded = round_rows(
-                weight, moment, quantized.quantizer, _choice(quantized, layers[name])
-            )
             with torch.no_grad():
+                rounded = _rounded(quantized, name, _choice(quantized, layers[name]), moment)
                 quantized.network.get_parameter(f"{name}.weight").copy_(rounded)
+
+
+def _rounded(quantized: Quantized, name: str, choice: Choice, moment: Tensor) -> Tensor:
+    """The rounded weight of a layer, kept for the next plan while there is room."""
+    known: dict[tuple[str, Choice], Tensor] = quantized.once("rounded weights", dict)
+    if (name, choice) not in known:
+        weight = quantized.model.get_parameter(f"{name}.weight").detach()
+        rounded = round_rows(weight, moment, quantized.quantizer, choice)
+        if sum(map(_bytes, known.values())) + _bytes(rounded) > MOST_KEPT:
+            return rounded
+        known[name, choice] = rounded
+    return known[name, choice]
+
+
+def _bytes(values: Tensor) -> int:
+    return values.numel() * values.element_size()
 
 
 def round_rows(weight: Tensor, moment: Tensor, quantizer: Quantizer, choice: Choice) -> Tensor:

@@ -7,22 +7,23 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
+
+from ..tracing.function_calls import Calls
 
 CALLS = (torch.conv1d, torch.conv2d, torch.conv3d)
 Geometry = tuple[Sequence[int], Sequence[int], Sequence[int], bool, Sequence[int], int]
 """Stride, padding, dilation, transposed, output padding, groups."""
 
 
-class GroupedConvolutions(TorchFunctionMode):
+class GroupedConvolutions(Calls):
     """Computes convolutions in groups by `_Convolution` while it is entered.
 
     PyTorch's own second derivative runs one convolution per group, thousands of them in a network
     of depthwise convolutions.
     """
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        keywords = kwargs or {}
+    def call(self, func: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Run convolutions in groups as `_Convolution`."""
         if func in CALLS and len(args) == 7 and not keywords and args[6] > 1:
             values, weight, bias, *geometry, groups = args
             if values.dim() == weight.dim() and not isinstance(geometry[1], str):

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from ..tracing.batches import tensors
+from ..tracing.function_calls import Calls
 
 Forward = Callable[[], Any]
 
@@ -24,7 +24,7 @@ class ReplayDiverged(BaseException):
     """A replayed run called other functions than the recorded one."""
 
 
-class PrefixCache(TorchFunctionMode):
+class PrefixCache(Calls):
     """Results of all torch calls up to the first use of a layer, handed out again in order.
 
     A deterministic network makes the same calls in every run, so until the first changed layer
@@ -69,8 +69,8 @@ class PrefixCache(TorchFunctionMode):
         """Whether no run has written to a recorded result."""
         return all(tensor._version == version for tensor, version in self._versions)
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        keywords = kwargs or {}
+    def call(self, func: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """The recorded result, or that of running the call."""
         if self._cursor < len(self._results):
             if self._functions[self._cursor] != func:
                 raise ReplayDiverged

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from bitknap.problems.catalogue import Catalogue
 from bitknap.problems.errors import UnsupportedError
 
+from .function_calls import Calls
 from .kinds.base import Composite, LayerKind, Use
 from .kinds.linear import KIND as LINEAR
 
@@ -30,7 +30,7 @@ def _handlers() -> dict[Any, LayerKind | Composite]:
     return {function: kind for kind in kinds for function in kind.functions}
 
 
-class Watch(TorchFunctionMode):
+class Watch(Calls):
     """Hands every call whose weight is one of the given parameters to a visitor.
 
     Watching functions rather than modules sees what the call really received: a subclass that
@@ -48,14 +48,8 @@ class Watch(TorchFunctionMode):
         self._weights, self._visit, self._tap = weights, visit, tap
         self._handlers = _handlers()
 
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        keywords = kwargs or {}
+    def call(self, func: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Visit what reads a watched weight; run other calls as they are."""
         kind = self._handlers.get(func)
         if kind is None:
             return func(*args, **keywords)

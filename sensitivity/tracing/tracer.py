@@ -156,19 +156,14 @@ class _Observer(Watch):
         for key, weight in weights.items():
             self._owners.setdefault(_storage(weight), []).append((key, weight))
 
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def call(self, func: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Note the call's use of a watched weight, if any."""
         if func in (F.embedding, F.embedding_bag):
-            self._refuse_renorm(args, kwargs or {})
+            self._refuse_renorm(args, keywords)
         noted = self._noted
-        output = super().__torch_function__(func, types, args, kwargs)
+        output = super().call(func, args, keywords)
         if self._noted == noted:
-            self._note_call(func, args, kwargs or {}, output)
+            self._note_call(func, args, keywords, output)
         return output
 
     def _note_use(self, kind: LayerKind, use: Use, run: Run) -> Tensor:

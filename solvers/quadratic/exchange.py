@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from bitknap.problems import IntArray
+from bitknap.problems import FloatArray, Instance, IntArray
 from bitknap.problems.quadratic import QuadraticInstance
 
 from ..base import NEVER, Deadline, Limits, Method, Outcome, Status, TimeUp
@@ -87,14 +88,74 @@ def _start(model: Model, deadline: Deadline) -> IntArray | None:
     return None if answer is None else answer[0]
 
 
+def ranked(problem: QuadraticInstance, choice: IntArray, most: int) -> list[IntArray]:
+    """Feasible choices that differ from one in one or two classes, those of least cost first.
+
+    Args:
+        problem: without ties.
+        choice: (L,) a feasible choice.
+        most: how many.
+
+    Complexity: O(K n^2).
+    """
+    model = Model.of(problem)
+    knapsack, owner = model.knapsack, model.owner
+    at = knapsack.positions(choice)
+    slope = model.cost + model.pairs[:, at].sum(axis=1)
+    room = knapsack.capacity - knapsack.weight[:, at].sum(axis=1)
+    both = np.vstack([changes(model, at, slope, room, span) for span in _spans(knapsack)])
+    chosen = np.arange(len(owner)) == at[owner]
+    both[chosen, :] = both[:, chosen] = np.inf
+    both[(owner[:, None] == owner) & ~np.eye(len(owner), dtype=bool)] = np.inf
+    first, second = np.triu_indices(len(owner))
+    found = []
+    for k in np.argsort(both[first, second], kind="stable")[:most].tolist():
+        i, j = first[k], second[k]
+        if np.isfinite(both[i, j]):
+            changed = at.copy()
+            changed[owner[i]], changed[owner[j]] = i, j
+            found.append(np.asarray(changed - knapsack.offsets[:-1], dtype=np.int64))
+    return found
+
+
+def changes(
+    model: Model, at: IntArray, slope: FloatArray, room: IntArray, rows: slice
+) -> FloatArray:
+    """(m, n) change of f by taking item i of one class and item j at once, inf where too heavy.
+
+    Where j is of the same class the change is that of i alone.
+
+    Args:
+        at: (L,) items chosen.
+        slope: (n,) cost + pairs[:, at], summed.
+        room: (K,) residual capacity.
+        rows: items of the class.
+    """
+    weight = model.knapsack.weight
+    mine = at[model.owner]
+    gain = slope - slope[mine]
+    added = weight - weight[:, mine]
+    shift = model.pairs[rows] - model.pairs[mine[rows.start]]
+    both: FloatArray = gain[rows, None] + gain + shift - shift[:, mine]
+    both[:, rows] = gain[rows, None]
+    for extra, left in zip(added, room, strict=True):
+        total = extra[rows, None] + extra
+        total[:, rows] = extra[rows, None]
+        both[total > left] = np.inf
+    return both
+
+
+def _spans(knapsack: Instance) -> list[slice]:
+    """The items of each class."""
+    return [slice(a, b) for a, b in pairwise(knapsack.offsets.tolist())]
+
+
 class _Moves:
     """Exchanges on one model, whose weights are looked at as 64-bit integers."""
 
     def __init__(self, model: Model) -> None:
         self.model, self.knapsack = model, model.knapsack
-        self.spans = [slice(a, b) for a, b in zip(model.knapsack.offsets[:-1].tolist(),
-                                                  model.knapsack.offsets[1:].tolist(),
-                                                  strict=True)]  # fmt: skip
+        self.spans = _spans(model.knapsack)
 
     def descend(self, at: IntArray, deadline: Deadline = NEVER) -> IntArray:
         """A local optimum below a feasible choice.
@@ -112,19 +173,8 @@ class _Moves:
         least = 1e-12 * model.magnitude(at)
         still, k = 0, 0
         while still < len(at) and not deadline.passed:
-            mine = at[owner]
-            gain = slope - slope[mine]
-            added = weight - weight[:, mine]
             rows = self.spans[k]
-            old = at[k]
-            # Row i, column j: item i of this class and item j of another at once.
-            shift = pairs[rows] - pairs[old]
-            both = gain[rows, None] + gain + shift - shift[:, mine]
-            both[:, rows] = gain[rows, None]
-            for extra, left in zip(added, room, strict=True):
-                total = extra[rows, None] + extra
-                total[:, rows] = extra[rows, None]
-                both[total > left] = np.inf
+            both = changes(model, at, slope, room, rows)
             i, j = divmod(int(np.argmin(both)), both.shape[1])
             if both[i, j] < -least:
                 new = rows.start + i

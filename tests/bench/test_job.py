@@ -209,7 +209,7 @@ def test_an_interruption_keeps_what_was_finished(
     def interrupt(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(measurement.Evaluator, "_save", interrupt)
+    monkeypatch.setattr(measurement.Remembered, "__setitem__", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run_job(tiny_job(tmp_path), quiet)
     monkeypatch.undo()
@@ -254,7 +254,7 @@ def test_bug_a_run_replaced_the_records_of_another_command(tmp_path: Path, conte
 def test_a_damaged_accuracy_file_is_named(tmp_path: Path) -> None:
     run_job(tiny_job(tmp_path), quiet)
     (tmp_path / "accuracies.json").write_text("{")
-    with pytest.raises(DataError, match=r"accuracies.json is not a bitknap.accuracies/1 file"):
+    with pytest.raises(DataError, match=r"accuracies.json is not a bitknap.accuracies/2 file"):
         run_job(tiny_job(tmp_path), quiet)
 
 

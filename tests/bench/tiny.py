@@ -55,6 +55,7 @@ def tiny_workload(seed: int = 0) -> Workload:
         evaluate=evaluate,
         provenance={"data_sha256": f"seed {seed}"},
         training=training,
+        test=lambda: list(zip(x[400:].split(50), y[400:].split(50), strict=True)),
     )
 
 

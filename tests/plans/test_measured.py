@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import torch
 from torch import nn
 
 import bitknap
-from bitknap.plans.exchanges import ranked_exchanges
 from bitknap.plans.measure import Measurer, halves
-from bitknap.plans.search import MeasuredPlan, measured_plan
+from bitknap.plans.repair import rounding
+from bitknap.plans.search import MeasuredPlan, _ranking, measured_plan
 from bitknap.plans.yardsticks import yardstick
 from bitknap.problems import DataError, Instance, UnsupportedError
 from bitknap.sensitivity import SensitivityTable
 from bitknap.sensitivity.tracing.batches import default_forward
+from bitknap.solvers.quadratic.exchange import ranked
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def test_a_measured_plan_is_no_worse_than_any_candidate(case: Any) -> None:
     result = found(case, measure)
     instance = case[3]
     assert instance.is_feasible(instance.from_labels(dict(result.plan)))
-    assert result.evaluations == measure.evaluations
+    assert result.evaluations == measure.evaluations <= 60
     assert result.damage == pytest.approx(measure.both(result.plan).mean())
     for row in result.candidates:
         assert row.behind >= 0 or row.samples < 48
@@ -83,7 +85,8 @@ def test_a_second_search_measures_nothing_and_finds_the_same(case: Any, tmp_path
     first = found(case, measurer(case, path))
     again = measurer(case, path)
     second = found(case, again)
-    assert again.evaluations == 0
+    assert again.networks == 0
+    assert second.evaluations == first.evaluations
     assert second.plan == first.plan
     assert second.candidates == first.candidates
 
@@ -96,14 +99,16 @@ def test_damages_of_other_data_are_dropped(case: Any, tmp_path: Path) -> None:
         model, table, batches[:4], default_forward, yardstick("kl"), name="kl", path=path
     )
     other(table.uniform("2"), 0)
-    assert other.evaluations == 1
+    assert other.networks == 1
 
 
 def test_the_float_plan_has_no_damage_and_kl_is_the_textbook_s(case: Any) -> None:
     model, _, table, _ = case
     measure = measurer(case)
     plan = table.uniform("2")
-    network = bitknap.apply_plan(model, table, plan, calibration=measure.halves[0], repair="bias")
+    network = bitknap.apply_plan(
+        model, table, plan, calibration=measure.halves[0], repair="rounding,bias"
+    )
     wanted = []
     with torch.no_grad():
         for x, _ in measure.halves[1]:
@@ -114,7 +119,9 @@ def test_the_float_plan_has_no_damage_and_kl_is_the_textbook_s(case: Any) -> Non
 
 @pytest.mark.parametrize("metric", ["fisher", "weight_mse"])
 def test_exchanges_are_ranked_by_the_predicted_cost(case: Any, metric: str) -> None:
-    _, _, table, instance = case
+    _, _, whole, instance = case
+    scores = {name: values for name, values in whole.scores.items() if name == metric}
+    table = replace(whole, omega={metric: whole.omega[metric]}, scores=scores)
     choice = instance.from_labels(table.uniform("2"))
 
     def predicted(at: Any) -> float:
@@ -124,15 +131,15 @@ def test_exchanges_are_ranked_by_the_predicted_cost(case: Any, metric: str) -> N
         total = table.scores[metric][:, items].astype(np.float64).sum(axis=1)
         return float(np.square(total).mean() / 2)
 
-    ranked = ranked_exchanges(instance, table, metric, choice, 10_000)
-    costs = [predicted(at) for at in ranked]
+    found = ranked(_ranking(instance, table), choice, 10_000)
+    costs = [predicted(at) for at in found]
     assert costs == sorted(costs) or np.all(np.diff(costs) >= -1e-12)
     neighbours = {
         tuple(int(v) for v in at)
         for at in np.ndindex(*instance.sizes.tolist())
         if 1 <= int((np.array(at) != choice).sum()) <= 2 and instance.is_feasible(np.array(at))
     }
-    assert {tuple(int(v) for v in at) for at in ranked} == neighbours
+    assert {tuple(int(v) for v in at) for at in found} == neighbours
 
 
 def test_halves_and_refusals(case: Any) -> None:
@@ -174,7 +181,41 @@ def test_damage_of_a_regression_is_the_increase_of_its_loss() -> None:
     table = plan.table
     measure = Measurer(model, table, batches, default_forward, yardstick("auto", loss))
     network = bitknap.apply_plan(
-        model, table, plan.choices, calibration=measure.halves[0], repair="bias"
+        model, table, plan.choices, calibration=measure.halves[0], repair="rounding,bias"
     )
     wanted = [loss(network(x), (x, y)) - loss(model(x), (x, y)) for x, y in measure.halves[0]]
     assert measure(plan.choices, 0) == pytest.approx(torch.cat(wanted).detach().numpy(), abs=1e-6)
+
+
+def test_a_plan_that_looks_worse_is_given_up_early_and_goes_on_later(
+    case: Any, tmp_path: Path
+) -> None:
+    _, _, table, _ = case
+    measure = measurer(case, tmp_path / "damages.json")
+    good, bad = table.uniform("8"), table.uniform("2")
+    best = measure(good, 0)
+    early = measure(bad, 0, best)
+    assert 8 <= len(early) < len(best)
+    assert measure.evaluations == 2
+    again = measurer(case, tmp_path / "damages.json")
+    assert np.array_equal(again(bad, 0, best), early)
+    assert again.networks == 0
+    whole = again(bad, 0)
+    assert again.networks == 1
+    assert np.array_equal(whole[: len(early)], early)
+    assert np.array_equal(whole, measurer(case)(bad, 0))
+    assert len(measure(good, 0, measure(bad, 0))) == len(best)
+
+
+def test_searches_round_weights_where_they_can_be_kept(
+    case: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert measurer(case).repair == "rounding,bias"
+    rounded = measurer(case)(case[2].uniform("2"), 0)
+    monkeypatch.setattr(rounding, "MOST_KEPT", 100)
+    assert measurer(case).repair == "bias"
+    model, batches, table, _ = case
+    named = Measurer(
+        model, table, batches, default_forward, yardstick("kl"), repair="rounding,bias"
+    )
+    assert np.array_equal(named(table.uniform("2"), 0), rounded)
