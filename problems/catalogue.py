@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import importlib.util
 import re
@@ -27,8 +28,9 @@ class Catalogue:
     def __init__(self, package: str, attribute: str, kind: str, *, dashes: bool = False) -> None:
         self.package, self.attribute, self.kind, self.dashes = package, attribute, kind, dashes
 
+    @functools.cached_property
     def files(self) -> dict[str, Path]:
-        """Name of every plug-in with its source file, sorted by name."""
+        """Name of every plug-in with its source file, sorted by name; read once."""
         spec = importlib.util.find_spec(self.package)
         assert spec is not None
         assert spec.submodule_search_locations is not None
@@ -45,11 +47,11 @@ class Catalogue:
 
     def names(self) -> list[str]:
         """Names of all plug-ins, sorted."""
-        return list(self.files())
+        return list(self.files)
 
     def summary(self, name: str) -> str:
         """First line of the plug-in's module docstring."""
-        source = self.files()[name].read_text(encoding="utf-8")
+        source = self.files[name].read_text(encoding="utf-8")
         return (ast.get_docstring(ast.parse(source)) or "").split("\n", 1)[0]
 
     def require(self, name: str) -> str:
@@ -58,7 +60,7 @@ class Catalogue:
         Raises:
             UnsupportedError: no plug-in has that name.
         """
-        if name not in self.files():
+        if name not in self.files:
             known = ", ".join(self.names())
             raise UnsupportedError(f"no {self.kind} is named {name!r}; choose one of: {known}")
         return f"{self.package}.{name.replace('-', '_') if self.dashes else name}"

@@ -38,6 +38,9 @@ class AccuracyCurve:
 
 FLOAT = "#555555"
 
+BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+"""The patch behind a label, so that bars do not cross it."""
+
 CLOSE_UP = 10.0
 """Percentage points below the float network that are shown."""
 
@@ -59,7 +62,7 @@ def draw_accuracy(curves: Sequence[AccuracyCurve], float_accuracy: float) -> Fig
 def draw_labelled_accuracy(curves: Sequence[AccuracyCurve], float_accuracy: float) -> Figure:
     """The same with the names of few curves beside them."""
     with styled():
-        figure = new_figure(4.3, 3.0)
+        figure = new_figure(4.3, 2.7)
         labelled_accuracy(figure.subplots(), curves, float_accuracy)
     return figure
 
@@ -72,10 +75,11 @@ def labelled_accuracy(axes: Axes, curves: Sequence[AccuracyCurve], float_accurac
         first = min(curve.points, key=lambda p: p.average_bits)
         axes.annotate(
             curve.name,
-            (first.average_bits, 100 * first.accuracy),
-            xytext=(6, -6 if number else 6),
+            (first.average_bits, 100 * (first.accuracy if number else first.high)),
+            xytext=(6, -6 if number else 2),
             textcoords="offset points",
             va="top" if number else "bottom",
+            bbox=BEHIND,
             color=line_style(curve.style)["color"],
         )
     axes.annotate(
@@ -86,6 +90,7 @@ def labelled_accuracy(axes: Axes, curves: Sequence[AccuracyCurve], float_accurac
         textcoords="offset points",
         ha="right",
         color=FLOAT,
+        bbox=BEHIND,
     )
 
 

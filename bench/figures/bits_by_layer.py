@@ -48,9 +48,9 @@ def draw_bits_by_layer(
             dark = rank[label] >= len(choices) / 2
             turn = 0 if size == 8 else 90
             if (list(plans)[row], names[column]) in unsure:
-                edge = "white" if dark else "#55626f"
+                edge = "#c8d4df" if dark else "#7c8894"
                 axes.add_patch(
-                    Rectangle((column, row), 1, 1, fill=False, hatch="////", ec=edge, lw=0)
+                    Rectangle((column, row), 1, 1, fill=False, hatch="//", ec=edge, lw=0)
                 )
             write_cell(axes, row, column, label, dark=dark, fontsize=size, rotation=turn)
         label_map(axes, layers, list(plans))

@@ -48,7 +48,7 @@ def draw_sensitivities(
         axes.set_ylabel("bits")
         axes.set_title(title, loc="left")
         size.bar(np.arange(len(layers)) + 0.5, np.array(weights) / 1000, color="#76838f")
-        size.tick_params(axis="x", length=0)
+        size.tick_params(axis="x", length=0, labelrotation=90)
         size.grid(visible=False)
         size.set_ylabel("1,000\nweights", fontsize=8)
         figure.colorbar(mesh, ax=axes, label="predicted loss", aspect=10)

@@ -51,6 +51,7 @@ SETTINGS: dict[str, Any] = {
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
     "legend.frameon": False,
+    "hatch.linewidth": 0.7,
     "lines.linewidth": 1.6,
     "lines.markersize": 5,
     "svg.fonttype": "path",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -86,7 +87,7 @@ def finding(rows: Sequence[PlanRow]) -> str:
         text += f" and {_against(row.to_uniform, f'uniform {row.uniform} bits')}"
     level = [with_unit(r.budget) for r in rows if r.to_uniform is not None and r.to_uniform.level]
     if level:
-        text += f". Mixed and uniform bits are within noise of each other at {', '.join(level)}"
+        text += f". Mixed and uniform bits are within noise of each other at {' and '.join(level)}"
     return text + "."
 
 
@@ -108,7 +109,7 @@ def plan_table(results: Results) -> Table:
             f"{row.compression:.1f}x",
             f"{100 * row.own.value:.2f} ± {50 * (row.own.interval[1] - row.own.interval[0]):.2f}",
             str(row.to_float),
-            "-" if row.to_uniform is None else f"{row.to_uniform} ({row.uniform})",
+            "-" if row.to_uniform is None else f"{row.uniform}: {row.to_uniform}",
         ]
         for row in rows
     ]
@@ -116,7 +117,7 @@ def plan_table(results: Results) -> Table:
     notes = (
         f"Accuracy on {whole.total:,} test samples, with its 95 % interval; float {whole}. level: "
         f"within {NOISE} standard errors of the difference.",
-        "In brackets: the largest uniform choice within the budget.",
+        "to uniform: to the largest uniform choice within the budget, which is named.",
         *results.asked.notes,
     )
     return Table("Recommended plans", columns, cells, notes=notes)
@@ -126,8 +127,6 @@ def plan_lines(results: Results) -> list[str]:
     """Finding, the plan's file and what to do with it, for the end of a run."""
     rows = plan_rows(results)
     path = plan_path(results.out, preferred(rows).budget)
-    return [
-        finding(rows),
-        f"plan: {path}",
-        f'next: bitknap.Plan.load("{path}").apply(model), or see docs/plans.md',
-    ]
+    made = str(results.out / "model.safetensors")
+    apply = ["bitknap", "apply", str(path), results.asked.workload, "--packed", "--out", made]
+    return [finding(rows), f"plan: {path}", f"next: {shlex.join(apply)}"]

@@ -35,9 +35,21 @@ class Shipped:
     difference: float
     accuracy: tuple[Accuracy, Accuracy] | None
 
+    @property
+    def changed(self) -> int | None:
+        """Questions that only one of the two answers rightly; None where that is not known."""
+        if self.accuracy is None or not all(one.answers for one in self.accuracy):
+            return None
+        first, second = (int(one.answers, 16) for one in self.accuracy)
+        return (first ^ second).bit_count()
+
     def document(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self)
+        found = asdict(self) | {"accuracy": None, "changed": self.changed}
+        if self.accuracy is not None:
+            shares = [{"correct": one.correct, "total": one.total} for one in self.accuracy]
+            found["accuracy"] = dict(zip(("pytorch", "runtime"), shares, strict=True))
+        return found
 
     def table(self, title: str) -> Table:
         """A line per number."""
@@ -51,6 +63,8 @@ class Shipped:
         if self.accuracy is not None:
             names = ("accuracy in PyTorch", "accuracy in the runtime")
             rows += [(name, str(value)) for name, value in zip(names, self.accuracy, strict=True)]
+        if self.changed is not None:
+            rows.append(("right in one of the two alone", f"{self.changed:,}"))
         return Table(title, ("", ""), rows)
 
 

@@ -10,7 +10,7 @@ import typer
 from bitknap.problems import DataError
 
 if TYPE_CHECKING:
-    from bitknap.sensitivity import ActivationQuantizer, Quantizer
+    from bitknap.sensitivity import ActivationQuantizer, Quantizer, SensitivityTable
     from bitknap.sensitivity.quantization.choices import Choice
 
 InstanceName = Annotated[
@@ -64,6 +64,17 @@ def bit_widths(text: str) -> tuple[Choice, ...]:
     from bitknap.sensitivity.quantization.choices import parse_choices
 
     return parse_choices(split(text, "--bits"), "--bits")
+
+
+def metric_of(table: SensitivityTable, name: str | None) -> str:
+    """The value of ``--metric``; by default the table's first.
+
+    Raises:
+        DataError: the table has none.
+    """
+    if name is None and not table.metrics:
+        raise DataError("the table holds no metric; add one with `bitknap sensitivity --metrics`")
+    return table.metrics[0] if name is None else name
 
 
 def weight_quantizer(text: str | None) -> Quantizer:

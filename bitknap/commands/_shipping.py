@@ -50,6 +50,8 @@ def load_shipment(
     from bitknap.bench.workloads.loading import load_workload
 
     built = load_workload(workload, data)
-    draw = int(loaded.table.provenance.get("seed", 0)) if seed is None else seed
-    batches = tuple(calibration_batches(built, samples, draw))
+    stored = loaded.table.provenance.get("seed")
+    if seed is None:
+        seed = stored if isinstance(stored, int) and 0 <= stored <= MOST_SEED else 0
+    batches = tuple(calibration_batches(built, samples, seed))
     return Shipment(replace(loaded, calibration=batches, forward=built.forward), built)

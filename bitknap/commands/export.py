@@ -62,7 +62,7 @@ def command(
     from bitknap.bench.tables.terminal import note, print_table
     from bitknap.plans.export import TARGETS
 
-    kind = out.suffix.removeprefix(".") if to is None else to
+    kind = out.suffix.lower().removeprefix(".") if to is None else to
     known = [*TARGETS.names(), *INSTANCES]
     if kind not in known:
         asked = f"--out {out} has no ending that is" if to is None else f"{to!r} is not"

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ._options import metric_of
 from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 
 
@@ -40,14 +41,12 @@ def command(
     from bitknap.bench.tables.terminal import note, say
     from bitknap.plans.budgets import parse_budget
     from bitknap.plans.optimum import optimal_plan
-    from bitknap.problems import DataError
     from bitknap.sensitivity import load_table
 
     limit = parse_budget(budget)
     loaded = layer_policy(pin, exclude, allow, tie).apply(load_table(table))
-    if not loaded.metrics:
-        raise DataError(f"{table} holds no metric; add one with `bitknap sensitivity --metrics`")
-    plan = optimal_plan(loaded, limit.limits(loaded), metric or loaded.metrics[0], limit.text)
+    chosen = metric_of(loaded, metric)
+    plan = optimal_plan(loaded, limit.limits(loaded), chosen, limit.text)
     try:
         if out is not None:
             plan.save(out)

@@ -12,7 +12,7 @@ import typer
 from bitknap.cli import EXIT_BAD_INPUT, EXIT_INFEASIBLE, EXIT_NO_SOLUTION
 from bitknap.problems import BitknapError, DataError
 
-from ._options import InstanceName
+from ._options import InstanceName, metric_of
 
 if TYPE_CHECKING:
     from bitknap.problems import Instance, IntArray
@@ -121,8 +121,8 @@ def _solved_table(
     from bitknap.solvers import solve
 
     limit, table = parse_budget(budget), load_table(Path(name))
-    chosen = table.metrics[0] if metric is None and table.metrics else str(metric)
-    return solve(table.to_instance(chosen, limit.limits(table)), solver, time_limit)
+    built = table.to_instance(metric_of(table, metric), limit.limits(table))
+    return solve(built, solver, time_limit)
 
 
 def _print(solution: Solution, stats: bool) -> None:

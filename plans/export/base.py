@@ -92,14 +92,19 @@ def applied(
         return Applied(plan, model, network, tuple(inputs))
     if not plan.calibration:
         return Applied(plan, model, network)
+    import torch
+
     from bitknap.sensitivity.tracing.batches import default_forward
 
     calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
     handle = network.register_forward_pre_hook(
         lambda _, args, kwargs: calls.append((args, kwargs)), with_kwargs=True
     )
-    (plan.forward or default_forward)(network, plan.calibration[0])
-    handle.remove()
+    try:
+        with torch.no_grad():
+            (plan.forward or default_forward)(network, plan.calibration[0])
+    finally:
+        handle.remove()
     return Applied(plan, model, network, *calls[0]) if calls else Applied(plan, model, network)
 
 

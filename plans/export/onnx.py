@@ -1,4 +1,4 @@
-"""ONNX files whose weights are stored at their true widths, for onnxruntime and OpenVINO.
+"""ONNX files whose weights are stored at their true widths, for onnxruntime.
 
 Weights are codes and scales; functions of the model make the float weights of them (`unpacking`).
 A runtime folds these when it loads the file, so the file is small and computing is that of float

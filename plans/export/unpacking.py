@@ -4,10 +4,9 @@ A function per width is called once for each weight, so a weight costs one node:
 
     unpack3(plane2, plane1, scale) = scale (plane(plane2) + plane(plane1))
 
-``plane`` looks each byte up in a table of its 8 / w values, which it computes, adds nothing to the
-file per weight, and is folded by the runtime at load. All sums are of whole numbers below 2^24, so
-the product with the scale is the only rounding: the weight is that of the applied network, bit for
-bit.
+``plane`` looks each byte up in a table of 8 / w values that it computes itself; the runtime folds
+all of it at load. Sums are of whole numbers below 2^24, so the product with the scale is the only
+rounding: the weight is that of the applied network, bit for bit.
 """
 
 from __future__ import annotations

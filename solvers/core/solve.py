@@ -64,16 +64,7 @@ def solve_core(
         >>> str(r.status), r.objective, r.choice.tolist()
         ('optimal', 4.0, [0, 1])
     """
-    offsets = np.ascontiguousarray(offsets, dtype=np.int64)
-    cost = np.ascontiguousarray(cost, dtype=np.float64)
-    weight = np.ascontiguousarray(weight, dtype=np.int64)
-    n = cost.size
-    if cost.ndim != 1 or weight.shape != cost.shape:
-        raise InstanceError(
-            f"costs and weights must be two vectors of one length, got {cost.shape}, {weight.shape}"
-        )
-    if offsets.ndim != 1 or offsets.size < 2 or offsets[0] != 0 or offsets[-1] != n:
-        raise InstanceError(f"offsets must run from 0 to the number of items {n}, with a class")
+    offsets, cost, weight = _arrays(offsets, cost, weight)
     capacity = max(-1, min(int(capacity), _NEVER))
     seconds = math.inf if limits.time is None else limits.time
     states = _NEVER if limits.states is None else limits.states
@@ -93,6 +84,30 @@ def solve_core(
         return Outcome(Status.INFEASIBLE)
     if code in (WIDE, SCALE):
         return _in_integers(offsets, cost, weight, capacity, limits, wide)
+    return _outcome(code, choice, answer, offsets, cost, scale)
+
+
+def _arrays(
+    offsets: IntArray, cost: FloatArray, weight: IntArray
+) -> tuple[IntArray, FloatArray, IntArray]:
+    """The arrays as the kernel reads them, of shapes that fit together."""
+    offsets = np.ascontiguousarray(offsets, dtype=np.int64)
+    cost = np.ascontiguousarray(cost, dtype=np.float64)
+    weight = np.ascontiguousarray(weight, dtype=np.int64)
+    n = cost.size
+    if cost.ndim != 1 or weight.shape != cost.shape:
+        raise InstanceError(
+            f"costs and weights must be two vectors of one length, got {cost.shape}, {weight.shape}"
+        )
+    if offsets.ndim != 1 or offsets.size < 2 or offsets[0] != 0 or offsets[-1] != n:
+        raise InstanceError(f"offsets must run from 0 to the number of items {n}, with a class")
+    return offsets, cost, weight
+
+
+def _outcome(
+    code: int, choice: IntArray, answer: Any, offsets: IntArray, cost: FloatArray, scale: int
+) -> Outcome:
+    """The kernel's answer in the given costs, of which it saw ``cost / 2**scale``."""
     objective = math.fsum(cost[choice].tolist())
     below = math.ldexp(answer.bound, scale)
     bound = objective - below - 2.0**-50 * (abs(objective) + abs(below)) - 5e-324

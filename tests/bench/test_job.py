@@ -13,7 +13,7 @@ from bitknap.bench.job import evaluation as measurement
 from bitknap.bench.job import table_cache as tables
 from bitknap.bench.job.cached_quantizer import CachedQuantizer
 from bitknap.bench.job.plan_files import read_plan
-from bitknap.bench.job.plan_rows import finding, plan_rows, plan_table, preferred
+from bitknap.bench.job.plan_rows import finding, plan_lines, plan_rows, plan_table, preferred
 from bitknap.bench.job.results import Results, load_results
 from bitknap.bench.job.run import Job, run_job
 from bitknap.bench.job.tables import (
@@ -364,3 +364,11 @@ def test_a_finding_says_within_noise_where_it_is(done: Results) -> None:
     better = [replace(row, to_uniform=Difference(0.05, 0.01)) for row in rows]
     assert "5.00 points above uniform" in finding(better)
     assert "within noise of each other" not in finding(better)
+
+
+def test_the_end_of_a_run_names_the_plan_and_the_next_command(done: Results) -> None:
+    said, plan, after = plan_lines(done)
+    assert said == finding(plan_rows(done))
+    path = plan.removeprefix("plan: ")
+    assert Plan.load(path).choices
+    assert after == f"next: bitknap apply {path} tiny --packed --out {done.out}/model.safetensors"

@@ -48,7 +48,7 @@ def value(rng: Random) -> Any:
     kind = rng.randrange(5)
     if kind == 0:
         return _MARK.format(rng.randrange(len(RAW)))
-    return rng.choice([NAMES, NUMBERS, NUMBERS, OTHERS][kind - 1])
+    return copy.deepcopy(rng.choice([NAMES, NUMBERS, NUMBERS, OTHERS][kind - 1]))
 
 
 def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

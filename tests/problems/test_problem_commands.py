@@ -111,4 +111,9 @@ def test_export_takes_a_name_or_a_file(bitknap, tmp_path: Path) -> None:
     assert bitknap("export", tmp_path / "a.json", "--out", tmp_path / "a.lp")[0] == 0
     code, _, err = bitknap("export", name, "--out", tmp_path / "a.sol")
     assert code == 2
-    assert "ending in .mps or .lp" in err
+    assert "has no ending that is an export target" in err
+    assert bitknap("export", name, "--to", "lp", "--out", tmp_path / "b.lp")[0] == 0
+    assert (tmp_path / "b.lp").read_bytes() == (tmp_path / "a.lp").read_bytes()
+    code, _, err = bitknap("export", name, "--to", "mps", "--out", tmp_path / "b.lp")
+    assert code == 2
+    assert "ending in .mps" in err

@@ -129,7 +129,7 @@ def _texts(row: PlanRow, unsure: int) -> Sequence[str]:
         f"From {plan.source}; damage on the calibration data {plan.damage:.4f} ± {plan.error:.4f}"
     )
     if unsure:
-        text += f"; hatched: {unsure} layers that the calibration data do not settle"
+        text += f"; hatched: {unsure} layers that the data do not settle"
     return [f"{text}."]
 
 

@@ -44,7 +44,7 @@ def _gist(results: Results) -> str:
     }
     most, total = max(scores, key=lambda name: scores[name]), sum(scores.values())
     share = f", {100 * scores[most] / total:.0f} % of all layers together" if total > 0 else ""
-    return f"layer {most} loses most at {fewest} bits by {metric}{share}"
+    return f"{most} loses most at {fewest} bits by {metric}{share}"
 
 
 def _plot(results: Results, metric: str) -> Plot:

@@ -21,7 +21,7 @@ struct Solver {
     const Limits limits;
     Answer &answer;
 
-    // Find the best choice of a node, no dearer than `best` if that is `known`.
+    // Find the best choice of a node, of cost `best` or less if that is `known`.
     Code solve(const Problem &p, i64 *best, bool known) {
         const Ends ends(p);
         if ((answer.fault = ends.fault)) return MALFORMED;
