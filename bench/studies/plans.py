@@ -136,8 +136,9 @@ def accuracy_table(workload: str, found: Found) -> Table:
         ("plan", *columns, "passes"),
         rows,
         notes=(
-            f"Mean of {len({draw for _, draw in found})} calibration draw(s), {total:,} test samples: the standard "
-            f"error of one accuracy is {100 * np.sqrt(0.94 * 0.06 / total):.2f} at 94 %.",
+            f"Mean of {len({draw for _, draw in found})} calibration draw(s), {total:,} test "
+            "samples: the standard error of one accuracy is "
+            f"{100 * np.sqrt(0.94 * 0.06 / total):.2f} at 94 %.",
             "passes: over the calibration samples, to find the plan at the last budget. "
             "measured, E: at most E networks on half of the samples, repaired, and what the race "
             "takes; topk: with the five best plans of fisher and of weight_mse among the "
