@@ -98,6 +98,8 @@ def test_the_solver_of_the_page_works_as_one_new_file(
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     assert package.__spec__ is not None
     monkeypatch.setattr(package.__spec__, "submodule_search_locations", package.__path__)
+    assert "upwards" not in SOLVERS.names()
+    monkeypatch.delitem(vars(SOLVERS), "files")
     assert "upwards" in SOLVERS.names()
     assert SOLVERS.summary("upwards").startswith("Greedy from below")
     instance = generate(classes=54, seed=1)

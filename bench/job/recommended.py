@@ -42,10 +42,10 @@ def recommend(
     if not job.measure:
         return {}
     budgets = list(dict.fromkeys(budget for _, budget in results.instances))
-    place = ""
+    place, most = "", job.measure * (len(budgets) + (job.max_kl is not None))
 
     def told(number: int) -> None:
-        say(f"measuring plans at {place}: network {number} of at most {job.measure}")
+        say(f"measuring plans at {place}: network {number} of at most {most}")
 
     measure = Measurer(
         job.workload.model,
@@ -64,8 +64,8 @@ def recommend(
     if job.max_kl is not None:
         place, name = f"a damage of {job.max_kl:g}", f"{job.max_kl:g}KL"
         found[name] = _smallest(job, results, measure, name)
-    for number, budget in enumerate(budgets, 1):
-        place = f"{budget} ({number} of {len(budgets)} budgets)"
+    for budget in budgets:
+        place = budget
         instance = results.instances[results.asked.metrics[0], budget]
         candidates = _candidates(results, budget, job.time_limit)
         found[budget] = measured_plan(instance, results.table, candidates, measure, job.measure)

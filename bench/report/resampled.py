@@ -31,9 +31,14 @@ class ResampledMetric:
     bootstrap: Bootstrap
     plans: Mapping[str, Confidence]
 
-    def share(self, budget: str, plan: Mapping[str, str]) -> FloatArray:
-        """(L,) share of the resamples whose optimum gives each layer the bits of a plan."""
-        found = self.plans[budget]
+    def share(self, budget: str, plan: Mapping[str, str]) -> FloatArray | None:
+        """(L,) share of the resamples whose optimum gives each layer the bits of a plan.
+
+        None for a budget that is a damage, which is not resampled.
+        """
+        found = self.plans.get(budget)
+        if found is None:
+            return None
         return found.frequency[found.instance.positions(found.instance.from_labels(dict(plan)))]
 
 

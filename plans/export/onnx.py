@@ -148,8 +148,13 @@ def plain(given: Applied) -> Any:
         ) from error
     if program is None:
         raise DataError("torch.onnx.export gave no program")
-    # Constants alone: folding batch norm into weights would take these off their grids.
-    optimizer.fold_constants(program.model)
+    names = {layer.parameter for layer in given.plan.table.layers}
+
+    def folds(node: Any) -> bool | None:
+        """Nothing that reads a layer's weight, which has to stay on its grid."""
+        return False if any(x is not None and x.name in names for x in node.inputs) else None
+
+    optimizer.fold_constants(program.model, should_fold=folds)
     optimizer.remove_unused_nodes(program.model)
     return program.model
 

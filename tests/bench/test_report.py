@@ -164,6 +164,8 @@ def test_a_new_section_is_one_new_file(
         [*section_package.__path__, str(tmp_path)],
     )
     monkeypatch.setattr(section_package, "__path__", [*section_package.__path__, str(tmp_path)])
+    assert "mishaps" not in SECTIONS.names()
+    monkeypatch.delitem(vars(SECTIONS), "files")
     assert "mishaps" in SECTIONS.names()
     shown = ["environment", "mishaps", "what_was_run"]
     page = write_report(suite_folder, out=tmp_path / "out", only=shown).read_text()
@@ -291,3 +293,12 @@ def test_every_link_of_the_page_leads_to_a_file(run_folder: Path, suite_folder: 
         links = re.findall(r'<a href="([^#"]+)"', (folder / "report.html").read_text())
         assert len(links) > 20
         assert [link for link in links if not (folder / link).is_file()] == []
+
+
+def test_the_smallest_plan_of_a_damage_is_shown_too(tmp_path: Path) -> None:
+    results = run_job(tiny_job(tmp_path, full=False, metrics=("fisher",), max_kl=0.5), quiet)
+    page = write_report(tmp_path, only=["plans", "bits_by_layer"]).read_text()
+    assert next(iter(results.recommended)) == "0.5KL"
+    rows = read(tmp_path, "recommended")
+    assert (rows[0][0], rows[0][-2:], rows[1][-1] == "-") == ("0.5KL", ["-", "-"], False)
+    assert '<a href="plans/0.5KL.json">JSON' in page

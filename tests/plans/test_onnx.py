@@ -96,6 +96,30 @@ def test_the_file_is_as_small_as_its_codes(words: str, tmp_path: Path) -> None:
     assert written.size == (tmp_path / "model.onnx").stat().st_size
 
 
+class Tokens(nn.Module):
+    """A linear layer on (N, T, d), whose weight is transposed in the graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.layer(x.reshape(len(x), 8, 8)).mean(dim=1)
+        return out
+
+
+def test_weights_that_are_transposed_in_the_graph_keep_their_codes(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, path = Tokens().eval(), tmp_path / "model.onnx"
+    plan = bitknap.plan(model, data(), bits=4, choices=4, measure=0)
+    plan.export(model, path)
+    x = data()[0][0]
+    with torch.no_grad():
+        wanted = plan.apply(model)(x).numpy()
+    assert np.abs(run(path, x) - wanted).max() <= 1e-5 * np.abs(wanted).max()
+    assert "unpack4" in {node.op_type for node in onnx.load(path).graph.node}
+
+
 def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
     model, path = network(), tmp_path / "model.onnx"
     pairs = bitknap.sensitivity_table(

@@ -30,7 +30,8 @@ def build(source: Source) -> Content | None:
         (title, name)
         for title, (metric, budget, plan) in chosen.items()
         if metric in source.resampled
-        for name, share in zip(names, source.resampled[metric].share(budget, plan), strict=True)
+        and (shares := source.resampled[metric].share(budget, plan)) is not None
+        for name, share in zip(names, shares, strict=True)
         if share < SURE
     }
     widths = results.table.choices

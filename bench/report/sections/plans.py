@@ -33,14 +33,13 @@ def build(source: Source) -> Content | None:
     best = preferred(rows)
     shares = [_share(source, row) for row in rows]
     table = plan_table(results)
-    if shares[0] is not None:
+    if source.resampled:
         table = replace(
             table,
             columns=(*table.columns, "sure"),
             rows=[
-                [*cells, f"{(share >= SURE).sum()} of {len(share)}"]
+                [*cells, "-" if share is None else f"{(share >= SURE).sum()} of {len(share)}"]
                 for cells, share in zip(table.rows, shares, strict=True)
-                if share is not None
             ],
             notes=(*table.notes, _sure(source)),
         )
