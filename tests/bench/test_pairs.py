@@ -44,6 +44,7 @@ def pair_job(out: Path) -> Job:
         policy=LayerPolicy(pin=(("@last", "w8a8"),)),
         activations=ActivationQuantizer((2, 4, 8)),
         measure=4,
+        full=True,
     )
 
 

@@ -50,6 +50,7 @@ def test_a_run_keeps_its_policy_and_the_ties_it_finds(tmp_path: Path) -> None:
         policy=LayerPolicy(pin=(("@last", "8"),), exclude=("@first",)),
         tie_kinds=("residual",),
         measure=4,
+        full=True,
     )
     results = run_job(job, lambda text: None)
     instance = results.instances["fisher", "4"]

@@ -56,7 +56,7 @@ def test_bug_the_solves_of_a_plan_had_no_time_limit(monkeypatch: pytest.MonkeyPa
         limits.append(time_limit)
         return bitknap.solve(instance, time_limit=time_limit)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("bitknap.plans.planning.solve", noted)
+    monkeypatch.setattr("bitknap.plans.optimum.solve", noted)
     made = network(0)
     bitknap.plan(made.model, made.data, bits=3, measure=0, time_limit=7.0, metric="fisher")
     bitknap.plan(made.model, made.data, bits=3, measure=0, metric="fisher")
