@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bitknap.sensitivity import SensitivityTable
 
 _UNITS = {
+    "bits": 1,
     "b": 8,
     "kb": 8 * 10**3,
     "mb": 8 * 10**6,
@@ -94,8 +95,8 @@ def parse_budget(text: str) -> Budget:
     if match is None or (unit and unit not in (*_UNITS, "x")) or not Fraction(match.group(1)):
         raise DataError(
             f"a budget must be average bits per weight such as 2.5, of weights and activations "
-            "such as w3a6, a rate such as 12.2x, or a size such as 300kB (B, kB, MB, GB, KiB, "
-            f"MiB, GiB), got {text!r}"
+            "such as w3a6, a rate such as 12.2x, or a size such as 300kB (bits, B, kB, MB, GB, "
+            f"KiB, MiB, GiB), got {text!r}"
         )
     number = Fraction(match.group(1))
     if unit == "x":

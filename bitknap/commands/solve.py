@@ -15,7 +15,6 @@ from bitknap.problems import BitknapError, DataError
 from ._options import InstanceName, metric_of
 
 if TYPE_CHECKING:
-    from bitknap.problems import Instance, IntArray
     from bitknap.solvers import Solution
 
 
@@ -153,37 +152,15 @@ def _print(solution: Solution, stats: bool) -> None:
 
 def _size(solution: Solution) -> str:
     """Bits per weight and kB, as far as the instance tells them."""
+    from bitknap.problems.average_bits import average_bits
+
     instance, parts = solution.instance, []
     if solution.choice is None or solution.usage is None:
         return ""
-    average = _average_bits(instance, solution.choice)
+    average = average_bits(instance, solution.choice)
     if average is not None:
         parts.append(f"{average:.3f} bits per weight")
     if "size_bits" in instance.resources:
         size = solution.usage[instance.resources.index("size_bits")]
         parts.append(f"{size / 8000:,.1f} kB")
     return f": {', '.join(parts)}" if parts else ""
-
-
-def _average_bits(instance: Instance, choice: IntArray) -> float | None:
-    """Bits per weight, where sizes grow evenly with labels that are numbers of bits; else None.
-
-    A layer's number of weights is the growth of its size per bit, so scales do not count.
-    """
-    if "size_bits" not in instance.resources or not all(map(str.isdecimal, instance.labels)):
-        return None
-    size = instance.weight[instance.resources.index("size_bits")].tolist()
-    codes = total = 0.0
-    for i, at in enumerate(instance.positions(choice).tolist()):
-        first, last = int(instance.offsets[i]), int(instance.offsets[i + 1]) - 1
-        bits = [int(label) for label in instance.labels[first : last + 1]]
-        if bits[-1] == bits[0]:
-            return None
-        weights = (size[last] - size[first]) / (bits[-1] - bits[0])
-        if any(
-            size[first + k] - size[first] != weights * (b - bits[0]) for k, b in enumerate(bits)
-        ):
-            return None
-        codes += weights * int(instance.labels[at])
-        total += weights
-    return codes / total if total else None

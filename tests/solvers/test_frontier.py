@@ -19,7 +19,9 @@ from bitknap.problems import (
     build_instance,
     save_instance,
 )
+from bitknap.problems.average_bits import weight_counts
 from bitknap.problems.families import mpq
+from bitknap.problems.library import library_instance
 from bitknap.solvers import solve
 from bitknap.solvers.frontier import Frontier, frontier, to_csv, to_json, write
 
@@ -239,3 +241,31 @@ def test_command(tmp_path: Path) -> None:
     done = run(path, "--at", "0")
     assert done.returncode == 3
     assert "starts at 1" in done.stderr
+    done = run(path, "--at", "2.5")
+    assert done.returncode == 2
+    assert "does not tell its numbers of weights; got '2.5'" in done.stderr
+
+
+def test_budgets_of_the_command_are_bits_per_weight() -> None:
+    name = "fashion-resnet18/fisher_3"
+    instance = library_instance(name)
+    counts = weight_counts(instance) or []
+    done = run(name, "--at", "3", "--at", "2.5", "--highest", "4", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    three, lower = json.loads(done.stdout)["at"]
+    assert three["objective"] == instance.optimum
+    assert three["budget"] == instance.capacity[0]
+    for entry, most in ((three, 3), (lower, 2.5)):
+        bits = sum(n * int(b) for n, b in zip(counts, entry["choice"].values(), strict=True))
+        assert entry["bits_per_weight"] == float(bits / sum(counts))
+        assert most - 0.01 < entry["bits_per_weight"] <= most
+    size = run(name, "--at", f"{instance.capacity[0]}bits", "--json")
+    assert json.loads(size.stdout)["at"][0]["choice"] == three["choice"]
+    for budget, code, words in (
+        ("1.5", 3, "(2 bits per weight)"),
+        (str(instance.capacity[0]), 2, "a budget is at most 32 bits on average"),
+        ("w3a6", 2, "must be bits per weight such as 2.5, or a size such as 300kB"),
+    ):
+        done = run(name, "--at", budget)
+        assert done.returncode == code
+        assert words in done.stderr

@@ -51,7 +51,7 @@ def use(rng: Random, name: str) -> list[str]:
             ["solve", name], ["solve", name, "--json"], ["solve", name, "--json"],
             ["solve", name, "--json", "--solver", rng.choice(QUICK)],
             ["solve", name, "--json", "--time-limit", "1", "--solver", rng.choice(BACK_ENDS)],
-            ["frontier", name], ["frontier", name, "--json", "--at", "40"],
+            ["frontier", name], ["frontier", name, "--json", "--at", rng.choice(["3", "40"])],
             ["frontier", name, "--out", rng.choice(["f.csv", "f.json", "f.svg"])],
             ["topk", name, "-k", "3"], ["topk", name, "--forced"], ["topk", name, "--json"],
             ["instances", name], ["instances", name, "--out", "copy.npz"],
