@@ -79,6 +79,19 @@ def test_no_formula_is_taken_for_a_tag(page: Path) -> None:
     assert TAG.findall(CODE.sub("", page.read_text(encoding="utf-8"))) == []
 
 
+FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$]+)\$", re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_formulas_are_closed_and_show_on_the_site_and_on_forges(page: Path) -> None:
+    text = CODE.sub("", page.read_text(encoding="utf-8"))
+    assert "$" not in FORMULA.sub("", text)
+    for block, inline in FORMULA.findall(text):
+        formula = block or inline
+        assert formula.count("{") == formula.count("}"), formula
+        assert not re.search(r"\|" if block else r"\||\n|\\[^A-Za-z]|^\s|\s$", formula), formula
+
+
 def test_no_formula_of_a_docstring_is_taken_for_a_tag() -> None:
     modules = [p for room in ("bitknap", *ROOMS) for p in (ROOT / room).rglob("*.py")]
     with_docstring = ast.Module, ast.ClassDef, ast.FunctionDef
