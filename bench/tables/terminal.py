@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, JustifyMethod, RenderableType
 from rich.status import Status
 from rich.table import Table as RichTable
@@ -97,13 +98,35 @@ def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def print_table(printed: Table) -> None:
-    """Print a table with its notes on stdout."""
-    shown = table(*printed.columns, right=printed.text_columns, box=box.SIMPLE_HEAD)
-    for row in printed.rows:
-        shown.add_row(*row)
+    """Print a table with its notes on stdout; one that is too wide in parts, by columns."""
     console = Terminal(width=WIDTH)
     console.print(printed.title, style="bold")
-    console.print(shown)
+    parts = _parts(printed, console.width)
+    tight = {"padding": (0, 1, 0, 0)} if len(parts) > 1 else {}
+    for part in parts:
+        headings = [printed.columns[k] for k in part]
+        shown = table(*headings, right=printed.text_columns, box=box.SIMPLE_HEAD, **tight)
+        for row in printed.rows:
+            shown.add_row(*(row[k] for k in part))
+        console.print(shown)
     for line in printed.notes:
         console.print(f"  {line}")
     console.print()
+
+
+def _parts(printed: Table, width: int) -> list[list[int]]:
+    """The columns of each part: those of text in every one, as many others as fit."""
+    cells = zip(printed.columns, *printed.rows, strict=True)
+    widths = [2 + max(cell_len(shown_lines(cell)) for cell in column) for column in cells]
+    everything, text = list(range(len(widths))), list(range(printed.text_columns))
+    if sum(widths) + len(widths) < width:
+        return [everything]
+    room = width - 1 - sum(widths[k] for k in text)
+    parts, left = [list(text)], room
+    for k in everything[len(text) :]:
+        if widths[k] > left and len(parts[-1]) > len(text):
+            parts.append(list(text))
+            left = room
+        parts[-1].append(k)
+        left -= widths[k]
+    return parts

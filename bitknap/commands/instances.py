@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from os.path import commonprefix
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -142,21 +143,23 @@ def _bits(instance: Instance, choice: Any) -> str:
 def _print_list(entries: list[dict[str, Any]]) -> None:
     from bitknap.bench.tables.terminal import WIDTH, Terminal, table
 
-    sources = list(dict.fromkeys(entry["source"] for entry in entries))
-    shown = table("name", "classes", "capacity", "optimum", "source", right=1)
+    shown = table("name", "classes", "capacity", "optimum", right=1, padding=(0, 1, 0, 0))
+    names: dict[str, list[str]] = {}
     for entry in entries:
         limits = ", ".join(_limit(key, value) for key, value in entry["capacity"].items())
-        optimum = "unknown" if entry["optimum"] is None else f"{entry['optimum']:.6g}"
-        source = f"[{sources.index(entry['source']) + 1}]"
-        shown.add_row(entry["name"], str(entry["classes"]), limits, optimum, source)
+        optimum = "unknown" if entry["optimum"] is None else f"{entry['optimum']:.4g}"
+        shown.add_row(entry["name"], str(entry["classes"]), limits, optimum)
+        names.setdefault(entry["source"], []).append(entry["name"])
     console = Terminal(width=WIDTH)
     console.print(shown)
-    for k, source in enumerate(sources):
-        console.print(f"  [{k + 1}] {source}")
+    for source, of in names.items():
+        console.print(f"  {commonprefix(of)}*: {source}")  # noqa: RUF071, letters, not paths
 
 
 def _limit(resource: str, value: int) -> str:
-    return f"{value / 8000:,.1f} kB" if resource == "size_bits" else f"{resource} {value:,}"
+    if resource == "size_bits":
+        return f"{value / 8000:,.1f} kB"
+    return f"{value / 1e9:,.2f} G {resource}" if value >= 1e8 else f"{value:,} {resource}"
 
 
 def _print_one(entry: dict[str, Any]) -> None:
@@ -176,8 +179,9 @@ def _print_one(entry: dict[str, Any]) -> None:
 def _print_published(rows: list[dict[str, Any]]) -> None:
     from bitknap.bench.tables.terminal import WIDTH, Terminal, table
 
-    shown = table("instance", "objective", "published bits", "bits of our optimum", "same")
+    headings = ("instance", "objective", "published bits", "our optimum")
+    shown = table(*headings, padding=(0, 1, 0, 0))
     for row in rows:
-        same = "yes" if row["same"] else "no"
-        shown.add_row(row["name"], f"{row['objective']:.12f}", row["published"], row["bits"], same)
+        ours = "the same" if row["same"] else row["bits"]
+        shown.add_row(row["name"], f"{row['objective']:.9f}", row["published"], ours)
     Terminal(width=WIDTH).print(shown)
