@@ -106,6 +106,16 @@ suites-results: setup ## keep the tables of `make suites`, and fill the document
 	  for table in runs/bench/$$suite/tables/*.csv; do \
 	    cp $$table docs/results/suites/$$suite-$$(basename $$table) || exit; done; done
 	$(MAKE) tables
+# Window heights: what a page shows first. PNG files of 128 colours, to keep the repository small.
+gallery: setup ## the screenshots of docs/gallery.md, from the folder of `make demo` and the kept records; needs Chromium
+	mkdir -p runs/gallery && cp docs/results/published/records.jsonl runs/gallery && cp $(OUT)/report.html runs/gallery/run.html
+	$(BIN)/bitknap report $(OUT) --section sensitivities --out runs/gallery/sensitivities.html
+	$(BIN)/bitknap report runs/gallery --section profile --out runs/gallery/profile.html
+	for shot in run,880 sensitivities,750 profile,800; do \
+	  chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1280,$${shot#*,} \
+	    --screenshot=runs/gallery/$${shot%,*}.png file://$(CURDIR)/runs/gallery/$${shot%,*}.html || exit; \
+	  $(BIN)/python -c 'import sys; from PIL import Image; Image.open(sys.argv[1]).convert("RGB").quantize(128, method=1).save(sys.argv[2], optimize=True)' \
+	    runs/gallery/$${shot%,*}.png docs/figures/gallery-$${shot%,*}.png || exit; done
 docs: setup ## the documentation as a site, in site/; a warning is an error
 	$(PIP) -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
