@@ -50,7 +50,8 @@ class Budget:
         most = max(self.average_bits or 0, self.activation_bits or 0)
         if most > 32 or (self.size_bits or 0) >= 1 << 62:
             raise DataError(
-                f"a budget is at most 32 bits on average and below 2^62 in all, got {self.text!r}"
+                f"a budget is at most 32 bits on average and below 2^62 in all, got {self.text!r}; "
+                "a size needs a unit, e.g. 300kB"
             )
 
     @staticmethod

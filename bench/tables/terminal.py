@@ -115,16 +115,20 @@ def print_table(printed: Table) -> None:
 
 
 def _parts(printed: Table, width: int) -> list[list[int]]:
-    """The columns of each part: those of text in every one, as many others as fit."""
+    """The columns of each part: those of text in every one, as many others as fit.
+
+    One part where the table fits, and where a single column does not: then cells are folded.
+    """
     cells = zip(printed.columns, *printed.rows, strict=True)
     widths = [2 + max(cell_len(shown_lines(cell)) for cell in column) for column in cells]
     everything, text = list(range(len(widths))), list(range(printed.text_columns))
-    if sum(widths) + len(widths) < width:
-        return [everything]
+    numbers = everything[len(text) :]
     room = width - 1 - sum(widths[k] for k in text)
+    if sum(widths) + len(widths) < width or any(widths[k] > room for k in numbers):
+        return [everything]
     parts, left = [list(text)], room
-    for k in everything[len(text) :]:
-        if widths[k] > left and len(parts[-1]) > len(text):
+    for k in numbers:
+        if widths[k] > left:
             parts.append(list(text))
             left = room
         parts[-1].append(k)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,11 +83,10 @@ def _usage(instance: Instance, option: str, text: str) -> int:
         return int(text)
     if resource == "size_bits":
         budget = parse_budget(text)
-        if budget.size_bits is not None:
-            return budget.size_bits
-        if tells and budget.activation_bits is None:
-            size = size_of_average(instance, budget.average_bits or Fraction())
-            assert size is not None
+        size = budget.size_bits
+        if budget.average_bits is not None and budget.activation_bits is None:
+            size = size_of_average(instance, budget.average_bits)
+        if size is not None:
             return size
     expected = (
         "bits per weight such as 2.5, or a size such as 300kB"
