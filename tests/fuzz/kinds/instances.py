@@ -73,9 +73,10 @@ def _answers(name: str, data: bytes) -> Check:
                 return wrong_answer(data, answer)
             if done.arguments[0] == "topk":
                 return wrong_answer(data, {"status": "optimal"} | answer["allocations"][0])
-            limited = json.dumps(json.loads(data) | {"capacity": [40]}).encode()
+            at = answer["at"][0]
+            limited = json.dumps(json.loads(data) | {"capacity": [at["budget"]]}).encode()
             status = "optimal" if answer["exact"] else "feasible"
-            return wrong_answer(limited, {"status": status, "bound": None} | answer["at"][0])
+            return wrong_answer(limited, {"status": status, "bound": None} | at)
         if done.arguments[0] == "frontier" and "f.svg" in done.arguments and done.code == 0:
             xml.dom.minidom.parse("f.svg")
         return None
