@@ -59,7 +59,7 @@ def command(
 
     Example: bitknap export plan.json fashion-resnet18 --out model.onnx
     """
-    from bitknap.bench.tables.terminal import note, print_table
+    from bitknap.bench.tables.terminal import print_table
     from bitknap.plans.export import TARGETS
 
     kind = out.suffix.lower().removeprefix(".") if to is None else to
@@ -69,13 +69,13 @@ def command(
         raise UnsupportedError(f"{asked} an export target; --to is one of: {', '.join(known)}")
     if kind in INSTANCES:
         _export_instance(source, out, kind)
-        return note(f"wrote {out}")
+        return _wrote(out, kind, as_json)
     from bitknap.plans.export.base import TextTarget
 
     target = TARGETS.load(kind)
     if isinstance(target, TextTarget):
-        size = _write_text(target, Path(source), out, kind)
-        return note(f"wrote {out}: {size:,} bytes")
+        _write_text(target, Path(source), out, kind)
+        return _wrote(out, kind, as_json)
     if workload is None:
         raise DataError(f"--to {kind} writes a network; name its workload after the plan")
     shipped = _ship(target, Path(source), workload, out, repair, samples, seed, data, accuracy)
@@ -84,6 +84,16 @@ def command(
     else:
         print_table(shipped.table(f"{kind}: {out}"))
     return None
+
+
+def _wrote(out: Path, kind: str, as_json: bool) -> None:
+    from bitknap.bench.tables.terminal import note
+
+    size = out.stat().st_size
+    if as_json:
+        typer.echo(json.dumps({"file": str(out), "target": kind, "bytes": size}, indent=1))
+    else:
+        note(f"wrote {out}: {size:,} bytes")
 
 
 def _export_instance(name: str, out: Path, kind: str) -> None:
@@ -95,19 +105,19 @@ def _export_instance(name: str, out: Path, kind: str) -> None:
     export_instance(find_instance(name), out)
 
 
-def _write_text(target: TextTarget, source: Path, out: Path, kind: str) -> int:
+def _write_text(target: TextTarget, source: Path, out: Path, kind: str) -> None:
     from bitknap.plans.export.base import ItemsTarget
     from bitknap.plans.layer_plan import Plan
     from bitknap.problems import write_atomically
     from bitknap.sensitivity import load_table
 
     if source.suffix != ".npz":
-        return target.write(Plan.load(source), out).size
+        target.write(Plan.load(source), out)
+        return
     if not isinstance(target, ItemsTarget):
         raise DataError(f"--to {kind} takes a plan; make one with `bitknap plan {source}`")
     table = load_table(source)
-    write_atomically(out, text := target.rows_text(table, range(len(table.labels))))
-    return len(text.encode())
+    write_atomically(out, target.rows_text(table, range(len(table.labels))))
 
 
 def _ship(

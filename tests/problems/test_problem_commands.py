@@ -117,3 +117,10 @@ def test_export_takes_a_name_or_a_file(bitknap, tmp_path: Path) -> None:
     code, _, err = bitknap("export", name, "--to", "mps", "--out", tmp_path / "b.lp")
     assert code == 2
     assert "ending in .mps" in err
+
+
+def test_bug_export_printed_no_json_of_what_it_wrote(bitknap, tmp_path: Path) -> None:
+    file = tmp_path / "a.lp"
+    code, out, _ = bitknap("export", "hawq_v3/resnet18_size_0.5", "--json", "--out", file)
+    assert code == 0
+    assert json.loads(out) == {"file": str(file), "target": "lp", "bytes": file.stat().st_size}
