@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from bitknap.problems import DataError
-from bitknap.sensitivity import Graph, SensitivityTable, Tie, ties_from_graph, trace
+from bitknap.sensitivity import SensitivityTable, Tie, ties_from_graph
 from bitknap.sensitivity.policy.ties import united
 from bitknap.solvers.base import NEVER, Deadline
 
 from ..confidence.bootstrap import optimum
-from ..workloads.base import Workload
+
+if TYPE_CHECKING:
+    from bitknap.sensitivity import Graph
+
+    from ..workloads.base import Workload
 
 TRACED_SAMPLES = 2
 """Samples of the traced batch: more than one, so that the samples' dimension is not a constant."""
@@ -88,6 +93,8 @@ def trace_workload(table: SensitivityTable, workload: Workload) -> Graph:
         DataError: the network lacks a layer of the table.
         UnsupportedError: it cannot be traced.
     """
+    from bitknap.sensitivity import trace
+
     known = {name for name, _ in workload.model.named_parameters(remove_duplicate=False)}
     for layer in table.layers:
         if layer.parameter not in known:

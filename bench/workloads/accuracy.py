@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 import numpy as np
-from scipy.stats import binomtest
 from torch import Tensor
 
 from bitknap.problems.schema import Count, Range
@@ -78,6 +77,8 @@ class Accuracy:
         References:
             E. B. Wilson, J. Am. Stat. Assoc. 22 (1927), doi:10.1080/01621459.1927.10502953.
         """
+        from scipy.stats import binomtest
+
         test = binomtest(self.correct, self.total)
         found = test.proportion_ci(confidence_level=LEVEL, method="wilson")
         return float(found.low), float(found.high)
