@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from bitknap.problems.quadratic import QuadraticInstance
 
-from ..base import BackEnd, Deadline, Limits, Outcome, Status
+from ..base import BackEnd, Deadline, Limits, Outcome, Status, TimeUp
 from ..child import within
 from ..program import small_program
 from .convex import plain_form
@@ -37,7 +38,10 @@ class QuadraticScip(BackEnd):
 
     def solve(self, problem: QuadraticInstance, limits: Limits) -> Outcome:
         """Hand over, and read what comes back; a process of its own ends with the time."""
-        outcome = within(limits.time, lambda: self._solved(problem, limits))
+        try:
+            outcome = within(limits.time, lambda: self._solved(problem, limits))
+        except TimeUp:
+            outcome = None
         if outcome is None:
             return Outcome(Status.NO_SOLUTION, reason="it was stopped at the time limit")
         return outcome
@@ -57,10 +61,13 @@ class QuadraticScip(BackEnd):
         matrix = form.matrix * unit
         rows, others = np.nonzero(np.triu(matrix))
         weights = np.where(rows == others, 0.5, 1.0) * matrix[rows, others]
-        square = mathopt.fast_sum(
-            w * x[i] * x[j]
-            for i, j, w in zip(rows.tolist(), others.tolist(), weights.tolist(), strict=True)
-        )
+
+        def products() -> Iterator[Any]:
+            for i, j, w in zip(rows.tolist(), others.tolist(), weights.tolist(), strict=True):
+                deadline.check()
+                yield w * x[i] * x[j]
+
+        square = mathopt.fast_sum(products())
         linear = mathopt.fast_sum(c * v for c, v in zip(program.cost.tolist(), x, strict=True))
         model.minimize(square + linear)
         for start, stop in pairwise(program.offsets.tolist()):
