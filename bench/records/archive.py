@@ -12,7 +12,7 @@ from bitknap.problems.documents import load_as, save_document
 from bitknap.problems.schema import Count
 from bitknap.problems.storage import only_writer, read_file
 
-from .record import RECORDS, Record, load_records, save_records
+from .record import RECORDS, Record, parse_records, save_records
 
 FORMAT = "bitknap.archive/1"
 MANIFEST = "manifest.json"
@@ -40,6 +40,10 @@ class Manifest:
     sha256: str
 
 
+Environment = tuple[str, tuple[tuple[str, str], ...]]
+"""A machine, and the versions of Python and the packages by name."""
+
+
 def archived_names() -> list[str]:
     """Names of the archives that ship with the package."""
     return sorted(path.parent.name for path in SHIPPED.glob(f"*/{MANIFEST}"))
@@ -59,12 +63,13 @@ def verified_records(folder: Path) -> list[Record]:
     """
     manifest = load_manifest(folder)
     path = folder / RECORDS
-    if manifest is not None and _hash(path) != manifest.sha256:
+    content = read_file(path, missing="no such file; `bitknap bench SUITE` writes it")
+    if manifest is not None and hashlib.sha256(content).hexdigest() != manifest.sha256:
         raise DataError(
             f"{path} is not the file that {MANIFEST} describes (its sha256 is another): records "
             "were changed, added or removed after they were archived"
         )
-    return load_records(path)
+    return parse_records(content, path)
 
 
 def load_manifest(folder: Path) -> Manifest | None:
@@ -105,7 +110,7 @@ def merge_records(folders: Sequence[Path], out: Path, run_by: str) -> Manifest:
             machines=list(dict.fromkeys(record.machine for record in records)),
             versions=[dict(pairs) for pairs in dict.fromkeys(map(_versions, records))],
             runs=len(records),
-            sha256=_hash(out / RECORDS),
+            sha256=hashlib.sha256(read_file(out / RECORDS)).hexdigest(),
         )
         save_document(out / MANIFEST, FORMAT, asdict(manifest))
     return manifest
@@ -118,21 +123,19 @@ def kept_apart(records: Iterable[Record]) -> list[Record]:
     measure takes their times together.
     """
     found = list(records)
-    letters: dict[object, str] = {}
-    for record in found:
-        letters.setdefault(_environment(record), _letter(len(letters)))
+    letters = {environment: letter for letter, environment in environments(found).items()}
     if len(letters) < 2:
         return found
     return [replace(r, solver=f"{r.solver} on {letters[_environment(r)]}") for r in found]
 
 
-def environments(records: Iterable[Record]) -> list[tuple[str, dict[str, str]]]:
-    """Machine and versions of every environment, in the order of its letter."""
-    pairs = dict.fromkeys(_environment(record) for record in records)
-    return [(machine, dict(versions)) for machine, versions in pairs]
+def environments(records: Iterable[Record]) -> dict[str, Environment]:
+    """Letter of every environment that records were made in -> its machine and versions."""
+    found = dict.fromkeys(_environment(record) for record in records)
+    return {_letter(number): environment for number, environment in enumerate(found)}
 
 
-def _environment(record: Record) -> tuple[str, tuple[tuple[str, str], ...]]:
+def _environment(record: Record) -> Environment:
     return record.machine, _versions(record)
 
 
@@ -142,7 +145,3 @@ def _versions(record: Record) -> tuple[tuple[str, str], ...]:
 
 def _letter(number: int) -> str:
     return chr(ord("A") + number) if number < 26 else f"{number + 1}"
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(read_file(path, missing="no such file")).hexdigest()

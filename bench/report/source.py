@@ -16,7 +16,7 @@ from bitknap.sensitivity import SensitivityTable
 from ..job.results import FILE as RUN
 from ..job.results import Results, load_results
 from ..measures.answers import SolverRuns, answers_of, key_of
-from ..records.archive import environments, find_folder, kept_apart, verified_records
+from ..records.archive import Environment, environments, find_folder, kept_apart, verified_records
 from ..records.record import RECORDS, Record
 from ..runner.run import PLAN, load_plan
 from .resampled import ResampledMetric, resample
@@ -51,8 +51,8 @@ class Source:
         return verified_records(self.path) if (self.path / RECORDS).exists() else []
 
     @property
-    def environments(self) -> list[tuple[str, dict[str, str]]]:
-        """Machine and versions of every environment that the records were made in."""
+    def environments(self) -> dict[str, Environment]:
+        """Letter of every environment that the records were made in -> machine and versions."""
         return environments(self._records)
 
     @cached_property

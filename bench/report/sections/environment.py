@@ -40,10 +40,10 @@ def _environments(source: Source) -> list[list[str]]:
     """Machine and versions; with the letter that solvers' names end in where there are several."""
     found = source.environments
     rows = []
-    for number, (machine, versions) in enumerate(found):
-        letter = f" {chr(ord('A') + number)}" if len(found) > 1 else ""
-        text = ", ".join(f"{name} {version}" for name, version in versions.items())
-        rows += [[f"machine{letter}", machine], [f"versions{letter}", text]]
+    for letter, (machine, versions) in found.items():
+        which = f" {letter}" if len(found) > 1 else ""
+        text = ", ".join(f"{name} {version}" for name, version in versions)
+        rows += [[f"machine{which}", machine], [f"versions{which}", text]]
     return rows
 
 
