@@ -23,14 +23,10 @@ from bitknap.solvers.quadratic.exchange import ranked
 
 
 @pytest.fixture(scope="module")
-def case() -> tuple[nn.Module, list[Any], SensitivityTable, Instance]:
-    torch.manual_seed(0)
-    layers = [nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 4)]
-    model = nn.Sequential(*layers).double().eval()
-    batches = [(torch.randn(8, 6, dtype=torch.float64), torch.randint(4, (8,))) for _ in range(6)]
-    table = bitknap.sensitivity_table(
-        model, batches, metrics=["fisher", "weight_mse"], bits=[2, 3, 4, 8]
-    )
+def case(
+    scored: tuple[nn.Module, list[Any], SensitivityTable],
+) -> tuple[nn.Module, list[Any], SensitivityTable, Instance]:
+    model, batches, table = scored
     instance = table.to_instance("fisher", {"size_bits": table.capacity(3.0)})
     return model, batches, table, instance
 

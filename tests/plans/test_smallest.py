@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from torch import nn
 
 import bitknap
@@ -25,20 +24,8 @@ from ..bench.tiny import quiet, tiny_job
 Case = tuple[nn.Module, list[Any], SensitivityTable]
 
 
-@pytest.fixture(scope="module")
-def case() -> Case:
-    torch.manual_seed(0)
-    layers = [nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 4)]
-    model = nn.Sequential(*layers).double().eval()
-    batches = [(torch.randn(8, 6, dtype=torch.float64), torch.randint(4, (8,))) for _ in range(6)]
-    table = bitknap.sensitivity_table(
-        model, batches, metrics=["fisher", "weight_mse"], bits=[2, 3, 4, 8]
-    )
-    return model, batches, table
-
-
-def measurer(case: Case, **options: Any) -> Measurer:
-    model, batches, table = case
+def measurer(scored: Case, **options: Any) -> Measurer:
+    model, batches, table = scored
     return Measurer(model, table, batches, default_forward, yardstick("kl"), name="kl", **options)
 
 
@@ -49,10 +36,10 @@ def size(table: SensitivityTable, plan: Any) -> int:
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.02])
 @pytest.mark.parametrize("repair", ["auto", "none"])
 def test_the_plan_is_within_and_the_one_below_it_is_not(
-    case: Case, share: float, repair: str
+    scored: Case, share: float, repair: str
 ) -> None:
-    _, _, table = case
-    measure = measurer(case, repair=repair)
+    _, _, table = scored
+    measure = measurer(scored, repair=repair)
     limit = share * float(measure.both(table.uniform("2")).mean())
     found = smallest_plan(table, limit, measure, 100)
     assert all(measure(found.plan, half).mean() <= limit for half in (0, 1))
@@ -67,23 +54,23 @@ def test_the_plan_is_within_and_the_one_below_it_is_not(
 
 
 def test_looser_damages_give_smaller_plans_and_few_evaluations_keep_the_promise(
-    case: Case,
+    scored: Case,
 ) -> None:
-    _, _, table = case
+    _, _, table = scored
     sizes = [
-        size(table, smallest_plan(table, limit, measurer(case), 100).plan)
+        size(table, smallest_plan(table, limit, measurer(scored), 100).plan)
         for limit in (1e-5, 1e-4, 1e-3)
     ]
     assert sizes == sorted(sizes, reverse=True)
     assert len(set(sizes)) > 1
-    measure = measurer(case)
+    measure = measurer(scored)
     hasty = smallest_plan(table, 1e-4, measure, 4)
     assert max(measure(hasty.plan, half).mean() for half in (0, 1)) <= 1e-4
     assert size(table, hasty.plan) >= sizes[1]
 
 
-def test_a_plan_for_a_damage_says_so(case: Case) -> None:
-    model, batches, _ = case
+def test_a_plan_for_a_damage_says_so(scored: Case) -> None:
+    model, batches, _ = scored
     policy = LayerPolicy(pin=(("0", "8"),))
     plan = bitknap.plan(model, batches, damage=1e-4, policy=policy, choices=(2, 3, 4, 8))
     assert plan.choices["0"] == "8"
@@ -92,10 +79,10 @@ def test_a_plan_for_a_damage_says_so(case: Case) -> None:
     assert plan.prediction.metric == "fisher"
 
 
-def test_impossible_and_odd_damages_are_refused(case: Case) -> None:
-    model, batches, table = case
+def test_impossible_and_odd_damages_are_refused(scored: Case) -> None:
+    model, batches, table = scored
     with pytest.raises(InfeasibleError, match=r"at most 1e-12: the largest one, .* has \d"):
-        smallest_plan(table, 1e-12, measurer(case), 100)
+        smallest_plan(table, 1e-12, measurer(scored), 100)
     for value in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(DataError, match="positive number"):
             bitknap.plan(model, batches, damage=value)
