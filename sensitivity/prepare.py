@@ -52,6 +52,10 @@ PERTURBATIONS = "perturbations"
 """The row of a table's costs that is not a metric: finding the quantized weights."""
 
 
+BESIDE = 8
+"""Samples that run beside each other to see whether a batch may be cut."""
+
+
 @dataclass(eq=False)
 class PreparedNetwork:
     """A traced network, from which tables of metrics are computed."""
@@ -186,7 +190,7 @@ def prepare(given: NetworkData, metrics: Collection[Metric]) -> PreparedNetwork:
 
     pieces = split(data, given.chunk)
     with frozen(network):
-        tracer = Tracer(network, objective)
+        tracer = Tracer(network, objective, model)
         traces, outputs = [], None
         for number, piece in enumerate(pieces):
             say("tracing", number, len(pieces))
@@ -273,18 +277,22 @@ def _refuse_wrong_cut(
 ) -> None:
     """Refuse batches that were cut along something other than samples, or whose samples mix.
 
-    The first sample of a batch that was cut runs beside the last one, and alone.
+    Of a batch that was cut, samples from end to end run beside their neighbours, as many as a chunk
+    has but two at least, and the first alone.
     """
     number = 0
     for batch in data:
         count = len(split([batch], chunk))
         if count > 1:
-            trace, last = traces[number], len(tensors(batch)[0]) - 1
-            for rows in ([0, last], [0]):
+            traced = traces[number : number + count]
+            losses, eps = torch.cat([t.losses for t in traced]), max(t.eps for t in traced)
+            last, beside = len(losses) - 1, max(2, chunk or 0)
+            spread = [last * n // (BESIDE - 1) for n in range(BESIDE)]
+            starts = range(0, BESIDE - 1, beside - 1)
+            for rows in ([0], *(sorted({*spread[n : n + beside]}) for n in starts)):
                 with torch.no_grad():
-                    _, losses = objective(take(batch, rows))
-                found = one_each(losses, len(rows))[:1]
-                refuse_other_values(found, trace.losses, [0], trace.eps)
+                    _, found = objective(take(batch, rows))
+                refuse_other_values(one_each(found, len(rows)), losses, rows, eps)
             return
         number += count
 

@@ -155,7 +155,7 @@ def backward_through(
     consume: Callable[[Use, Tensor, int], None],
     *,
     read: Callable[[Tensor, Tensor, Tensor, int], None] | None = None,
-    sample: int | None = None,
+    only: Sequence[int] | slice = slice(None),
     wanted: Sequence[Tensor] = (),
 ) -> tuple[Tensor, Sequence[Tensor | None]]:
     """One forward and one backward; ``consume`` sees each use and its output's gradient.
@@ -168,7 +168,7 @@ def backward_through(
         consume: called with the use, the gradient and N during the backward pass, last use first.
         read: likewise with the weight, the activations that a use read, the gradient through that
             use alone, and N.
-        sample: take the gradient of this sample's value alone, not of the sum.
+        only: the samples whose values are summed for the gradient; all of them by default.
         wanted: tensors whose own gradient is wanted too.
 
     Returns:
@@ -223,9 +223,8 @@ def backward_through(
         if not values.requires_grad:
             return values.detach(), [None] * len(wanted)
         samples[0] = len(values)
-        pick = torch.ones_like(values)
-        if sample is not None:
-            pick.zero_()[sample] = 1
+        pick = torch.zeros_like(values)
+        pick[only] = 1
         grads = torch.autograd.grad(values, [anchor, *wanted], pick, allow_unused=True)
     return values.detach(), grads[1:]
 

@@ -8,13 +8,17 @@ perturbation dW = U * G, U random and positive, must give
     sum_n r_n s_n = ⟨G, dW⟩ = sum_k U_k G_k^2,
 
 a sum without cancellation. Scores of other samples, weights seen in part, or gradients that the
-calls hide give another number.
+calls hide give another number. The first of the samples tested stands at their end once more (two
+are swapped), so that a layer that sorts its batch moves some of them. Where the whole batch is
+tested, samples with even and with odd places come apart: no row of the others may score, however
+little.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -24,17 +28,27 @@ from bitknap.problems.errors import BitknapError
 
 from .batches import Batch, take
 from .capture import backward_through
-from .gradients import cuts, differentiable, gradients, one_each, refuse_other_values
+from .gradients import (
+    cuts,
+    differentiable,
+    equal_within_rounding,
+    gradients,
+    one_each,
+    refuse_other_values,
+)
 from .kinds.base import Use
 from .tracer import BatchTrace, WeightUse
 
 TESTED = 4
-"""Most samples that are tested of a batch that can be cut."""
+"""Most samples that are tested of a batch that can be cut, the repeated one counted."""
 
-SPOT = 2
+WHOLE = 8
+"""Most samples of a batch that is tested whole as well."""
+
+SPOT = 3
 """Samples that are tested of a batch laid out like one that was tested."""
 
-SPOTS = 4
+SPOTS = 3
 """Most batches that are tested so."""
 
 
@@ -69,32 +83,45 @@ def provable(weights: Sequence[Tensor], network: TestedNetwork) -> set[int]:
     """
     fast = {id(w) for w in weights if _is_candidate(id(w), network.traces)}
     for batch, trace, most in _chosen([id(w) for w in weights], network, fast):
-        generator = torch.Generator().manual_seed(network.seed)
-        piece, rows = batch, list(range(trace.samples))
-        if trace.samples > 1 and cuts(batch, trace.samples, network.losses):
-            if trace.samples > most:
-                drawn = torch.randperm(trace.samples, generator=generator)[:most]
-                rows = sorted(drawn.tolist())
-                piece = take(batch, rows)
-            else:
-                _refuse_mixed(network, batch, trace)
-        test = _ProbeTest(network, piece, trace.eps, generator)
-        try:
-            found = one_each(test.by_autograd(weights), len(rows))
-        except BitknapError:
-            if piece is batch:
-                raise
-            # A piece that fails alone belongs to a batch that only seems to be cut.
-            rows = list(range(trace.samples))
-            test = _ProbeTest(network, batch, trace.eps, generator)
-            found = test.by_autograd(weights)
-        refuse_other_values(found, trace.losses, rows, trace.eps)
-        fast &= {
-            key
-            for key, rows_read in test.passing([w for w in weights if id(w) in fast])
-            if _in_proportion(rows_read, len(rows), trace.uses.get(key, ()), trace.samples)
-        }
+        for test, samples in _tests(weights, network, batch, trace, most):
+            fast = {
+                key
+                for key, rows in test.passing([w for w in weights if id(w) in fast])
+                if _in_proportion(rows, samples, trace.uses.get(key, ()), trace.samples)
+            }
     return fast
+
+
+def _tests(
+    weights: Sequence[Tensor], network: TestedNetwork, batch: Batch, trace: BatchTrace, most: int
+) -> Iterator[tuple[_ProbeTest, int]]:
+    """Tests of a batch, with how many samples each has: some of them, all where few or uncut."""
+    generator = torch.Generator().manual_seed(network.seed)
+    small = trace.samples <= WHOLE
+    cut = trace.samples > 1 and cuts(batch, trace.samples, network.losses)
+    if cut:
+        count = min(most, trace.samples) - 1
+        drawn = sorted(torch.randperm(trace.samples, generator=generator)[:count].tolist())
+        rows = [*drawn, drawn[0]] if count > 1 else [1, 0]
+        some = _ProbeTest(network, take(batch, rows), trace.eps, generator)
+        try:
+            found = one_each(some.by_autograd(weights), len(rows))
+        except BitknapError:
+            # A piece that fails alone belongs to a batch that only seems to be cut.
+            cut = False
+        else:
+            if small:
+                _refuse_mixed(network, batch, trace)
+            else:
+                refuse_other_values(found, trace.losses, rows, trace.eps)
+            wanted = trace.losses[rows]
+            if bool(equal_within_rounding(found, wanted, trace.losses, trace.eps).all()):
+                yield some, len(rows)
+    if small or not cut:
+        whole = _ProbeTest(network, batch, trace.eps, generator, apart=True)
+        found = whole.by_autograd(weights)
+        refuse_other_values(found, trace.losses, range(trace.samples), trace.eps)
+        yield whole, trace.samples
 
 
 def _refuse_mixed(network: TestedNetwork, batch: Batch, trace: BatchTrace) -> None:
@@ -160,13 +187,20 @@ class _ProbeTest:
         piece: some samples.
         eps: the machine epsilon of the coarsest type that anything is computed in.
         generator: of the random numbers.
+        apart: differentiate the losses of every other sample at a time.
     """
 
     def __init__(
-        self, network: TestedNetwork, piece: Batch, eps: float, generator: torch.Generator
+        self,
+        network: TestedNetwork,
+        piece: Batch,
+        eps: float,
+        generator: torch.Generator,
+        *,
+        apart: bool = False,
     ) -> None:
         self._network, self._piece, self._eps = network, piece, eps
-        self._generator = generator
+        self._generator, self._apart = generator, apart
         self._slopes: dict[int, Tensor | None] = {}
         self._factors = torch.ones(1)
 
@@ -187,8 +221,10 @@ class _ProbeTest:
         """Ids of the weights with equal scores either way, with the rows of their uses."""
         moves = {id(w): self._move(w) for w in weights}
         sums = dict.fromkeys(moves, 0.0)
-        rows: dict[int, list[int]] = {key: [] for key in moves}
+        rows: dict[int, list[int]] = {}
         choices = len(self._network.bits)
+        count = len(self._factors)
+        others = torch.zeros(count, dtype=torch.bool)
 
         def consume(use: Use, grad: Tensor, samples: int) -> None:
             key = id(use.weight)
@@ -199,14 +235,26 @@ class _ProbeTest:
             several = perturbations(choices, moves[key])
             several[:] = moves[key]
             scores = use.scores(grad, several, samples).double()
+            if bool(scores[others].any()):
+                sums[key] = math.nan
             sums[key] += float((scores * self._factors[:, None]).sum(dim=0).mean())
 
         if not weights:
             return
+        parts = (
+            [slice(None)]
+            if not self._apart or count == 1
+            else [slice(0, None, 2), slice(1, None, 2)]
+        )
+        by_id = {id(w): w for w in weights}
         try:
-            backward_through(
-                lambda: self._network.losses(self._piece), {id(w): w for w in weights}, consume
-            )
+            for part in parts:
+                others[:] = True
+                others[part] = False
+                rows = {key: [] for key in moves}
+                backward_through(
+                    partial(self._network.losses, self._piece), by_id, consume, only=part
+                )
         except (BitknapError, RuntimeError, AssertionError, IndexError):
             # A layer that the fast path cannot see, or that breaks it, takes the general path.
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,10 +76,12 @@ class Tracer:
     Args:
         model: in evaluation mode, no parameter requiring a gradient.
         objective: runs it.
+        original: the user's network, where ``model`` is a copy of it.
     """
 
     model: nn.Module
     objective: Objective
+    original: nn.Module
     weights: dict[int, nn.Parameter] = field(init=False)
     _buffers: dict[str, Tensor] = field(init=False)
     _traced: bool = field(default=False, init=False)
@@ -102,34 +104,41 @@ class Tracer:
             self.weights, {id(p): name for name, p in self.model.named_parameters()}
         )
         # A copy of the weights for the first batch, and only then, to undo what a network does.
-        kept = {} if self._traced else {n: p.detach().clone() for n, p in self._parameters()}
+        kept = {} if self._traced else {p: p.detach().clone() for _, p in self._parameters()}
         self._traced = True
         try:
             with torch.no_grad(), observer:
                 output, losses = self.objective(batch)
         except BaseException:
-            with torch.no_grad():
-                for name, value in self.model.named_buffers():
-                    if name in self._buffers and value.shape == self._buffers[name].shape:
-                        value.copy_(self._buffers[name])
+            self._undo(kept)
             raise
-        changed = [n for n, p in self._parameters() if n in kept and not same(p, kept[n])]
+        changed = [n for n, p in self._parameters() if p in kept and not same(p, kept[p])]
+        buffers = [n for n, value in self._known_buffers() if not same(value, self._buffers[n])]
+        if changed or buffers:
+            self._undo(kept)
         if changed:
-            with torch.no_grad():
-                for name, parameter in self._parameters():
-                    parameter.copy_(kept[name])
             raise UnsupportedError(f"a forward pass changes the weight {changed[0]} in place")
-        for name, value in self.model.named_buffers():
-            if name in self._buffers and not same(value, self._buffers[name]):
-                value.copy_(self._buffers[name])
-                raise UnsupportedError(
-                    f"a forward pass changes the buffer {name}; normalise with stored statistics"
-                )
+        if buffers:
+            raise UnsupportedError(
+                f"a forward pass changes the buffer {buffers[0]}; normalise with stored statistics"
+            )
         losses, eps = losses.detach(), max(observer.eps, coarsest(losses))
         return BatchTrace(len(losses), losses, observer.seen, layout(batch), eps), output
 
     def _parameters(self) -> list[tuple[str, nn.Parameter]]:
-        return list(self.model.named_parameters())
+        return [*self.model.named_parameters(), *self.original.named_parameters()]
+
+    def _known_buffers(self) -> list[tuple[str, Tensor]]:
+        return [(n, value) for n, value in self.model.named_buffers() if n in self._buffers]
+
+    def _undo(self, kept: Mapping[nn.Parameter, Tensor]) -> None:
+        """Give buffers and weights their values of before back."""
+        with torch.no_grad():
+            for name, value in self._known_buffers():
+                if value.shape == self._buffers[name].shape:
+                    value.copy_(self._buffers[name])
+            for parameter, value in kept.items():
+                parameter.copy_(value)
 
 
 def same(one: Tensor, other: Tensor) -> bool:

@@ -207,7 +207,7 @@ def describe(r: random.Random, seed: int) -> Plan:
     ragged, varying = stem == "ragged", stem in ("floats", "tokens") and r.random() < 0.25
     sizes = tuple(
         Size(
-            r.choice([1, 1, 2, 3, 4, 5]),
+            r.choice([1, 1, 2, 3, 4, 5, 9, 13]),
             r.choice([2, 3, 4, 5]) if varying or ragged else T,
             r.randrange(10**6),
         )

@@ -23,6 +23,47 @@ def test_random_network_is_right_or_refused(seed: int) -> None:
     assert result.good, result
 
 
+def _plan(stem: str, blocks: str, head: str, size: Size, layout: str, *traits: str) -> Plan:
+    steps = tuple(Step(name, 605040, False, "silu") for name in blocks.split(" + ") if name)
+    return Plan(40195, stem, steps, head, (size,), layout, traits)
+
+
+ONCE_WRONG = {
+    "four of five samples stand in order": _plan(
+        "floats", "linear, batch sorted", "classes, given loss", Size(5, 3, 943742), "tuple"
+    ),
+    "a row with a small gradient belongs to the next sample": _plan(
+        "ragged", "FiLM", "classes, given loss", Size(5, 4, 549763), "ragged", "float32"
+    ),
+    "the first and last label differ, the others do not": _plan(
+        "floats",
+        "",
+        "loss weighted by the batch's labels",
+        Size(3, 4, 55520),
+        "tuple",
+        "chunks of 1",
+    ),
+    "weights change before the loss is refused": _plan(
+        "floats", "weight clamped", "mean loss", Size(4, 2, 914311), "tuple"
+    ),
+    "weights change that a copy stands in for": _plan(
+        "floats",
+        "spectral norm, old + weight clamped",
+        "classes, given loss",
+        Size(2, 2, 808695),
+        "tuple",
+        "model by closure",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ONCE_WRONG)
+def test_bug_found_by_the_fuzzer(name: str) -> None:
+    result = outcome(ONCE_WRONG[name])
+    assert result.good, result
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", [name for name, block in BLOCKS.items() if not block.unfit])
 def test_samples_of_a_fit_block_stand_alone_and_reach_its_weights(name: str) -> None:

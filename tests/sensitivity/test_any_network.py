@@ -78,6 +78,12 @@ def ragged(net: Any, x: Tensor) -> Tensor:
     return net.out(torch.zeros(3, 16).index_add(0, graph, hidden))
 
 
+def in_order(net: Any, x: Tensor) -> Tensor:
+    """A layer that takes its batch sorted, as recurrent ones take theirs by length."""
+    order = x[:, 0].argsort()
+    return net.out(net.a(x[order])[order.argsort()].tanh())
+
+
 def split(x: Tensor, y: Tensor, sizes: list[int]) -> list[tuple[Tensor, Tensor]]:
     return list(zip(x.split(sizes), y.split(sizes), strict=True))
 
@@ -109,6 +115,7 @@ def builds() -> dict[str, tuple[nn.Module, list[tuple[Tensor, Tensor]]]]:
         experts=nn.ModuleList(nn.Linear(16, 16) for _ in range(4)),
     )
     many = torch.randn(12, 3, 16), torch.randint(0, 3, (12,))
+    nearly_sorted = many[0][many[0][:, 0, 0].argsort().roll(-1), 0]
     some = Net(sometimes, a=nn.Linear(16, 3), e=nn.Linear(16, 3))
     vectors = {"right": weight(16, 16), "summed": weight(16, 16), "left": weight(16, 16)}
     with warnings.catch_warnings():
@@ -162,6 +169,10 @@ def builds() -> dict[str, tuple[nn.Module, list[tuple[Tensor, Tensor]]]]:
                 out=nn.Linear(16, 3),
             ),
             [(series, y)],
+        ),
+        "batch sorted, but for its last sample": (
+            Net(in_order, a=nn.Linear(16, 16), out=nn.Linear(16, 3)),
+            [(nearly_sorted, many[1])],
         ),
         "scripted part": (nn.Sequential(scripted, nn.ReLU(), nn.Linear(16, 3)), [(x, y)]),
         "checkpoint that is not re-entrant": (
