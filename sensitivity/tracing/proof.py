@@ -9,9 +9,9 @@ perturbation dW = U * G, U random and positive, must give
 
 a sum without cancellation. Scores of other samples, weights seen in part, or gradients that the
 calls hide give another number. The first of the samples tested stands at their end once more (two
-are swapped), so that a layer that sorts its batch moves some of them. Where the whole batch is
-tested, samples with even and with odd places come apart: no row of the others may score, however
-little.
+are swapped), so that a layer that sorts its batch moves some of them; and outputs of a whole batch
+must turn round where it does. Where a whole batch is tested, samples in even and in odd places come
+apart: no row of the others may score, however little.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from torch import Tensor
 from bitknap.problems.errors import BitknapError
 
 from .batches import Batch, take
-from .capture import backward_through
+from .capture import Run, Watch, backward_through
 from .gradients import (
     cuts,
     differentiable,
@@ -36,8 +36,8 @@ from .gradients import (
     one_each,
     refuse_other_values,
 )
-from .kinds.base import Use
-from .tracer import BatchTrace, WeightUse
+from .kinds.base import LayerKind, Use
+from .tracer import BatchTrace, digest
 
 TESTED = 4
 """Most samples that are tested of a batch that can be cut, the repeated one counted."""
@@ -81,21 +81,16 @@ def provable(weights: Sequence[Tensor], network: TestedNetwork) -> set[int]:
     Raises:
         UnsupportedError: the loss of a sample depends on another one, or has no derivative.
     """
-    fast = {id(w) for w in weights if _is_candidate(id(w), network.traces)}
-    for batch, trace, most in _chosen([id(w) for w in weights], network, fast):
-        for test, samples in _tests(weights, network, batch, trace, most):
-            fast = {
-                key
-                for key, rows in test.passing([w for w in weights if id(w) in fast])
-                if _in_proportion(rows, samples, trace.uses.get(key, ()), trace.samples)
-            }
-    return fast
+    left: Sequence[Tensor] = [w for w in weights if _is_candidate(id(w), network.traces)]
+    for batch, trace, most in _chosen([id(w) for w in left], network):
+        left = _passing(left, network, batch, trace, most)
+    return {id(w) for w in left}
 
 
-def _tests(
+def _passing(
     weights: Sequence[Tensor], network: TestedNetwork, batch: Batch, trace: BatchTrace, most: int
-) -> Iterator[tuple[_ProbeTest, int]]:
-    """Tests of a batch, with how many samples each has: some of them, all where few or uncut."""
+) -> Sequence[Tensor]:
+    """The weights that pass the tests of a batch: of some samples, of all where few or uncut."""
     generator = torch.Generator().manual_seed(network.seed)
     small = trace.samples <= WHOLE
     cut = trace.samples > 1 and cuts(batch, trace.samples, network.losses)
@@ -114,14 +109,46 @@ def _tests(
                 _refuse_mixed(network, batch, trace)
             else:
                 refuse_other_values(found, trace.losses, rows, trace.eps)
+                if most == TESTED:
+                    weights = _turning(weights, network, batch, trace)
             wanted = trace.losses[rows]
             if bool(equal_within_rounding(found, wanted, trace.losses, trace.eps).all()):
-                yield some, len(rows)
+                weights = some.passing(weights, trace)
     if small or not cut:
         whole = _ProbeTest(network, batch, trace.eps, generator, apart=True)
         found = whole.by_autograd(weights)
         refuse_other_values(found, trace.losses, range(trace.samples), trace.eps)
-        yield whole, trace.samples
+        weights = whole.passing(weights, trace)
+    return weights
+
+
+def _turning(
+    weights: Sequence[Tensor], network: TestedNetwork, batch: Batch, trace: BatchTrace
+) -> Sequence[Tensor]:
+    """The weights whose outputs come in reverse order where the batch does."""
+    outputs: dict[int, list[Tensor]] = {id(w): [] for w in weights}
+
+    def note(_kind: LayerKind, use: Use, run: Run) -> Tensor:
+        output = run()
+        outputs[id(use.weight)].append(digest(output))
+        return output
+
+    with torch.no_grad(), Watch({id(w): w for w in weights}, note):
+        network.losses(take(batch, range(trace.samples)[::-1]))
+
+    def turns(key: int) -> bool:
+        before, after = [seen.digest for seen in trace.uses.get(key, ())], outputs[key]
+        if len(before) != len(after):
+            return False
+        for one, other in zip(before, after, strict=True):
+            if one is None or len(one) != len(other) or len(one) % trace.samples:
+                return False
+            turned = one.reshape(trace.samples, len(one) // trace.samples).flip(0).flatten()
+            if not bool(equal_within_rounding(other, turned, one, trace.eps).all()):
+                return False
+        return True
+
+    return [w for w in weights if turns(id(w))]
 
 
 def _refuse_mixed(network: TestedNetwork, batch: Batch, trace: BatchTrace) -> None:
@@ -145,8 +172,7 @@ def provable_alone(weights: Sequence[Tensor], network: TestedNetwork) -> set[int
         generator = torch.Generator().manual_seed(network.seed)
         test = _ProbeTest(network, piece, trace.eps, generator)
         test.by_autograd(left)
-        passing = dict(test.passing(left))
-        left = [w for w in left if id(w) in passing]
+        left = test.passing(left)
     return {id(w) for w in left}
 
 
@@ -156,14 +182,12 @@ def _is_candidate(key: int, traces: Sequence[BatchTrace]) -> bool:
     return bool(uses) and all(rows is not None and rows % n == 0 for rows, n in uses)
 
 
-def _chosen(
-    keys: Sequence[int], network: TestedNetwork, fast: set[int]
-) -> Iterator[tuple[Batch, BatchTrace, int]]:
+def _chosen(keys: Sequence[int], network: TestedNetwork) -> Iterator[tuple[Batch, BatchTrace, int]]:
     """Batches to test, with the samples: each new layout, and spots of the others."""
     known: set[object] = set()
     spots = 0
     for batch, trace in zip(network.batches, network.traces, strict=True):
-        signature = trace.signature([key for key in keys if key in fast])
+        signature = trace.signature(keys)
         if signature not in known:
             known.add(signature)
             yield batch, trace, TESTED
@@ -172,11 +196,11 @@ def _chosen(
             yield batch, trace, SPOT
 
 
-def _in_proportion(rows: Sequence[int], some: int, uses: Sequence[WeightUse], samples: int) -> bool:
+def _in_proportion(rows: Sequence[int], some: int, key: int, trace: BatchTrace) -> bool:
     """Whether some samples have their share of the rows that all have, in every use with any."""
-    whole = sorted(seen.rows or 0 for seen in uses if seen.rows)
+    whole = sorted(seen.rows or 0 for seen in trace.uses.get(key, ()) if seen.rows)
     counts = sorted(count for count in rows if count)
-    return [samples * count for count in counts] == [some * count for count in whole]
+    return [trace.samples * count for count in counts] == [some * count for count in whole]
 
 
 class _ProbeTest:
@@ -217,8 +241,12 @@ class _ProbeTest:
         self._slopes = {id(w): g for w, g in zip(weights, found, strict=True)}
         return losses.detach()
 
-    def passing(self, weights: Sequence[Tensor]) -> Iterator[tuple[int, list[int]]]:
-        """Ids of the weights with equal scores either way, with the rows of their uses."""
+    def passing(self, weights: Sequence[Tensor], trace: BatchTrace | None = None) -> list[Tensor]:
+        """The weights with equal scores either way.
+
+        Args:
+            trace: of a batch, of whose rows the piece's uses must read their share.
+        """
         moves = {id(w): self._move(w) for w in weights}
         sums = dict.fromkeys(moves, 0.0)
         rows: dict[int, list[int]] = {}
@@ -240,7 +268,7 @@ class _ProbeTest:
             sums[key] += float((scores * self._factors[:, None]).sum(dim=0).mean())
 
         if not weights:
-            return
+            return []
         parts = (
             [slice(None)]
             if not self._apart or count == 1
@@ -257,10 +285,13 @@ class _ProbeTest:
                 )
         except (BitknapError, RuntimeError, AssertionError, IndexError):
             # A layer that the fast path cannot see, or that breaks it, takes the general path.
-            return
-        for weight in weights:
-            if self._is_close(weight, moves[id(weight)], sums[id(weight)]):
-                yield id(weight), rows[id(weight)]
+            return []
+        return [
+            w
+            for w in weights
+            if self._is_close(w, moves[id(w)], sums[id(w)])
+            and (trace is None or _in_proportion(rows[id(w)], count, id(w), trace))
+        ]
 
     def _move(self, weight: Tensor) -> Tensor:
         """U * G, scaled to 1; U where there is no gradient."""

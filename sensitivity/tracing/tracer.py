@@ -33,12 +33,14 @@ class WeightUse:
         channel_dim: what of the weight indexes output channels; None where that is not known.
         macs: multiply-accumulates, all samples together.
         rows: first dimension of the layer's input; None where no kind of layer covers the call.
+        digest: of the layer's output; None likewise.
     """
 
     kind: str
     channel_dim: ChannelDim | None
     macs: int
     rows: int | None = None
+    digest: Tensor | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +148,13 @@ def same(one: Tensor, other: Tensor) -> bool:
     return torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
 
 
+def digest(output: Tensor) -> Tensor:
+    """(R,) a number for each row of an output, which tells rows apart: a sum of some magnitudes."""
+    rows = (output if output.dim() > 1 else output[:, None]).detach().flatten(1)
+    step = max(1, rows.shape[1] // 64)
+    return rows[:, ::step].double().abs().sum(1)
+
+
 def coarsest(output: Any) -> float:
     """The largest machine epsilon of the floating tensors in a value."""
     kinds = {t.dtype for t in tensors(output) if t.is_floating_point()}
@@ -177,7 +186,8 @@ class _Observer(Watch):
 
     def _note_use(self, kind: LayerKind, use: Use, run: Run) -> Tensor:
         output = run()
-        seen = WeightUse(kind.name, use.channel_dim, use.macs(output), use.rows)
+        macs = use.macs(output)
+        seen = WeightUse(kind.name, use.channel_dim, macs, use.rows, digest(output))
         self._note(id(use.weight), seen, output)
         return output
 
