@@ -194,3 +194,15 @@ def test_a_text_that_counts_says_how_long_is_left() -> None:
     assert left.told("evaluating b: 2 of 9") == "evaluating b: 2 of 9"
     assert left.told("evaluating c: 7 of 9") == "evaluating c: 7 of 9, about 20 s left"
     assert left.told("network 1 of at most 80").endswith("80")
+
+
+def test_time_left_begins_anew_with_each_count() -> None:
+    clock = [0.0]
+    left = Remaining(lambda: clock[0])
+    found = []
+    for budget in (2, 3):
+        for number in (1, 2):
+            text = f"plans at {budget}: network {number} of at most 4"
+            found.append(left.told(text).removeprefix(text))
+            clock[0] += 10.0
+    assert found == ["", ", at most 20 s left"] * 2

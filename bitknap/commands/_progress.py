@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from bitknap.bench.tables.terminal import Terminal
 
-COUNT = re.compile(r"\b(\d+) of (?:at most )?(\d+)\b")
+COUNT = re.compile(r"\b(\d+) of (at most )?(\d+)\b")
 
 PAUSE = 10.0
 """Seconds between two lines of a log that differ only in the text after a colon."""
@@ -21,22 +21,23 @@ class Remaining:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self.phase: tuple[str, int] = ("", 0)
-        self.first, self.since = 0, 0.0
+        self.first, self.last, self.since = 0, 0, 0.0
 
     def told(self, text: str) -> str:
         """The text, with the time left where it can be told."""
         count = COUNT.search(text)
         if count is None:
             return text
-        done, total = map(int, count.groups())
+        done, bound, total = int(count[1]), count[2] or "about ", int(count[3])
         phase = (text.split()[0], total)
-        if phase != self.phase or done < self.first:
+        if phase != self.phase or done < self.last:
             self.phase, self.first, self.since = phase, done, self.clock()
+        self.last = done
         passed = self.clock() - self.since
         if done == self.first or passed < 2.0:
             return text
         seconds = passed / (done - self.first) * (total - done)
-        return f"{text}, about {_duration(seconds)} left"
+        return f"{text}, {bound}{_duration(seconds)} left"
 
 
 def _duration(seconds: float) -> str:
