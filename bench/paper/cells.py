@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bitknap.plans.repair.base import NONE
 from bitknap.problems.documents import load_as, save_document
 from bitknap.sensitivity import LayerInfo, SensitivityTable
 from bitknap.sensitivity.resume.ranks import Ranks
 
 from ..finetuning.fine_tune import FineTuning, fine_tune
 from ..job.evaluation import Evaluator
+from ..job.plan_quality import REPAIRED
 from ..job.table_cache import QUANTIZER
 from ..workloads.accuracy import Accuracy
 from ..workloads.base import Workload
@@ -27,10 +29,11 @@ FORMAT = "bitknap.paper-cell/1"
 
 @dataclass(frozen=True)
 class Cell:
-    """A plan with its accuracy, and that after fine-tuning where it was wanted."""
+    """A plan with its accuracy, and that repaired and after fine-tuning where these were wanted."""
 
     plan: PaperPlan
     before: Accuracy
+    repaired: Accuracy | None
     after: Accuracy | None
 
 
@@ -39,11 +42,13 @@ class PlanMeasurer:
     """Where a network's plans are measured.
 
     Args:
+        calibration: batches of the first draw, by which networks are repaired.
         ranks: processes that share the fine-tuning; the first one evaluates beforehand.
     """
 
     workload: Workload
     table: SensitivityTable
+    calibration: Sequence[Any]
     tuning: FineTuning
     folder: Path
     say: Callable[[str], None]
@@ -55,14 +60,20 @@ class PlanMeasurer:
         jobs = {tuner.path(plan).name: plan for plan in plans if plan.tuned}
         missing = [file for file in jobs if not (tuner.folder / file).exists()]
         missing = json.loads(self.ranks.broadcast(json.dumps(missing).encode(), 0))
-        new = {tuple(p.allocation.items()): p for p in plans if not evaluator.has(p.allocation)}
+        new = {
+            (*plan.allocation.items(), repair): (plan, repair)
+            for plan in plans
+            for repair in ((NONE, REPAIRED) if plan.compared else (NONE,))
+            if not evaluator.has(plan.allocation, repair)
+        }
         alone = list(new.values()) if self.ranks.rank == 0 else []
         pace = Pace({"evaluation": len(alone), "fine-tuning": len(missing)}, self.say)
         if alone or missing:
             stamp(self.folder)
-        for plan in alone:
-            with pace.cell("evaluation", f"{name}: evaluating {plan.method} at {plan.rate}"):
-                evaluator.measure(plan.method, plan.allocation)
+        for plan, repair in alone:
+            what = f"evaluating {plan.method} at {plan.rate}{', repaired' * (repair != NONE)}"
+            with pace.cell("evaluation", f"{name}: {what}"):
+                evaluator.measure(plan.method, plan.allocation, repair=repair)
         for number in self.ranks.take(len(missing)):
             left = -(-(len(missing) - number) // self.ranks.size)
             pace.total["fine-tuning"] = pace.done["fine-tuning"] + left
@@ -80,10 +91,15 @@ class PlanMeasurer:
     def cells(self, plans: Sequence[PaperPlan]) -> tuple[Cell, ...]:
         """A cell for every plan, from what is kept."""
         evaluator, tuner = self._evaluator(), self._tuner()
+
+        def accuracy(plan: PaperPlan, repair: str) -> Accuracy:
+            return evaluator.measure(plan.method, plan.allocation, repair=repair).accuracy
+
         return tuple(
             Cell(
                 plan,
-                evaluator.measure(plan.method, plan.allocation).accuracy,
+                accuracy(plan, NONE),
+                accuracy(plan, REPAIRED) if plan.compared else None,
                 tuner.read(plan) if plan.tuned else None,
             )
             for plan in plans
@@ -91,7 +107,9 @@ class PlanMeasurer:
 
     def _evaluator(self) -> Evaluator:
         path = self.folder / "accuracies.json"
-        return Evaluator(self.workload, QUANTIZER, self.table, path, lambda text: None)
+        return Evaluator(
+            self.workload, QUANTIZER, self.table, path, lambda text: None, self.calibration
+        )
 
     def _tuner(self) -> _Tuner:
         return _Tuner(self.workload, self.table.layers, self.tuning, self.folder / "fine-tuned")

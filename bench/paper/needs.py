@@ -19,6 +19,8 @@ from .plans import ORDERS, methods_of
 from .scale import BITS, Scale
 
 HAWQ_DRAWS = 50
+REPAIR_PASSES = 3
+"""Forward passes over the calibration images: moments of inputs, statistics, outputs."""
 TIMED = 32
 """Samples of the batch that is timed."""
 
@@ -72,9 +74,11 @@ def _steps(
     for metric, samples in scale.samples.items():
         passed = samples * seeds * forwards.get(metric, 4)
         yield f"metric {metric}", passed, passed * forward + samples * seeds * reading
-    methods = len(methods_of(scale)) + len(ORDERS)
-    plans = methods * seeds * len(scale.rates[name]) + 1
+    compared = len(methods_of(scale)) * seeds * len(scale.rates[name])
+    plans = compared + len(ORDERS) * seeds * len(scale.rates[name]) + 1
     yield "evaluating plans", plans * test, plans * test * max(forward, reading)
+    passed = compared * (test + REPAIR_PASSES * scale.samples["fisher"])
+    yield "repairing and evaluating plans", passed, passed * max(forward, reading)
     tunings = len(methods_of(scale)) * seeds * len(scale.tuned[name])
     if tunings:
         assert workload.training is not None

@@ -51,6 +51,11 @@ class PaperPlan:
     allocation: Mapping[str, str]
     tuned: bool
 
+    @property
+    def compared(self) -> bool:
+        """Whether it stands in Table 1."""
+        return self.method in METHODS
+
 
 def methods_of(scale: Scale) -> dict[str, str]:
     """The methods of `METHODS` whose metric is among those of the scale."""

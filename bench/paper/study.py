@@ -149,7 +149,8 @@ def _planned(
     ).tables()
     plans = make_plans(name, tables, scale)
     table = tables["fisher", scale.seeds[0]]
-    return tables, plans, PlanMeasurer(workload, table, scale.tuning, folder, say, ranks)
+    batches = workload.calibration(scale.samples["fisher"], scale.seeds[0])
+    return tables, plans, PlanMeasurer(workload, table, batches, scale.tuning, folder, say, ranks)
 
 
 def _search(name: str, tables: Tables, bench: PlanMeasurer, scale: Scale) -> SearchedPlan:

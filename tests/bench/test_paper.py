@@ -81,6 +81,7 @@ def test_plans_keep_their_rate_and_only_some_are_tuned(study: Study) -> None:
         assert bits * float(cell.plan.rate.rstrip("x")) <= 32 * sum(sizes.values())
         tuned = cell.plan.rate == "12.24x" and cell.plan.method in METHODS
         assert (cell.after is not None) == tuned
+        assert (cell.repaired is not None) == (cell.plan.method in METHODS)
     assert {c.plan.method for c in network.cells} >= {*METHODS, "first_order", "greedy_reversed"}
 
 
@@ -97,7 +98,7 @@ def test_nothing_that_is_kept_runs_again(
     for first, second in zip(
         study.networks["tiny"].cells, again.networks["tiny"].cells, strict=True
     ):
-        assert (first.before, first.after) == (second.before, second.after)
+        assert first == second
     cell = next((folder / "cells" / "tiny" / "fine-tuned").glob("*.json"))
     kept = cell.read_text()
     cell.write_text("{}")
@@ -115,6 +116,8 @@ def test_tables_agree_with_the_cells(study: Study, contents: Contents, folder: P
         changes = [100 * (a.value - network.whole.value) for a in after if a is not None]
         assert rows[title]["12.24x, tuned"] == signed(changes)
         assert len(changes) == 3
+        repaired = [network.change(c.repaired) for c in network.select(method, "8x") if c.repaired]
+        assert rows[title]["8x, repaired"] == signed(repaired)
     assert len(table(folder, "cells")) == len(network.cells)
     assert [row["Top-1"] for row in table(folder, "published_accuracy")] == [
         "-0.26", "-0.85", "-0.05",

@@ -1,8 +1,8 @@
-"""Table 1: Top-1 against the float network by method and rate, before and after fine-tuning."""
+"""Table 1: Top-1 against float by method and rate, as quantized, repaired, and fine-tuned."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ...report.base import Content, Section
 from ...tables.table import Table, mean, signed
@@ -23,19 +23,17 @@ def build(study: Study) -> Content:
 
 
 def _table(name: str, network: Network, study: Study) -> Table:
-    rates, tuned = study.scale.rates[name], study.scale.tuned[name]
-    columns = ["method"]
-    for rate in rates:
-        columns += [rate] if rate not in tuned else [rate, f"{rate}, tuned"]
+    rates = study.scale.rates[name]
     rows = []
     for method, title in methods_of(study.scale).items():
         row = [title]
         for rate in rates:
             cells = network.select(method, rate)
-            row.append(signed([network.change(c.before) for c in cells]))
-            if rate in tuned:
-                row.append(signed([network.change(c.after) for c in cells if c.after]))
+            row += [signed([network.change(a) for a in found]) for found in _states(cells).values()]
         rows.append(row)
+    columns = ["method"]
+    for rate in rates:
+        columns += [f"{rate}{state}" for state in _states(network.select(PAPERS, rate))]
     test = network.whole.total
     return Table(
         f"Top-1 against float, points: {network.workload.title}",
@@ -49,6 +47,8 @@ def _table(name: str, network: Network, study: Study) -> Table:
             f"Mean ± standard error over {len(study.scale.seeds)} seeds, each a calibration draw, "
             "a random plan and a fine-tuning; uniform and weight MSE need no draw, so that their "
             "plans do not vary.",
+            "repaired: rounding, batch-norm statistics and biases by the calibration images of the "
+            f"first draw, {study.scale.samples[PAPERS]:,}; no labels, no training.",
             "uniform: the largest single bit-width within the rate, which leaves part of a budget "
             "unused. Metrics are solved exactly but for the greedy.",
             "The error over seeds leaves out that of the test set: "
@@ -62,22 +62,25 @@ def _table(name: str, network: Network, study: Study) -> Table:
 def _ahead(name: str, network: Network, study: Study) -> Iterator[str]:
     """Which methods are ahead of the paper's, in one sentence per column."""
     for rate in study.scale.rates[name]:
-        for tuned in (False, True)[: 1 + (rate in study.scale.tuned[name])]:
+        for state in _states(network.select(PAPERS, rate)):
             means = {
-                title: mean([network.change(_accuracy(c, tuned)) for c in found])[0]
+                title: mean([network.change(a) for a in _states(found)[state]])[0]
                 for method, title in methods_of(study.scale).items()
                 if (found := network.select(method, rate))
             }
             papers = means.pop(METHODS[PAPERS])
             better = [title for title, value in means.items() if value > papers]
-            column = f"{rate}{', tuned' if tuned else ''}"
-            yield f"Ahead of {METHODS[PAPERS]} at {column}: {', '.join(better) or 'none'}."
+            yield f"Ahead of {METHODS[PAPERS]} at {rate}{state}: {', '.join(better) or 'none'}."
 
 
-def _accuracy(cell: Cell, tuned: bool) -> Accuracy:
-    found = cell.after if tuned else cell.before
-    assert found is not None
-    return found
+def _states(cells: Sequence[Cell]) -> dict[str, list[Accuracy]]:
+    """Accuracies of a method's cells at a rate, by what was done to the networks."""
+    found = {
+        "": [cell.before for cell in cells],
+        ", repaired": [cell.repaired for cell in cells if cell.repaired],
+        ", tuned": [cell.after for cell in cells if cell.after],
+    }
+    return {state: accuracies for state, accuracies in found.items() if accuracies}
 
 
 def _recipe(study: Study) -> str:
@@ -96,13 +99,13 @@ def _cells(study: Study) -> Table:
     rows = []
     for name, network in study.networks.items():
         for cell in network.cells:
-            after = f"{cell.after.value:.4f}" if cell.after else "-"
+            found = (cell.before, cell.repaired, cell.after)
             bits = " ".join(cell.plan.allocation.values())
             labels = [name, cell.plan.method, cell.plan.rate, str(cell.plan.seed), bits]
-            rows.append([*labels, f"{cell.before.value:.4f}", after])
+            rows.append([*labels, *(f"{a.value:.4f}" if a else "-" for a in found)])
     return Table(
         "Every plan",
-        ("network", "method", "rate", "seed", "bits by layer", "Top-1", "fine-tuned"),
+        ("network", "method", "rate", "seed", "bits by layer", "Top-1", "repaired", "fine-tuned"),
         rows,
         text_columns=5,
     )
