@@ -1,4 +1,4 @@
-"""List the real instances that ship with bitknap, show one, or write it to a file."""
+"""List the instances that ship with bitknap, show one, write it, or import files of others."""
 
 from __future__ import annotations
 
@@ -16,21 +16,32 @@ if TYPE_CHECKING:
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(help="A shipped instance, or a file (.json, .npz, .txt).")
+        str | None,
+        typer.Argument(help="A shipped instance, a file (.json, .npz, .txt), or import."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write it to this file (.json, .npz).")] = None,
+    files: Annotated[list[Path] | None, typer.Argument(help="Text files to import.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write it to this file (.json, .npz), imported ones also to a folder."),
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="Of imported files; by default the one that fits.")
+    ] = None,
     published: Annotated[
         bool, typer.Option("--published", help="Solve those with a published allocation.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """List the real instances that ship with bitknap, show one, or write it to a file.
+    """List the instances that ship with bitknap, show one, write it, or import files of others.
 
     Shown with a name: sizes, source, the proven optimum, and how many items preprocessing
     removes. With --published: the exact optimum of each program of HAWQ-V3 for ResNet-18 beside
     the allocation its authors published, bit for bit.
 
-    Example: bitknap instances
+    `import FILES` reads text files of the knapsack literature, maximal profits become minimal
+    costs; the layout of each is recognised, or named with --layout.
+
+    Example: bitknap instances import I07 I08 --out khan
     """
     from bitknap.problems import DataError, load_quadratic, save_instance, save_quadratic
     from bitknap.problems.library import (
@@ -42,6 +53,11 @@ def command(
         quadratic_names,
     )
 
+    if name == "import":
+        _import(files or [], layout, out, as_json)
+        return
+    if files or layout is not None:
+        raise DataError(f"{files[0] if files else '--layout'} goes with `import` only")
     if published:
         _emit([_comparison(key) for key in _published_names(name)], as_json, _print_published)
         return
@@ -68,6 +84,27 @@ def command(
         _emit(_known(problem) | {"preprocessing": {}}, as_json, _print_one)
         return
     _emit(_facts(instance) | {"preprocessing": _reductions(instance)}, as_json, _print_one)
+
+
+def _import(files: list[Path], layout: str | None, out: Path | None, as_json: bool) -> None:
+    from bitknap.bench.tables.terminal import note
+    from bitknap.problems import DataError, save_instance
+    from bitknap.problems.readers import read_instances
+
+    if not files:
+        raise DataError("name the text files to read after `import`")
+    found = [instance for path in files for instance in read_instances(path, layout)]
+    if out is not None:
+        one = out.suffix in (".json", ".npz")
+        if one and len(found) > 1:
+            raise DataError(f"--out {out} is one file for {len(found)} instances; name a folder")
+        targets = [out if one else out / f"{instance.name}.json" for instance in found]
+        if len(set(targets)) < len(targets):
+            raise DataError("two of the files have the same name; import them into two folders")
+        for instance, target in zip(found, targets, strict=True):
+            save_instance(instance, target)
+        note(f"wrote {out}" if one else f"wrote {out}: {len(found)} instances")
+    _emit([_facts(instance) for instance in found], as_json, _print_list)
 
 
 def _emit(document: Any, as_json: bool, show: Any) -> None:

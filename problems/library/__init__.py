@@ -15,7 +15,7 @@ from ..files import load_instance
 from ..instance import Instance
 from ..quadratic import QuadraticInstance
 from ..quadratic_files import is_quadratic, load_quadratic
-from ..readers import read_mmkp
+from ..readers import read_instance
 
 FOLDER = Path(__file__).parent
 
@@ -47,7 +47,7 @@ def library_instance(name: str) -> Instance:
 def find_instance(text: str) -> Instance:
     """The instance in a file, or the shipped one of that name.
 
-    A file ending in ``.txt`` is read by :func:`bitknap.problems.readers.read_mmkp`.
+    A file ending in ``.txt`` is read by :func:`bitknap.problems.readers.read_instance`.
 
     Raises:
         InstanceError: the file is missing or malformed.
@@ -56,7 +56,7 @@ def find_instance(text: str) -> Instance:
     if text in library_names() and not Path(text).exists():
         return library_instance(text)
     if Path(text).suffix == ".txt":
-        return read_mmkp(text)
+        return read_instance(text)
     if Path(text).exists() or Path(text).suffix in (".json", ".npz"):
         return load_instance(text)
     return library_instance(text)

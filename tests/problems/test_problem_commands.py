@@ -124,3 +124,41 @@ def test_bug_export_printed_no_json_of_what_it_wrote(bitknap, tmp_path: Path) ->
     code, out, _ = bitknap("export", "hawq_v3/resnet18_size_0.5", "--json", "--out", file)
     assert code == 0
     assert json.loads(out) == {"file": str(file), "target": "lp", "bytes": file.stat().st_size}
+
+
+def test_import_reads_files_of_others(bitknap, tmp_path: Path) -> None:
+    text = "1 2 1\n 5\n 1\n 3.00 4\n 1.00 2\n"
+    for name in ("I1", "I2"):
+        (tmp_path / name).write_text(text)
+    files = tmp_path / "I1", tmp_path / "I2"
+    code, out, err = bitknap("instances", "import", *files, "--out", tmp_path / "khan", "--json")
+    assert code == 0
+    assert [entry["name"] for entry in json.loads(out)] == ["I1", "I2"]
+    assert "khan: 2 instances" in err
+    assert load_instance(tmp_path / "khan" / "I2.json").cost.tolist() == [0, 2]
+    code, _, _ = bitknap("instances", "import", files[0], "--out", tmp_path / "one.npz")
+    assert (code, load_instance(tmp_path / "one.npz").name) == (0, "I1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("import",), "name the text files to read after `import`"),
+        (("import", "none"), "none: no such file"),
+        (("import", "a", "b", "--out", "c.json"), "one file for 2 instances; name a folder"),
+        (("import", "a", "a", "--out", "c"), "two of the files have the same name"),
+        (("import", "a", "--layout", "x"), "no layout is named 'x'; choose one of: hiremath-hill"),
+        (("a.json", "b"), "b goes with `import` only"),
+        (("--layout", "khan"), "--layout goes with `import` only"),
+    ],
+)
+def test_import_says_what_is_wrong_in_one_line(
+    bitknap, arguments, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        Path(name).write_text("1 2 1\n 5\n 1\n 3.00 4\n 1.00 2\n")
+    code, out, err = bitknap("instances", *arguments)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1
