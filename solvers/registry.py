@@ -12,8 +12,8 @@ from .base import Limits, Solution, Solver, Status
 from .core import missing
 from .referee import infeasibility, judge
 
-SOLVERS = Catalogue("bitknap.solvers.methods", "SOLVER", "solver")
-"""All methods: one file each in ``solvers/methods``."""
+SOLVERS = Catalogue("bitknap.solvers.methods", "SOLVER", "solver", group="bitknap.solvers")
+"""All methods: one file each in ``solvers/methods``, and those of other packages."""
 
 
 def default_solver(instance: Instance) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from bitknap.problems import DataError, UnsupportedError
+from bitknap.problems.entry_points import installed_modules, locate
 from bitknap.problems.schema import Range, Seconds, convert
 from bitknap.problems.storage import read_text
 from bitknap.solvers import SOLVERS
@@ -62,8 +63,19 @@ class Suite:
 
 
 def suite_files() -> dict[str, Path]:
-    """Name of every suite that ships with the package, with its file."""
-    return {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
+    """Name of every suite that is installed, with its file.
+
+    Suites of other packages are the TOML files of the packages that entry points of
+    ``bitknap.suites`` name; they are called ``ENTRY/STEM``.
+
+    Raises:
+        UnsupportedError: an entry point is wrong.
+    """
+    found = {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
+    for name, package in installed_modules("bitknap.suites").items():
+        for folder in locate(package):
+            found |= {f"{name}/{path.stem}": path for path in sorted(folder.glob("*.toml"))}
+    return found
 
 
 def find_suite(text: str) -> Suite:
@@ -73,9 +85,10 @@ def find_suite(text: str) -> Suite:
         UnsupportedError: no suite has that name.
         DataError: the file is missing or malformed.
     """
-    path = suite_files().get(text, Path(text))
+    known_files = suite_files()
+    path = known_files.get(text, Path(text))
     if path.suffix != ".toml":
-        known = ", ".join(suite_files())
+        known = ", ".join(known_files)
         raise UnsupportedError(
             f"no suite is named {text!r}; choose one of: {known}, or name a .toml file"
         )
@@ -84,7 +97,7 @@ def find_suite(text: str) -> Suite:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not a readable TOML file ({error})") from None
     try:
-        return _suite(path, document)
+        return _suite(text if text in known_files else path.stem, path, document)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -105,7 +118,7 @@ class _SuiteDocument:
     threads: Annotated[int, Range(1, 1024)] = Allowance.threads
 
 
-def _suite(path: Path, document: Mapping[str, Any]) -> Suite:
+def _suite(name: str, path: Path, document: Mapping[str, Any]) -> Suite:
     found = convert(_SuiteDocument, document, "the suite")
     cases = tuple(case for entry in found.instances for case in cases_of(entry, path.parent))
     solvers = solver_names(found.solvers)
@@ -118,7 +131,7 @@ def _suite(path: Path, document: Mapping[str, Any]) -> Suite:
         )
     memory = int(found.memory_limit * 1_000_000)
     allowance = Allowance(found.time_limit, found.grace, memory, found.warm_up, found.threads)
-    return Suite(path.stem, found.summary, cases, solvers, allowance, found.repeat, found.seed)
+    return Suite(name, found.summary, cases, solvers, allowance, found.repeat, found.seed)
 
 
 def solver_names(words: Iterable[str]) -> tuple[str, ...]:

@@ -2,5 +2,5 @@
 
 from ..catalogue import Catalogue
 
-FAMILIES = Catalogue("bitknap.problems.families", "generate", "family")
+FAMILIES = Catalogue("bitknap.problems.families", "generate", "family", group="bitknap.families")
 """Every family: a function ``generate(**parameters) -> Instance`` in its own file."""

@@ -6,7 +6,7 @@ from typing import Any
 from bitknap.problems.catalogue import Catalogue
 from bitknap.problems.errors import UnsupportedError
 
-METRICS = Catalogue("bitknap.sensitivity.metrics", "METRIC", "metric")
+METRICS = Catalogue("bitknap.sensitivity.metrics", "METRIC", "metric", group="bitknap.metrics")
 
 
 def require_activations(metrics: Iterable[Any]) -> None:
