@@ -40,7 +40,9 @@ def main() -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.read()
+    # Not through sys.stdin, whose lock a forked process would find taken when it closes it.
+    while os.read(0, 1 << 16):
+        pass
     os.killpg(0, signal.SIGKILL)
 
 

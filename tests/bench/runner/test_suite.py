@@ -193,6 +193,15 @@ def test_a_folder_keeps_one_suite_under_one_set_of_limits(tmp_path: Path) -> Non
     assert run_suite(replace(suite, repeat=7), out, Silent()) == []
 
 
+def test_bug_back_ends_in_a_process_of_their_own_answer(tmp_path: Path) -> None:
+    """From 1,000 items on they are forked, from a process whose thread waits for its input."""
+    text = 'solvers = ["highs"]\ntime_limit = 20\nrepeat = 1\n' + FAMILY + "classes = 500\n"
+    (record,) = run_suite(read(tmp_path, text), tmp_path / "out", Silent())
+    assert record.items > 1000
+    assert record.objective is not None, record.message
+    assert record.seconds < 20
+
+
 def test_two_instances_of_one_name_are_refused(tmp_path: Path) -> None:
     suite = read(tmp_path, FAMILY + "vary = { budget = [3.0, 4.0] }\n")
     with pytest.raises(DataError, match="named 'mpq-54-3-1'; give one of their"):
