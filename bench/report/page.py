@@ -87,9 +87,9 @@ class Page:
 def render(page: Page) -> str:
     """The page as HTML text."""
     here = files("bitknap.bench.report")
-    source, style, script = (
-        here.joinpath(f"page.{kind}").read_text(encoding="utf-8")
-        for kind in ("html.j2", "css", "js")
+    source, style, *scripts = (
+        here.joinpath(name).read_text(encoding="utf-8")
+        for name in ("page.html.j2", "page.css", "tables.js", "page.js")
     )
     environment = jinja2.Environment(
         autoescape=True,
@@ -99,5 +99,5 @@ def render(page: Page) -> str:
         finalize=lambda value: shown_lines(value) if type(value) is str else value,
     )
     return environment.from_string(source).render(
-        **vars(page), style=style, script=script, long=LONG, first=FIRST
+        **vars(page), style=style, scripts=scripts, long=LONG, first=FIRST
     )
