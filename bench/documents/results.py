@@ -65,12 +65,12 @@ def _solvers(path: Path) -> str:
     table = solver_table(answers_of(records), clashes(records))
     notes = "".join(f"- {note}\n" for note in table.notes)
     command = f"bitknap bench {first.suite} --time-limit {first.time_limit:g} --repeat {repeats}"
-    return f"{markdown(table.columns, table.rows)}\n{notes}\n`{command}` on {_made_with(first)}.\n"
+    return f"{markdown(table.columns, table.rows)}\n{notes}\n`{command}` on {made_with(first)}.\n"
 
 
 def _machine(path: Path) -> str:
     """The machine, seed and versions of the first of some records."""
-    return f"{_made_with(load_records(path)[0])}.\n"
+    return f"{made_with(load_records(path)[0])}.\n"
 
 
 BLOCKS: dict[str, Callable[[Path], str]] = {
@@ -84,7 +84,8 @@ BLOCK = re.compile(
 )
 
 
-def _made_with(record: Record) -> str:
+def made_with(record: Record) -> str:
+    """Machine, seed and versions of a record in a line."""
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
     return f"{record.machine}; seed {record.seed - record.repeat}; {versions}"
 

@@ -61,7 +61,7 @@ def test_shipped_suites_can_be_read_and_say_what_they_show(name: str) -> None:
 
 
 def test_the_suites_are_the_promised_ones() -> None:
-    named = {"smoke", "mpq", "pisinger", "multi-resource", "published", "scaling"}
+    named = {"smoke", "mpq", "pisinger", "multi-resource", "open", "published", "scaling"}
     assert set(suite_files()) == named
     assert len(find_suite("published").cases) == len(library_names())
 
