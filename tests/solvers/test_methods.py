@@ -292,3 +292,30 @@ def test_lightest_is_the_lightest_for_one_resource() -> None:
     for seed in range(50):
         instance = random_instance(seed)
         assert instance.usage(lightest(instance)) == instance.min_usage
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_greedy_prefix_is_the_longest_prefix_of_the_ranking_that_fits(seed: int) -> None:
+    instance = feasible(seed)
+    if instance is None:
+        return
+    weight, cost = instance.weight[0].tolist(), instance.cost.tolist()
+    spans = [range(a, b) for a, b in itertools.pairwise(instance.offsets.tolist())]
+    low = [min(span, key=weight.__getitem__) for span in spans]
+    best = [min(span, key=cost.__getitem__) for span in spans]
+    ranked = sorted(range(len(spans)), key=lambda i: cost[best[i]] - cost[low[i]])
+    prefixes = []
+    for length in range(len(spans) + 1):
+        taken = set(ranked[:length])
+        at = [best[i] if i in taken else low[i] for i in range(len(spans))]
+        prefixes.append(at if sum(weight[k] for k in at) <= instance.capacity[0] else None)
+    longest = [at for at in prefixes if at is not None][-1]
+    solution = solve(instance, "greedy_prefix")
+    assert solution.objective == pytest.approx(sum(cost[k] for k in longest))
+
+
+def test_greedy_prefix_knows_no_ratio() -> None:
+    """The class that saves most is too heavy: the ranking ends there, though the next one fits."""
+    instance = build_instance([[(9, 0), (0, 10)], [(5, 0), (0, 1)]], 4)
+    assert solve(instance, "greedy_prefix").objective == 14
+    assert solve(instance).objective == 9
