@@ -171,10 +171,10 @@ def _above(objective: float | None, best: float | None) -> str:
 def _index(rows: Sequence[Sequence[str]], records: Sequence[Record]) -> str:
     columns = ("instance", "objective", "classes", "items", "ties", "resources", "best known")
     proven = sum(row[-1] == "optimal" for row in rows)
-    first = records[0]
+    first, share = records[0], "all" if proven == len(rows) else proven
     return f"""# Library of instances
 
-{len(rows)} instances of real networks ship with bitknap; {proven} have a proven optimum.
+{len(rows)} instances of real networks ship with bitknap, {share} with a proven optimum.
 Each has a page with its features, its source, the proof, and what every solver needed.
 [Instances](instances.md) says how they were made.
 
