@@ -122,7 +122,7 @@ def _merge(folders: list[Path], out: Path | None, run_by: str) -> None:
         raise DataError("merge needs the folders to merge, and a new one as --out")
     manifest = merge_records([find_folder(folder) for folder in folders], out, run_by)
     say(
-        f"{out}: {manifest.runs:,} records of {len(manifest.machines)} machines, "
+        f"{out}: {manifest.runs:,} records of {len(manifest.machines)} machine{'s' * (len(manifest.machines) > 1)}, "
         f"sha256 {manifest.sha256}"
     )
 
