@@ -121,10 +121,9 @@ def _merge(folders: list[Path], out: Path | None, run_by: str) -> None:
     if not folders or out is None:
         raise DataError("merge needs the folders to merge, and a new one as --out")
     manifest = merge_records([find_folder(folder) for folder in folders], out, run_by)
-    say(
-        f"{out}: {manifest.runs:,} records of {len(manifest.machines)} machine{'s' * (len(manifest.machines) > 1)}, "
-        f"sha256 {manifest.sha256}"
-    )
+    count = len(manifest.machines)
+    machines = f"{count} machine{'s' * (count > 1)}"
+    say(f"{out}: {manifest.runs:,} records of {machines}, sha256 {manifest.sha256}")
 
 
 def _compare(folders: list[Path], out: Path | None, _run_by: str) -> None:
