@@ -1,4 +1,4 @@
-"""The codes of quantized weights, and how each is stored."""
+"""The codes of quantized weights, or their bytes in a format, and how each is stored."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bitknap.problems.errors import DataError
+from bitknap.problems.errors import DataError, UnsupportedError
 from bitknap.problems.schema import Count, Range
 from bitknap.sensitivity import Quantizer, SensitivityTable
 from bitknap.sensitivity.quantization.channels import Channels, channels
 from bitknap.sensitivity.quantization.choices import FLOAT, TERNARY, Choice, parse_label
+from bitknap.sensitivity.quantization.formats import format_of
+from bitknap.sensitivity.quantization.formats.base import Format
+from bitknap.sensitivity.quantization.quantizers import decode_format, encode_format
 from bitknap.sensitivity.table.table import LayerInfo
 from bitknap.sensitivity.tracing.folding import folded
 
@@ -54,6 +57,8 @@ class PackedLayer:
         group_size: weights per scale within a row; 0 where a row has one.
         scales: of the layer, in all.
         zeros: whether scales have zero points.
+        format: of its bytes, where these are not codes and scales; then what is above of codes and
+            scales is 0.
     """
 
     parameter: str
@@ -66,6 +71,7 @@ class PackedLayer:
     group_size: Count
     scales: Count
     zeros: bool
+    format: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +131,60 @@ class QuantizedWeight:
         return [*codes, *(packed(self.points, self.bits) if self.layer.zeros else ())]
 
 
+@dataclass(frozen=True, eq=False)
+class FormattedWeight:
+    """The bytes of one weight of an applied network in a format.
+
+    Args:
+        layer: how it is stored.
+        data: uint8, of `encode_format`.
+    """
+
+    layer: PackedLayer
+    data: NDArray[np.uint8]
+
+    @property
+    def parameter(self) -> str:
+        """Its name."""
+        return self.layer.parameter
+
+    @property
+    def steps(self) -> NDArray[np.float32]:
+        """No scales besides the bytes."""
+        return np.zeros(0, dtype=np.float32)
+
+    def planes(self) -> list[NDArray[np.uint8]]:
+        """The bytes."""
+        return [self.data]
+
+
+def stored_weights(
+    model: nn.Module,
+    network: nn.Module,
+    table: SensitivityTable,
+    choices: Mapping[str, str],
+) -> list[QuantizedWeight | FormattedWeight]:
+    """Every quantized weight of an applied network as it is stored.
+
+    Raises:
+        DataError: a weight is not what its choice makes of it, or of a type that is not stored.
+    """
+    quantizer, plain = Quantizer.described(table.provenance.get("quantizer")), folded(model)
+    found: list[QuantizedWeight | FormattedWeight] = []
+    for info in table.layers:
+        choice, _ = parse_label(choices[info.name])
+        if choice == FLOAT:
+            continue
+        original = plain.get_parameter(info.parameter).detach().cpu()
+        weight = network.get_parameter(info.parameter).detach().cpu()
+        if (stored := format_of(choice)) is not None:
+            found.append(_formatted(weight, original, info, stored, str(choice)))
+            continue
+        _, scale = quantizer.encode(original, choice, dim=info.channel_dim)
+        found.append(_encoded(weight, scale, info, choice, quantizer))
+    return found
+
+
 def quantized_weights(
     model: nn.Module,
     network: nn.Module,
@@ -135,17 +195,48 @@ def quantized_weights(
 
     Raises:
         DataError: a weight is not on the grid of its choice, or of a type that is not stored.
+        UnsupportedError: a weight is in a format, which has no codes of a grid.
     """
-    quantizer, plain = Quantizer.described(table.provenance.get("quantizer")), folded(model)
-    found = []
-    for info in table.layers:
-        choice, _ = parse_label(choices[info.name])
-        if choice != FLOAT:
-            original = plain.get_parameter(info.parameter).detach().cpu()
-            _, scale = quantizer.encode(original, choice, dim=info.channel_dim)
-            weight = network.get_parameter(info.parameter).detach().cpu()
-            found.append(_encoded(weight, scale, info, choice, quantizer))
-    return found
+    for name, label in choices.items():
+        choice, _ = parse_label(label)
+        if format_of(choice) is not None:
+            raise UnsupportedError(
+                f"the target holds whole numbers and scales, and the layer {name} is in {choice}; "
+                "plan with bits, or export --to packed"
+            )
+    found = stored_weights(model, network, table, choices)
+    return [weight for weight in found if isinstance(weight, QuantizedWeight)]
+
+
+def _formatted(
+    weight: Tensor, original: Tensor, info: LayerInfo, stored: Format, label: str
+) -> FormattedWeight:
+    data = encode_format(original, stored, info.channel_dim)
+    decoded = decode_format(data, stored, weight.shape, info.channel_dim)
+    if not torch.equal(decoded.to(weight.dtype), weight):
+        raise _off_grid(info, label)
+    own = channels(info.channel_dim)
+    layer = PackedLayer(
+        info.parameter,
+        tuple(weight.shape),
+        dtype_name(weight),
+        bits=0,
+        by_channel=weight.dim() > 1,
+        dims=own.dims,
+        groups=own.groups,
+        group_size=0,
+        scales=0,
+        zeros=False,
+        format=label,
+    )
+    return FormattedWeight(layer, data.numpy())
+
+
+def _off_grid(info: LayerInfo, choice: Choice) -> DataError:
+    return DataError(
+        f"the weight {info.parameter} is not on the grid of {choice}; pack a network that "
+        "apply_plan made, before it is trained further"
+    )
 
 
 def _encoded(
@@ -158,10 +249,7 @@ def _encoded(
     wide = torch.from_numpy(per_weight(scale.numpy(), quantizer.group_size, rows.shape[1]))
     whole = torch.where(wide == 0, 0.0, rows / wide).round()
     if not torch.equal((whole * wide).to(weight.dtype), rows.to(weight.dtype)):
-        raise DataError(
-            f"the weight {info.parameter} is not on the grid of {choice}; pack a network that "
-            "apply_plan made, before it is trained further"
-        )
+        raise _off_grid(info, choice)
     signed = whole.long().numpy()
     bits = 0 if choice == TERNARY else int(choice)
     zeros = quantizer.scheme == "affine" and choice != TERNARY

@@ -7,7 +7,8 @@ The file has four tensors and no metadata:
   points), ``rest`` (name, shape and dtype of every other parameter and buffer), ``sha256`` (of the
   bytes of the other three tensors, one after another);
 * ``codes`` (U8): for each layer the planes of its codes (see `planes`), ternary ones five to a
-  byte in base 3, then with zero points the planes of these;
+  byte in base 3, then with zero points the planes of these; of a layer with a ``format`` the bytes
+  of that format, scales included;
 * ``scales`` (F32): those of all layers, row by row;
 * ``rest`` (U8): the bytes of all other tensors, in their order.
 
@@ -35,7 +36,7 @@ from bitknap.problems import write_atomically
 from bitknap.problems.schema import Count
 from bitknap.sensitivity import SensitivityTable
 
-from .codes import Dtype, PackedLayer, dtype_name, quantized_weights
+from .codes import Dtype, PackedLayer, dtype_name, stored_weights
 
 FORMAT = "bitknap.packed/1"
 
@@ -84,7 +85,7 @@ def pack(
     Raises:
         DataError: a weight is not on the grid of its choice, or of a type that is not stored.
     """
-    weights = quantized_weights(model, network, table, choices)
+    weights = stored_weights(model, network, table, choices)
     state = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     shared = {layer.parameter: layer.shared for layer in table.layers}
     for weight in weights:
@@ -105,7 +106,7 @@ def pack(
     layout = {
         "format": FORMAT,
         "plan": plan,
-        "layers": [asdict(layer) for layer in layers],
+        "layers": [_described(layer) for layer in layers],
         "rest": [asdict(one) for one in rest],
         "sha256": digest(parts),
     }
@@ -120,6 +121,14 @@ def digest(parts: Mapping[str, NDArray[Any]]) -> str:
     """SHA-256 of the bytes of the tensors beside the layout."""
     content = b"".join(parts[name].tobytes() for name in ("codes", "scales", "rest"))
     return sha256(content).hexdigest()
+
+
+def _described(layer: PackedLayer) -> dict[str, Any]:
+    """As JSON; layers without a format are written as before there were any."""
+    found = asdict(layer)
+    if not layer.format:
+        del found["format"]
+    return found
 
 
 def _bytes(value: Tensor) -> NDArray[np.uint8]:

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bitknap.problems.documents import parse_json
-from bitknap.problems.errors import BitknapError, DataError
+from bitknap.problems.errors import BitknapError, DataError, UnsupportedError
 from bitknap.problems.schema import convert
 from bitknap.problems.storage import read_file
 from bitknap.sensitivity.quantization.channels import Channels
+from bitknap.sensitivity.quantization.formats import format_of
+from bitknap.sensitivity.quantization.quantizers import decode_format, format_rows
 from bitknap.sensitivity.tracing.folding import plain_copy
 
 from .apply import quantize_inputs
@@ -97,6 +99,8 @@ def read_packed(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[s
         if layout.sha256 != digest(parts):
             raise DataError("its contents have another hash than it states")
         return dict(_decoded(parts, layout)), layout.plan
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{path}: {error}") from None
     except (KeyError, ValueError, zlib.error, safetensors.SafetensorError, BitknapError) as error:
         raise DataError(
             f"{path}: no packed network, or a damaged one ({error}); pack it again"
@@ -114,7 +118,8 @@ def _layout(data: bytes) -> Layout:
 def _decoded(parts: Mapping[str, NDArray[Any]], layout: Layout) -> Iterator[tuple[str, Tensor]]:
     codes, scales, rest = (_Cursor(name, parts[name]) for name in ("codes", "scales", "rest"))
     for layer in layout.layers:
-        yield layer.parameter, _weight(layer, codes, scales)
+        weight = _formatted(layer, codes) if layer.format else _weight(layer, codes, scales)
+        yield layer.parameter, weight
     for one in layout.rest:
         kind = DTYPES[one.dtype]
         raw = bytearray(rest.take(math.prod(one.shape) * kind.itemsize).tobytes())
@@ -144,6 +149,18 @@ def _weight(layer: PackedLayer, codes: _Cursor, scales: _Cursor) -> Tensor:
     return weight.to(DTYPES[layer.dtype])
 
 
+def _formatted(layer: PackedLayer, codes: _Cursor) -> Tensor:
+    stored = format_of(layer.format)
+    if stored is None:
+        raise DataError(f"{layer.parameter} is in {layer.format!r}, which is no known format")
+    stored.require()
+    _sizes(layer)
+    own = Channels(layer.dims, layer.groups)
+    rows, width = format_rows(layer.shape, own)
+    data = torch.from_numpy(codes.take(-(-stored.size_bits(rows, width) // 8)).copy())
+    return decode_format(data, stored, layer.shape, own).to(DTYPES[layer.dtype])
+
+
 def _sizes(layer: PackedLayer) -> tuple[int, int, int]:
     """Rows, weights per row and scales per row.
 
@@ -157,7 +174,8 @@ def _sizes(layer: PackedLayer) -> tuple[int, int, int]:
         row_count = own.count(layer.shape) if layer.by_channel else 1
         each = count // row_count
         width = -(-each // layer.group_size) if layer.group_size else 1
-        if row_count * each == count and row_count * width == layer.scales:
+        wanted = 0 if layer.format else row_count * width
+        if row_count * each == count and wanted == layer.scales:
             return row_count, each, width
     raise DataError(f"rows and scales of {layer.parameter} do not fit its shape {layer.shape}")
 

@@ -19,6 +19,7 @@ from .metrics import require_activations
 from .metrics.context import Context, Metric, MetricResult, Progress
 from .quantization.activations import ActivationQuantizer
 from .quantization.choices import FLOAT_BITS, Choice, label_of, operand_bits, require_choices
+from .quantization.formats import format_of
 from .quantization.grids import ActivationGrids, Grid
 from .quantization.quantizers import Quantizer
 from .resume.checkpoint import Checkpoint
@@ -176,6 +177,8 @@ def prepare(given: NetworkData, metrics: Collection[Metric]) -> PreparedNetwork:
     widths = require_choices((given.bits,) if isinstance(given.bits, int | str) else given.bits)
     if activations is not None:
         require_activations(metrics)
+    for stored in filter(None, map(format_of, widths)):
+        stored.require()
     refuse_unready(model)
     network = folded(model)
     data = _data(given.batches, device_of(model))

@@ -103,7 +103,7 @@ def activation_quantizer(
 
     require_activations(map(METRICS.load, metrics))
     option = "--activation-bits"
-    choices = parse_choices(split(bits, option), option, ternary=False)
+    choices = parse_choices(split(bits, option), option, weights=False)
     return (
         ActivationQuantizer(choices) if words is None else ActivationQuantizer.parse(words, choices)
     )

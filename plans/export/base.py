@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import logging
 import os
-import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bitknap.problems import write_atomically
-from bitknap.problems.errors import DataError, UnsupportedError
+from bitknap.problems.errors import DataError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -167,31 +163,3 @@ class NetworkTarget(ABC):
         Raises:
             DataError: the file is missing or damaged.
         """
-
-
-def package(name: str, extra: str, what: str) -> Any:
-    """A module of an optional package, imported without what it warns of.
-
-    Raises:
-        UnsupportedError: it is not installed.
-    """
-    try:
-        with quiet():
-            return importlib.import_module(name)
-    except ImportError:
-        raise UnsupportedError(
-            f"{what} needs the package {name.partition('.')[0]}; pip install 'bitknap[{extra}]'"
-        ) from None
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without warnings and without the log of other libraries, errors apart."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

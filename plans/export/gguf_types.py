@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bitknap.problems.errors import UnsupportedError
+from bitknap.problems.packages import package
 from bitknap.sensitivity.quantization.choices import FLOAT, TERNARY, parse_label
 
-from .base import TextTarget, package
+from .base import TextTarget
 
 if TYPE_CHECKING:
     from ..layer_plan import Plan

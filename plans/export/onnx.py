@@ -19,10 +19,11 @@ from torch import Tensor, nn
 
 from bitknap.problems import write_atomically
 from bitknap.problems.errors import DataError, UnsupportedError
+from bitknap.problems.packages import package, quiet
 from bitknap.sensitivity import SensitivityTable
 
 from ..codes import QuantizedWeight, quantized_weights
-from .base import Applied, Exported, NetworkTarget, package, quiet
+from .base import Applied, Exported, NetworkTarget
 from .slim import slim
 from .unpacking import DOMAIN, Unpacking
 

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from bitknap.problems import write_atomically
 from bitknap.problems.errors import DataError, UnsupportedError
+from bitknap.problems.packages import package
 
 from ..codes import QuantizedWeight, quantized_weights
-from .base import Applied, Exported, NetworkTarget, package
+from .base import Applied, Exported, NetworkTarget
 from .onnx import plain, refuse_activations
 from .slim import drop_zero_biases
 from .unpacking import split_shape, spread

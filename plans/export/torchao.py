@@ -23,11 +23,12 @@ from torch import Tensor, nn
 
 from bitknap.problems import write_atomically
 from bitknap.problems.errors import DataError
+from bitknap.problems.packages import package
 from bitknap.problems.storage import read_file
 from bitknap.sensitivity.tracing.folding import plain_copy
 
 from ..codes import QuantizedWeight, quantized_weights
-from .base import Applied, Exported, NetworkTarget, package
+from .base import Applied, Exported, NetworkTarget
 from .onnx import refuse_activations
 
 FORMAT = "bitknap.torchao/1"

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from bitknap.problems.errors import UnsupportedError
 from bitknap.sensitivity.quantization.choices import FLOAT, Choice, parse_label
+from bitknap.sensitivity.quantization.formats import format_of
 from bitknap.sensitivity.quantization.quantizers import Quantizer
 from bitknap.sensitivity.table.table import LayerInfo
 
@@ -49,6 +50,8 @@ class Rounding:
     def __call__(self, quantized: Quantized) -> None:
         """Change weights of linear layers and convolutions to other points of their grids.
 
+        Weights in a format stay as they are.
+
         Raises:
             UnsupportedError: the quantizer has zero points.
         """
@@ -61,10 +64,11 @@ class Rounding:
         }
         moments = quantized.once("second moments", lambda: _second_moments(quantized, layers))
         for name, moment in moments.items():
-            if _choice(quantized, layers[name]) == FLOAT:
+            choice = _choice(quantized, layers[name])
+            if choice == FLOAT or format_of(choice) is not None:
                 continue
             with torch.no_grad():
-                rounded = _rounded(quantized, name, _choice(quantized, layers[name]), moment)
+                rounded = _rounded(quantized, name, choice, moment)
                 quantized.network.get_parameter(f"{name}.weight").copy_(rounded)
 
 

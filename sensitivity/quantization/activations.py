@@ -57,7 +57,7 @@ class ActivationQuantizer:
     percentile: float = 99.99
 
     def __post_init__(self) -> None:
-        require_choices(self.bits, ternary=False)
+        require_choices(self.bits, weights=False)
         require_options(self, ALLOWED)
 
     @classmethod

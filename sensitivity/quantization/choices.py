@@ -1,16 +1,18 @@
-"""What a layer may take: weights of so many bits, ternary or in float; activations likewise."""
+"""What a layer may take: weights of so many bits, ternary, in a format or in float."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from itertools import pairwise
 
-from bitknap.problems.errors import DataError
+from bitknap.problems.errors import DataError, UnsupportedError
+
+from .formats import format_labels, format_of, why_none
 
 Choice = int | str
-"""Bits from 2 to 16, ``ternary`` or ``float``."""
+"""Bits from 2 to 16, ``ternary``, ``float``, or a format such as ``mxfp4``: `formats`."""
 
 TERNARY = "ternary"
 FLOAT = "float"
@@ -22,26 +24,34 @@ TRITS = 5
 """Ternary codes in a byte: 3^5 = 243 of its 256 values."""
 
 _NUMBER = re.compile(r"[0-9]{1,3}")
-_PAIR = re.compile(r"w([0-9]{1,3}|ternary|float)a([0-9]{1,3}|float)")
+_PAIR = re.compile(r"w([0-9a-z_:]+)a([0-9]{1,3}|float)")
 
 
-def require_choice(choice: Choice, *, ternary: bool = True) -> None:
-    """Refuse what is not a choice of a weight or, without ternary, of an activation.
+def require_choice(choice: Choice, *, weights: bool = True) -> None:
+    """Refuse what is not a choice of a weight or, without ``weights``, of an activation.
 
     Raises:
         DataError: with what was expected.
     """
     if isinstance(choice, int) and not isinstance(choice, bool) and 2 <= choice <= 16:
         return
-    words = (TERNARY, FLOAT) if ternary else (FLOAT,)
-    if not isinstance(choice, str) or choice not in words:
-        raise DataError(
-            f"a bit-width must be a whole number from 2 to 16, or {' or '.join(words)}, "
-            f"got {choice!r}"
+    if not _is_word(choice, weights=weights):
+        raise DataError(_refusal("bit-widths", choice, weights=weights))
+
+
+def require_grid(choice: Choice) -> None:
+    """Refuse what is no grid of integers with scales.
+
+    Raises:
+        UnsupportedError: it is a format.
+    """
+    if format_of(choice) is not None:
+        raise UnsupportedError(
+            f"{choice} is a format with scales of its own; choose bits or ternary here"
         )
 
 
-def require_choices(choices: Sequence[Choice], *, ternary: bool = True) -> tuple[Choice, ...]:
+def require_choices(choices: Sequence[Choice], *, weights: bool = True) -> tuple[Choice, ...]:
     """The choices, checked: at least one, each once, from few bits to many.
 
     Raises:
@@ -49,43 +59,51 @@ def require_choices(choices: Sequence[Choice], *, ternary: bool = True) -> tuple
     """
     found = tuple(choices)
     for choice in found:
-        require_choice(choice, ternary=ternary)
-    if not found or any(rate(a) >= rate(b) for a, b in pairwise(found)):
-        raise DataError(f"bit-widths must be strictly increasing, got {list(found)}")
+        require_choice(choice, weights=weights)
+    order = sorted({*found}, key=_order)
+    if not found or [*found] != order:
+        such = f", such as {order}" if found else ""
+        raise DataError(f"bit-widths must be strictly increasing{such}, got {list(found)}")
     return found
 
 
-def parse_choices(words: Iterable[str], option: str, *, ternary: bool = True) -> tuple[Choice, ...]:
+def parse_choices(words: Iterable[str], option: str, *, weights: bool = True) -> tuple[Choice, ...]:
     """Choices as people write them, sorted, each once.
 
     Raises:
         DataError: naming the option and the word.
     """
-    known = (TERNARY, FLOAT) if ternary else (FLOAT,)
     found: set[Choice] = set()
     for word in words:
-        if word not in known and not (word.isdecimal() and 2 <= int(word) <= 16):
-            raise DataError(
-                f"{option} must be whole numbers from 2 to 16, or {' or '.join(known)}, "
-                f"got {word!r}"
-            )
-        found.add(word if word in known else int(word))
-    return tuple(sorted(found, key=rate))
+        named = _is_word(word, weights=weights)
+        if not named and not (word.isdecimal() and 2 <= int(word) <= 16):
+            raise DataError(_refusal(option, word, weights=weights))
+        found.add(word if named else int(word))
+    return tuple(sorted(found, key=_order))
 
 
 def operand_bits(choice: Choice) -> int:
-    """Bits of one operand in a multiplication: 2 for ternary, 32 for float."""
-    return {TERNARY: 2, FLOAT: FLOAT_BITS}[choice] if isinstance(choice, str) else choice
+    """Bits of one operand in a multiplication: 2 for ternary, 32 for float, those of a format."""
+    if isinstance(choice, int):
+        return choice
+    stored = format_of(choice)
+    return {TERNARY: 2, FLOAT: FLOAT_BITS}[choice] if stored is None else stored.bits
 
 
 def code_bits(choice: Choice, count: int) -> int:
-    """Bits that so many codes take; ternary ones are packed five to a byte."""
-    return 8 * -(-count // TRITS) if choice == TERNARY else operand_bits(choice) * count
+    """Bits that so many codes take; ternary ones are packed five to a byte.
+
+    Those of a format are with the scales of whole blocks, rounded up.
+    """
+    return 8 * -(-count // TRITS) if choice == TERNARY else math.ceil(rate(choice) * count)
 
 
 def rate(choice: Choice) -> Fraction:
-    """Stored bits per value: 8/5 for ternary. Choices are sorted by it."""
-    return Fraction(8, TRITS) if choice == TERNARY else Fraction(operand_bits(choice))
+    """Stored bits per value: 8/5 for ternary, 17/4 for mxfp4. Choices are sorted by it."""
+    if choice == TERNARY:
+        return Fraction(8, TRITS)
+    stored = format_of(choice)
+    return Fraction(operand_bits(choice)) if stored is None else stored.rate
 
 
 def label_of(weight: Choice, activation: Choice | None = None) -> str:
@@ -101,16 +119,33 @@ def parse_label(label: str) -> tuple[Choice, Choice | None]:
     """
     pair = _PAIR.fullmatch(label)
     weight, activation = pair.groups() if pair else (label, None)
-    if not pair and label not in (TERNARY, FLOAT) and not _NUMBER.fullmatch(label):
-        raise DataError(f"a choice is written such as 4, ternary, float or w4a8, got {label!r}")
+    if not _is_word(weight, weights=True) and not _NUMBER.fullmatch(weight):
+        raise DataError(
+            f"a choice is written such as 4, ternary, float, mxfp4 or w4a8, got {label!r}"
+        )
     return _number(weight), None if activation is None else _number(activation)
 
 
-def by_size(label: str) -> tuple[Fraction, Fraction]:
-    """Sorting key of labels: weight bits, then activation bits."""
+def by_size(label: str) -> tuple[Fraction, Fraction, str]:
+    """Sorting key of labels: weight bits, then activation bits, then the label."""
     weight, activation = parse_label(label)
-    return rate(weight), rate(FLOAT if activation is None else activation)
+    return rate(weight), rate(FLOAT if activation is None else activation), label
 
 
 def _number(word: str) -> Choice:
     return int(word) if word.isdecimal() else word
+
+
+def _order(choice: Choice) -> tuple[Fraction, str]:
+    return rate(choice), str(choice)
+
+
+def _is_word(choice: object, *, weights: bool) -> bool:
+    return choice == FLOAT or (weights and (choice == TERNARY or format_of(choice) is not None))
+
+
+def _refusal(what: str, choice: object, *, weights: bool) -> str:
+    if weights and isinstance(choice, str) and (offered := why_none(choice)):
+        return f"{what} must name a format there is, got {choice!r}; {offered}"
+    words = [TERNARY, FLOAT, *format_labels()] if weights else [FLOAT]
+    return f"{what} must be whole numbers from 2 to 16, or {', '.join(words)}, got {choice!r}"

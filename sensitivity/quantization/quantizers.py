@@ -13,7 +13,9 @@ from torch import Tensor
 from bitknap.problems.errors import DataError
 
 from .channels import ChannelDim, channels
-from .choices import FLOAT, TERNARY, Choice, code_bits, require_choice
+from .choices import FLOAT, TERNARY, Choice, code_bits, require_choice, require_grid
+from .formats import format_of
+from .formats.base import Format
 from .ranges import (
     affine_grid,
     affine_least_squares,
@@ -60,7 +62,8 @@ class Quantizer:
       the middle per cent. What lies outside is clipped.
 
     The choice ``ternary`` has the codes -1, 0, 1 and no zero point whatever the scheme; ``float``
-    leaves the weights as they are.
+    leaves the weights as they are. A format such as ``mxfp4`` has blocks, codes and scales of its
+    own, whatever the quantizer; its rows are channels.
 
     Args:
         granularity: ``channel`` (one scale for each index of the channel dimension), ``tensor``,
@@ -107,7 +110,7 @@ class Quantizer:
 
         Args:
             weight: float tensor with finite entries.
-            choice: bits, a whole number from 2 to 16, or ``ternary`` or ``float``.
+            choice: bits, a whole number from 2 to 16, or ``ternary``, ``float``, or a format.
             dim: dimension of the channels, or several, for granularity ``channel`` and ``group``.
 
         Raises:
@@ -115,6 +118,8 @@ class Quantizer:
         """
         if choice == FLOAT:
             return weight.detach().clone()
+        if (stored := format_of(choice)) is not None:
+            return _in_format(weight, stored, dim)
         codes, scale = self.encode(weight, choice, dim=dim)
         if scale.shape[1] > 1:
             scale = scale.repeat_interleave(self.group_size, dim=1)[:, : codes.shape[1]]
@@ -131,11 +136,8 @@ class Quantizer:
         A row is a channel, or the whole tensor.
         """
         require_choice(choice)
-        if not bool(torch.isfinite(weight).all()):
-            raise DataError(
-                "a weight holds NaN or infinite entries; quantization needs finite ones"
-            )
-        rows = weight.detach().double()
+        require_grid(choice)
+        rows = _finite(weight).double()
         by_channel = self._by_channel(weight.shape)
         rows = channels(dim).rows(rows) if by_channel else rows.reshape(1, -1)
         size = self.group_size or max(1, rows.shape[1])
@@ -168,6 +170,7 @@ class Quantizer:
     def codes(self, choice: Choice) -> tuple[int, int]:
         """Smallest and largest symmetric code."""
         require_choice(choice)
+        require_grid(choice)
         if choice == TERNARY:
             return -1, 1
         high = int(2 ** (int(choice) - 1)) - 1
@@ -183,8 +186,15 @@ class Quantizer:
         """Stored size in bits: codes, a float32 scale and a zero point of b bits for each row.
 
         Ternary codes are packed five to a byte; ``float`` takes 32 bits per weight and no more.
+        A format takes what its bytes do.
+
+        Raises:
+            DataError: the choice is none.
         """
         require_choice(choice)
+        if (stored := format_of(choice)) is not None:
+            rows, width = format_rows(shape, dim)
+            return stored.size_bits(rows, width)
         codes = code_bits(choice, math.prod(shape))
         if choice == FLOAT:
             return codes
@@ -229,6 +239,52 @@ class Quantizer:
 
     def _by_channel(self, shape: Sequence[int]) -> bool:
         return self.granularity != "tensor" and len(shape) > 1
+
+
+def format_rows(shape: Sequence[int], dim: ChannelDim) -> tuple[int, int]:
+    """Rows of a weight in a format, and weights of each; a weight of one dimension is one row."""
+    rows = channels(dim).count(shape) if len(shape) > 1 else 1
+    return rows, math.prod(shape) // max(rows, 1)
+
+
+def encode_format(weight: Tensor, stored: Format, dim: ChannelDim) -> Tensor:
+    """The bytes of a weight in a format, uint8.
+
+    Raises:
+        DataError: the weight is not finite.
+        UnsupportedError: the format needs a package that is not installed.
+    """
+    rows, width = format_rows(weight.shape, dim)
+    values = _finite(weight).float()
+    if not values.numel():
+        return torch.zeros(0, dtype=torch.uint8)
+    values = channels(dim).rows(values) if weight.dim() > 1 else values
+    return stored.encode(values.reshape(rows, width))
+
+
+def decode_format(data: Tensor, stored: Format, shape: Sequence[int], dim: ChannelDim) -> Tensor:
+    """The float32 weight of `encode_format`'s bytes."""
+    rows, width = format_rows(shape, dim)
+    if not rows * width:
+        return torch.zeros(tuple(shape))
+    values = stored.decode(data, rows, width)
+    return channels(dim).restored(values, shape) if len(shape) > 1 else values.reshape(tuple(shape))
+
+
+def _in_format(weight: Tensor, stored: Format, dim: ChannelDim) -> Tensor:
+    data = encode_format(weight, stored, dim)
+    return decode_format(data, stored, weight.shape, dim).to(weight)
+
+
+def _finite(weight: Tensor) -> Tensor:
+    """The weight, detached.
+
+    Raises:
+        DataError: it is not finite.
+    """
+    if not bool(torch.isfinite(weight).all()):
+        raise DataError("a weight holds NaN or infinite entries; quantization needs finite ones")
+    return weight.detach()
 
 
 def parse_options(text: str, allowed: Mapping[str, Sequence[str]], option: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from bitknap.problems.errors import DataError
 from bitknap.problems.storage import read_text
 
 from ..quantization.choices import FLOAT, FLOAT_BITS, TERNARY, Choice, by_size, parse_label
+from ..quantization.formats import format_of
 from .table import SensitivityTable
 
 COLUMNS = ("layer", "w_bits", "a_bits", "ms")
@@ -81,8 +82,8 @@ def latency_ns(
     """(n,) latency of every item in whole nanoseconds, from a file of measurements.
 
     The file is CSV with the heading ``layer,w_bits,a_bits,ms``, one line for each layer and
-    choice of the table; further lines are ignored. Bits are whole numbers, ``ternary``
-    or ``float``, for which 32 stands as well.
+    choice of the table; further lines are ignored. Bits are whole numbers, ``ternary``,
+    a format such as ``mxfp4``, or ``float``, for which 32 stands as well.
 
     Args:
         activation_bits: which ``a_bits`` apply where inputs stay in float; by default the only
@@ -127,7 +128,7 @@ def _rows(text: str, layers: set[str]) -> dict[Key, int]:
 
 def _bits(text: str, column: str, line: int) -> str:
     words = (FLOAT, TERNARY) if column == "w_bits" else (FLOAT,)
-    if text in words:
+    if text in words or (column == "w_bits" and format_of(text) is not None):
         return text
     if not text.isdecimal() or not int(text):
         raise DataError(

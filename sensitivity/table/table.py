@@ -18,7 +18,7 @@ from bitknap.problems.quadratic import QuadraticInstance
 from bitknap.problems.schema import Count, convert
 
 from ..quantization.channels import ChannelDim
-from ..quantization.choices import FLOAT_BITS, Choice, by_size, code_bits, parse_label
+from ..quantization.choices import FLOAT_BITS, Choice, by_size, code_bits, parse_label, rate
 from ..quantization.grids import ActivationGrids
 from .averages import least_size
 from .summary import as_frame, as_html, as_text
@@ -316,15 +316,15 @@ class SensitivityTable:
             np.minimum.reduceat(sizes - self.code_bits, self.offsets[:-1]),
         ):
             return codes + self.overhead_bits
-        same = f"{float(average_bits):g}" if average_bits == int(average_bits) else ""
-        uniform = [
-            int(sizes[item])
-            for i in range(len(self.layers))
-            for item in range(*self.items(i).indices(len(self.labels)))
-            if self.labels[item] == same
-        ]
-        fits = sum(uniform) if len(uniform) == len(self.layers) else 0
+        same = [label for label in set(self.labels) if _weight_rate(label) == average_bits]
+        fits = max((self._uniform_size(label) for label in same), default=0)
         return max(least_size(self.code_bits, sizes, self.offsets, codes + 1) - 1, fits)
+
+    def _uniform_size(self, label: str) -> int:
+        """Bits of all layers with one label; 0 where some lack it."""
+        of_label = np.array([one == label for one in self.labels])
+        sizes = self.costs["size_bits"][of_label]
+        return int(sizes.sum()) if len(sizes) == len(self.layers) else 0
 
     def uniform(self, choice: Choice) -> dict[str, str]:
         """Layer -> its choice nearest to one label, the fewer bits of two.
@@ -332,15 +332,16 @@ class SensitivityTable:
         Where layers may take the same choices, all have this one; pinned ones keep theirs, and tied
         ones have the nearest that they share.
         """
-        wanted = by_size(str(choice))
+        *wanted, name = by_size(str(choice))
         choices = {name: set(labels) for name, labels in self.layer_choices.items()}
         for tie in self.ties:
             shared = set.intersection(*(choices[name] for name in tie.layers))
             choices |= dict.fromkeys(tie.layers, shared)
 
         def distance(label: str) -> tuple[object, ...]:
-            bits = by_size(label)
-            return tuple(abs(a - b) for a, b in zip(bits, wanted, strict=True)), bits
+            *bits, _ = by_size(label)
+            away = [abs(a - b) for a, b in zip(bits, wanted, strict=True)]
+            return away, label != name, bits, label
 
         return {name: min(labels, key=distance) for name, labels in choices.items()}
 
@@ -518,3 +519,9 @@ def _check_ties(table: SensitivityTable) -> None:
             if layer in seen:
                 raise DataError(f"layer {layer!r} stands in two ties; merge them into one")
             seen.add(layer)
+
+
+def _weight_rate(label: str) -> Fraction | None:
+    """Bits per weight of a label without activations."""
+    weight, activation = parse_label(label)
+    return rate(weight) if activation is None else None
