@@ -18,7 +18,11 @@ InstanceName = Annotated[
 ]
 TimeLimit = Annotated[float | None, typer.Option(min=0.0, help="Seconds; then it gives up.")]
 Bits = Annotated[
-    str, typer.Option(help="Candidates of every layer: 2 to 16, ternary, float; with commas.")
+    str,
+    typer.Option(
+        help="Candidates of every layer: 2 to 16, ternary, float, mxfp4, nvfp4, fp8_e4m3, "
+        "gguf:q4_0 ...; with commas."
+    ),
 ]
 Quantized = Annotated[
     str | None,
@@ -60,7 +64,7 @@ def split(text: str, option: str) -> list[str]:
 
 
 def bit_widths(text: str) -> tuple[Choice, ...]:
-    """The value of ``--bits``: 2 to 16, ``ternary``, ``float``; sorted, each once."""
+    """The value of ``--bits``: 2 to 16, ``ternary``, ``float``, formats; sorted, each once."""
     from bitknap.sensitivity.quantization.choices import parse_choices
 
     return parse_choices(split(text, "--bits"), "--bits")

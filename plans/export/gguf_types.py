@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitknap.problems.errors import UnsupportedError
 from bitknap.problems.packages import package
-from bitknap.sensitivity.quantization.choices import FLOAT, TERNARY, parse_label
+from bitknap.sensitivity.quantization.choices import FLOAT, TERNARY, operand_bits, parse_label
 
 from .base import TextTarget
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TYPES = {2: "q2_k", 3: "q3_k", 4: "q4_k", 5: "q5_k", 6: "q6_k", 8: "q8_0", 16: "f16"}
 """The type of each width, and of every width up to it."""
 
-WORDS = {TERNARY: "tq2_0", FLOAT: "f32"}
+WORDS = {TERNARY: "tq2_0", FLOAT: "f32", "mxfp4": "mxfp4"}
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,16 @@ def gguf_type(label: str) -> str:
     Example:
         >>> gguf_type("4"), gguf_type("7"), gguf_type("ternary")
         ('q4_k', 'q8_0', 'tq2_0')
+        >>> gguf_type("gguf:q5_1"), gguf_type("nvfp4")
+        ('q5_1', 'q4_k')
     """
     choice, _ = parse_label(label)
     if choice in WORDS:
         return WORDS[str(choice)]
-    return next(name for bits, name in TYPES.items() if bits >= int(choice))
+    family, _, kind = str(choice).partition(":")
+    if family == "gguf":
+        return kind
+    return next(name for bits, name in TYPES.items() if bits >= operand_bits(choice))
 
 
 def _tensor_names(layers: Iterable[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zlib
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.numpy import load_file
 from torch import nn
 
 import bitknap
@@ -27,6 +29,7 @@ from .test_planning import Mixed, data, network
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 ENDINGS = {"onnx": "onnx", "openvino": "xml", "packed": "safetensors", "torchao": "safetensors"}
+FORMATS = ["mxfp4", "nvfp4", "fp8_e4m3", "gguf:q4_1", "3"]
 CHOICES = {
     "symmetric": ["ternary", "3", "5", "7", "2"],
     "affine,group=4,scale=minmax": ["2", "8", "6", "4", "ternary"],
@@ -85,6 +88,60 @@ def test_networks_compute_the_same_in_their_runtime(
         TARGETS.load(target).load(path, network())
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@cache
+def in_formats() -> Any:
+    """A plan whose layers are in formats, applied."""
+    pytest.importorskip("gguf", reason="pip install 'bitknap[gguf]'")
+    model = network()
+    bits = (3, "mxfp4", "nvfp4", "gguf:q4_1", "fp8_e4m3")
+    table = bitknap.sensitivity_table(model, data(), bits=bits, metrics="weight_mse")
+    plan = bitknap.Plan(dict(zip(table.layer_choices, FORMATS, strict=True)), table)
+    return applied(replace(plan, calibration=tuple(data())), model)
+
+
+def test_packed_files_hold_formats_bit_for_bit(tmp_path: Path) -> None:
+    made, path = in_formats(), tmp_path / "model.safetensors"
+    written = TARGETS.load("packed").write(made, path)
+    loaded = TARGETS.load("packed").load(path, network())
+    for name, value in made.network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value), name
+    layout = json.loads(zlib.decompress(load_file(path)["layout"].tobytes()))
+    assert [layer.get("format") for layer in layout["layers"]] == [*FORMATS[:4], None]
+    kept = sum(load_file(path)[name].nbytes for name in ("codes", "scales"))
+    assert kept - made.plan.predicted_bytes in range(len(FORMATS))
+    assert written.size <= made.predicted * 1.01 + 2000
+    changed = made.network.first.weight.detach().clone()
+    try:
+        with torch.no_grad():
+            made.network.first.weight[0, 0, 0, 0] += 1e-3
+        with pytest.raises(DataError, match=r"first\.weight is not on the grid of mxfp4"):
+            TARGETS.load("packed").write(made, path)
+    finally:
+        with torch.no_grad():
+            made.network.first.weight.copy_(changed)
+
+
+def test_plan_files_hold_formats(tmp_path: Path) -> None:
+    made = in_formats()
+    made.plan.save(tmp_path / "plan.json")
+    loaded = bitknap.Plan.load(tmp_path / "plan.json")
+    assert loaded.choices == made.plan.choices
+    assert loaded.size_bits == made.plan.size_bits
+    again = loaded.apply(network(), calibration=data())
+    for name, value in made.network.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+    made.plan.export(None, tmp_path / "rows.json", to="json")
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert [choice for row in rows.values() for choice in row] == FORMATS
+
+
+@pytest.mark.parametrize("target", ["onnx", "openvino", "torchao"])
+def test_targets_of_whole_numbers_refuse_formats(target: str, tmp_path: Path) -> None:
+    installed(target)
+    with pytest.raises(UnsupportedError, match="the layer first is in mxfp4; plan with bits, or"):
+        TARGETS.load(target).write(in_formats(), tmp_path / f"model.{ENDINGS[target]}")
 
 
 @pytest.mark.parametrize("target", ["packed", "torchao"])
@@ -163,6 +220,12 @@ def test_gguf_types_never_have_fewer_bits_than_the_plan() -> None:
     for bits in range(2, 17):
         assert int(re.search(r"\d+", gguf_type(str(bits))).group()) >= bits
     assert (gguf_type("ternary"), gguf_type("float")) == ("tq2_0", "f32")
+    assert [gguf_type(f"gguf:{kind}") for kind in ("q4_1", "q8_0")] == ["q4_1", "q8_0"]
+    assert [gguf_type(label) for label in ("mxfp4", "nvfp4", "fp8_e4m3")] == [
+        "mxfp4",
+        "q4_k",
+        "q8_0",
+    ]
 
 
 def test_plans_of_another_network_or_quantizer_are_refused(tmp_path: Path) -> None:

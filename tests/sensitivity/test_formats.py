@@ -173,7 +173,7 @@ def test_zeros_wide_types_and_wrong_weights(label: str) -> None:
 
 
 def test_labels_are_read_and_sorted() -> None:
-    words = "8,float,nvfp4,gguf:q4_0,4,mxfp4,fp8_e4m3".split(",")
+    words = ["8", "float", "nvfp4", "gguf:q4_0", "4", "mxfp4", "fp8_e4m3"]
     found = parse_choices(words, "--bits")
     assert found == (4, "mxfp4", "gguf:q4_0", "nvfp4", 8, "fp8_e4m3", "float")
     assert sorted(map(str, reversed(found)), key=by_size) == [*map(str, found)]
