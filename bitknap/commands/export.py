@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,9 +36,13 @@ def command(
     to: Annotated[
         str | None,
         typer.Option(
-            help="onnx, openvino, packed, torchao; json, csv, gguf-types; mps, lp. Default: by the "
-            "ending of --out."
+            help="onnx, openvino, packed, torchao, gguf; json, csv, gguf-types; mps, lp. Default: "
+            "by the ending of --out."
         ),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="For gguf: a GGUF file of the network, to take tokenizer and facts of."),
     ] = None,
     repair: Repair = "auto",
     samples: Samples = 1024,
@@ -78,7 +83,10 @@ def command(
         return _wrote(out, kind, as_json)
     if workload is None:
         raise DataError(f"--to {kind} writes a network; name its workload after the plan")
-    shipped = _ship(target, Path(source), workload, out, repair, samples, seed, data, accuracy)
+    if like is not None and kind != "gguf":
+        raise DataError(f"--like goes with --to gguf, got --to {kind}")
+    given = Path(source), workload, data, samples, seed
+    shipped = _ship(target, given, out, repair, like, accuracy)
     if as_json:
         typer.echo(json.dumps(shipped.document(), indent=1))
     else:
@@ -122,21 +130,20 @@ def _write_text(target: TextTarget, source: Path, out: Path, kind: str) -> None:
 
 def _ship(
     target: NetworkTarget,
-    source: Path,
-    workload: str,
+    shipment: tuple[Path, str, Path | None, int, int | None],
     out: Path,
     repair: str,
-    samples: int,
-    seed: int | None,
-    data: Path | None,
+    like: Path | None,
     accuracy: bool,
 ) -> Shipped:
+    """Arguments of `load_shipment` and `ship`."""
     from bitknap.bench.job.shipped import ship
     from bitknap.bench.workloads.loading import require_workload
 
     from ._progress import progress
 
-    require_workload(workload)
-    with progress(f"loading {workload}") as tell:
-        given = load_shipment(source, workload, data, samples, seed)
-        return ship(target, given.plan, given.workload, out, repair, tell, accuracy=accuracy)
+    require_workload(shipment[1])
+    with progress(f"loading {shipment[1]}") as tell:
+        given = load_shipment(*shipment)
+        workload = given.workload if like is None else replace(given.workload, like=like)
+        return ship(target, given.plan, workload, out, repair, tell, accuracy=accuracy)

@@ -44,6 +44,7 @@ class Applied:
         model: the float network.
         network: of `Plan.apply` for it.
         args, kwargs: with which the network is called; the first dimension is that of the samples.
+        like: a file of the same network for the target's runtime, whose metadata are taken over.
     """
 
     plan: Plan
@@ -51,6 +52,7 @@ class Applied:
     network: nn.Module
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    like: str | os.PathLike[str] | None = None
 
     @property
     def predicted(self) -> int:

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from bitknap.problems.errors import DataError, UnsupportedError
 
-from .formats import format_labels, format_of, why_none
+from .formats import family_labels, format_labels, format_of, why_none
 
 Choice = int | str
 """Bits from 2 to 16, ``ternary``, ``float``, or a format such as ``mxfp4``: `formats`."""
@@ -68,13 +68,13 @@ def require_choices(choices: Sequence[Choice], *, weights: bool = True) -> tuple
 
 
 def parse_choices(words: Iterable[str], option: str, *, weights: bool = True) -> tuple[Choice, ...]:
-    """Choices as people write them, sorted, each once.
+    """Choices as people write them, sorted, each once; ``gguf`` stands for all of that family.
 
     Raises:
         DataError: naming the option and the word.
     """
     found: set[Choice] = set()
-    for word in words:
+    for word in (label for one in words for label in family_labels(one) or [one]):
         named = _is_word(word, weights=weights)
         if not named and not (word.isdecimal() and 2 <= int(word) <= 16):
             raise DataError(_refusal(option, word, weights=weights))

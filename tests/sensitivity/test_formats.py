@@ -177,6 +177,14 @@ def test_labels_are_read_and_sorted() -> None:
     found = parse_choices(words, "--bits")
     assert found == (4, "mxfp4", "gguf:q4_0", "nvfp4", 8, "fp8_e4m3", "float")
     assert sorted(map(str, reversed(found)), key=by_size) == [*map(str, found)]
+    assert parse_choices(["gguf", "8", "gguf:q4_1"], "--bits") == (
+        "gguf:q4_0",
+        "gguf:q4_1",
+        "gguf:q5_0",
+        "gguf:q5_1",
+        8,
+        "gguf:q8_0",
+    )
     assert parse_label("wgguf:q4_0a8") == ("gguf:q4_0", 8)
     assert parse_label("wmxfp4afloat") == ("mxfp4", "float")
     with pytest.raises(DataError, match=r"'gguf:q4_k'; gguf has .* no quantizer of K-types"):

@@ -20,6 +20,12 @@ def format_of(label: object) -> Format | None:
     return found
 
 
+def family_labels(name: str) -> list[str]:
+    """The labels of a family of several formats, such as ``gguf``; none for other words."""
+    found = _family(name)
+    return [] if ":" in name or name in found else list(found)
+
+
 def format_labels() -> list[str]:
     """All labels, by family."""
     return [label for family in FORMATS.names() for label in FORMATS.load(family)]
