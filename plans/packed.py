@@ -4,8 +4,8 @@ The file has four tensors and no metadata:
 
 * ``layout`` (U8): JSON compressed by zlib: ``format``, ``plan`` (a ``bitknap.plan/1`` document),
   ``layers`` (parameter, shape, dtype, bits, group size, channel dimensions, whether it has zero
-  points), ``rest`` (name, shape and dtype of every other parameter and buffer), ``sha256`` (of the
-  bytes of the other three tensors, one after another);
+  points), ``rest`` (name, shape and dtype of every other parameter and buffer, tied ones once),
+  ``sha256`` (of the bytes of the other three tensors, one after another);
 * ``codes`` (U8): for each layer the planes of its codes (see `planes`), ternary ones five to a
   byte in base 3, then with zero points the planes of these; of a layer with a ``format`` the bytes
   of that format, scales included;
@@ -37,6 +37,7 @@ from bitknap.problems.schema import Count
 from bitknap.sensitivity import SensitivityTable
 
 from .codes import Dtype, PackedLayer, dtype_name, stored_weights
+from .state import distinct_state
 
 FORMAT = "bitknap.packed/1"
 
@@ -86,11 +87,8 @@ def pack(
         DataError: a weight is not on the grid of its choice, or of a type that is not stored.
     """
     weights = stored_weights(model, network, table, choices)
-    state = {name: value.detach().cpu() for name, value in network.state_dict().items()}
-    shared = {layer.parameter: layer.shared for layer in table.layers}
-    for weight in weights:
-        for name in (weight.parameter, *shared[weight.parameter]):
-            state.pop(name, None)
+    others = distinct_state(network, without=[weight.parameter for weight in weights])
+    state = {name: value.detach().cpu() for name, value in others.items()}
     layers = [weight.layer for weight in weights]
     codes = [plane for weight in weights for plane in weight.planes()]
     scales = [weight.steps for weight in weights]

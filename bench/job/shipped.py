@@ -10,6 +10,7 @@ from typing import Any
 from bitknap.plans import Plan
 from bitknap.plans.export.base import NetworkTarget, applied
 from bitknap.plans.read_back import output_difference
+from bitknap.plans.state import distinct_state
 
 from ..tables.table import Table
 from ..workloads.accuracy import Accuracy
@@ -97,6 +98,7 @@ def ship(
         first = workload.accuracy(made.network)
         say("evaluating in the runtime")
         measured = first, workload.accuracy(loaded)
-    whole = sum(v.numel() * v.element_size() for v in workload.model.state_dict().values())
+    state = distinct_state(workload.model).values()
+    whole = sum(value.numel() * value.element_size() for value in state)
     assert written.predicted is not None
     return Shipped(whole, written.predicted, written.size, difference, measured)

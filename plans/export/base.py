@@ -57,14 +57,11 @@ class Applied:
     @property
     def predicted(self) -> int:
         """Bytes of the quantized weights by the plan, and of all other floats of the network."""
-        quantized = {
-            name for layer in self.plan.table.layers for name in (layer.parameter, *layer.shared)
-        }
-        rest: int = sum(
-            value.numel() * value.element_size()
-            for name, value in self.network.state_dict().items()
-            if name not in quantized and value.is_floating_point()
-        )
+        from ..state import distinct_state
+
+        quantized = [layer.parameter for layer in self.plan.table.layers]
+        others = distinct_state(self.network, without=quantized).values()
+        rest = sum(v.numel() * v.element_size() for v in others if v.is_floating_point())
         return self.plan.predicted_bytes + rest
 
 

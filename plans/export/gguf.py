@@ -30,6 +30,7 @@ from bitknap.sensitivity.quantization.choices import FLOAT, parse_label
 from bitknap.sensitivity.tracing.folding import folded, plain_copy
 
 from ..codes import FormattedWeight, stored_weights
+from ..state import distinct_state
 from .base import Applied, Exported, NetworkTarget
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ MOST_APART = 0.5
 """Share of a tensor's norm by which that of the file ``like`` may differ, itself quantized."""
 
 SUFFIXES = (".weight", ".bias")
+
+MADE = ("general.architecture", "general.file_type", "general.quantization_version")
+"""Metadata that the writer makes."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Gguf(NetworkTarget):
         network = plain_copy(model).eval()
         names = file.naming.names(network)
         with torch.no_grad():
-            for parameter, value in _distinct(network):
+            for parameter, value in distinct_state(network).items():
                 tensor = file.values(names[parameter])
                 if tensor is None or tensor.shape != value.shape:
                     raise DataError(
@@ -198,7 +202,7 @@ class _File:
         """Add all metadata but those that a writer makes."""
         kinds = _package().GGUFValueType
         for name, field in self.reader.fields.items():
-            if name.startswith("GGUF.") or name == "general.architecture":
+            if name.startswith("GGUF.") or name in MADE:
                 continue
             kind, nested = field.types[0], field.types[-1]
             part = nested if kind == kinds.ARRAY else None
@@ -337,15 +341,6 @@ def _describe_llama(writer: Any, config: Any) -> None:
     ]
     for add, value in described:
         add(value)
-
-
-def _distinct(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Parameters and buffers, each once."""
-    seen: set[int] = set()
-    for name, value in network.state_dict(keep_vars=True).items():
-        if value.data_ptr() not in seen:
-            seen.add(value.data_ptr())
-            yield name, value
 
 
 def _package() -> Any:

@@ -255,3 +255,38 @@ def test_the_strip_has_a_bar_per_layer() -> None:
     shares = [layer.numel / plan.table.weights for layer in plan.table.layers]
     assert [bar.get_width() for bar in bars] == pytest.approx(shares)
     assert [bar.get_height() for bar in bars] == plan.table.bits[plan.items].tolist()
+
+
+class Tied(nn.Module):
+    """An embedding that is also the head, its layer left in float or not, and a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(300, 40)
+        self.head = nn.Linear(40, 300, bias=False)
+        self.head.weight = self.embed.weight
+        self.middle = nn.Linear(40, 40)
+        self.register_buffer("whole", torch.arange(12.0))
+        self.register_buffer("part", self.whole[:6])
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.head(self.middle(self.embed(ids)) + self.part.sum())
+        return out
+
+
+@pytest.mark.parametrize("choice", ["4", "float"])
+def test_tied_weights_are_stored_once(choice: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Tied().eval()
+    batches = [(torch.randint(300, (6,)), torch.randint(300, (6,)))]
+    table = bitknap.sensitivity_table(model, batches, bits=(4, "float"), metrics="weight_mse")
+    plan = bitknap.Plan({"embed": choice, "middle": "4"}, table, calibration=tuple(batches))
+    path = tmp_path / "model.safetensors"
+    exported = plan.export(model, path, to="packed")
+    codes = (300 * 40 // 2 + 4 * 300) if choice == "4" else 4 * 300 * 40
+    assert exported.predicted == codes + 40 * 40 // 2 + 4 * 40 + 4 * (40 + 12 + 6)
+    assert exported.size <= exported.predicted * 1.01 + 2000
+    loaded = bitknap.load_packed(model, path)
+    assert loaded.head.weight is loaded.embed.weight
+    for name, value in plan.apply(model).state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value), name
