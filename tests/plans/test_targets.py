@@ -64,7 +64,14 @@ def installed(target: str) -> None:
 
 
 def test_every_target_is_one_of_two_kinds() -> None:
-    assert set(TARGETS.names()) == {*ENDINGS, "gguf", "json", "csv", "gguf-types"}
+    assert set(TARGETS.names()) == {
+        *ENDINGS,
+        "compressed-tensors",
+        "gguf",
+        "json",
+        "csv",
+        "gguf-types",
+    }
     for name in TARGETS.names():
         assert isinstance(TARGETS.load(name), TextTarget | NetworkTarget)
 
