@@ -11,6 +11,7 @@ from torch import nn
 from bitknap.problems.errors import DataError
 from bitknap.sensitivity import Quantizer, SensitivityTable, quantized_copy
 from bitknap.sensitivity.apply import refuse_other_weights
+from bitknap.sensitivity.checks import refuse_training
 from bitknap.sensitivity.tracing.batches import (
     Batch,
     Forward,
@@ -58,7 +59,8 @@ def apply_plan(
     and biases of layers that lead into no batch norm corrected.
 
     Args:
-        model: the float network of the table; not changed.
+        model: the float network of the table, in evaluation mode where there are calibration data;
+            not changed.
         table: gives the layers, the quantizer and the calibrated grids.
         plan: layer name -> label, for every layer of the table; or a solution of its instance.
         quantizer: an equal one, e.g. with a cache; by default the table's.
@@ -70,7 +72,8 @@ def apply_plan(
     Raises:
         DataError: the plan does not fit the table, the network has other weights than the
             table's, the quantizer is another one, or repairs are named without calibration data.
-        UnsupportedError: there is no such repair, or it cannot be done here.
+        UnsupportedError: there is no such repair, it cannot be done here, or the network is in
+            training mode.
     """
     made = Applier(model, table, quantizer, calibration, forward)
     return made(plan, repair)
@@ -98,6 +101,8 @@ class Applier:
                 f"the table was made with another quantizer, {described}; leave quantizer= out"
             )
         refuse_other_weights(model, table)
+        if calibration is not None:
+            refuse_training(model)
         self.model, self.table, self.quantizer = model, table, quantizer
         self.forward = forward or default_forward
         self.calibration = None if calibration is None else _batches(calibration, device_of(model))

@@ -95,6 +95,7 @@ class Plan:
 
         Raises:
             DataError: the network has other weights than the plan's.
+            UnsupportedError: it is in training mode.
         """
         from .apply import Applier
 

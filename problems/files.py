@@ -237,6 +237,8 @@ def _check_arrays(members: Mapping[str, Member]) -> None:
     """Kinds and shapes as they are declared, before any array is unpacked."""
     if "upper" in members:
         raise InstanceError("holds a quadratic instance; only solve, verify and instances take it")
+    if "cost/size_bits" in members:
+        raise InstanceError("holds a sensitivity table; `bitknap build` makes an instance of it")
     for key, kind in _ARRAYS.items():
         if key not in members:
             raise InstanceError(f"lacks the array {key!r}; expected a {FORMAT} archive")

@@ -13,7 +13,13 @@ import torch
 
 import bitknap
 from bitknap.bench.job.plan_files import read_plan
-from bitknap.problems import BitknapError, DataError, InfeasibleError, UnsupportedError
+from bitknap.problems import (
+    BitknapError,
+    DataError,
+    InfeasibleError,
+    InstanceError,
+    UnsupportedError,
+)
 from bitknap.sensitivity import save_table
 
 from .commands import call
@@ -131,6 +137,8 @@ def test_plans_and_tables_as_text(folder: Path, tmp_path: Path) -> None:
         ("plan TABLE --budget 3 --metric kl", DataError, "kl"),
         ("plan PLAN --budget 3", DataError, "plan.json"),
         ("solve TABLE", DataError, "is a sensitivity table; give --budget"),
+        ("frontier TABLE", InstanceError, "holds a sensitivity table; `bitknap build`"),
+        ("topk TABLE", InstanceError, "holds a sensitivity table; `bitknap build`"),
         ("solve TABLE --metric fisher", DataError, "--metric goes with --budget"),
         ("apply PLAN W --out x.bin", DataError, "must name a .safetensors file"),
         ("apply TABLE W --out x.safetensors", DataError, "table.npz"),

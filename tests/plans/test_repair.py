@@ -218,6 +218,16 @@ def test_repairs_change_neither_model_nor_each_other() -> None:
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
+def test_bug_applying_in_training_mode_changed_the_statistics_of_the_network() -> None:
+    model, batches = network(), data()
+    table = made(model, batches)
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(UnsupportedError, match="must be in evaluation mode"):
+        apply_plan(model, table, table.uniform("2"), calibration=batches)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
 def test_auto_leaves_rounding_out_where_weights_have_zero_points() -> None:
     model, batches = network(), data()
     affine = Quantizer.parse("affine,scale=minmax")
