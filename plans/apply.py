@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-import torch
 from torch import nn
 
 from bitknap.problems.errors import DataError
@@ -15,10 +14,9 @@ from bitknap.sensitivity.checks import refuse_training
 from bitknap.sensitivity.tracing.batches import (
     Batch,
     Forward,
-    as_tensors,
     default_forward,
     device_of,
-    placed,
+    read_batches,
 )
 from bitknap.sensitivity.tracing.capture import without_fused_attention
 from bitknap.sensitivity.tracing.folding import folded
@@ -105,7 +103,9 @@ class Applier:
             refuse_training(model)
         self.model, self.table, self.quantizer = model, table, quantizer
         self.forward = forward or default_forward
-        self.calibration = None if calibration is None else _batches(calibration, device_of(model))
+        self.calibration = (
+            None if calibration is None else read_batches(calibration, device_of(model))
+        )
         self._plain = folded(model)
         self._found: dict[str, Any] = {}
 
@@ -172,10 +172,3 @@ def quantize_inputs(
             return plain(*args, **kwargs)
 
     object.__setattr__(quantized, "forward", forward)
-
-
-def _batches(calibration: Iterable[Batch], place: torch.device) -> list[Batch]:
-    found = [placed(as_tensors(batch), place) for batch in calibration]
-    if not found:
-        raise DataError("there are no calibration batches; at least one is needed")
-    return found

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from bitknap.problems import DataError, InfeasibleError
@@ -133,11 +134,24 @@ def budgets_of(
     if limits is not None:
         return {", ".join(f"{name} {value:,}" for name, value in limits.items()): dict(limits)}
     if size is not None:
+        if not isinstance(size, str):
+            raise DataError(f"size= is a text with its unit, such as '300 kB'; got {size!r:.40}")
         return {size: parse_budget(size)}
     if compression is not None:
-        return {f"{compression:g}x": parse_budget(f"{compression:g}x")}
-    several = list(bits) if isinstance(bits, Sequence) else [bits]
-    return {f"{value:g}": parse_budget(f"{value:g}") for value in several if value is not None}
+        text = f"{_number(compression, 'compression=', '10.7'):g}x"
+        return {text: parse_budget(text)}
+    several: Sequence[object] = bits if isinstance(bits, list | tuple | range) else [bits]
+    if not several:
+        raise DataError("bits= is an empty list; name a number of bits per weight, such as 3.0")
+    texts = [f"{_number(value, 'bits=', '3.0 or [2.5, 3.0]'):g}" for value in several]
+    return {text: parse_budget(text) for text in texts}
+
+
+def _number(value: object, option: str, example: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        got = repr(value) if isinstance(value, str) else type(value).__name__
+        raise DataError(f"{option} takes numbers, such as {example}; got {got:.40}")
+    return float(value)
 
 
 def limits_of(request: Request, table: SensitivityTable) -> dict[str, int]:

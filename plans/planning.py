@@ -13,10 +13,18 @@ from torch import nn
 from bitknap.problems.errors import DataError
 from bitknap.sensitivity import LayerPolicy, Quantizer, SensitivityTable
 from bitknap.sensitivity.build import chosen_metrics, warn_of_coverage
+from bitknap.sensitivity.checks import refuse_unready
 from bitknap.sensitivity.metrics.context import Metric, Progress
 from bitknap.sensitivity.prepare import NetworkData, prepare
 from bitknap.sensitivity.quantization.choices import Choice
-from bitknap.sensitivity.tracing.batches import Batch, Forward, LossFn, default_forward
+from bitknap.sensitivity.tracing.batches import (
+    Batch,
+    Forward,
+    LossFn,
+    default_forward,
+    device_of,
+    read_batches,
+)
 
 from .budgets import budgets_of, limits_of, require_feasible
 from .candidates import TIME_LIMIT, distinct, pair_plans, uniform_plan
@@ -65,7 +73,8 @@ def plan(  # noqa: PLR0913, public keywords
         batches: calibration data, as for `sensitivity_table`.
         bits: average bits per weight of the codes, scales on top; or several.
         size: of all quantized weights with their scales, e.g. ``300 kB``.
-        compression: of the float32 weights, e.g. 10.7.
+        compression: of the float32 weights, e.g. 10.7, which is 32 / 10.7 bits per weight of the
+            codes, scales on top.
         limits: resource -> limit, e.g. ``{"size_bits": 2_400_000, "bops": 10**9}``.
         damage: the most that may be measured of it, e.g. 0.02.
         metric: names of metrics or metrics; the first one predicts.
@@ -99,10 +108,13 @@ def plan(  # noqa: PLR0913, public keywords
         require_damage(damage)
         if not measure:
             raise DataError("a damage is measured, so measure= must be 1 or more; got 0")
+    if measure < 0:
+        raise DataError(f"measure= is a number of networks, 0 or more; got {measure}")
     metrics = chosen_metrics(metric)
     if not metrics:
         raise DataError("name a metric, such as metric='fisher'")
-    data = list(batches)
+    refuse_unready(model)
+    data = read_batches(batches, device_of(model))
     with torch.inference_mode(False):
         given = NetworkData(
             model,

@@ -30,14 +30,12 @@ from .tracing.batches import (
     Batch,
     Forward,
     LossFn,
-    as_tensors,
     default_forward,
     device_of,
     per_sample,
-    placed,
+    read_batches,
     split,
     take,
-    tensors,
 )
 from .tracing.calls import guarded
 from .tracing.capture import frozen
@@ -181,7 +179,7 @@ def prepare(given: NetworkData, metrics: Collection[Metric]) -> PreparedNetwork:
         stored.require()
     refuse_unready(model)
     network = folded(model)
-    data = _data(given.batches, device_of(model))
+    data = read_batches(given.batches, device_of(model))
     run = guarded("the model's forward pass", given.forward or default_forward)
     labelled = any(metric.uses_loss for metric in metrics)
     loss = _loss(given.loss_fn, labelled)
@@ -231,22 +229,6 @@ def prepare(given: NetworkData, metrics: Collection[Metric]) -> PreparedNetwork:
             run = partial(tapped_run, weights, context.forwards)
             context.grids = activations.calibrate(weights, run)
     return PreparedNetwork(network, context, facts, activations)
-
-
-def _data(batches: Iterable[Batch], place: torch.device) -> list[Batch]:
-    try:
-        found = list(map(as_tensors, batches))
-    except TypeError:
-        raise DataError(
-            f"batches must be a list or loader of batches, got {type(batches).__name__}"
-        ) from None
-    if not found:
-        raise DataError("there are no calibration batches; at least one is needed")
-    if isinstance(batches, Tensor | Mapping):
-        raise DataError("batches is one batch; pass a list of batches, [batch]")
-    if any(any(t.dim() and not len(t) for t in tensors(batch)) for batch in found):
-        raise DataError("a batch holds no samples; leave empty batches out")
-    return found if place.type == "cpu" else [placed(batch, place) for batch in found]
 
 
 def _loss(loss_fn: LossFn | nn.Module | None, labelled: bool) -> LossFn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -164,6 +164,54 @@ def tensors(value: Any) -> list[Tensor]:
 def device_of(model: nn.Module) -> torch.device:
     """The device of the network's first parameter."""
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+
+
+def read_batches(batches: Iterable[Batch], place: torch.device) -> list[Batch]:
+    """All batches, read once, with tensors on the device.
+
+    Raises:
+        DataError: they are none, one batch, or single samples of a data set.
+    """
+    if isinstance(batches, Tensor | Mapping) or _is_pair(batches):
+        raise DataError("batches is one batch; pass a list of batches, [batch]")
+    try:
+        reader = iter(batches)
+    except TypeError:
+        raise DataError(
+            f"batches must be a list or loader of batches, got {type(batches).__name__}"
+        ) from None
+    found = list(map(as_tensors, reader))
+    if not found:
+        raise DataError("there are no calibration batches; at least one is needed")
+    if _is_sample(found[0]):
+        raise DataError(
+            "the first batch is a single sample with its label; pass a loader, such as "
+            "torch.utils.data.DataLoader(data, batch_size=64)"
+        )
+    if any(any(t.dim() and not len(t) for t in tensors(batch)) for batch in found):
+        raise DataError("a batch holds no samples; leave empty batches out")
+    return found if place.type == "cpu" else [placed(batch, place) for batch in found]
+
+
+def _is_pair(batches: Any) -> bool:
+    """Whether a tuple is inputs and their labels, which have fewer dimensions."""
+    arrays = Tensor | np.ndarray
+    return (
+        isinstance(batches, tuple)
+        and len(batches) == 2
+        and all(isinstance(part, arrays) for part in batches)
+        and 0 < batches[1].ndim < batches[0].ndim
+    )
+
+
+def _is_sample(batch: Batch) -> bool:
+    """Whether a pair's label is one whole number."""
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        return False
+    label = batch[1]
+    if isinstance(label, Tensor):
+        return not label.dim() and not label.is_floating_point()
+    return isinstance(label, int | np.integer)
 
 
 def as_tensors(value: Any) -> Any:

@@ -114,8 +114,27 @@ def test_bad_budgets_are_told_before_anything_is_scored() -> None:
         bitknap.plan(model, data())
     with pytest.raises(DataError, match="got 2"):
         bitknap.plan(model, data(), bits=3, size="1 kB")
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"bits": "3"}, "bits= takes numbers, .* got '3'"),
+        ({"bits": np.array([3.0, 4.0])}, "bits= takes numbers, .* got ndarray"),
+        ({"bits": []}, "bits= is an empty list"),
+        ({"size": 1000}, "size= is a text with its unit, .* got 1000"),
+        ({"compression": "8x"}, "compression= takes numbers, .* got '8x'"),
+        ({"bits": 3, "measure": -1}, "0 or more; got -1"),
+    ]
+    for given, words in wrong:
+        with pytest.raises(DataError, match=words):
+            bitknap.plan(model, data(), **given)
     with pytest.raises(DataError, match="no resource 'watts'"):
         bitknap.plan(model, data(), limits={"watts": 3})
+
+
+def test_batches_are_read_as_for_a_table() -> None:
+    arrays = [(x.numpy(), y.numpy()) for x, y in data()]
+    found, same = (bitknap.plan(network(), d, bits=3, measure=2) for d in (arrays, data()))
+    assert found.document() == same.document()
+    with pytest.raises(DataError, match="batches is one batch"):
+        bitknap.plan(network(), data()[0], bits=3)
 
 
 def test_a_policy_is_kept() -> None:

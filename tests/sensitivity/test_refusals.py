@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import TensorDataset
 
 from bitknap.problems.errors import DataError, UnsupportedError
 from bitknap.sensitivity import sensitivity_table
@@ -22,6 +23,15 @@ from .networks import sequences
             "0 for every choice of volume",
         ),
         ({"batches": []}, DataError, "no calibration batches"),
+        ({"batches": None}, DataError, "list or loader of batches, got NoneType"),
+        ({"batches": torch.zeros(2, 4)}, DataError, "batches is one batch"),
+        ({"batches": (torch.zeros(2, 4), torch.zeros(2))}, DataError, "batches is one batch"),
+        ({"batches": [(torch.zeros(4), 1)]}, DataError, "a single sample with its label"),
+        (
+            {"batches": TensorDataset(torch.zeros(2, 4), torch.tensor([0, 1]))},
+            DataError,
+            "a single sample with its label",
+        ),
         ({"bits": (4, 2)}, DataError, "strictly increasing"),
         ({"bits": (1, 2)}, DataError, "from 2 to 16"),
         ({"metrics": ("magic",)}, UnsupportedError, "no metric is named 'magic'"),
