@@ -68,27 +68,34 @@ def draw_labelled_accuracy(curves: Sequence[AccuracyCurve], float_accuracy: floa
 
 
 def labelled_accuracy(axes: Axes, curves: Sequence[AccuracyCurve], float_accuracy: float) -> None:
-    """Draw curves with their names, the first one's above its first point, the others' below."""
+    """Draw curves with their names, the first one's above its first point, the others' below.
+
+    Names stand towards the middle; that of the float network where the first one does not.
+    """
     accuracy_axes(axes, curves, float_accuracy)
     axes.margins(x=0.12)
+    middle, end = sum(axes.get_xlim()) / 2, 1
     for number, curve in enumerate(curves):
         first = min(curve.points, key=lambda p: p.average_bits)
+        right = first.average_bits > middle
         axes.annotate(
             curve.name,
             (first.average_bits, 100 * (first.accuracy if number else first.high)),
-            xytext=(6, -6 if number else 2),
+            xytext=(-6 if right else 6, -6 if number else 2),
             textcoords="offset points",
+            ha="right" if right else "left",
             va="top" if number else "bottom",
             bbox=BEHIND,
             color=line_style(curve.style)["color"],
         )
+        end = 0 if right and not number else end
     axes.annotate(
         f"float {100 * float_accuracy:.2f} %",
-        (1, 100 * float_accuracy),
+        (end, 100 * float_accuracy),
         xycoords=axes.get_yaxis_transform(),
-        xytext=(0, 3),
+        xytext=(3 - 3 * end, 3),
         textcoords="offset points",
-        ha="right",
+        ha="right" if end else "left",
         color=FLOAT,
         bbox=BEHIND,
     )

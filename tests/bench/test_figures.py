@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from bitknap.bench.figures.accuracy_against_size import AccuracyCurve, Point, draw_accuracy
+from bitknap.bench.figures.accuracy_against_size import (
+    AccuracyCurve,
+    Point,
+    draw_accuracy,
+    draw_labelled_accuracy,
+)
 from bitknap.bench.figures.bits_by_layer import draw_bits_by_layer
 from bitknap.bench.figures.gap_by_solver import draw_gaps
 from bitknap.bench.figures.layer_strip import Bar, draw_layer_strip, places
@@ -129,3 +134,11 @@ def test_marks_lie_where_the_svg_draws_their_points() -> None:
     uses = re.findall(r'<use xlink:href="[^"]*" x="([\d.]+)" y="([\d.]+)"', drawing.svg)
     assert (x, y) in {(round(float(a), 1), round(float(b), 1)) for a, b in uses}
     assert placed(Panel(figure, [mark, mark])) == drawing.marks
+
+
+def test_names_stand_towards_the_middle_and_apart() -> None:
+    uniform = AccuracyCurve("uniform", [Point(2, 0.9, 0.89, 0.91), Point(3, 0.94, 0.93, 0.95)], 1)
+    for bits, sides in ((2.2, ["left", "left", "right"]), (3.0, ["right", "left", "left"])):
+        best = AccuracyCurve("recommended", [Point(bits, 0.93, 0.92, 0.94)], 0)
+        (axes,) = draw_labelled_accuracy([best, uniform], 0.94).axes
+        assert [text.get_horizontalalignment() for text in axes.texts] == sides

@@ -8,6 +8,8 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from bitknap.bench.job.run import run_job
 from bitknap.bench.job.tables import with_unit
 from bitknap.bench.report import SECTIONS
 from bitknap.bench.report.resampled import SURE
+from bitknap.bench.report.sections import confidence
 from bitknap.bench.report.source import open_source
 from bitknap.bench.report.write import write_report
 from bitknap.bench.tables.latex import latex
@@ -302,3 +305,12 @@ def test_the_smallest_plan_of_a_damage_is_shown_too(tmp_path: Path) -> None:
     rows = read(tmp_path, "recommended")
     assert (rows[0][0], rows[0][-2:], rows[1][-1] == "-") == ("0.5KL", ["-", "-"], False)
     assert '<a href="plans/0.5KL.json">JSON' in page
+
+
+@pytest.mark.parametrize(
+    ("same", "words"), [([0.135], "14 % of"), ([0.4, 0.1, 0.9], "10 to 90 % of"), ([1, 1], "100 %")]
+)
+def test_the_confidence_in_a_line_names_each_share_once(same: list[float], words: str) -> None:
+    plans = {str(i): SimpleNamespace(same=share) for i, share in enumerate(same)}
+    source: Any = SimpleNamespace(resampled={"fisher": SimpleNamespace(plans=plans)})
+    assert confidence._gist(source).startswith(words)

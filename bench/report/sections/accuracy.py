@@ -21,7 +21,7 @@ from ..base import Content, Mark, Panel, Plot, Section
 from ..source import Source
 
 CAPTION = (
-    "Measured test accuracy {state} of all plans, beside uniform bits and the float network "
+    "Measured test accuracy of all plans, {state}, beside uniform bits and the float network "
     "(dashed). Filled: the exact optimum; hollow: the greedy. Bars are 95 % Wilson intervals over "
     "the test samples; those of random plans run from the lowest to the highest draw, around "
     "their mean. Plans more than 10 points below the float network are in the tables alone."

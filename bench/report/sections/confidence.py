@@ -34,8 +34,9 @@ def build(source: Source) -> Content | None:
 
 def _gist(source: Source) -> str:
     metric, found = next(iter(source.resampled.items()))
-    same = [100 * plan.same for plan in found.plans.values()]
-    return f"{min(same):.0f} to {max(same):.0f} % of the resamples give the same plan by {metric}"
+    same = sorted(round(100 * plan.same) for plan in found.plans.values())
+    shares = " to ".join(map(str, dict.fromkeys([same[0], same[-1]])))
+    return f"{shares} % of the resamples give the same plan by {metric}"
 
 
 SECTION = Section(

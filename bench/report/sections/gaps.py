@@ -86,4 +86,4 @@ def _most_proofs(answers: list[SolverRuns]) -> str:
     )
 
 
-SECTION = Section("Gap by solver", 70, "solves with an objective", build)
+SECTION = Section("Gap by solver", 70, "solves of a suite (`bitknap bench SUITE`)", build)
