@@ -11,6 +11,7 @@ import importlib
 import inspect
 import os
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from bitknap.problems.packages import package, quiet
 from bitknap.sensitivity import SensitivityTable
 
 from ..codes import QuantizedWeight, quantized_weights
+from .activations import quantize_inputs_in
 from .base import Applied, Exported, NetworkTarget
 from .slim import slim
 from .unpacking import DOMAIN, Unpacking
@@ -38,15 +40,19 @@ class Onnx(NetworkTarget):
         """Write an applied network, the first dimension of its inputs free.
 
         Raises:
-            UnsupportedError: onnx or onnxscript is missing, activations are quantized, or torch
-                cannot export the network.
+            UnsupportedError: onnx or onnxscript is missing, torch cannot export the network, or a
+                grid of activations does not fit the graph.
             DataError: there are no inputs to trace the network with.
         """
         onnx = _package("onnx")
         table = given.plan.table
-        refuse_activations(table, "an ONNX file")
         weights = quantized_weights(given.model, given.network, table, given.plan.choices)
         proto = importlib.import_module("onnx_ir").to_proto(plain(given))
+        if table.activations is not None:
+            items = zip(table.layers, given.plan.items.tolist(), strict=True)
+            grids = {layer.parameter: table.activations.at(item) for layer, item in items}
+            used = {name: grid for name, grid in grids.items() if grid.scale}
+            quantize_inputs_in(onnx, proto, used)
         unpack_in(onnx, proto, weights)
         slim(onnx, proto, keep=[weight.parameter for weight in weights])
         onnx.checker.check_model(proto)
@@ -118,7 +124,7 @@ def unpack_in(onnx: Any, proto: Any, weights: Sequence[QuantizedWeight]) -> None
 
 
 def plain(given: Applied) -> Any:
-    """The network with float weights, nothing of it folded together, as an ``onnx_ir`` model.
+    """The network with float weights and inputs, nothing folded together, as an ``onnx_ir`` model.
 
     Raises:
         UnsupportedError: torch cannot export it, or a package is missing.
@@ -127,13 +133,17 @@ def plain(given: Applied) -> Any:
     optimizer = _package("onnxscript.optimizer")
     if not given.args and not given.kwargs:
         raise DataError("pass inputs=(x, ...), the positional inputs of the network's forward")
+    network = given.network
+    if given.plan.table.activations is not None:
+        network = copy(network)
+        del network.__dict__["forward"]  # that of the class, which quantizes no inputs
     batch = torch.export.Dim("batch")
-    called = inspect.signature(given.network.forward).bind(*given.args, **given.kwargs).arguments
+    called = inspect.signature(network.forward).bind(*given.args, **given.kwargs).arguments
     shapes = {name: _free(value, batch) for name, value in called.items()}
     try:
         with quiet(), torch.no_grad():
             program = torch.onnx.export(
-                given.network,
+                network,
                 given.args,
                 kwargs=dict(given.kwargs) or None,
                 dynamo=True,

@@ -120,14 +120,65 @@ def test_weights_that_are_transposed_in_the_graph_keep_their_codes(tmp_path: Pat
     assert "unpack4" in {node.op_type for node in onnx.load(path).graph.node}
 
 
+class Attention(nn.Module):
+    """Attention of (N, T, d) to itself, or to itself from its end."""
+
+    def __init__(self, *, turned: bool = False) -> None:
+        super().__init__()
+        self.attention, self.turned = nn.MultiheadAttention(8, 2, batch_first=True), turned
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.reshape(len(x), 8, 8)
+        other = x.flip(1) if self.turned else x
+        out: torch.Tensor = self.attention(x, other, other, need_weights=False)[0].mean(dim=1)
+        return out
+
+
+@pytest.mark.parametrize("words", ["affine", "symmetric,scale=mse"])
+@pytest.mark.parametrize("made", [network, Tokens, Attention])
+def test_activations_are_quantized_in_the_graph(made: Any, words: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, path = made().eval(), tmp_path / "model.onnx"
+    activations = ActivationQuantizer.parse(words, (4, 8, "float"))
+    table = bitknap.sensitivity_table(model, data(), bits=(4,), activations=activations)
+    labels = ["w4a8", "w4a4", "w4afloat", "w4a8", "w4a4"]
+    names = [layer.name for layer in table.layers]
+    plan = bitknap.Plan(dict(zip(names, labels[: len(names)], strict=True)), table)
+    plan.export(model, path, inputs=(data()[0][0],), calibration=data())
+    kinds = [node.op_type for node in onnx.load(path).graph.node]
+    grids = sum(not label.endswith("float") for label in labels[: len(names)])
+    assert kinds.count("QuantizeLinear") == kinds.count("DequantizeLinear") == grids
+    assert kinds.count("Clip") == sum(label.endswith("a4") for label in labels[: len(names)])
+    applied = plan.apply(model, calibration=data())
+    plain = bitknap.apply_plan(model, table, dict.fromkeys(names, "w4afloat"), calibration=data())
+    x = data()[0][0]
+    with torch.no_grad():
+        wanted, other = applied(x).numpy(), plain(x).numpy()
+    assert np.abs(run(path, x) - wanted).max() <= 1e-5 * np.abs(wanted).max()
+    assert np.abs(other - wanted).max() > 1e-3 * np.abs(wanted).max()
+
+
+def test_activations_of_a_split_weight_are_refused(tmp_path: Path) -> None:
+    model = Attention(turned=True).eval()
+    activations = ActivationQuantizer((8,))
+    table = bitknap.sensitivity_table(model, data(), bits=(4,), activations=activations)
+    plan = bitknap.Plan(table.uniform("w4a8"), table)
+    with pytest.raises(UnsupportedError, match=r"attention\.in_proj_weight is used by \w+; plan"):
+        plan.export(model, tmp_path / "model.onnx", inputs=(data()[0][0],))
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
     model, path = network(), tmp_path / "model.onnx"
     pairs = bitknap.sensitivity_table(
-        model, data(), bits=(4,), activations=ActivationQuantizer((8,))
+        model, data(), bits=(4,), activations=ActivationQuantizer((8, 12))
     )
+    plan = bitknap.Plan(pairs.uniform("w4a12"), pairs)
+    with pytest.raises(UnsupportedError, match=r"up to 8 bits, and first\.weight reads 12"):
+        plan.export(model, path, inputs=(data()[0][0],))
     plan = bitknap.Plan(pairs.uniform("w4a8"), pairs)
     with pytest.raises(UnsupportedError, match="without activation bits"):
-        plan.export(model, path, inputs=(data()[0][0],))
+        plan.export(model, path.with_suffix(".xml"), to="openvino", inputs=(data()[0][0],))
     plain = bitknap.plan(model, data(), bits=4, measure=0)
     with pytest.raises(UnsupportedError, match="no export target is named 'coffee'"):
         plain.export(model, path, to="coffee")
