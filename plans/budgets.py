@@ -10,6 +10,7 @@ from numbers import Real
 from typing import TYPE_CHECKING
 
 from bitknap.problems import DataError, InfeasibleError
+from bitknap.problems.sizes import kilobytes
 
 if TYPE_CHECKING:
     from bitknap.sensitivity import SensitivityTable
@@ -108,6 +109,16 @@ def parse_budget(text: str) -> Budget:
     return Budget(text.strip(), average_bits=number)
 
 
+def with_unit(text: str) -> str:
+    """A budget's text with its unit, e.g. ``3 bits per weight`` or ``8x, 4 bits per weight``."""
+    match = _PATTERN.fullmatch(text)
+    if match is None or match.group(2) not in ("", "x"):
+        return text
+    if not match.group(2):
+        return f"{text} bits per weight"
+    return f"{text}, {32 / float(match.group(1)):.4g} bits per weight"
+
+
 Request = Budget | Mapping[str, int]
 
 
@@ -176,7 +187,7 @@ def require_feasible(table: SensitivityTable, limits: Mapping[str, int], text: s
         least = int(cost[lightest].sum())
         if limit < least:
             average = int(table.code_bits[lightest].sum()) / table.weights
-            size = f" ({least / 8000:.3f} kB, {average:.4g} bits per weight)"
+            size = f" ({kilobytes(least)}, {average:.4g} bits per weight)"
             raise InfeasibleError(
                 f"the budget {text} is infeasible: it allows {limit:,} {resource}, and the "
                 f"smallest feasible limit is {least:,}{size if resource == 'size_bits' else ''}"

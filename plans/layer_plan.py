@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from bitknap.problems import write_atomically
 from bitknap.problems.documents import load_as
 from bitknap.problems.errors import DataError
+from bitknap.problems.sizes import kilobytes
 from bitknap.sensitivity import SensitivityTable
 from bitknap.sensitivity.quantization.choices import FLOAT_BITS
 from bitknap.solvers import Solution
 
+from .budgets import with_unit
 from .export import TARGETS
 from .measured import MeasuredPlan
 from .plan_file import FORMAT, Prediction, StoredPlan, plan_document
@@ -216,21 +218,22 @@ class Plan:
         return draw_strip(self.table, self.items.tolist())
 
     def _lines(self) -> list[tuple[str, str]]:
-        sizes = f"{self.size_bits / 8000:,.1f} kB, {self.compression:.1f}x smaller than float32"
+        sizes = f"{kilobytes(self.size_bits)}, {self.compression:.1f}x smaller than float32"
+        stored = self.size_bits / self.table.weights
         found = [
             ("layers", f"{len(self.table.layers)} with {self.table.weights:,} weights"),
-            ("bits", f"{self.average_bits:.3f} per weight"),
+            ("bits", f"{self.average_bits:.3f} per weight, {stored:.3f} with scales"),
             ("size", sizes),
             ("coverage", str(self.table.coverage)),
         ]
         if self.budget:
-            found.insert(0, ("budget", self.budget))
+            found.insert(0, ("budget", with_unit(self.budget)))
         if self.prediction is not None:
             p = self.prediction
             spread = "" if p.error is None else f" ± {p.error:.2g}"
             text = f"{p.value:.4g}{spread} by {p.metric}"
             if p.proven and p.value == p.optimum:
-                text += ", proven to be the least within the budget"
+                text += ", proven the least within the budget"
             found.append(("predicted", text))
         if self.measured is not None:
             m = self.measured

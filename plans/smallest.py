@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bitknap.problems.errors import DataError, InfeasibleError
+from bitknap.problems.sizes import kilobytes
 from bitknap.sensitivity import SensitivityTable
 from bitknap.solvers.frontier import Frontier, frontier
 
@@ -63,7 +64,7 @@ def smallest_plan(
     least, size = min((s.damage(s.last), int(s.front.usage[-1])) for s in searches)
     if least > limit:
         raise InfeasibleError(
-            f"no plan's damage is at most {limit:g}: the largest one, of {size / 8000:,.1f} kB, "
+            f"no plan's damage is at most {limit:g}: the largest one, of {kilobytes(size)}, "
             f"has {least:.4g}; allow more, or offer more bits"
         )
     able = [s for s in searches if s.damage(s.last) <= limit]

@@ -194,6 +194,10 @@ def stability_figure(plan: Confidence, metric: str, budget: str) -> Figure:
     return draw_stability(share, chosen, plan.instance.class_names, labels, title)
 
 
+def _samples(count: int) -> str:
+    return "sample" if count == 1 else f"{count:,} samples"
+
+
 def _sentences(plans: Plans) -> list[str]:
     sentences = []
     for text, (plan, _) in plans.items():
@@ -203,7 +207,7 @@ def _sentences(plans: Plans) -> list[str]:
             f"At {text}: a plan chosen from a resample costs {excess} more than the optimum "
             "on average; "
             + (
-                f"the plan of the first {settled:,} samples is already that of all."
+                f"the plan of the first {_samples(settled)} is already that of all."
                 if settled is not None
                 else f"half of the {plan.samples:,} samples still give another plan."
             )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bitknap.plans.measured import MeasuredPlan
+from bitknap.problems.sizes import kilobytes
 
 from ..tables.table import Table
 from ..workloads.accuracy import NOISE, Accuracy, Difference
@@ -41,7 +42,7 @@ class PlanRow:
     @property
     def size(self) -> str:
         """In kB."""
-        return f"{self.size_bits / 8000:,.1f} kB"
+        return kilobytes(self.size_bits)
 
 
 def plan_rows(results: Results) -> list[PlanRow]:
@@ -105,7 +106,7 @@ def plan_table(results: Results) -> Table:
     cells = [
         [
             with_unit(row.budget),
-            f"{row.size_bits / 8000:,.1f}",
+            row.size.removesuffix(" kB"),
             f"{row.compression:.1f}x",
             f"{100 * row.own.value:.2f} ± {50 * (row.own.interval[1] - row.own.interval[0]):.2f}",
             str(row.to_float),

@@ -103,14 +103,15 @@ def print_table(printed: Table) -> None:
     console.print(printed.title, style="bold")
     parts = _parts(printed, console.width)
     tight = {"padding": (0, 1, 0, 0)} if len(parts) > 1 else {}
-    for part in parts:
+    for part in parts if printed.rows else ():
         headings = [printed.columns[k] for k in part]
         shown = table(*headings, right=printed.text_columns, box=box.SIMPLE_HEAD, **tight)
         for row in printed.rows:
             shown.add_row(*(row[k] for k in part))
         console.print(shown)
     for line in printed.notes:
-        console.print(f"  {line}")
+        for text in console.render_str(line).wrap(console, console.width - 2):
+            console.say(f"  {text.plain.rstrip()}")
     console.print()
 
 

@@ -56,4 +56,6 @@ def command(
             content = safetensors.torch.save(state)
             write_atomically(out, content)
             size = len(content)
-    note(f"wrote {out}: {size:,} bytes; the plan's weights are {given.plan.predicted_bytes:,}")
+    least = given.plan.predicted_bytes
+    hint = f"the plan's weights take {least:,}" + ("" if packed else " with --packed")
+    note(f"wrote {out}: {size:,} bytes; {hint}")

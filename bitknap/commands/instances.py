@@ -195,7 +195,9 @@ def _print_list(entries: list[dict[str, Any]]) -> None:
 
 def _limit(resource: str, value: int) -> str:
     if resource == "size_bits":
-        return f"{value / 8000:,.1f} kB"
+        from bitknap.problems.sizes import kilobytes
+
+        return kilobytes(value)
     return f"{value / 1e9:,.2f} G {resource}" if value >= 1e8 else f"{value:,} {resource}"
 
 

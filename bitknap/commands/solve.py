@@ -11,6 +11,7 @@ import typer
 
 from bitknap.cli import EXIT_BAD_INPUT, EXIT_INFEASIBLE, EXIT_NO_SOLUTION
 from bitknap.problems import BitknapError, DataError
+from bitknap.problems.sizes import kilobytes
 
 from ._options import InstanceName, metric_of
 
@@ -162,5 +163,5 @@ def _size(solution: Solution) -> str:
         parts.append(f"{average:.3f} bits per weight")
     if "size_bits" in instance.resources:
         size = solution.usage[instance.resources.index("size_bits")]
-        parts.append(f"{size / 8000:,.1f} kB")
+        parts.append(kilobytes(size))
     return f": {', '.join(parts)}" if parts else ""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bitknap.problems.sizes import kilobytes
+
 from ._options import TimeLimit, split
 from ._policy import Allow, Exclude, Pin, Tied, layer_policy
 
@@ -69,8 +71,8 @@ def command(
             if graph.samples:
                 peak = graph.activation_peak()
                 notes.append(
-                    f"Activations of one sample peak at {peak.bits(32) / 8000:,.1f} kB in float32, "
-                    f"{peak.bits(8) / 8000:,.1f} kB at 8 bits ({peak.step}), whatever the plan."
+                    f"Activations of one sample peak at {kilobytes(peak.bits(32))} in float32, "
+                    f"{kilobytes(peak.bits(8))} at 8 bits ({peak.step}), whatever the plan."
                 )
                 if loaded.activations is not None:
                     notes.append(_chosen_peak(loaded, graph))
@@ -97,7 +99,7 @@ def _chosen_peak(table: SensitivityTable, graph: Graph) -> str:
     }
     return (
         f"With the fewest activation bits of every layer it is "
-        f"{graph.activation_peak_bits(fewest) / 8000:,.1f} kB: values that other operations read "
+        f"{kilobytes(graph.activation_peak_bits(fewest))}: values that other operations read "
         "too stay in float."
     )
 

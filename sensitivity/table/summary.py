@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bitknap.problems.errors import UnsupportedError
+from bitknap.problems.sizes import kilobytes
 
 if TYPE_CHECKING:
     from .table import SensitivityTable
@@ -21,14 +22,14 @@ def lines(table: SensitivityTable) -> list[tuple[str, str]]:
     """What a table holds, ten lines at most: heading and text."""
     sizes = table.costs["size_bits"]
     ends = [
-        int(best.reduceat(sizes, table.offsets[:-1]).sum()) / 8000
+        kilobytes(int(best.reduceat(sizes, table.offsets[:-1]).sum()))
         for best in (np.minimum, np.maximum)
     ]
     found = [
         ("layers", f"{len(table.layers)} with {table.weights:,} weights"),
         ("coverage", str(table.coverage)),
         ("choices", ", ".join(table.choices)),
-        ("size", f"{ends[0]:,.1f} to {ends[1]:,.1f} kB"),
+        ("size", " to ".join(ends)),
     ]
     if table.metrics:
         samples = max((len(scores) for scores in table.scores.values()), default=0)

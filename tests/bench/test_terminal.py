@@ -52,6 +52,18 @@ def test_every_part_has_the_columns_of_text(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.count("x") == 200
 
 
+def test_notes_are_indented_on_every_line_and_an_empty_table_is_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    note = " ".join(f"[b]word{k}" for k in range(30)) + "."
+    terminal.print_table(Table("No rows", ["name", "value"], [], notes=(note,)))
+    title, *lines = capsys.readouterr().out.rstrip().splitlines()
+    assert title == "No rows"
+    assert len(lines) > 3
+    assert all(line.startswith("  [b]word") and len(line) <= 80 for line in lines)
+    assert " ".join(line.strip() for line in lines) == note
+
+
 def test_the_instances_and_the_published_ones() -> None:
     words = printed_words(call(["instances"]).out)
     assert {*library_names(), *quadratic_names()} <= set(words)

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bitknap.plans.budgets import parse_budget
+from bitknap.plans.budgets import parse_budget, with_unit
 from bitknap.problems import DataError
 
 from ..bench.tables import made_table
@@ -29,6 +29,21 @@ from ..bench.tables import made_table
 def test_capacity_in_bits_for_a_thousand_weights(text: str, capacity: int) -> None:
     table = made_table(np.ones((2, 6)), [400, 600])
     assert parse_budget(text).capacity(table) == capacity
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("2.25", "2.25 bits per weight"),
+        ("8x", "8x, 4 bits per weight"),
+        ("300 kB", "300 kB"),
+        ("damage 0.02", "damage 0.02"),
+        ("w3a6", "w3a6"),
+        ("bops 1,000", "bops 1,000"),
+    ],
+)
+def test_budgets_are_shown_with_their_unit(text: str, words: str) -> None:
+    assert with_unit(text) == words
 
 
 def test_a_decimal_is_taken_at_its_word() -> None:

@@ -65,7 +65,10 @@ def test_a_plan_keeps_its_budget_and_says_what_it_is(made: Any) -> None:
         int(plan.table.costs["size_bits"][i]) for i in plan.table.positions(plan.choices)
     )
     text = repr(plan)
-    assert text.startswith("Plan\n  budget")
+    assert text.startswith("Plan\n  budget     3 bits per weight\n")
+    stored = plan.size_bits / plan.table.weights
+    assert f"{plan.average_bits:.3f} per weight, {stored:.3f} with scales" in text
+    assert f"{plan.size_bits / 8000:.3f} kB" in text
     assert len(text.splitlines()) <= 11
     assert "damage" in text
     assert "<table>" in plan._repr_html_()
@@ -79,7 +82,7 @@ def test_without_measuring_the_plan_is_the_proven_optimum() -> None:
     instance = table.to_instance("weight_mse", table.capacity(4))
     assert plan.prediction.value == bitknap.solve(instance, "core").objective
     assert plan.solution.status is bitknap.Status.OPTIMAL
-    assert "proven to be the least within the budget" in repr(plan)
+    assert "proven the least within the budget" in repr(plan)
     assert plan.measured is None
 
 
