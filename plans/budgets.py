@@ -25,6 +25,9 @@ _UNITS = {
     "mib": 8 * 2**20,
     "gib": 8 * 2**30,
 }
+_MOST_BITS = 32
+"""Of a weight in float."""
+
 _PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
@@ -50,10 +53,10 @@ class Budget:
 
     def __post_init__(self) -> None:
         most = max(self.average_bits or 0, self.activation_bits or 0)
-        if most > 32 or (self.size_bits or 0) >= 1 << 62:
+        if most > _MOST_BITS or (self.size_bits or 0) >= 1 << 62:
             raise DataError(
-                f"a budget is at most 32 bits on average and below 2^62 in all, got {self.text!r}; "
-                "a size needs a unit, e.g. 300kB"
+                f"a budget is at most {_MOST_BITS} bits on average and below 2^62 in all, "
+                f"got {self.text!r}; a size needs a unit, e.g. 300kB"
             )
 
     @staticmethod
@@ -102,6 +105,11 @@ def parse_budget(text: str) -> Budget:
             f"KiB, MiB, GiB), got {text!r}"
         )
     number = Fraction(match.group(1))
+    if unit == "bits" and number <= _MOST_BITS:
+        raise DataError(
+            f"{text!r} is a size of all weights together; "
+            f"for bits per weight write {match.group(1)}"
+        )
     if unit == "x":
         return Budget(text.strip(), average_bits=32 / number)
     if unit:

@@ -49,7 +49,7 @@ def command(
     Exit code 0 with a feasible answer, 2 for bad input, 3 when no choice fits the capacity,
     4 when the limits ended the search without an answer.
 
-    Example: bitknap solve NAME --stats
+    Example: bitknap solve fashion-resnet18/fisher_3 --stats
     """
     from bitknap.problems import write_atomically
     from bitknap.solvers import Status

@@ -32,7 +32,7 @@ def command(
     Exit code 0 with an answer, 2 for bad input, 3 when no choice fits the capacity, 4 when the
     time limit ended the work.
 
-    Example: bitknap topk NAME -k 5
+    Example: bitknap topk fashion-resnet18/fisher_3 -k 5
     """
     from bitknap.problems.library import find_instance
     from bitknap.solvers.topk import forced, top_k

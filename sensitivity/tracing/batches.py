@@ -86,7 +86,7 @@ def labels(batch: Batch) -> Tensor:
     if found is None:
         raise UnsupportedError(
             "the batch holds no labels at batch[1], batch['labels'] or batch['label']; "
-            "pass loss_fn=, or use a metric without labels"
+            "pass loss_fn=, or name metrics that need none, such as mc_fisher, kl or weight_mse"
         )
     return found
 

@@ -51,6 +51,12 @@ def test_a_decimal_is_taken_at_its_word() -> None:
     assert parse_budget("2.3").capacity(made_table(np.ones((2, 3)), [10])) == 23 + 32
 
 
+def test_a_size_of_few_bits_is_told_from_bits_per_weight() -> None:
+    with pytest.raises(DataError, match=r"'3bits' is a size .* for bits per weight write 3$"):
+        parse_budget("3bits")
+    assert parse_budget("33bits").size_bits == 33
+
+
 @pytest.mark.parametrize("text", ["", "tiny", "-3", "3kb/s", "300kbit", "0", "0kB", "1e3", "nan"])
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(DataError, match="a budget must be average bits per weight"):
