@@ -47,6 +47,10 @@ def load_packed(model: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
     Raises:
         DataError: the file is not a packed network, or one of another architecture.
     """
+    if not isinstance(model, nn.Module):
+        raise DataError(
+            f"load_packed takes the network first and then the file, got {type(model).__name__}"
+        )
     state, document = read_packed(path)
     network = plain_copy(model).eval()
     known = network.state_dict()

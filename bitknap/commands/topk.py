@@ -122,7 +122,12 @@ def _print_forced(found: ForcedItems) -> None:
     labels = problem.by_label(found.choice)
     for i, name in enumerate(problem.class_names):
         span = range(int(problem.offsets[i]), int(problem.offsets[i + 1]))
-        rises = ", ".join(f"{problem.labels[j]}: {found.rise[j]:.3g}" for j in span)
-        rows.append((name, labels[name], f"{found.elsewhere[i]:.6g}", rises))
+        rises = ", ".join(f"{problem.labels[j]}: {_rise(found.rise[j], 3)}" for j in span)
+        rows.append((name, labels[name], _rise(found.elsewhere[i], 6), rises))
     say(f"optimum {found.optimum!r}")
     print_rows(("class", "chosen", "rise elsewhere", "rise of each item"), rows)
+
+
+def _rise(value: float, count: int) -> str:
+    """So many digits, or that nothing fits then."""
+    return "no fit" if value == math.inf else f"{value:.{count}g}"

@@ -253,6 +253,12 @@ def test_damaged_packed_files_are_refused(made: Any, tmp_path: Path) -> None:
         bitknap.load_packed(nn.Linear(2, 2), path)
 
 
+def test_the_network_comes_before_its_packed_file(made: Any) -> None:
+    mixed_up: Any = "packed.safetensors"
+    with pytest.raises(DataError, match="takes the network first and then the file, got str"):
+        bitknap.load_packed(mixed_up, made[0])
+
+
 def test_weights_off_their_grid_are_not_packed(made: Any, tmp_path: Path) -> None:
     from bitknap.plans.packed import pack
 
