@@ -15,7 +15,7 @@ FINEST = -6
 """Power of ten, in per cent, below which gaps are drawn on a linear scale."""
 
 LARGEST = 12
-"""Power of ten, in per cent, at which larger gaps are drawn; that of an objective of 0 is inf."""
+"""Power of ten, in per cent, at which larger gaps are drawn; above an optimum of 0 it is inf."""
 
 
 def draw_gaps(gaps: Mapping[str, Sequence[float]]) -> Figure:
@@ -40,5 +40,5 @@ def draw_gaps(gaps: Mapping[str, Sequence[float]]) -> Figure:
         axes.set_xticks([0.0, *(10.0**decade for decade in decades)])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.set_xlabel("gap to the optimum (or the best bound), %")
+        axes.set_xlabel("above the optimum (or the best bound), %")
     return figure

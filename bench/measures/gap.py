@@ -1,4 +1,4 @@
-"""Gap: how far an objective is from the proven optimum, or from the best bound."""
+"""Gap: how far an objective is above the proven optimum, or above the best bound."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ import math
 import statistics
 from collections.abc import Iterable
 
-from bitknap.solvers import relative_gap
-
 from .answers import SolverRuns
 
 
 def gap(answer: SolverRuns) -> float | None:
-    """Mean over the runs of (objective - reference) / |objective|.
+    """Mean over the runs of (objective - reference) / |reference|.
 
     The reference is the proven optimum, and the best bound of any solver where nothing is proven,
     so that the gap is then an upper estimate. None without a reference, or when a run found no
-    choice. 0 is equality of the recomputed objectives; beyond 1e100 it is inf, as it is of an
-    objective of 0.
-
-    References:
-        G. Gamrath, T. Achterberg et al., SCIP, whose tables divide by |objective| likewise.
+    choice. 0 is equality of the recomputed objectives; beyond 1e100 it is inf, as it is above a
+    reference of 0. The gap that a back-end reports of its bound is another: see `relative_gap`.
     """
     reference = answer.reference.bound
     if reference is None:
@@ -29,8 +24,9 @@ def gap(answer: SolverRuns) -> float | None:
     for run in answer.runs:
         if run.objective is None:
             return None
-        distance = relative_gap(run.objective, reference)
-        gaps.append(distance if distance <= 1e100 else math.inf)
+        above = run.objective - reference
+        distance = above / abs(reference) if reference else math.inf
+        gaps.append(0.0 if not above else distance if distance <= 1e100 else math.inf)
     return statistics.fmean(gaps)
 
 

@@ -110,16 +110,16 @@ def solver_table(answers: Sequence[SolverRuns], clashes: Sequence[str]) -> Table
     return Table(
         f"Solvers over {len({key_of(answer.first) for answer in answers})} instances",
         (
-            *("solver", "kind", "instances", "success", "correct", "mean gap", "worst gap"),
+            *("solver", "kind", "instances", "success", "correct", "mean above", "worst above"),
             *("ms", *(["CPU ms"] if processor else []), "peak MB", "went wrong"),
         ),
         rows,
         notes=(
             "instances: supported / in the suite. success: share of runs with a claim (exact: a "
             "proof; heuristic: a choice). correct: share with a claim that is true.",
-            "gap: to the proven optimum, else to the best bound; both recomputed. ms: shifted "
-            f"geometric mean (shift {1e3 * SHIFT:g} ms) of median times, the method and its model "
-            "without imports and referee, failures at the time limit."
+            "above: the proven optimum, else the best bound, in parts of it; both recomputed. ms: "
+            f"shifted geometric mean (shift {1e3 * SHIFT:g} ms) of median times, the method and "
+            "its model without imports and referee, failures at the time limit."
             f"{CPU_NOTE if processor else ''}",
             *(
                 clashes

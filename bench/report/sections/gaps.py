@@ -1,4 +1,4 @@
-"""Gaps by solver, and what a proof costs beside the heuristics."""
+"""How far solvers are above the optimum, and what a proof costs beside the heuristics."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..base import Content, Plot, Section
 from ..source import Source
 
 CAPTION = (
-    "Gap of every solver's choice on every instance: (objective - optimum) / |objective|, both "
-    "recomputed; against the best bound where no solver proved an optimum. One dot per instance; "
-    "on the right, how many have none."
+    "How far every solver's choice is above the optimum of every instance: (objective - optimum) "
+    "/ |optimum|, both recomputed; above the best bound where no solver proved an optimum. One "
+    "dot per instance; on the right, how many have none."
 )
 
 
@@ -67,7 +67,7 @@ def _certainty(answers: list[SolverRuns]) -> Table | None:
         return None
     return Table(
         f"Cost of certainty: {exact} beside the heuristics",
-        ("heuristic", "instances", "time factor", "had the optimum", "mean gap", "worst gap"),
+        ("heuristic", "instances", "time factor", "had the optimum", "mean above", "worst above"),
         rows,
         notes=(
             f"Over the instances that {exact} proved and the heuristic answered; time factor: "
@@ -86,4 +86,6 @@ def _most_proofs(answers: list[SolverRuns]) -> str:
     )
 
 
-SECTION = Section("Gap by solver", 70, "solves of a suite (`bitknap bench SUITE`)", build)
+SECTION = Section(
+    "Above the optimum, by solver", 70, "solves of a suite (`bitknap bench SUITE`)", build
+)

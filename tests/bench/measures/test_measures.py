@@ -68,9 +68,9 @@ def test_gap_to_the_optimum_and_to_the_best_bound() -> None:
         heuristic("h", "none", None),
     ]
     found = {answer.first.instance: gap(answer) for answer in of(records, "h")}
-    # (5 - 4) / 5 and (8 - 4) / 8, their mean; (12 - 9) / 12.
-    assert found == {"proven": 0.35, "open": 0.25, "unknown": None, "none": None}
-    assert gaps(of(records, "a")) == pytest.approx([0.1, 0.0])
+    # (5 - 4) / 4 and (8 - 4) / 4, their mean; (12 - 9) / 9.
+    assert found == {"proven": 0.625, "open": 1 / 3, "unknown": None, "none": None}
+    assert gaps(of(records, "a")) == pytest.approx([1 / 9, 0.0])
 
 
 def test_a_lie_lowers_the_correct_rate_not_the_success_rate() -> None:
@@ -158,10 +158,10 @@ def test_cost_of_certainty() -> None:
     ]
     found = cost_of_certainty(answers_of(records), "a", "h")
     assert found is not None
-    # sqrt(4 * 9); h has the optimum of i; its gap on j is (4 - 3) / 4. k is not proven.
+    # sqrt(4 * 9); h has the optimum of i; it is (4 - 3) / 3 above j. k is not proven.
     assert (found.instances, found.proof_only) == (2, 0.5)
     assert found.factor == pytest.approx(6.0)
-    assert (found.mean_gap, found.worst_gap) == (0.125, 0.25)
+    assert (found.mean_gap, found.worst_gap) == (1 / 6, 1 / 3)
     assert cost_of_certainty(answers_of(records), "a", "nobody") is None
 
 
@@ -305,6 +305,6 @@ def test_the_summary_shows_measures_and_contradictions() -> None:
     assert rows["a"]["peak MB"] == "70"
     assert (rows["a"]["success"], rows["a"]["correct"]) == ("100 %", "100 %")
     assert (rows["b"]["success"], rows["b"]["correct"]) == ("50 %", "0")
-    assert (rows["b"]["worst gap"], rows["b"]["went wrong"]) == ("20 %", "1 killed")
+    assert (rows["b"]["worst above"], rows["b"]["went wrong"]) == ("25 %", "1 killed")
     assert rows["c"]["instances"] == "0/1"
     assert any("b claims the optimum 5.0" in note for note in solvers.notes)
