@@ -205,8 +205,15 @@ class Plan:
         table, choices = stored.table(), stored.choices
         return cls(choices, table, stored.budget, stored.prediction, measured=stored.measured)
 
-    def compare(self, other: Plan) -> dict[str, tuple[str | None, str | None]]:
-        """Layer -> choices in this plan and the other, of the layers where they differ."""
+    def compare(
+        self, other: Plan | str | os.PathLike[str]
+    ) -> dict[str, tuple[str | None, str | None]]:
+        """Layer -> choices in this plan and the other, of the layers where they differ.
+
+        Args:
+            other: a plan, or the path of its file.
+        """
+        other = other if isinstance(other, Plan) else Plan.load(other)
         names = dict.fromkeys([*self.choices, *other.choices])
         pairs = {name: (self.choices.get(name), other.choices.get(name)) for name in names}
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

@@ -85,3 +85,4 @@ def _print(table: SensitivityTable, out: Path) -> None:
     notes.append(f"Coverage: {table.coverage}.")
     print_table(replace(printed := metric_cost_table(table), notes=(*printed.notes, *notes)))
     say(f"table: {out}")
+    say(f"next: bitknap plan {out} --budget 3 --out plan.json")

@@ -86,13 +86,15 @@ def test_without_measuring_the_plan_is_the_proven_optimum() -> None:
     assert plan.measured is None
 
 
-def test_several_budgets_share_one_table() -> None:
+def test_several_budgets_share_one_table(tmp_path: Path) -> None:
     plans = bitknap.plan(network(), data(), bits=[2.5, 4], measure=0)
     assert plans[0].table is plans[1].table
     assert plans[0].average_bits <= 2.5 < plans[1].average_bits <= 4
     changed = plans[0].compare(plans[1])
     assert changed
     assert all(plans[0].choices[name] == pair[0] for name, pair in changed.items())
+    plans[1].save(tmp_path / "plan.json")
+    assert plans[0].compare(tmp_path / "plan.json") == changed
 
 
 def test_sizes_and_other_limits() -> None:
