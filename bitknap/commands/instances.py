@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 from os.path import commonprefix
 from pathlib import Path
@@ -90,6 +91,7 @@ def _import(files: list[Path], layout: str | None, out: Path | None, as_json: bo
     from bitknap.bench.tables.terminal import note
     from bitknap.problems import DataError, save_instance
     from bitknap.problems.readers import read_instances
+    from bitknap.problems.storage import only_writer
 
     if not files:
         raise DataError("name the text files to read after `import`")
@@ -101,8 +103,9 @@ def _import(files: list[Path], layout: str | None, out: Path | None, as_json: bo
         targets = [out if one else out / f"{instance.name}.json" for instance in found]
         if len(set(targets)) < len(targets):
             raise DataError("two of the files have the same name; import them into two folders")
-        for instance, target in zip(found, targets, strict=True):
-            save_instance(instance, target)
+        with nullcontext() if one else only_writer(out):
+            for instance, target in zip(found, targets, strict=True):
+                save_instance(instance, target)
         note(f"wrote {out}" if one else f"wrote {out}: {len(found)} instances")
     _emit([_facts(instance) for instance in found], as_json, _print_list)
 

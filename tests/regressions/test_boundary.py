@@ -191,6 +191,7 @@ WRITERS: dict[str, tuple[list[str], list[str]]] = {
         ["out", ".report.lock"],
     ),
     "paper": (["paper", "--fast", "--out", "out"], ["out"]),
+    "instances": (["instances", "import", "one.txt", "--out", "out"], ["out"]),
 }  # fmt: skip
 
 
@@ -210,6 +211,7 @@ def test_bug_two_at_once_overwrote_each_other(
     Path("mine.toml").write_text(SUITE)
     Path("mine.py").write_text(MODULE)
     Path("plan.json").write_text('{"0": 4}')
+    Path("one.txt").write_text("1 7\n1\n5 2\n")
     Path("run").mkdir()
     Path("run/records.jsonl").write_text(
         Record("suite", "i", "core", "optimal", 1.0, 1.0, 0.1).to_line()
