@@ -252,5 +252,5 @@ _SETS = [
     ["I07 to I13", "100 to 400", "khan", _CHEN_HAO],
     ["INST01 to INST20", "-", "mansi", _CHEN_HAO],
     ["INST21 to INST30, irregular", "-", "shojaei", _CHEN_HAO],
-    ["TestSet", "5 to 400", "hiremath-hill", "C. S. Hiremath, R. R. Hill, IJOR 2 (2007)"],
+    ["TestSet", "-", "hiremath-hill", "C. S. Hiremath, R. R. Hill, IJOR 2 (2007)"],
 ]
