@@ -21,6 +21,7 @@ from bitknap.solvers import solve
 from bitknap.solvers.verify import verify
 
 from ..measures.answers import SolverRuns, answers_of, reference_of
+from ..measures.gap import above_optimum
 from ..records.record import Record, load_records
 from ..runner.cases import content_hash
 from ..tables.table import digits, percent
@@ -165,7 +166,7 @@ def _quadratic_solvers(name: str, path: Path) -> str:
 def _above(objective: float | None, best: float | None) -> str:
     if objective is None or best is None:
         return "-"
-    return percent((objective - best) / abs(best) if best else 0.0)
+    return percent(above_optimum(objective, best))
 
 
 def _index(rows: Sequence[Sequence[str]], records: Sequence[Record]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from bitknap.plans.repair.base import NONE
 from bitknap.solvers import Status, load_solver, relative_gap
 
+from ..measures.gap import above_optimum
 from ..tables.table import Table, percent
 from ..workloads.accuracy import Difference
 
@@ -284,10 +284,3 @@ def uniform_within(results: Results, budget: str, repair: str) -> Evaluation | N
         ),
         default=None,
     )
-
-
-def above_optimum(objective: float, optimum: float) -> float:
-    """How far a choice is above the optimum, relative to the optimum."""
-    if objective == optimum:
-        return 0.0
-    return (objective - optimum) / abs(optimum) if optimum else math.inf

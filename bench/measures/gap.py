@@ -9,6 +9,13 @@ from collections.abc import Iterable
 from .answers import SolverRuns
 
 
+def above_optimum(objective: float, optimum: float) -> float:
+    """How far a choice is above the optimum, relative to the optimum."""
+    if objective == optimum:
+        return 0.0
+    return (objective - optimum) / abs(optimum) if optimum else math.inf
+
+
 def gap(answer: SolverRuns) -> float | None:
     """Mean over the runs of (objective - reference) / |reference|.
 
@@ -24,9 +31,8 @@ def gap(answer: SolverRuns) -> float | None:
     for run in answer.runs:
         if run.objective is None:
             return None
-        above = run.objective - reference
-        distance = above / abs(reference) if reference else math.inf
-        gaps.append(0.0 if not above else distance if distance <= 1e100 else math.inf)
+        distance = above_optimum(run.objective, reference)
+        gaps.append(distance if distance <= 1e100 else math.inf)
     return statistics.fmean(gaps)
 
 
