@@ -27,7 +27,7 @@ from bitknap.problems.storage import read_file
 from bitknap.sensitivity.tracing.folding import plain_copy
 
 from ..codes import FormattedWeight, QuantizedWeight, stored_weights
-from ..state import distinct_state
+from ..state import distinct_state, fill_state
 from .base import Applied, Exported, NetworkTarget
 from .onnx import refuse_activations
 
@@ -85,14 +85,7 @@ class CompressedTensors(NetworkTarget):
                 f"({' '.join(str(error).split())}); export them again"
             ) from None
         network = plain_copy(model).eval()
-        with torch.no_grad():
-            for name, value in distinct_state(network).items():
-                if name not in state or state[name].shape != value.shape:
-                    raise DataError(
-                        f"{path}: the file has no {name} of shape {tuple(value.shape)}; load it "
-                        "into the architecture that was exported"
-                    )
-                value.copy_(state[name])
+        fill_state(network, state.get, path)
         return network
 
 

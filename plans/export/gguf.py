@@ -30,7 +30,7 @@ from bitknap.sensitivity.quantization.choices import FLOAT, parse_label
 from bitknap.sensitivity.tracing.folding import folded, plain_copy
 
 from ..codes import FormattedWeight, stored_weights
-from ..state import distinct_state
+from ..state import fill_state
 from .base import Applied, Exported, NetworkTarget
 
 if TYPE_CHECKING:
@@ -84,15 +84,7 @@ class Gguf(NetworkTarget):
         file = _File.read(path)
         network = plain_copy(model).eval()
         names = file.naming.names(network)
-        with torch.no_grad():
-            for parameter, value in distinct_state(network).items():
-                tensor = file.values(names[parameter])
-                if tensor is None or tensor.shape != value.shape:
-                    raise DataError(
-                        f"{path}: the file has no {names[parameter]} of shape "
-                        f"{tuple(value.shape)}; load it into the architecture that was exported"
-                    )
-                value.copy_(tensor)
+        fill_state(network, lambda name: file.values(names[name]), path, names.__getitem__)
         return network
 
 

@@ -6,10 +6,28 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import bitknap
 from bitknap.sensitivity import SensitivityTable
+
+
+@pytest.fixture
+def tiny_llama() -> tuple[nn.Module, list[Any], Any]:
+    """A Llama of transformers, batches of token ids, and the function that runs it."""
+    transformers = pytest.importorskip("transformers", reason="pip install 'bitknap[llm]'")
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=64, hidden_size=64, intermediate_size=96, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=32,
+    )  # fmt: skip
+    ids = torch.randint(64, (4, 9), generator=torch.Generator().manual_seed(0))
+
+    def logits(network: nn.Module, batch: Any) -> Tensor:
+        out: Tensor = network(input_ids=batch[0], use_cache=False).logits[:, -1]
+        return out
+
+    return transformers.LlamaForCausalLM(config).eval(), [(ids, ids[:, 0])], logits
 
 
 @pytest.fixture(scope="module")

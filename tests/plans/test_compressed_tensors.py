@@ -101,21 +101,9 @@ def test_what_does_not_fit_is_refused_in_a_sentence(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_transformers_loads_the_same_weights(tmp_path: Path) -> None:
+def test_transformers_loads_the_same_weights(tiny_llama: Any, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers", reason="pip install 'bitknap[llm]'")
-    torch.manual_seed(0)
-    config = transformers.LlamaConfig(
-        vocab_size=64, hidden_size=64, intermediate_size=96, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=32,
-    )  # fmt: skip
-    model = transformers.LlamaForCausalLM(config).eval()
-    ids = torch.randint(64, (4, 9))
-
-    def logits(network: nn.Module, batch: Any) -> Tensor:
-        out: Tensor = network(input_ids=batch[0], use_cache=False).logits[:, -1]
-        return out
-
-    data, bits = [(ids, ids[:, 0])], (3, 4, 8)
+    (model, data, logits), bits = tiny_llama, (3, 4, 8)
     table = bitknap.sensitivity_table(
         model, data, bits=bits, forward=logits, metrics="weight_mse", exclude=["*embed*", "lm_head"]
     )

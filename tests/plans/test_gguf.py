@@ -187,22 +187,10 @@ def test_damaged_files_are_refused_in_a_sentence(planned: Any, tmp_path: Path) -
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_transformers_reads_the_same_weights(tmp_path: Path) -> None:
+def test_transformers_reads_the_same_weights(tiny_llama: Any, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers", reason="pip install 'bitknap[llm]'")
     pytest.importorskip("accelerate", reason="pip install 'bitknap[llm]'")
-    torch.manual_seed(0)
-    config = transformers.LlamaConfig(
-        vocab_size=64, hidden_size=64, intermediate_size=96, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=32,
-    )  # fmt: skip
-    model = transformers.LlamaForCausalLM(config).eval()
-    ids = torch.randint(64, (4, 9))
-
-    def logits(network: nn.Module, batch: Any) -> Tensor:
-        out: Tensor = network(input_ids=batch[0], use_cache=False).logits[:, -1]
-        return out
-
-    data = [(ids, ids[:, 0])]
+    model, data, logits = tiny_llama
     bits = [bit for bit in BITS if bit != "mxfp4"]
     table = bitknap.sensitivity_table(model, data, bits=bits, forward=logits, metrics="weight_mse")
     names = list(table.layer_choices)
