@@ -19,6 +19,9 @@ def command(
     section: Annotated[
         list[str] | None, typer.Option(help="Show this section only; repeatable.")
     ] = None,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Write the page as a PDF, too; needs bitknap[pdf].")
+    ] = False,
 ) -> None:
     """Write the page of a folder, or of two compared, with its figures and tables.
 
@@ -27,11 +30,13 @@ def command(
 
     Example: bitknap report runs/demo
     """
+    from bitknap.bench.report.pdf import pdf_writer
     from bitknap.bench.report.write import page_path, write_report
     from bitknap.bench.tables.terminal import say
 
     from ._progress import progress
 
+    write_pdf = pdf_writer() if pdf else None
     with progress("drawing the report") as tell:
         if other is None and (folder / "paper.json").exists():
             from bitknap.bench.paper.call import load_study, write_study
@@ -40,4 +45,7 @@ def command(
             write_study(load_study(folder, tell), page, section or ())
         else:
             page = write_report(folder, other, out, section or (), tell)
+        if write_pdf:
+            tell("laying out the PDF")
+            say(f"pdf: {write_pdf(page)}")
     say(f"report: {page}")
