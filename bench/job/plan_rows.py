@@ -13,7 +13,7 @@ from ..tables.table import Table
 from ..workloads.accuracy import NOISE, Accuracy, Difference
 from .recommended import RECOMMENDED
 from .results import Results, plan_path
-from .tables import last_repair, uniform_within, with_unit
+from .tables import last_repair, short_budget, uniform_within
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,9 @@ def finding(rows: Sequence[PlanRow]) -> str:
     )
     if row.to_uniform is not None:
         text += f" and {_against(row.to_uniform, f'uniform {row.uniform} bits')}"
-    level = [with_unit(r.budget) for r in rows if r.to_uniform is not None and r.to_uniform.level]
+    level = [
+        short_budget(r.budget) for r in rows if r.to_uniform is not None and r.to_uniform.level
+    ]
     if level:
         text += f". Mixed and uniform bits are within noise of each other at {' and '.join(level)}"
     return text + "."
@@ -105,7 +107,7 @@ def plan_table(results: Results) -> Table:
     whole = next(m.accuracy for m in results.measured if m.plan == "float")
     cells = [
         [
-            with_unit(row.budget),
+            short_budget(row.budget),
             row.size.removesuffix(" kB"),
             f"{row.compression:.1f}x",
             f"{100 * row.own.value:.2f} ± {50 * (row.own.interval[1] - row.own.interval[0]):.2f}",

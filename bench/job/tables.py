@@ -146,12 +146,12 @@ def accuracy_table(results: Results, repair: str = NONE) -> Table:
         *_losses(series, controls),
         *_greedy_above(results.asked.metrics, series),
     ]
-    columns = ("plan", *map(with_unit, budgets))
+    columns = ("plan", *map(short_budget, budgets))
     return Table(f"Measured accuracy {_state(repair)}, %, by budget", columns, rows, notes=notes)
 
 
-def with_unit(budget: str) -> str:
-    """A budget's text with its unit."""
+def short_budget(budget: str) -> str:
+    """A budget as headings show it, e.g. ``3 bits``."""
     return f"{budget} bits" if budget[-1].isdigit() and budget[0] != "w" else budget
 
 
@@ -166,7 +166,7 @@ def _losses(series: Series, controls: Series) -> list[str]:
                 if Difference(value, max(d.error for d in differences)).level or value > 0:
                     continue
                 found.append(
-                    f"{name} at {with_unit(budget)} ({own[budget][0]}) loses to {control} "
+                    f"{name} at {short_budget(budget)} ({own[budget][0]}) loses to {control} "
                     f"({100 * _mean(others[budget], _share):.2f} %)."
                 )
     return sorted(found) or ["No plan is below a control by more than the noise."]
@@ -214,7 +214,7 @@ def measure_tables(results: Results) -> dict[str, Table]:
         ]
         rows.append(["float", *[f"{whole.measures[name]:.4g}"] * len(budgets)])
         title = f"{name[0].upper()}{name[1:]} {_state(repair)}, by budget"
-        tables[name] = Table(title, ("plan", *map(with_unit, budgets)), rows)
+        tables[name] = Table(title, ("plan", *map(short_budget, budgets)), rows)
     return tables
 
 

@@ -17,7 +17,7 @@ import bitknap.bench.report.sections as section_package
 from bitknap.bench.job.plan_rows import finding, plan_rows, preferred
 from bitknap.bench.job.results import load_results
 from bitknap.bench.job.run import run_job
-from bitknap.bench.job.tables import with_unit
+from bitknap.bench.job.tables import short_budget
 from bitknap.bench.report import SECTIONS
 from bitknap.bench.report.resampled import SURE
 from bitknap.bench.report.sections import confidence
@@ -281,7 +281,7 @@ def test_the_first_screen_has_the_plans_with_their_files(run_folder: Path) -> No
     assert [Plan.load(run_folder / file).budget for file in files] == ["2.25", "3", "2kB"]
     opened = re.findall(r"<details open><summary>(.*?)</summary>", first)
     assert len(opened) == 1
-    assert opened[0].startswith(with_unit(preferred(rows).budget))
+    assert opened[0].startswith(short_budget(preferred(rows).budget))
     columns = read(run_folder, "recommended")
     assert [row[-1] for row in columns] == [
         f"{(source >= SURE).sum()} of 3"

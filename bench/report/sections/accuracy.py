@@ -26,34 +26,40 @@ CAPTION = (
     "the test samples; those of random plans run from the lowest to the highest draw, around "
     "their mean. Plans more than 10 points below the float network are in the tables alone."
 )
+FIRST_SCREEN = {"recommended", "uniform", "float"}
 
 
 def build(source: Source) -> Content | None:
-    """The figure, its numbers, and the tables by budget."""
+    """The tables by budget; a figure, unless the first screen shows all plans."""
     results = source.results
     if results is None:
         return None
-    whole = next(m.accuracy.value for m in results.measured if m.plan == "float")
-    repair = last_repair(results)
-    curves = accuracy_curves(results, repair)
-    marks = [_mark(results, curve, point) for curve in curves for point in curve.points]
-    figure = draw_accuracy(curves, whole)
-    lowest = figure.axes[0].get_ylim()[0]
-    plot = Plot(
-        "accuracy",
-        CAPTION.format(state="as quantized" if repair == NONE else "repaired"),
-        figure,
-        panels=[Panel(figure, [mark for mark in marks if mark.y >= lowest])],
-        data=numbers(curves),
-    )
+    facts = [(metric, METRICS.summary(metric)) for metric in results.asked.metrics]
+    plots = [_plot(results)] if {m.plan for m in results.measured} - FIRST_SCREEN else []
+    texts = [] if plots else ["bitknap run --full measures the plans of every metric, too."]
     printed = {n.replace(" ", "_"): table for n, table in measure_tables(results).items()}
     repairs = dict.fromkeys(m.repair for m in results.measured if m.plan != "float")
     tables = {
         "accuracy" if repair == NONE else "accuracy_repaired": accuracy_table(results, repair)
         for repair in reversed(repairs)
     }
-    facts = [(metric, METRICS.summary(metric)) for metric in results.asked.metrics]
-    return Content(facts=facts, plots=[plot], tables=tables | printed)
+    return Content(facts=facts, texts=texts, plots=plots, tables=tables | printed)
+
+
+def _plot(results: Results) -> Plot:
+    whole = next(m.accuracy.value for m in results.measured if m.plan == "float")
+    repair = last_repair(results)
+    curves = accuracy_curves(results, repair)
+    marks = [_mark(results, curve, point) for curve in curves for point in curve.points]
+    figure = draw_accuracy(curves, whole)
+    lowest = figure.axes[0].get_ylim()[0]
+    return Plot(
+        "accuracy",
+        CAPTION.format(state="as quantized" if repair == NONE else "repaired"),
+        figure,
+        panels=[Panel(figure, [mark for mark in marks if mark.y >= lowest])],
+        data=numbers(curves),
+    )
 
 
 def accuracy_curves(results: Results, repair: str = NONE) -> list[AccuracyCurve]:

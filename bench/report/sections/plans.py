@@ -15,7 +15,7 @@ from ...figures.layer_strip import HIGHEST, Bar, draw_layer_strip, places
 from ...figures.plan_overview import draw_plan_overview
 from ...job.plan_rows import PlanRow, finding, plan_rows, plan_table, preferred
 from ...job.results import Results, plan_path
-from ...job.tables import last_repair, with_unit
+from ...job.tables import last_repair, short_budget
 from ..base import Content, Fold, Mark, Panel, Plot, Section
 from ..resampled import SURE
 from ..source import Source
@@ -110,7 +110,7 @@ def _fold(results: Results, row: PlanRow, share: FloatArray | None, *, opened: b
     figure = draw_layer_strip(bars)
     unsure = sum(not bar.sure for bar in bars)
     return Fold(
-        title=f"{with_unit(row.budget)}: {row.size}, {row.own}"
+        title=f"{short_budget(row.budget)}: {row.size}, {row.own}"
         + (
             " (the smallest plan that is level with float)" if opened and row.to_float.level else ""
         ),
