@@ -99,13 +99,14 @@ paper-results: ## keep the results of `make paper`, and fill the documents with 
 	cp runs/paper/figures/*.csv docs/results/paper/figures
 	cp runs/paper/figures/figure2_fashion-resnet18.svg docs/figures/paper-order.svg
 	$(MAKE) tables
-suites: setup ## the suites of docs/suites.md one after another, on a quiet machine: half an hour
+suites: setup ## the suites of docs/suites.md one after another, on a quiet machine: an hour
 	$(BIN)/bitknap bench mpq --time-limit 3 --repeat 1 --workers 1
 	$(BIN)/bitknap bench multi-resource --time-limit 3 --repeat 1 --workers 1
 	$(BIN)/bitknap bench pisinger --solvers core,multi,highs,cbc,scip,greedy --time-limit 2 --repeat 1 --workers 1
 	$(BIN)/bitknap bench scaling --time-limit 2 --repeat 1 --workers 1
+	$(BIN)/bitknap bench large --workers 1
 suites-results: setup ## keep the tables of `make suites`, and fill the documents with them
-	for suite in mpq multi-resource pisinger scaling; do $(BIN)/bitknap report runs/bench/$$suite || exit; \
+	for suite in mpq multi-resource pisinger scaling large; do $(BIN)/bitknap report runs/bench/$$suite || exit; \
 	  for table in runs/bench/$$suite/tables/*.csv; do \
 	    cp $$table docs/results/suites/$$suite-$$(basename $$table) || exit; done; done
 	$(MAKE) tables

@@ -69,7 +69,8 @@ def apply_plan(
 
     Raises:
         DataError: the plan does not fit the table, the network has other weights than the
-            table's, the quantizer is another one, or repairs are named without calibration data.
+            table's, the quantizer is another one, repairs are named without calibration data, or
+            leave values that are not finite.
         UnsupportedError: there is no such repair, it cannot be done here, or the network is in
             training mode.
     """
@@ -134,7 +135,19 @@ class Applier:
             )
             for one in repairs:
                 one(given)
+            _require_finite(quantized, self._plain)
         return quantized
+
+
+def _require_finite(repaired: nn.Module, model: nn.Module) -> None:
+    """Refuse a network that repairs left with values that its model does not have."""
+    before = model.state_dict()
+    for name, value in repaired.state_dict().items():
+        if not bool(value.isfinite().all()) and bool(before[name].isfinite().all()):
+            raise DataError(
+                f"repairing leaves NaN or infinite entries in {name}; "
+                "calibrate with other samples, or apply the plan with repair='none'"
+            )
 
 
 def choices_of(plan: Plan) -> Mapping[str, int | str]:

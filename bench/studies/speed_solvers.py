@@ -26,7 +26,8 @@ def study(quick: bool, say: Callable[[str], None]) -> Iterator[Table]:
     """Against the peers by layers; at scale; around the method; classical families."""
     yield overhead()
     yield cold_starts(3 if quick else 9)
-    yield at_scale({100_000: range(1, 6)} if quick else {100_000: range(8), 1_000_000: range(1, 6)})
+    large = {100_000: range(8), 1_000_000: range(1, 6), 10_000_000: range(1, 2)}
+    yield at_scale({100_000: range(1, 6)} if quick else large)
     yield pisinger(quick)
     yield _against_peers((20, 54, 200) if quick else (20, 54, 200, 1000, 10000), quick, say)
 

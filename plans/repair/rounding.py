@@ -119,7 +119,8 @@ def round_rows(weight: Tensor, moment: Tensor, quantizer: Quantizer, choice: Cho
         errors = torch.empty_like(rows[:, :, start:end])
         for j in range(start, end):
             value, unit = rows[:, :, j], step[:, :, j]
-            rounded[:, :, j] = (value / unit).round().clamp(low, high) * unit
+            code = (value / unit.where(unit != 0, 1.0)).round().clamp(low, high)
+            rounded[:, :, j] = code * unit
             error = (value - rounded[:, :, j]) / upper[:, None, j, j]
             rows[:, :, j + 1 : end] -= error[:, :, None] * upper[:, None, j, j + 1 : end]
             errors[:, :, j - start] = error

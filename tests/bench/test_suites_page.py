@@ -26,11 +26,11 @@ def test_the_page_shows_the_commands_that_are_run() -> None:
         r"\(BIN\)/(bitknap bench .* --workers 1)", (ROOT / "Makefile").read_text()
     )
     page = (ROOT / "docs" / "suites.md").read_text(encoding="utf-8")
-    assert len(commands) == 4
+    assert len(commands) == 5
     assert all(f"\n{command}\n" in page for command in commands)
 
 
-@pytest.mark.parametrize("suite", ["mpq", "multi-resource", "pisinger", "scaling"])
+@pytest.mark.parametrize("suite", ["mpq", "multi-resource", "pisinger", "scaling", "large"])
 def test_no_claim_is_false(suite: str) -> None:
     assert {row["false claims"] for row in table(suite, "proofs")} == {"0"}
 
@@ -42,6 +42,7 @@ def test_no_claim_is_false(suite: str) -> None:
         ("multi-resource", "multi", {"multi"}),
         ("pisinger", "core", {"core"}),
         ("scaling", "core", {"core"}),
+        ("large", "core", {"core"}),
     ],
 )
 def test_who_proves_all_and_is_fastest_on_most(suite: str, best: str, complete: set[str]) -> None:

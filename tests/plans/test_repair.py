@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import bitknap
-from bitknap.plans import apply_plan
+from bitknap.plans import Plan, apply_plan
 from bitknap.plans.repair import REPAIRS
 from bitknap.plans.repair.rounding import round_rows
 from bitknap.problems import DataError, UnsupportedError
@@ -192,6 +193,48 @@ def test_rounding_lowers_the_error_of_outputs_and_stays_on_the_grid() -> None:
     codes = repaired.second.weight.detach().flatten(1) / scale
     assert torch.allclose(codes, codes.round(), atol=1e-9)
     assert set(codes.round().unique().tolist()) <= {-2.0, -1.0, 0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    "quantizer",
+    ["symmetric", "symmetric,scale=minmax", "symmetric,narrow", "symmetric,tensor", "group=8"],
+)
+@pytest.mark.parametrize("zero", ["channel", "group", "layer", "inputs"])
+def test_bug_rounding_a_channel_of_zeros_gave_nan(
+    quantizer: str, zero: str, tmp_path: Path
+) -> None:
+    model = network().float()
+    with torch.no_grad():
+        if zero == "channel":
+            model.second.weight[2] = 0
+        elif zero == "group":
+            model.second.weight.view(4, -1)[:, :8] = 0
+        elif zero == "layer":
+            model.second.weight.zero_()
+        else:
+            model.norm.weight[1] = model.norm.bias[1] = 0
+    batches = [(x.float(), y) for x, y in data()]
+    table = bitknap.sensitivity_table(
+        model, batches, metrics=["weight_mse"], bits=[2, 4], quantizer=Quantizer.parse(quantizer)
+    )
+    plan = Plan(table.uniform("2"), table)
+    repaired = plan.apply(model, calibration=batches)
+    assert all(value.isfinite().all() for value in repaired.state_dict().values())
+    plan.pack(model, tmp_path / "model.safetensors", calibration=batches)
+    loaded = bitknap.load_packed(network().float(), tmp_path / "model.safetensors")
+    assert torch.equal(loaded(batches[0][0]), repaired(batches[0][0]))
+
+
+def test_repairs_that_leave_no_numbers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batches = network(), data()
+    table = made(model, batches)
+
+    def broken(weight: Tensor, *_: Any) -> Tensor:
+        return weight * float("nan")
+
+    monkeypatch.setattr("bitknap.plans.repair.rounding.round_rows", broken)
+    with pytest.raises(DataError, match="leaves NaN or infinite entries in first"):
+        apply_plan(model, table, table.uniform("2"), calibration=batches)
 
 
 def test_repairs_are_named_in_order_and_others_refused() -> None:
