@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,9 @@ class Exported:
     predicted: int | None = None
 
 
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Applied:
     """A plan applied to a network.
@@ -43,15 +47,15 @@ class Applied:
         plan: layer -> label, with the table of its layers.
         model: the float network.
         network: of `Plan.apply` for it.
-        args, kwargs: with which the network is called; the first dimension is that of the samples.
+        calls: arguments with which the network is called, positional and by name; the first
+            dimension is that of the samples, and those that differ between calls are free, too.
         like: a file of the same network for the target's runtime, whose metadata are taken over.
     """
 
     plan: Plan
     model: nn.Module
     network: nn.Module
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    calls: Sequence[Call] = ()
     like: str | os.PathLike[str] | None = None
 
     @property
@@ -74,7 +78,7 @@ def applied(
         plan: with calibration data, or to be left without repair.
         model: the float network; not changed.
         inputs: positional inputs; by default what ``plan.forward`` calls the network with for the
-            first calibration batch.
+            calibration batches.
         repair: as for `Plan.apply`.
 
     Raises:
@@ -84,23 +88,32 @@ def applied(
         raise DataError("this target writes a network; pass the float network of the plan")
     network = plan.apply(model, repair=repair)
     if inputs is not None:
-        return Applied(plan, model, network, tuple(inputs))
-    if not plan.calibration:
-        return Applied(plan, model, network)
-    import torch
+        return Applied(plan, model, network, [(tuple(inputs), {})])
+    return Applied(plan, model, network, _calls(plan, network))
 
+
+class _Called(BaseException):
+    """What a network is called with is known: it need not run. No ``except Exception`` stops it."""
+
+
+def _calls(plan: Plan, network: nn.Module) -> list[Call]:
+    """What ``plan.forward`` calls the network with, for each calibration batch."""
     from bitknap.sensitivity.tracing.batches import default_forward
 
-    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-    handle = network.register_forward_pre_hook(
-        lambda _, args, kwargs: calls.append((args, kwargs)), with_kwargs=True
-    )
+    calls: list[Call] = []
+
+    def note(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        calls.append((args, kwargs))
+        raise _Called
+
+    handle = network.register_forward_pre_hook(note, with_kwargs=True)
     try:
-        with torch.no_grad():
-            (plan.forward or default_forward)(network, plan.calibration[0])
+        for batch in plan.calibration or ():
+            with suppress(_Called):
+                (plan.forward or default_forward)(network, batch)
     finally:
         handle.remove()
-    return Applied(plan, model, network, *calls[0]) if calls else Applied(plan, model, network)
+    return calls
 
 
 class TextTarget(ABC):

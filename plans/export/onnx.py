@@ -37,7 +37,10 @@ class Onnx(NetworkTarget):
     """See the module."""
 
     def write(self, given: Applied, path: str | os.PathLike[str]) -> Exported:
-        """Write an applied network, the first dimension of its inputs free.
+        """Write an applied network.
+
+        Free are the first dimension of its inputs, and those in which the calibration batches
+        differ.
 
         Raises:
             UnsupportedError: onnx or onnxscript is missing, torch cannot export the network, or a
@@ -85,10 +88,18 @@ class OnnxModule(nn.Module):
         self.names = [one.name for one in session.get_inputs()]
 
     def forward(self, *args: Tensor, **kwargs: Tensor) -> Any:
-        """The output, or a tuple of several."""
+        """The output, or a tuple of several.
+
+        Raises:
+            DataError: the file is not for inputs of these shapes.
+        """
         given = {**dict(zip(self.names, args, strict=False)), **kwargs}
         feeds = {name: given[name].detach().cpu().numpy() for name in self.names}
-        found = [torch.from_numpy(value) for value in self.session.run(None, feeds)]
+        try:
+            outputs = self.session.run(None, feeds)
+        except Exception as error:
+            raise DataError(f"onnxruntime refuses the inputs: {str(error)[:300]}") from error
+        found = [torch.from_numpy(value) for value in outputs]
         return found[0] if len(found) == 1 else tuple(found)
 
 
@@ -131,21 +142,24 @@ def plain(given: Applied) -> Any:
         DataError: there are no inputs.
     """
     optimizer = _package("onnxscript.optimizer")
-    if not given.args and not given.kwargs:
+    if not given.calls:
         raise DataError("pass inputs=(x, ...), the positional inputs of the network's forward")
     network = given.network
     if given.plan.table.activations is not None:
         network = copy(network)
         del network.__dict__["forward"]  # that of the class, which quantizes no inputs
+    args, kwargs = given.calls[0]
+    signature = inspect.signature(network.forward)
+    calls = [signature.bind(*args, **kwargs).arguments for args, kwargs in given.calls]
+    alike = [call for call in calls if call.keys() == calls[0].keys()]
     batch = torch.export.Dim("batch")
-    called = inspect.signature(network.forward).bind(*given.args, **given.kwargs).arguments
-    shapes = {name: _free(value, batch) for name, value in called.items()}
+    shapes = {name: _free([call[name] for call in alike], batch) for name in calls[0]}
     try:
         with quiet(), torch.no_grad():
             program = torch.onnx.export(
                 network,
-                given.args,
-                kwargs=dict(given.kwargs) or None,
+                args,
+                kwargs=kwargs or None,
                 dynamo=True,
                 dynamic_shapes=shapes,
                 optimize=False,
@@ -170,11 +184,19 @@ def plain(given: Applied) -> Any:
     return program.model
 
 
-def _free(value: Any, batch: Any) -> Any:
-    """The free dimension of every tensor in a nested argument."""
-    if isinstance(value, tuple | list):
-        return [_free(one, batch) for one in value]
-    return {0: batch} if isinstance(value, Tensor) and value.dim() else None
+def _free(values: Sequence[Any], batch: Any) -> Any:
+    """The free dimensions of every tensor in a nested argument, of which there are some values.
+
+    They are the first one, and those in which the values differ.
+    """
+    first = values[0]
+    if isinstance(first, tuple | list):
+        return [_free(parts, batch) for parts in zip(*values, strict=False)]
+    if not isinstance(first, Tensor) or not first.dim():
+        return None
+    shapes = [value.shape for value in values if value.dim() == first.dim()]
+    free = {dim for dim in range(1, first.dim()) if len({shape[dim] for shape in shapes}) > 1}
+    return {0: batch} | dict.fromkeys(sorted(free), torch.export.Dim.AUTO)
 
 
 def _package(name: str) -> Any:

@@ -39,7 +39,7 @@ class OpenVino(NetworkTarget):
     """See the module."""
 
     def write(self, given: Applied, path: str | os.PathLike[str]) -> Exported:
-        """Write an applied network, the first dimension of its inputs free.
+        """Write an applied network; dimensions are free as in ONNX files.
 
         Raises:
             UnsupportedError: a package is missing, activations are quantized, or torch cannot
@@ -106,10 +106,18 @@ class OpenVinoModule(nn.Module):
         self.compiled = compiled
 
     def forward(self, *args: Tensor, **kwargs: Tensor) -> Any:
-        """The output, or a tuple of several."""
+        """The output, or a tuple of several.
+
+        Raises:
+            DataError: the file is not for inputs of these shapes.
+        """
         feeds: dict[Any, Any] = dict(enumerate(value.contiguous().numpy() for value in args))
         feeds |= {name: value.contiguous().numpy() for name, value in kwargs.items()}
-        found = [torch.from_numpy(np.array(value)) for value in self.compiled(feeds).values()]
+        try:
+            outputs = self.compiled(feeds).values()
+        except RuntimeError as error:
+            raise DataError(f"OpenVINO refuses the inputs: {str(error)[-300:]}") from error
+        found = [torch.from_numpy(np.array(value)) for value in outputs]
         return found[0] if len(found) == 1 else tuple(found)
 
 

@@ -297,3 +297,52 @@ def test_tied_weights_are_stored_once(choice: str, tmp_path: Path) -> None:
     assert loaded.head.weight is loaded.embed.weight
     for name, value in plan.apply(model).state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value), name
+
+
+class Masked(nn.Module):
+    """The mean of the words that a mask names, through two linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(11, 8)
+        self.inner = nn.Linear(8, 8)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> Any:
+        seen = mask[..., None].float()
+        found = self.inner(self.words(ids)).relu() * seen
+        return self.head(found.sum(dim=1) / seen.sum(dim=1))
+
+
+def sentences(*lengths: int) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    torch.manual_seed(0)
+    return [
+        (torch.randint(11, (4, n)), torch.randint(3, (4,)), torch.ones(4, n, dtype=torch.long))
+        for n in lengths
+    ]
+
+
+@pytest.mark.parametrize("target", ["onnx", "openvino"])
+def test_dimensions_in_which_calibration_batches_differ_are_free(
+    target: str, tmp_path: Path
+) -> None:
+    installed(target)
+    torch.manual_seed(0)
+    model = Masked().eval()
+
+    def forward(network: nn.Module, batch: Any) -> Any:
+        return network(batch[0], batch[2])
+
+    path = tmp_path / f"model.{ENDINGS[target]}"
+    for lengths, free in (((9, 6, 9), True), ((9, 9), False)):
+        batches = sentences(*lengths)
+        plan = bitknap.plan(model, batches, bits=4, forward=forward, metric="weight_mse", measure=0)
+        plan.export(model, path, to=target)
+        loaded = TARGETS.load(target).load(path, model)
+        made, longer = plan.apply(model), sentences(9, 13, 2)
+        if free:
+            assert output_difference(made, loaded, longer, forward) <= 1e-5
+        else:
+            assert output_difference(made, loaded, longer[:1], forward) <= 1e-5
+            with pytest.raises(DataError, match="refuses the inputs"):
+                forward(loaded, longer[1])
