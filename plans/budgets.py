@@ -194,9 +194,12 @@ def require_feasible(table: SensitivityTable, limits: Mapping[str, int], text: s
         lightest = [part.start + int(cost[part].argmin()) for part in parts]
         least = int(cost[lightest].sum())
         if limit < least:
-            average = int(table.code_bits[lightest].sum()) / table.weights
-            size = f" ({kilobytes(least)}, {average:.4g} bits per weight)"
+            allowed, smallest = f"{limit:,} {resource}", f"{least:,}"
+            if resource == "size_bits":
+                average = int(table.code_bits[lightest].sum()) / table.weights
+                allowed = kilobytes(limit)
+                smallest = f"{kilobytes(least)} ({average:.4g} bits per weight)"
             raise InfeasibleError(
-                f"the budget {text} is infeasible: it allows {limit:,} {resource}, and the "
-                f"smallest feasible limit is {least:,}{size if resource == 'size_bits' else ''}"
+                f"the budget {text} is infeasible: it allows {allowed}, and the smallest feasible "
+                f"limit is {smallest}"
             )

@@ -193,7 +193,7 @@ def test_two_runs_write_the_same_bytes_but_for_times(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("budget", "words"),
-    [("1.5", r"smallest feasible limit is [\d,]+ \(.* kB, 2 bits"), ("10B", "allows 80 size_bits")],
+    [("1.5", r"smallest feasible limit is [\d.,]+ kB \(2 bits"), ("10B", r"allows 0\.010 kB, and")],
 )
 def test_an_infeasible_budget_is_told_before_any_work(
     tmp_path: Path, budget: str, words: str

@@ -112,7 +112,7 @@ def test_bad_budgets_are_told_before_anything_is_scored() -> None:
     def note(what: str, done: int, total: int) -> None:
         said.append(what)
 
-    with pytest.raises(InfeasibleError, match=r"limit is [\d,]+ \(\d+\.\d+ kB, 2 bits"):
+    with pytest.raises(InfeasibleError, match=r"limit is \d+\.\d+ kB \(2 bits"):
         bitknap.plan(model, data(), size="100 B", progress=note)
     assert set(said) <= {"tracing"}
     with pytest.raises(DataError, match="needs one budget"):

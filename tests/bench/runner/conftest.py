@@ -105,9 +105,9 @@ CLASSES = "[12, 16]"
 RUNS = 16
 
 
-def finish(suite: Path, out: Path) -> str:
+def finish(suite: Path, out: Path, timeout: float = 120) -> str:
     done = bitknap("bench", suite, "--out", out, "--workers", 2)
-    stdout, stderr = done.communicate(timeout=120)
+    stdout, stderr = done.communicate(timeout=timeout)
     assert done.returncode == 0, stderr
     return stdout
 
@@ -127,7 +127,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
-def wait_until(reached: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
+def wait_until(reached: Callable[[], bool], seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
     while not reached() and time.monotonic() < until:
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The same suite on a Dask cluster of two worker processes, one of which dies."""
+"""The same suites on a Dask cluster of three worker processes, one of which dies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from distributed import LocalCluster
 
 if __name__ == "__main__":
     options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with LocalCluster(n_workers=2, **options) as cluster:
+    with LocalCluster(n_workers=3, **options) as cluster:
         pids = [worker.pid for worker in cluster.workers.values()]
         print(cluster.scheduler_address, *pids, flush=True)
         sys.stdin.read()
@@ -61,6 +61,28 @@ def test_a_worker_that_dies_loses_nothing(
     assert outcomes(out) == outcomes(undisturbed)
     finish(suite, out)
     assert outcomes(out) == outcomes(undisturbed)
+
+
+MANY = 1000
+
+
+def test_a_thousand_instances_have_the_same_records(
+    cluster: tuple[str, list[int]], tmp_path: Path
+) -> None:
+    address, workers = cluster
+    suite, plain, out = tmp_path / "suite.toml", tmp_path / "plain", tmp_path / "out"
+    suite.write_text(
+        'solvers = ["core"]\n[[instances]]\nfamily = "mpq"\nclasses = 20\n'
+        f"vary = {{ seed = {list(range(MANY))} }}\n"
+    )
+    running = bitknap("bench", suite, "--out", out, "--dask", address)
+    wait_until(lambda: lines_of(out) > MANY // 5, seconds=600)
+    os.kill(workers[0], signal.SIGKILL)
+    _, stderr = running.communicate(timeout=1800)
+    assert running.returncode == 0, stderr
+    finish(suite, plain, timeout=1800)
+    assert len(outcomes(plain)) == MANY
+    assert outcomes(out) == outcomes(plain)
 
 
 def test_an_address_without_a_scheduler_is_a_sentence(undisturbed: Path, tmp_path: Path) -> None:
