@@ -19,6 +19,7 @@ import bitknap
 from bitknap.plans.export import TARGETS
 from bitknap.plans.export.base import NetworkTarget, TextTarget, applied
 from bitknap.plans.export.gguf_types import gguf_type
+from bitknap.plans.export.openvino import EXACT, OpenVinoModule
 from bitknap.plans.read_back import output_difference
 from bitknap.problems import DataError, UnsupportedError
 from bitknap.sensitivity import Quantizer
@@ -95,6 +96,24 @@ def test_networks_compute_the_same_in_their_runtime(
         TARGETS.load(target).load(path, network())
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("words", CHOICES)
+def test_openvino_runs_onnx_files_once_their_functions_are_inlined(
+    words: str, tmp_path: Path
+) -> None:
+    installed("onnx")
+    installed("openvino")
+    import onnx.inliner
+    import openvino
+
+    exported, path = written("onnx", words, tmp_path)
+    assert exported.size == path.stat().st_size
+    inlined = onnx.inliner.inline_local_functions(onnx.load(path))
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(inlined.SerializeToString()), "CPU", EXACT)
+    loaded = OpenVinoModule(compiled)
+    assert output_difference(given(words).network, loaded, data(), default_forward) <= 1e-5
 
 
 @cache
