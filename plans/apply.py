@@ -53,7 +53,7 @@ def apply_plan(
     the copy's ``forward`` see quantized weights and float inputs.
 
     Given calibration data the copy is repaired, at no cost in size: weights are rounded by the
-    second moments of what they read (symmetric quantizers), batch-norm statistics estimated again,
+    second moments of what they read (symmetric quantizers), batch-norm statistics corrected,
     and biases of layers that lead into no batch norm corrected.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -65,29 +66,47 @@ def changed(one: nn.Module, other: nn.Module) -> set[str]:
     return {name for (name, a), b in pairs if not torch.equal(a, b)}
 
 
-def test_batch_norm_statistics_are_pytorch_s_cumulative_average() -> None:
-    model, batches = network(), data()
-    table = made(model, batches)
-    plan = table.uniform("2")
-    plain = apply_plan(model, table, plan)
-    repaired = apply_plan(model, table, plan, calibration=batches, repair="batch_norm")
-    wanted = apply_plan(model, table, plan)
-    for norm in (wanted.norm, wanted.normed):
+def averages(model: nn.Module, batches: list[Any]) -> dict[str, Tensor]:
+    """PyTorch's cumulative averages of the batches, by the names of the buffers."""
+    copied = copy.deepcopy(model)
+    for norm in (copied.norm, copied.normed):
         norm.reset_running_stats()
         norm.momentum = None
         norm.train()
     with torch.no_grad():
         for x, _ in batches:
-            wanted(x)
+            copied(x)
+    return dict(copied.named_buffers())
+
+
+def test_batch_norm_statistics_move_by_what_quantization_changes() -> None:
+    model, batches = network(), data()
+    table = made(model, batches)
+    plan = table.uniform("2")
+    plain = apply_plan(model, table, plan)
+    repaired = apply_plan(model, table, plan, calibration=batches, repair="batch_norm")
+    floats, found = averages(model, batches), averages(plain, batches)
     for norm in ("norm", "normed"):
-        for name in ("running_mean", "running_var"):
-            got, want = (getattr(getattr(m, norm), name) for m in (repaired, wanted))
-            assert torch.allclose(got, want, rtol=1e-12, atol=0)
+        own, got = getattr(model, norm), getattr(repaired, norm)
+        m, v = f"{norm}.running_mean", f"{norm}.running_var"
+        mean = own.running_mean + found[m] - floats[m]
+        var = (own.running_var + own.eps) * (found[v] + own.eps) / (floats[v] + own.eps) - own.eps
+        assert torch.allclose(got.running_mean, mean, rtol=1e-12, atol=1e-15)
+        assert torch.allclose(got.running_var, var, rtol=1e-12, atol=1e-15)
     assert changed(plain, repaired) == {
         f"{norm}.{name}" for norm in ("norm", "normed") for name in ("running_mean", "running_var")
     }
-    assert not any(module.training for module in repaired.modules())
-    assert repaired.norm.momentum == model.norm.momentum
+    assert not any(module.training for module in (*repaired.modules(), *model.modules()))
+    assert repaired.norm.momentum == model.norm.momentum == 0.1
+
+
+def test_where_quantization_changes_nothing_the_statistics_stay() -> None:
+    model, batches = network(), data()
+    with torch.no_grad():
+        model.norm.running_var *= 3  # far from that of the data
+    table = bitknap.sensitivity_table(model, batches, metrics=["fisher"], bits=[2, "float"])
+    plan = table.uniform("float")
+    assert not changed(model, apply_plan(model, table, plan, calibration=batches))
 
 
 def test_larger_batches_weigh_more_in_the_statistics() -> None:
