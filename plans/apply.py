@@ -22,6 +22,7 @@ from bitknap.sensitivity.tracing.capture import without_fused_attention
 from bitknap.sensitivity.tracing.folding import folded
 from bitknap.sensitivity.tracing.inputs import QuantizeInputs
 
+from .kept import Kept
 from .repair.base import Quantized, repairs_named
 
 
@@ -108,6 +109,7 @@ class Applier:
             None if calibration is None else read_batches(calibration, device_of(model))
         )
         self._plain = folded(model)
+        self._quantized = Kept()
         self._found: dict[str, Any] = {}
 
     def __call__(self, plan: Plan, repair: str = "auto") -> nn.Module:
@@ -119,7 +121,9 @@ class Applier:
             raise DataError(
                 f"repair={repair!r} needs calibration data; pass calibration=[batch, ...]"
             )
-        quantized = quantized_copy(self.model, self.table.layers, choices, self.quantizer)
+        quantized = quantized_copy(
+            self.model, self.table.layers, choices, self.quantizer, self._quantized
+        )
         quantized.eval()
         quantize_inputs(quantized, self.table, positions.tolist())
         if self.calibration is not None:

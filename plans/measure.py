@@ -22,15 +22,12 @@ from bitknap.sensitivity.table.provenance import hash_data, hash_model
 from bitknap.sensitivity.tracing.batches import Batch, Forward, take, tensors
 
 from .apply import Applier
+from .kept import MOST, Kept
 from .remembered import Remembered
-from .repair import rounding
-from .repair.base import samples_of
+from .repair.base import VERSION, samples_of
 from .yardsticks import Yardstick
 
 FORMAT = "bitknap.damages/2"
-
-MOST_KEPT = 1 << 28
-"""Bytes of the float network's outputs that are kept; others are computed for every plan."""
 
 REPAIRED_ON = 256
 """Samples of the first half that networks are repaired on; all where it has fewer."""
@@ -98,11 +95,11 @@ class Measurer:
         self.repair = _quick(model, table, self._apply.quantizer) if repair == "auto" else repair
         self.networks = 0
         self._model = model
-        self._plain: dict[tuple[int, int], Any] = {}
-        self._kept = 0
+        self._outputs = Kept()
         self._asked: set[str] = set()
         self._latest: tuple[Plan, nn.Module] | None = None
-        facts = (hash_model(model), hash_data(batches), hash_data(few), name, self.repair)
+        hashes = hash_model(model), hash_data(batches), hash_data(few)
+        facts = (*hashes, name, f"{self.repair} {VERSION}")
         key = sha256(json.dumps([*facts, table.provenance.get("quantizer")]).encode()).hexdigest()
         self._known = Remembered(path, FORMAT, key, str)
 
@@ -165,22 +162,19 @@ class Measurer:
 
     def _float_output(self, half: int, number: int, batch: Batch) -> Any:
         """The float network's output, kept for the next plan while there is room."""
-        if (half, number) in self._plain:
-            return self._plain[half, number]
-        with torch.no_grad():
-            output = self.forward(self._model, batch)
-        size = sum(t.numel() * t.element_size() for t in tensors(output))
-        if self._kept + size <= MOST_KEPT:
-            self._kept += size
-            self._plain[half, number] = output
-        return output
+
+        def run() -> Any:
+            with torch.no_grad():
+                return self.forward(self._model, batch)
+
+        return self._outputs((half, number), run)
 
 
 def _quick(model: nn.Module, table: SensitivityTable, quantizer: Quantizer) -> str:
     """The repairs of ``auto`` that many plans can be measured with."""
     norms = any(isinstance(module, _BatchNorm) for module in model.modules())
     last = "batch_norm" if norms else "bias"
-    kept = 4 * table.weights * len(table.choices) <= rounding.MOST_KEPT
+    kept = 4 * table.weights * len(table.choices) <= MOST
     symmetric = quantizer.scheme == "symmetric"
     return f"rounding,{last}" if kept and symmetric else last
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bitknap.problems.errors import DataError
 
@@ -21,6 +22,7 @@ def quantized_copy(
     layers: Sequence[LayerInfo],
     allocation: Mapping[str, int | str],
     quantizer: Quantizer | None = None,
+    kept: Callable[[Hashable, Callable[[], Tensor]], Tensor] = lambda key, compute: compute(),
 ) -> nn.Module:
     """A copy of the model with Q_b(w) in place of w (fake quantization, float arithmetic).
 
@@ -28,6 +30,7 @@ def quantized_copy(
         model: the float network; not changed. Parametrized weights are folded into plain ones.
         allocation: layer name -> choice; layers left out stay in float.
         quantizer: the one that the table was computed with.
+        kept: gives the quantized weight of a layer and choice, computed anew or kept before.
 
     Raises:
         DataError: the allocation names a layer that the table does not have, or the network lacks
@@ -43,7 +46,8 @@ def quantized_copy(
             if layer.name in allocation:
                 weight = _weight(quantized, layer)
                 choice, _ = parse_label(str(allocation[layer.name]))
-                weight.copy_(quantizer(weight, choice, dim=layer.channel_dim))
+                compute = partial(quantizer, weight, choice, dim=layer.channel_dim)
+                weight.copy_(kept((layer.name, choice), compute))
     return quantized
 
 

@@ -22,6 +22,9 @@ AUTO = ("rounding", "batch_norm", "bias")
 
 NONE = "none"
 
+VERSION = 2
+"""Of what repairs compute: what was measured with another one is measured again."""
+
 
 @dataclass(frozen=True)
 class Quantized:

@@ -29,6 +29,7 @@ from bitknap.sensitivity.quantization.formats import format_of
 from bitknap.sensitivity.quantization.quantizers import Quantizer
 from bitknap.sensitivity.table.table import LayerInfo
 
+from ..kept import Kept
 from .base import Quantized, hooked
 
 BLOCK = 64
@@ -36,10 +37,6 @@ BLOCK = 64
 
 DAMPING = 0.01
 """Share of the mean of H's diagonal that is added to it."""
-
-
-MOST_KEPT = 1 << 28
-"""Bytes of rounded weights that are kept."""
 
 
 class Rounding:
@@ -74,18 +71,12 @@ class Rounding:
 
 def _rounded(quantized: Quantized, name: str, choice: Choice, moment: Tensor) -> Tensor:
     """The rounded weight of a layer, kept for the next plan while there is room."""
-    known: dict[tuple[str, Choice], Tensor] = quantized.once("rounded weights", dict)
-    if (name, choice) not in known:
-        weight = quantized.model.get_parameter(f"{name}.weight").detach()
-        rounded = round_rows(weight, moment, quantized.quantizer, choice)
-        if sum(map(_bytes, known.values())) + _bytes(rounded) > MOST_KEPT:
-            return rounded
-        known[name, choice] = rounded
-    return known[name, choice]
-
-
-def _bytes(values: Tensor) -> int:
-    return values.numel() * values.element_size()
+    weight = quantized.model.get_parameter(f"{name}.weight").detach()
+    kept = quantized.once("rounded weights", Kept)
+    rounded: Tensor = kept(
+        (name, choice), lambda: round_rows(weight, moment, quantized.quantizer, choice)
+    )
+    return rounded
 
 
 def round_rows(weight: Tensor, moment: Tensor, quantizer: Quantizer, choice: Choice) -> Tensor:

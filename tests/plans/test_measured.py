@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 import bitknap
+from bitknap.plans import kept, measure
 from bitknap.plans.measure import Measurer, halves
-from bitknap.plans.repair import rounding
 from bitknap.plans.search import MeasuredPlan, _ranking, measured_plan
 from bitknap.plans.yardsticks import yardstick
 from bitknap.problems import DataError, Instance, UnsupportedError
@@ -208,7 +208,8 @@ def test_searches_round_weights_where_they_can_be_kept(
 ) -> None:
     assert measurer(case).repair == "rounding,bias"
     rounded = measurer(case)(case[2].uniform("2"), 0)
-    monkeypatch.setattr(rounding, "MOST_KEPT", 100)
+    monkeypatch.setattr(kept, "MOST", 100)
+    monkeypatch.setattr(measure, "MOST", 100)
     assert measurer(case).repair == "bias"
     model, batches, table, _ = case
     named = Measurer(
