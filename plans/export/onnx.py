@@ -1,7 +1,7 @@
 """ONNX files whose weights are stored at their true widths, for onnxruntime.
 
-Weights are codes and scales; functions of the model make the float weights of them (`unpacking`).
-A runtime folds these when it loads the file, so the file is small and computing is that of float
+Weights are codes and scales, and operators of the graph make the float weights (`unpacking`).
+A runtime folds them when it loads the file, so the file is small and computing is that of float
 weights.
 """
 
@@ -27,7 +27,7 @@ from ..codes import QuantizedWeight, quantized_weights
 from .activations import quantize_inputs_in
 from .base import Applied, Exported, NetworkTarget
 from .slim import slim
-from .unpacking import DOMAIN, Unpacking
+from .unpacking import Unpacking
 
 OPSET = 18
 
@@ -117,7 +117,7 @@ def unpack_in(onnx: Any, proto: Any, weights: Sequence[QuantizedWeight]) -> None
     """Replace float initializers of a model by codes, scales and nodes that unpack them."""
     graph = proto.graph
     by_name = {tensor.name: tensor for tensor in graph.initializer}
-    made = Unpacking(onnx, OPSET)
+    made = Unpacking(onnx)
     for weight in weights:
         if weight.parameter not in by_name:
             raise UnsupportedError(
@@ -130,8 +130,6 @@ def unpack_in(onnx: Any, proto: Any, weights: Sequence[QuantizedWeight]) -> None
     kept = list(graph.node)
     del graph.node[:]
     graph.node.extend([*made.nodes, *kept])
-    proto.functions.extend(made.functions.values())
-    proto.opset_import.append(onnx.helper.make_opsetid(DOMAIN, 1))
 
 
 def plain(given: Applied) -> Any:

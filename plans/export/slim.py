@@ -1,8 +1,8 @@
 """Take out of an ONNX model what no runtime needs, and write it shorter.
 
 Batch norm keeps two vectors of its four: with a = gamma / sqrt(var + eps) and b = beta - a mean,
-computed in double precision, it is a x + b; the function ``norm`` has zeros and ones as the other
-two, so that runtimes still merge it into the convolution before it.
+computed in double precision, it is a x + b. The other two are zeros and ones, which the graph
+makes, so that runtimes still merge it into the convolution before it.
 """
 
 from __future__ import annotations
@@ -15,22 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from .unpacking import DOMAIN
-
-FLOAT = 1
-"""Of ``onnx.TensorProto.DataType``."""
+from .unpacking import DOMAIN, FLOAT
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
-
-_NORM = """
-<domain: "bitknap", opset_import: ["": {opset}]>
-norm (x, a, b) => (y) {{
-  s = Shape (a)
-  zero = ConstantOfShape <value = float[1] {{0}}> (s)
-  one = ConstantOfShape <value = float[1] {{1}}> (s)
-  y = BatchNormalization <epsilon = 0.0> (x, a, b, zero, one)
-}}
-"""
 
 
 def slim(onnx: Any, proto: Any, keep: Iterable[str] = ()) -> None:
@@ -48,11 +35,6 @@ def slim(onnx: Any, proto: Any, keep: Iterable[str] = ()) -> None:
         _bare(holder)
     for value in (*proto.graph.input, *proto.graph.output):
         _bare(value)
-    for function in proto.functions:
-        _bare(function)
-        for node in function.node:
-            _bare(node)
-            node.ClearField("name")
     del proto.graph.value_info[:]
     opset = opset_of(proto)
     for node in proto.graph.node:
@@ -66,7 +48,7 @@ def slim(onnx: Any, proto: Any, keep: Iterable[str] = ()) -> None:
 
 def _shorten_norms(onnx: Any, proto: Any) -> None:
     """Two vectors instead of four for batch norms whose four no other node uses."""
-    graph, found = proto.graph, False
+    graph, sizes = proto.graph, set()
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     uses = Counter(name for node in graph.node for name in node.input)
     for node in graph.node:
@@ -82,12 +64,24 @@ def _shorten_norms(onnx: Any, proto: Any) -> None:
         scale, bias, mean, variance = (array.astype(np.float64) for array in arrays)
         factor = scale / np.sqrt(variance + epsilon)
         for name, values in zip(own, (factor, bias - factor * mean), strict=False):
-            made = onnx.numpy_helper.from_array(values.astype(np.float32), name)
-            tensors[name].CopyFrom(made)
-        node.CopyFrom(onnx.helper.make_node("norm", node.input[:3], node.output, domain=DOMAIN))
-        found = True
-    if found:
-        proto.functions.append(onnx.parser.parse_function(_NORM.format(opset=opset_of(proto))))
+            stored = onnx.numpy_helper.from_array(values.astype(np.float32), name)
+            tensors[name].CopyFrom(stored)
+        sizes.add(factor.size)
+        others = [f"{DOMAIN}.{value}.{factor.size}" for value in (0, 1)]
+        inputs, output = [*node.input[:3], *others], node.output
+        node.CopyFrom(onnx.helper.make_node("BatchNormalization", inputs, output, epsilon=0.0))
+    constants = []
+    for size in sorted(sizes):
+        shape = f"{DOMAIN}.{size}"
+        graph.initializer.append(onnx.numpy_helper.from_array(np.array([size]), shape))
+        for value in (0, 1):
+            filled = onnx.helper.make_tensor("", FLOAT, [1], [float(value)])
+            name = f"{DOMAIN}.{value}.{size}"
+            made = onnx.helper.make_node("ConstantOfShape", [shape], [name], value=filled)
+            constants.append(made)
+    nodes = [*constants, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def drop_zero_biases(onnx: Any, graph: Any) -> None:

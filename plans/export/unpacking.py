@@ -1,12 +1,13 @@
-"""ONNX operators that make a float weight of packed codes, as functions of the model.
+"""ONNX operators that make a float weight of packed codes.
 
-A function per width is called once for each weight, so a weight costs one node:
+A byte of a plane of w bits holds 8 / w codes. A table of 256 rows, computed in the graph and
+shared by all layers, turns bytes into codes:
 
-    unpack3(plane2, plane1, scale) = scale (plane(plane2) + plane(plane1))
+    weight = scale (sum over planes of table[plane] - zero point)
 
-``plane`` looks each byte up in a table of 8 / w values that it computes itself; the runtime folds
-all of it at load. Sums are of whole numbers below 2^24, so the product with the scale is the only
-rounding: the weight is that of the applied network, bit for bit.
+The runtime folds all of it at load. Sums are of whole numbers below 2^24, so the product with the
+scale is the only rounding: the weight is that of the applied network, bit for bit. Only standard
+operators are used, and no functions of the model, which OpenVINO does not read.
 """
 
 from __future__ import annotations
@@ -22,65 +23,22 @@ from ..codes import QuantizedWeight
 from ..planes import packed, packed_ternary, widths
 
 DOMAIN = "bitknap"
-
-_PLANE = """
-<domain: "bitknap", opset_import: ["": {opset}]>
-plane <divisors: ints, base: int, unit: float, zero: float> (bytes, count) => (values) {{
-  a = Constant <value_int = 0> ()
-  b = Constant <value_int = 256> ()
-  c = Constant <value_int = 1> ()
-  d = Constant <value_ints = [-1]> ()
-  e = Constant <value_ints = [0]> ()
-  f = Constant <value_ints: ints = @divisors> ()
-  g = Constant <value_int: int = @base> ()
-  h = Constant <value_float: float = @unit> ()
-  i = Constant <value_float: float = @zero> ()
-  j = Range (a, b, c)
-  k = Unsqueeze (j, d)
-  l = Div (k, f)
-  m = Mod (l, g)
-  n = Cast <to = 1> (m)
-  o = Mul (n, h)
-  p = Sub (o, i)
-  q = Cast <to = 6> (bytes)
-  r = Gather (p, q)
-  s = Reshape (r, d)
-  values = Slice (s, e, count)
-}}
-"""
-
-_GROUPS = """
-<domain: "bitknap", opset_import: ["": {opset}]>
-groups <size: ints, count: ints> (values) => (wide) {{
-  a = Constant <value_ints = [0, -1, 1]> ()
-  b = Constant <value_ints: ints = @size> ()
-  c = Constant <value_ints = [0, -1]> ()
-  d = Constant <value_ints = [0]> ()
-  e = Constant <value_ints: ints = @count> ()
-  f = Constant <value_ints = [1]> ()
-  g = Reshape (values, a)
-  h = Expand (g, b)
-  i = Reshape (h, c)
-  wide = Slice (i, d, e, f)
-}}
-"""
-"""(R, k) values of each weight from (R, G) values of each scale."""
+FLOAT, INT32 = 1, 6
+"""Of ``onnx.TensorProto.DataType``."""
 
 
 @dataclass
 class Unpacking:
-    """Functions, initializers and nodes of all weights of a model.
+    """Initializers and nodes of all weights of a model.
 
     Args:
         onnx: the package.
-        opset: of the operators.
     """
 
     onnx: Any
-    opset: int
-    functions: dict[str, Any] = field(default_factory=dict)
     initializers: list[Any] = field(default_factory=list)
     nodes: list[Any] = field(default_factory=list)
+    tables: dict[tuple[int, ...], str] = field(default_factory=dict)
 
     def add(self, weight: QuantizedWeight) -> None:
         """Initializers and nodes that make one weight, under the name of its parameter."""
@@ -88,67 +46,66 @@ class Unpacking:
         size = weight.layer.group_size if weight.steps.shape[1] > 1 else 0
         rows = list(weight.codes.shape)
         shape = rows if size else split
-        inputs = [self._array(plane) for plane in _planes(weight)]
-        inputs.append(self._values(weight.steps, size, shape, rows[1]))
+        last = self._reshape(self._codes(weight), shape)
         if weight.layer.zeros:
             points = weight.points.astype(np.uint8 if weight.bits <= 8 else np.uint16)
-            inputs.append(self._values(points, size, shape, rows[1]))
-        plain = not perm and shape == list(weight.shape)
-        last = weight.parameter if plain else self._name()
-        kind = self._function(weight.bits, zeros=weight.layer.zeros)
-        self._node(kind, inputs, last, domain=DOMAIN, shape=shape)
-        if plain:
+            zero = self._values(points, size, shape, rows[1])
+            last = self._node("Sub", [last, self._node("Cast", [zero], to=FLOAT)])
+        factors = [last, self._values(weight.steps, size, shape, rows[1])]
+        if not perm and shape == list(weight.shape):
+            self._node("Mul", factors, weight.parameter)
             return
+        last = self._node("Mul", factors)
         if perm:
             if shape != split:
                 last = self._reshape(last, split)
             last = self._node("Transpose", [last], perm=perm)
         self._reshape(last, list(weight.shape), weight.parameter)
 
+    def _codes(self, weight: QuantizedWeight) -> str:
+        """The codes as a vector, less the zero point that all have where none is stored."""
+        total, low, count = "", 0, weight.codes.size
+        for width, plane in zip(widths(weight.bits) or [0], _planes(weight), strict=True):
+            zero = 0 if weight.layer.zeros or low else 1 << (weight.bits - 1) if weight.bits else 1
+            places = self._node("Cast", [self._array(plane)], to=INT32)
+            values = self._node("Gather", [self._table(width, 1 << low, zero), places])
+            values = self._reshape(values, [-1])
+            if plane.size * (8 // width if width else 5) > count:
+                values = self._slice(values, count, 0)
+            total, low = self._node("Add", [total, values]) if total else values, low + width
+        return total
+
+    def _table(self, width: int, unit: int, zero: int) -> str:
+        """(256, codes of a byte) of a width, 0 for ternary, times the unit, less the zero point."""
+        if (width, unit, zero) not in self.tables:
+            codes = self._node("Mul", [self._digits(width), self._array(np.float32(unit))])
+            least = self._array(np.float32(zero))
+            self.tables[width, unit, zero] = self._node("Sub", [codes, least])
+        return self.tables[width, unit, zero]
+
+    def _digits(self, width: int) -> str:
+        if (width,) not in self.tables:
+            if () not in self.tables:
+                ends = [self._array(np.int64(end)) for end in (0, 256, 1)]
+                self.tables[()] = self._reshape(self._node("Range", ends), [-1, 1])
+            powers = [1 << k for k in range(0, 8, width)] if width else [1, 3, 9, 27, 81]
+            shifted = self._node("Div", [self.tables[()], self._array(np.array(powers))])
+            digits = self._node("Mod", [shifted, self._array(np.int64(1 << width if width else 3))])
+            self.tables[width,] = self._node("Cast", [digits], to=FLOAT)
+        return self.tables[width,]
+
     def _values(self, values: NDArray[Any], size: int, shape: Sequence[int], count: int) -> str:
         """Scales or zero points that broadcast against rows, or against the weight."""
-        if size:
-            self._require("groups", _GROUPS.format(opset=self.opset))
-            wide = self._array(values)
-            return self._node("groups", [wide], domain=DOMAIN, size=[1, 1, size], count=[count])
-        return self._array(spread(values, shape))
+        if not size:
+            return self._array(spread(values, shape))
+        blocks = self._array(values[:, :, None])
+        wide = self._node("Expand", [blocks, self._array(np.array([1, 1, size]))])
+        return self._slice(self._reshape(wide, [0, -1]), count, 1)
 
-    def _function(self, bits: int, *, zeros: bool) -> str:
-        """The function of a width, made when it is first needed; 0 bits are ternary."""
-        name = f"{'affine' if zeros else 'unpack'}{bits or 'ternary'}"
-        if name in self.functions:
-            return name
-        self._require("plane", _PLANE.format(opset=self.opset))
-        planes = widths(bits) or [0]
-        names = [f"p{i}" for i in range(len(planes))]
-        lines, total, low = [], "", 0
-        for i, width in enumerate(planes):
-            zero = 0 if zeros or i else 1 << (bits - 1) if bits else 1
-            digits = [1, 3, 9, 27, 81] if not width else [1 << k for k in range(0, 8, width)]
-            attributes = (
-                f"divisors = {digits}, base = {1 << width if width else 3}, "
-                f"unit = {float(1 << low)}, zero = {float(zero)}"
-            )
-            lines.append(f"v{i} = bitknap.plane <{attributes}> (p{i}, n)")
-            if total:
-                lines.append(f"t{i} = Add ({total}, v{i})")
-            total, low = f"t{i}" if total else f"v{i}", low + width
-        lines.append(f"r = Reshape ({total}, s)")
-        if zeros:
-            lines += ["z = Cast <to = 1> (zero)", "c = Sub (r, z)"]
-        body = "\n  ".join(lines)
-        self._require(
-            name,
-            f'<domain: "bitknap", opset_import: ["": {self.opset}, "bitknap": 1]>\n'
-            f"{name} <shape: ints> ({', '.join(names)}, scale{', zero' if zeros else ''}) => (w) {{"
-            f"\n  s = Constant <value_ints: ints = @shape> ()\n  n = ReduceProd (s)\n  {body}\n"
-            f"  w = Mul ({'c' if zeros else 'r'}, scale)\n}}",
-        )
-        return name
-
-    def _require(self, name: str, text: str) -> None:
-        if name not in self.functions:
-            self.functions[name] = self.onnx.parser.parse_function(text)
+    def _slice(self, value: str, count: int, axis: int) -> str:
+        """The first ``count`` along an axis."""
+        places = [self._array(np.array([number])) for number in (0, count, axis)]
+        return self._node("Slice", [value, *places])
 
     def _reshape(self, value: str, shape: Sequence[int], output: str = "") -> str:
         target = self._array(np.array(shape, dtype=np.int64))
@@ -157,7 +114,7 @@ class Unpacking:
     def _name(self) -> str:
         return f"{DOMAIN}.{len(self.initializers)}.{len(self.nodes)}"
 
-    def _array(self, values: NDArray[Any]) -> str:
+    def _array(self, values: Any) -> str:
         name = self._name()
         self.initializers.append(self.onnx.numpy_helper.from_array(np.asarray(values), name))
         return name
