@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
 from bitknap.problems.errors import DataError
 from bitknap.sensitivity import Quantizer, SensitivityTable, quantized_copy
@@ -145,13 +145,18 @@ class Applier:
 
 def _require_finite(repaired: nn.Module, model: nn.Module) -> None:
     """Refuse a network that repairs left with values that its model does not have."""
-    before = model.state_dict()
-    for name, value in repaired.state_dict().items():
+    before = dict(_values(model))
+    for name, value in _values(repaired):
         if not bool(value.isfinite().all()) and bool(before[name].isfinite().all()):
             raise DataError(
                 f"repairing leaves NaN or infinite entries in {name}; "
                 "calibrate with other samples, or apply the plan with repair='none'"
             )
+
+
+def _values(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from model.named_parameters()
+    yield from model.named_buffers()
 
 
 def choices_of(plan: Plan) -> Mapping[str, int | str]:

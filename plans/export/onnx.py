@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
 
 from bitknap.problems import write_atomically
 from bitknap.problems.errors import DataError, UnsupportedError
@@ -150,7 +151,7 @@ def plain(given: Applied) -> Any:
     signature = inspect.signature(network.forward)
     calls = [signature.bind(*args, **kwargs).arguments for args, kwargs in given.calls]
     alike = [call for call in calls if call.keys() == calls[0].keys()]
-    batch = torch.export.Dim("batch")
+    batch = Dim("batch")
     shapes = {name: _free([call[name] for call in alike], batch) for name in calls[0]}
     try:
         with quiet(), torch.no_grad():
@@ -194,7 +195,7 @@ def _free(values: Sequence[Any], batch: Any) -> Any:
         return None
     shapes = [value.shape for value in values if value.dim() == first.dim()]
     free = {dim for dim in range(1, first.dim()) if len({shape[dim] for shape in shapes}) > 1}
-    return {0: batch} | dict.fromkeys(sorted(free), torch.export.Dim.AUTO)
+    return {0: batch} | dict.fromkeys(sorted(free), Dim.AUTO)
 
 
 def _package(name: str) -> Any:
