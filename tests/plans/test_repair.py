@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import bitknap
 from bitknap.plans import Plan, apply_plan
-from bitknap.plans.repair import REPAIRS
+from bitknap.plans.repair import REPAIRS, bias
 from bitknap.plans.repair.rounding import round_rows
 from bitknap.problems import DataError, UnsupportedError
 from bitknap.sensitivity import Quantizer, SensitivityTable
@@ -145,6 +145,23 @@ def test_biases_restore_the_mean_of_every_layer() -> None:
         with torch.no_grad():
             means = [m[:depth](x).mean(dim=(0, 2) if depth == 1 else 0) for m in (model, repaired)]
         assert torch.allclose(*means, rtol=1e-10, atol=1e-12)
+
+
+def test_biases_that_take_outputs_further_away_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)).double().eval()
+    batches = [(torch.randn(16, 4).double(), torch.randint(3, (16,))) for _ in range(2)]
+    table = made(model, batches)
+    plan = table.uniform("2")
+    plain = apply_plan(model, table, plan)
+    assert changed(plain, apply_plan(model, table, plan, calibration=batches, repair="bias"))
+    shifts = bias._shifts
+
+    def turned(*given: Any) -> dict[str, Tensor]:
+        return {name: -value for name, value in shifts(*given).items()}
+
+    monkeypatch.setattr(bias, "_shifts", turned)
+    assert not changed(plain, apply_plan(model, table, plan, calibration=batches, repair="bias"))
 
 
 def test_layers_that_lead_into_batch_norm_keep_their_biases() -> None:
