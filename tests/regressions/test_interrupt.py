@@ -35,8 +35,9 @@ def test_bug_ctrl_c_after_a_solve_ended_the_process(solver: str) -> None:
 
 
 HARD = """
-import time, numpy as np
+import signal, numpy as np
 from bitknap.solvers.core import solve_core
+signal.signal(signal.SIGINT, signal.default_int_handler)
 weight = np.random.default_rng(0).integers(0, 1 << 40, 600)
 print("ready", flush=True)
 try:
