@@ -72,7 +72,7 @@ def test_a_thousand_instances_have_the_same_records(
     address, workers = cluster
     suite, plain, out = tmp_path / "suite.toml", tmp_path / "plain", tmp_path / "out"
     suite.write_text(
-        'solvers = ["core"]\n[[instances]]\nfamily = "mpq"\nclasses = 20\n'
+        'solvers = ["core"]\nrepeat = 1\n[[instances]]\nfamily = "mpq"\nclasses = 20\n'
         f"vary = {{ seed = {list(range(MANY))} }}\n"
     )
     running = bitknap("bench", suite, "--out", out, "--dask", address)
