@@ -104,6 +104,7 @@ def test_no_formula_of_a_docstring_is_taken_for_a_tag() -> None:
 def test_the_solver_of_the_page_works_as_one_new_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert "upwards" not in SOLVERS.names()
     text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     (tmp_path / "upwards.py").write_text(blocks[0], encoding="utf-8")
@@ -111,7 +112,6 @@ def test_the_solver_of_the_page_works_as_one_new_file(
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     assert package.__spec__ is not None
     monkeypatch.setattr(package.__spec__, "submodule_search_locations", package.__path__)
-    assert "upwards" not in SOLVERS.names()
     monkeypatch.delitem(vars(SOLVERS), "files")
     assert "upwards" in SOLVERS.names()
     assert SOLVERS.summary("upwards").startswith("Greedy from below")
