@@ -99,7 +99,7 @@ paper-results: ## keep the results of `make paper`, and fill the documents with 
 	cp runs/paper/figures/*.csv docs/results/paper/figures
 	cp runs/paper/figures/figure2_fashion-resnet18.svg docs/figures/paper-order.svg
 	$(MAKE) tables
-suites: setup ## the suites of docs/suites.md one after another, on a quiet machine: an hour
+suites: setup ## the suites of docs/suites.md one after another, on a quiet machine: 40 minutes
 	$(BIN)/bitknap bench mpq --time-limit 3 --repeat 1 --workers 1
 	$(BIN)/bitknap bench multi-resource --time-limit 3 --repeat 1 --workers 1
 	$(BIN)/bitknap bench pisinger --solvers core,multi,highs,cbc,scip,greedy --time-limit 2 --repeat 1 --workers 1

@@ -12,7 +12,7 @@ operators are used, and no functions of the model, which OpenVINO does not read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,7 @@ class Unpacking:
     onnx: Any
     initializers: list[Any] = field(default_factory=list)
     nodes: list[Any] = field(default_factory=list)
-    tables: dict[tuple[int, ...], str] = field(default_factory=dict)
+    _known: dict[Hashable, str] = field(default_factory=dict)
 
     def add(self, weight: QuantizedWeight) -> None:
         """Initializers and nodes that make one weight, under the name of its parameter."""
@@ -77,22 +77,16 @@ class Unpacking:
 
     def _table(self, width: int, unit: int, zero: int) -> str:
         """(256, codes of a byte) of a width, 0 for ternary, times the unit, less the zero point."""
-        if (width, unit, zero) not in self.tables:
-            codes = self._node("Mul", [self._digits(width), self._array(np.float32(unit))])
-            least = self._array(np.float32(zero))
-            self.tables[width, unit, zero] = self._node("Sub", [codes, least])
-        return self.tables[width, unit, zero]
-
-    def _digits(self, width: int) -> str:
-        if (width,) not in self.tables:
-            if () not in self.tables:
-                ends = [self._array(np.int64(end)) for end in (0, 256, 1)]
-                self.tables[()] = self._reshape(self._node("Range", ends), [-1, 1])
-            powers = [1 << k for k in range(0, 8, width)] if width else [1, 3, 9, 27, 81]
-            shifted = self._node("Div", [self.tables[()], self._array(np.array(powers))])
-            digits = self._node("Mod", [shifted, self._array(np.int64(1 << width if width else 3))])
-            self.tables[width,] = self._node("Cast", [digits], to=FLOAT)
-        return self.tables[width,]
+        powers = [1 << k for k in range(0, 8, width)] if width else [1, 3, 9, 27, 81]
+        base = 1 << width if width else 3
+        ends = [self._array(np.int64(end)) for end in (0, 256, 1)]
+        last = self._reshape(self._node("Range", ends), [-1, 1])
+        last = self._node("Div", [last, self._array(np.array(powers))])
+        last = self._node("Mod", [last, self._array(np.int64(base))])
+        last = self._node(
+            "Mul", [self._node("Cast", [last], to=FLOAT), self._array(np.float32(unit))]
+        )
+        return self._node("Sub", [last, self._array(np.float32(zero))])
 
     def _values(self, values: NDArray[Any], size: int, shape: Sequence[int], count: int) -> str:
         """Scales or zero points that broadcast against rows, or against the weight."""
@@ -111,18 +105,22 @@ class Unpacking:
         target = self._array(np.array(shape, dtype=np.int64))
         return self._node("Reshape", [value, target], output)
 
-    def _name(self) -> str:
-        return f"{DOMAIN}.{len(self.initializers)}.{len(self.nodes)}"
-
     def _array(self, values: Any) -> str:
-        name = self._name()
-        self.initializers.append(self.onnx.numpy_helper.from_array(np.asarray(values), name))
-        return name
+        """An initializer; of equal values the first."""
+        values = np.asarray(values)
+        name = f"{DOMAIN}.a{len(self.initializers)}"
+        known = self._known.setdefault((values.dtype, values.shape, values.tobytes()), name)
+        if known == name:
+            self.initializers.append(self.onnx.numpy_helper.from_array(values, name))
+        return known
 
     def _node(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
-        name = output or self._name() + "o"
-        self.nodes.append(self.onnx.helper.make_node(kind, inputs, [name], **attributes))
-        return name
+        """The output of a node; of equal nodes the first, unless it is to have a name."""
+        name = output or f"{DOMAIN}.n{len(self.nodes)}"
+        known = self._known.setdefault((kind, *inputs, repr(attributes), output), name)
+        if known == name:
+            self.nodes.append(self.onnx.helper.make_node(kind, inputs, [name], **attributes))
+        return known
 
 
 def _planes(weight: QuantizedWeight) -> list[NDArray[np.uint8]]:
