@@ -30,7 +30,8 @@ def output_difference(
         samples: how many.
 
     Raises:
-        DataError: there are no batches, or the outputs differ in number or shape.
+        DataError: there are no batches, the file does not run, or the outputs differ in number or
+            shape.
     """
     difference, largest, left = 0.0, 0.0, samples
     for batch in batches:
@@ -39,7 +40,11 @@ def output_difference(
         some = take(batch, slice(0, left))
         left -= len(tensors(some)[0])
         with torch.inference_mode():
-            wanted, found = (_floats(forward(one, some)) for one in (network, loaded))
+            wanted = _floats(forward(network, some))
+            try:
+                found = _floats(forward(loaded, some))
+            except RuntimeError as error:
+                raise DataError(f"the file does not run: {str(error)[:300]}") from error
         if [value.shape for value in wanted] != [value.shape for value in found]:
             raise DataError("the file gives outputs of other shapes than the network")
         for one, other in zip(wanted, found, strict=True):

@@ -48,8 +48,11 @@ class SamePadConv2d(nn.Conv2d):
             pads += [total // 2, total - total // 2]
         if pads[0] == pads[1] and pads[2] == pads[3]:
             padding = (pads[2], pads[0])
-            return F.conv2d(input, self.weight, None, self.stride, padding, groups=self.groups)
-        return F.conv2d(F.pad(input, pads), self.weight, None, self.stride, groups=self.groups)
+            return F.conv2d(
+                input, self.weight, None, self.stride, padding, self.dilation, self.groups
+            )
+        padded = F.pad(input, pads)
+        return F.conv2d(padded, self.weight, None, self.stride, 0, self.dilation, self.groups)
 
 
 class MBConv(nn.Module):

@@ -355,3 +355,9 @@ def test_dimensions_in_which_calibration_batches_differ_are_free(
             assert output_difference(made, loaded, longer[:1], forward) <= 1e-5
             with pytest.raises(DataError, match="refuses the inputs"):
                 forward(loaded, longer[1])
+
+
+def test_a_file_that_does_not_run_is_a_sentence() -> None:
+    narrow = nn.Sequential(nn.Flatten(), nn.Linear(3, 5))
+    with pytest.raises(DataError, match="the file does not run: mat1 and mat2"):
+        output_difference(network(), narrow, data(), default_forward)
