@@ -52,3 +52,11 @@ def test_open_instances_are_those_that_no_record_proves(pages: dict[str, str]) -
         assert (f"| `{name}` |" not in text) == proven
         best = min(record.objective for record in runs if record.objective is not None)
         assert proven or f" {best:.17g} |" in text
+
+
+def test_classical_sets_have_their_best_known_profits_and_sources(pages: dict[str, str]) -> None:
+    text = pages[INDEX].split("### The classical sets")[1]
+    profits = dict(re.findall(r"^\| (I(?:NST)?\d+) \| ([\d,]+) \| \[", text, re.MULTILINE))
+    assert len(profits) == 37
+    assert profits["I07"] == "24,592"
+    assert profits["INST01"] == "10,714"
