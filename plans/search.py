@@ -27,9 +27,6 @@ UNLIKELY = 0.5
 BETTER = 1.0
 """Standard errors by which an exchange must be better on the first half."""
 
-TRIED = 200
-"""Exchanges that are ranked at a time."""
-
 
 def measured_plan(
     instance: Instance,
@@ -130,7 +127,7 @@ def _next(
     """The first exchange that is better on both halves; None when none is, or time is up."""
     plan = problem.knapsack.by_label(choice)
     now = measure(plan, 0)
-    for changed in ranked(problem, choice, TRIED):
+    for changed in ranked(problem, choice, most):
         if measure.evaluations >= most:
             return None
         if changed.tobytes() in tried:

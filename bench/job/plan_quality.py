@@ -82,7 +82,7 @@ class PlanQuality:
         choices: candidates of every layer.
         samples: of each calibration draw, for repairs and measured plans.
         evaluations: networks that measured searches run; the last number also for other searches.
-        limit: networks that the search for the limit runs; 0 leaves it out.
+        limit: networks that the search for the limit runs, once per budget; 0 leaves it out.
         limit_samples: training samples that this search measures on.
         images: test samples.
         folder: keeps all that is finished.
@@ -152,7 +152,7 @@ class PlanQuality:
         started: dict[str, Mapping[str, str] | None] = {n: found[n].plan for n in basis}
         candidates = distinct(started | {"uniform": uniform})
         searched = self._searched(tables, draw, limits, candidates)
-        if self.limit:
+        if self.limit and draw == 0:
             every = {name: made.plan for name, made in (found | searched).items()}
             search = self._search(table, draw, limits, self.limit_samples)
             result = search(distinct(every), self.limit)

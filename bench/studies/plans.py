@@ -37,7 +37,7 @@ class Settings:
         samples: calibration samples of each.
         metrics: names; those whose passes are costly take a share of the samples.
         evaluations: networks that measured searches run.
-        limit: networks that the search for the limit runs; 0 leaves it out.
+        limit: networks that the search for the limit runs, once per budget; 0 leaves it out.
         limit_samples: training samples that it measures on.
         images: test samples.
     """
