@@ -25,7 +25,7 @@ from ..measures.gap import above_optimum
 from ..records.record import Record, load_records
 from ..runner.cases import content_hash
 from ..tables.table import digits, percent
-from .results import made_with, markdown
+from .results import csv_table, made_with, markdown
 
 INDEX = "library.md"
 
@@ -55,7 +55,7 @@ def instance_pages(results: Path) -> dict[str, str]:
         rows.append(_row(problem.knapsack, problem.best, problem.bound))
     published = results / "open"
     pages[INDEX] = _index(
-        rows, load_records(published / "records.jsonl"), _classical(published / "classical.csv")
+        rows, load_records(published / "records.jsonl"), csv_table(published / "classical.csv")
     )
     return pages
 
@@ -172,23 +172,7 @@ def _above(objective: float | None, best: float | None) -> str:
     return percent(above_optimum(objective, best))
 
 
-def _classical(path: Path) -> list[list[str]]:
-    """Best known profits of the classical sets, and where each is stated."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [
-            [row["instance"], f"{int(row['best known profit']):,}", _link(row)]
-            for row in csv.DictReader(stream)
-        ]
-
-
-def _link(row: dict[str, str]) -> str:
-    repository = row["repository"]
-    return f"[{repository.removeprefix('https://github.com/')}]({repository}), `{row['file']}`"
-
-
-def _index(
-    rows: Sequence[Sequence[str]], records: Sequence[Record], classical: Sequence[Sequence[str]]
-) -> str:
+def _index(rows: Sequence[Sequence[str]], records: Sequence[Record], classical: str) -> str:
     columns = ("instance", "objective", "classes", "items", "ties", "resources", "best known")
     proven = sum(row[-1] == "optimal" for row in rows)
     first, share = records[0], "all" if proven == len(rows) else proven
@@ -221,7 +205,7 @@ may have better ones. INST01 was read and solved here (`bitknap solve INST01.txt
 no choice has a profit above 10,749. CP-SAT found 10,694 in that time and `multi` 10,622, both less
 than is known. The other values were not checked.
 
-{markdown(("instance", "best known profit", "stated by"), classical)}"""
+{classical}"""
 
 
 def _open(records: Sequence[Record]) -> str:

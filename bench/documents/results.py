@@ -51,8 +51,8 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {line} |\n" for line in (lines[0], " | ".join(rule), *lines[1:]))
 
 
-def _table(path: Path) -> str:
-    """The rows of a CSV file."""
+def csv_table(path: Path) -> str:
+    """The Markdown table of a CSV file."""
     with path.open(encoding="utf-8", newline="") as stream:
         heading, *rows = csv.reader(stream)
     return markdown(heading, rows)
@@ -74,7 +74,7 @@ def _machine(path: Path) -> str:
 
 
 BLOCKS: dict[str, Callable[[Path], str]] = {
-    "table": _table,
+    "table": csv_table,
     "solvers": _solvers,
     "machine": _machine,
 }
