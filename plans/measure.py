@@ -27,7 +27,7 @@ from .remembered import Remembered
 from .repair.base import VERSION, samples_of
 from .yardsticks import Yardstick
 
-FORMAT = "bitknap.damages/2"
+FORMAT = "bitknap.damages/3"
 
 REPAIRED_ON = 256
 """Samples of the first half that networks are repaired on; all where it has fewer."""

@@ -112,6 +112,21 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | str) -> None:
         raise DataError(f"{path}: cannot be written ({_reason(problem)})") from None
 
 
+def append(path: str | os.PathLike[str], text: str) -> None:
+    """Add text to a file that exists, and make it durable.
+
+    Raises:
+        DataError: the file is gone, or cannot be written; part of the text may be in it.
+    """
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as stream:
+            stream.write(text.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as problem:
+        raise DataError(f"{path}: cannot be written ({_reason(problem)})") from None
+
+
 def _mode(path: str | os.PathLike[str]) -> int:
     """Permissions of the file that is replaced, or of a new one."""
     try:

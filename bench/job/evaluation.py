@@ -20,7 +20,7 @@ from ..workloads.accuracy import Accuracy
 from ..workloads.base import Workload
 from .random_plan import random_choice
 
-FORMAT = "bitknap.accuracies/2"
+FORMAT = "bitknap.accuracies/3"
 RANDOM_DRAWS = 3
 
 Allocation = Mapping[str, str]

@@ -93,7 +93,7 @@ class MetricComparison:
     def accuracies(self, tables: Tables) -> list[Evaluation]:
         """Measured accuracy of every entry's optimum and of the controls, a row each."""
         first = next(iter(tables.values()))
-        path = self.folder / "accuracies.json"
+        path = self.folder / "accuracies.jsonl"
         evaluator = Evaluator(self.workload, QUANTIZER, first, path, self.say)
         rows = [evaluator.measure("float", {})]
         for bits in self.bits:

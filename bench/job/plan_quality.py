@@ -36,7 +36,7 @@ from .metric_comparison import Entry, MetricComparison, Tables, shuffled
 from .random_plan import random_choice
 from .table_cache import QUANTIZER, calibration_batches
 
-FORMAT = "bitknap.answers/1"
+FORMAT = "bitknap.answers/2"
 BASIS = ("fisher", "weight_mse")
 """Metrics whose plans the measured search starts from, as `bitknap.plan` does."""
 BEST = 5
@@ -114,7 +114,7 @@ class PlanQuality:
         applier = Applier(self.workload.model, table, QUANTIZER, batches, self.workload.forward)
         facts = {**self.workload.provenance, "quantizer": QUANTIZER.describe()}
         key = json.dumps([facts, self.samples, draw, self.images, VERSION], sort_keys=True)
-        path = self.folder / f"answers-{draw}-{budget:g}.json"
+        path = self.folder / f"answers-{draw}-{budget:g}.jsonl"
         known = Remembered(path, FORMAT, sha256(key.encode()).hexdigest(), _Answers)
         for name, made in self.plans(tables, draw, budget).items():
             codes = table.code_bits[table.positions(made.plan)]
@@ -211,7 +211,7 @@ class PlanQuality:
             name="kl",
             quantizer=QUANTIZER,
             repair=repair,
-            path=self.folder / f"damages-{draw}-{samples}-{repair}-{limits['size_bits']}.json",
+            path=self.folder / f"damages-{draw}-{samples}-{repair}-{limits['size_bits']}.jsonl",
             say=lambda number: self.say(f"{place}: {number} networks measured"),
         )
         return lambda candidates, count: measured_plan(instance, table, candidates, measure, count)

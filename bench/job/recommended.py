@@ -56,7 +56,7 @@ def recommend(
         name=DAMAGE,
         quantizer=job.quantizer,
         repair=job.repair,
-        path=job.out / "damages.json",
+        path=job.out / "damages.jsonl",
         say=told,
     )
     found: dict[str, MeasuredPlan] = {}

@@ -184,7 +184,7 @@ def _measure(
 ) -> tuple[Evaluation, ...]:
     """Accuracy of the plans and of the controls; see `Job.full`."""
     table = results.table
-    path = job.out / "accuracies.json"
+    path = job.out / "accuracies.jsonl"
     evaluator = Evaluator(job.workload, job.quantizer, table, path, say, batches)
     by_budget = {budget: instance for (_, budget), instance in results.instances.items()}
     wanted = [Wanted("float", {})]

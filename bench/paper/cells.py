@@ -106,7 +106,7 @@ class PlanMeasurer:
         )
 
     def _evaluator(self) -> Evaluator:
-        path = self.folder / "accuracies.json"
+        path = self.folder / "accuracies.jsonl"
         return Evaluator(
             self.workload, QUANTIZER, self.table, path, lambda text: None, self.calibration
         )

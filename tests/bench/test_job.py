@@ -184,7 +184,7 @@ def test_two_runs_write_the_same_bytes_but_for_times(tmp_path: Path) -> None:
     a, b = snapshot(tmp_path / "a"), snapshot(tmp_path / "b")
     assert a.keys() == b.keys()
     for name in a:
-        if name.startswith("instances") or name == "accuracies.json":
+        if name.startswith("instances") or name == "accuracies.jsonl":
             assert a[name] == b[name]
     one, two = (load_table(tmp_path / n / "table.npz") for n in "ab")
     assert one.omega["fisher"].tobytes() == two.omega["fisher"].tobytes()
@@ -253,8 +253,8 @@ def test_bug_a_run_replaced_the_records_of_another_command(tmp_path: Path, conte
 
 def test_a_damaged_accuracy_file_is_named(tmp_path: Path) -> None:
     run_job(tiny_job(tmp_path), quiet)
-    (tmp_path / "accuracies.json").write_text("{")
-    with pytest.raises(DataError, match=r"accuracies.json is not a bitknap.accuracies/2 file"):
+    (tmp_path / "accuracies.jsonl").write_text("{")
+    with pytest.raises(DataError, match=r"accuracies.jsonl is not a bitknap.accuracies/3 file"):
         run_job(tiny_job(tmp_path), quiet)
 
 

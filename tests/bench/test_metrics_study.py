@@ -99,7 +99,7 @@ def test_the_command_keeps_what_is_finished_and_prints_results_alone(
     arguments = ["bench", "metrics", "--out", "out"]
     first = CliRunner().invoke(build_app("bench"), arguments)
     assert first.exit_code == 0, first.output
-    assert (tmp_path / "runs" / "metrics" / "accuracies.json").exists()
+    assert (tmp_path / "runs" / "metrics" / "accuracies.jsonl").exists()
     assert len(list((tmp_path / "out").glob("metrics-*.csv"))) == 3
     assert "evaluating uniform 8" in first.stderr
     assert "evaluating" not in first.stdout

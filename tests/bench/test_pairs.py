@@ -112,7 +112,7 @@ def test_a_second_run_reuses_all_and_another_calibration_nothing(done: Results) 
     assert not [text for text in said if text.startswith(("computing", "evaluating"))]
     table = load_table(done.out / "table.npz")
     assert table.activations is not None
-    workload, path = tiny_workload(), done.out / "accuracies.json"
+    workload, path = tiny_workload(), done.out / "accuracies.jsonl"
     other = dataclasses.replace(
         table,
         activations=dataclasses.replace(table.activations, scale=table.activations.scale * 2),

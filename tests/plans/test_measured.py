@@ -77,7 +77,7 @@ def test_the_race_alone_takes_the_best_candidate(case: Any) -> None:
 
 
 def test_a_second_search_measures_nothing_and_finds_the_same(case: Any, tmp_path: Path) -> None:
-    path = tmp_path / "damages.json"
+    path = tmp_path / "damages.jsonl"
     first = found(case, measurer(case, path))
     again = measurer(case, path)
     second = found(case, again)
@@ -88,7 +88,7 @@ def test_a_second_search_measures_nothing_and_finds_the_same(case: Any, tmp_path
 
 
 def test_damages_of_other_data_are_dropped(case: Any, tmp_path: Path) -> None:
-    path = tmp_path / "damages.json"
+    path = tmp_path / "damages.jsonl"
     model, batches, table, _ = case
     found(case, measurer(case, path), 0)
     other = Measurer(
@@ -187,13 +187,13 @@ def test_a_plan_that_looks_worse_is_given_up_early_and_goes_on_later(
     case: Any, tmp_path: Path
 ) -> None:
     _, _, table, _ = case
-    measure = measurer(case, tmp_path / "damages.json")
+    measure = measurer(case, tmp_path / "damages.jsonl")
     good, bad = table.uniform("8"), table.uniform("2")
     best = measure(good, 0)
     early = measure(bad, 0, best)
     assert 8 <= len(early) < len(best)
     assert measure.evaluations == 2
-    again = measurer(case, tmp_path / "damages.json")
+    again = measurer(case, tmp_path / "damages.jsonl")
     assert np.array_equal(again(bad, 0, best), early)
     assert again.networks == 0
     whole = again(bad, 0)

@@ -101,9 +101,11 @@ def test_bug_a_packed_network_kept_weights_that_its_file_lacked(tmp_path: Path) 
 
 def test_bug_damages_of_other_samples_were_believed(tmp_path: Path) -> None:
     made = network(0)
-    document = json.loads(made.damages)
-    name, value = next(iter(document["rows"].items()))
-    document["rows"][name] = value[: len(value) // 2]
-    (path := tmp_path / "d.json").write_text(json.dumps(document))
-    with pytest.raises(DataError, match=r"another hash than it states.*remove it to measure again"):
+    head, first, *rest = made.damages.splitlines()
+    row = json.loads(first)
+    row["value"] = row["value"][: len(row["value"]) // 2]
+    (path := tmp_path / "d.jsonl").write_bytes(
+        b"\n".join([head, json.dumps(row).encode(), *rest, b""])
+    )
+    with pytest.raises(DataError, match=r"line 2: .*another hash than.*remove it to measure again"):
         made.measured(path)

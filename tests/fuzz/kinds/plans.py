@@ -74,7 +74,7 @@ def network(number: int) -> Network:
     with TemporaryDirectory() as folder:
         plan.pack(model, path := Path(folder) / "packed", repair="none")
         found = Network(model, data, table, plan, path.read_bytes(), b"")
-        found.measured(damages := Path(folder) / "damages.json")
+        found.measured(damages := Path(folder) / "damages.jsonl")
         return Network(model, data, table, plan, path.read_bytes(), damages.read_bytes())
 
 
@@ -166,7 +166,10 @@ def _repacked(rng: Random, parts: dict[str, Any], layout: bool) -> bytes:
 def damages(rng: Random) -> Trial:
     """Files of measured damages, by which a stopped search goes on."""
     made = network(rng.randrange(len(QUANTIZERS)))
-    data = hostile.to_text(hostile.mutated(rng, json.loads(made.damages)), rng)
+    lines = made.damages.splitlines()
+    place = rng.randrange(len(lines))
+    lines[place] = hostile.to_text(hostile.mutated(rng, json.loads(lines[place])), rng)
+    data = b"\n".join(lines) + b"\n" * rng.randrange(2)
     found: list[float] = []
 
     def check(done: Done) -> str | None:
@@ -174,6 +177,6 @@ def damages(rng: Random) -> Trial:
         return None if done.code or fits else f"damages {found} of 4 samples"
 
     def read() -> None:
-        found.extend(made.measured(Path("d.json")))
+        found.extend(made.measured(Path("d.jsonl")))
 
-    return Trial(["damages"], {"d.json": data}, check, _reader(read))
+    return Trial(["damages"], {"d.jsonl": data}, check, _reader(read))
