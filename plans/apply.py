@@ -54,8 +54,9 @@ def apply_plan(
     the copy's ``forward`` see quantized weights and float inputs.
 
     Given calibration data the copy is repaired, at no cost in size: weights are rounded by the
-    second moments of what they read (symmetric quantizers), batch-norm statistics corrected,
-    and biases of layers that lead into no batch norm corrected.
+    second moments of what they read (symmetric quantizers), in networks without batch norm layer
+    by layer to the float network's outputs, batch-norm statistics corrected, and biases of layers
+    that lead into no batch norm corrected.
 
     Args:
         model: the float network of the table, in evaluation mode where there are calibration data;
@@ -64,8 +65,8 @@ def apply_plan(
         plan: layer name -> label, for every layer of the table; or a solution of its instance.
         quantizer: an equal one, e.g. with a cache; by default the table's.
         calibration: batches, such as those that the table was computed from.
-        repair: ``auto`` (``rounding,batch_norm,bias``), ``none``, or names of ``plans/repair`` with
-            commas, done in that order.
+        repair: ``auto`` (``rounding,sequential,batch_norm,bias``), ``none``, or names of
+            ``plans/repair`` with commas, done in that order.
         forward: ``forward(model, batch)``, as for the table.
 
     Raises:

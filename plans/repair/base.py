@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -15,14 +16,15 @@ from bitknap.sensitivity import Quantizer
 from bitknap.sensitivity.table.table import LayerInfo
 from bitknap.sensitivity.tracing.batches import Batch, Forward, tensors
 
+from ..kept import Kept
 from . import REPAIRS
 
-AUTO = ("rounding", "batch_norm", "bias")
+AUTO = ("rounding", "sequential", "batch_norm", "bias")
 """Repairs of ``auto``, in their order; one whose layers a network lacks changes nothing."""
 
 NONE = "none"
 
-VERSION = 2
+VERSION = 3
 """Of what repairs compute: what was measured with another one is measured again."""
 
 
@@ -100,6 +102,19 @@ def samples_of(batch: Batch) -> int:
     if not found:
         raise DataError("a calibration batch holds no tensor")
     return len(found[0]) if found[0].dim() else 1
+
+
+def output_error(quantized: Quantized) -> float:
+    """Sum of the squared differences of the outputs to the float network's."""
+    outputs, total = quantized.once("outputs", Kept), 0.0
+    for number, batch in enumerate(quantized.batches):
+        with torch.no_grad():
+            wanted = outputs(number, partial(quantized.forward, quantized.model, batch))
+            found = quantized.forward(quantized.network, batch)
+        for one, other in zip(tensors(wanted), tensors(found), strict=True):
+            if one.is_floating_point():
+                total += float((one.double() - other.double()).square().sum())
+    return total
 
 
 @contextmanager

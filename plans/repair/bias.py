@@ -13,16 +13,13 @@ References:
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bitknap.sensitivity.tracing.batches import Batch, tensors
+from bitknap.sensitivity.tracing.batches import Batch
 
-from ..kept import Kept
-from .base import Quantized, hooked, samples_of
+from .base import Quantized, hooked, output_error, samples_of
 
 CORRECTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -44,28 +41,15 @@ class Bias:
         for batch, count, wanted in zip(quantized.batches, samples, means, strict=True):
             for name, shift in _shifts(quantized, batch, names, wanted).items():
                 totals[name] = totals.get(name, 0) + shift * (count / sum(samples))
-        before = _error(quantized)
+        before = output_error(quantized)
         with torch.no_grad():
             for name, total in totals.items():
                 bias = quantized.network.get_parameter(f"{name}.bias")
                 kept[name] = bias.clone()
                 bias.sub_(total)
-            if not _error(quantized) < before:
+            if not output_error(quantized) < before:
                 for name, value in kept.items():
                     quantized.network.get_parameter(f"{name}.bias").copy_(value)
-
-
-def _error(quantized: Quantized) -> float:
-    """Sum of the squared differences of the outputs to the float network's."""
-    outputs, total = quantized.once("outputs", Kept), 0.0
-    for number, batch in enumerate(quantized.batches):
-        with torch.no_grad():
-            wanted = outputs(number, partial(quantized.forward, quantized.model, batch))
-            found = quantized.forward(quantized.network, batch)
-        for one, other in zip(tensors(wanted), tensors(found), strict=True):
-            if one.is_floating_point():
-                total += float((one.double() - other.double()).square().sum())
-    return total
 
 
 Means = dict[str, list[Tensor]]

@@ -52,21 +52,37 @@ class Rounding:
         Raises:
             UnsupportedError: the quantizer has zero points.
         """
-        if quantized.quantizer.scheme != "symmetric":
-            raise UnsupportedError("rounding needs a symmetric quantizer; leave it out of repair")
-        layers = {
-            layer.parameter.removesuffix(".weight"): layer
-            for layer in quantized.layers
-            if layer.channel_dim == 0
-        }
+        require_symmetric(quantized)
+        layers = covered(quantized)
         moments = quantized.once("second moments", lambda: _second_moments(quantized, layers))
         for name, moment in moments.items():
-            choice = _choice(quantized, layers[name])
-            if choice == FLOAT or format_of(choice) is not None:
-                continue
-            with torch.no_grad():
+            choice = grid_of(quantized, layers[name])
+            if choice is not None:
                 rounded = _rounded(quantized, name, choice, moment)
-                quantized.network.get_parameter(f"{name}.weight").copy_(rounded)
+                quantized.network.get_parameter(f"{name}.weight").detach().copy_(rounded)
+
+
+def require_symmetric(quantized: Quantized) -> None:
+    """Refuse a quantizer with zero points."""
+    if quantized.quantizer.scheme != "symmetric":
+        raise UnsupportedError("rounding needs a symmetric quantizer; leave it out of repair")
+
+
+def covered(quantized: Quantized) -> dict[str, LayerInfo]:
+    """The layers that are rounded, by the names of their modules."""
+    modules = dict(quantized.model.named_modules())
+    names = {
+        layer.parameter.removesuffix(".weight"): layer
+        for layer in quantized.layers
+        if layer.channel_dim == 0
+    }
+    return {name: names[name] for name in names if _is_covered(modules.get(name))}
+
+
+def grid_of(quantized: Quantized, layer: LayerInfo) -> Choice | None:
+    """A layer's bits or ``ternary``; None where it stays float or is in a format."""
+    choice, _ = parse_label(quantized.plan.get(layer.name, FLOAT))
+    return None if choice == FLOAT or format_of(choice) is not None else choice
 
 
 def _rounded(quantized: Quantized, name: str, choice: Choice, moment: Tensor) -> Tensor:
@@ -79,7 +95,13 @@ def _rounded(quantized: Quantized, name: str, choice: Choice, moment: Tensor) ->
     return rounded
 
 
-def round_rows(weight: Tensor, moment: Tensor, quantizer: Quantizer, choice: Choice) -> Tensor:
+def round_rows(
+    weight: Tensor,
+    moment: Tensor,
+    quantizer: Quantizer,
+    choice: Choice,
+    target: Tensor | None = None,
+) -> Tensor:
     """The weight on the quantizer's grid, of small error over inputs with these second moments.
 
     Args:
@@ -87,16 +109,19 @@ def round_rows(weight: Tensor, moment: Tensor, quantizer: Quantizer, choice: Cho
         moment: (G, k, k) float64, E[x x'] of what the rows of each group read.
         quantizer: symmetric.
         choice: bits or ``ternary``.
+        target: what is rounded instead of the weight, whose grid it is.
     """
     low, high = quantizer.codes(choice)
     _, scale = quantizer.encode(weight, choice)
     groups, size = len(moment), moment.shape[-1]
     if scale.shape[1] > 1:
         scale = scale.repeat_interleave(quantizer.group_size, dim=1)[:, :size]
-    rows = weight.double().reshape(groups, -1, size).clone()
+    rows = (weight if target is None else target).double().reshape(groups, -1, size).clone()
     step = scale.expand(len(weight), size).reshape(groups, -1, size)
     damping = DAMPING * moment.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-30)
-    damped = moment + damping[:, None, None] * torch.eye(size, dtype=torch.float64)
+    damped = moment + damping[:, None, None] * torch.eye(
+        size, dtype=torch.float64, device=moment.device
+    )
     order = damped.diagonal(dim1=1, dim2=2).argsort(dim=1, descending=True, stable=True)
     across = order[:, None, :].expand_as(rows)
     rows, step = rows.gather(2, across), step.gather(2, across)
@@ -120,12 +145,7 @@ def round_rows(weight: Tensor, moment: Tensor, quantizer: Quantizer, choice: Cho
     return back.reshape(weight.shape).to(weight.dtype)
 
 
-def _choice(quantized: Quantized, layer: LayerInfo) -> Choice:
-    choice, _ = parse_label(quantized.plan.get(layer.name, FLOAT))
-    return choice
-
-
-def _is_covered(module: nn.Module) -> bool:
+def _is_covered(module: nn.Module | None) -> bool:
     if isinstance(module, nn.Conv1d | nn.Conv2d):
         return module.padding_mode == "zeros" and not isinstance(module.padding, str)
     return isinstance(module, nn.Linear)
@@ -133,18 +153,14 @@ def _is_covered(module: nn.Module) -> bool:
 
 def _second_moments(quantized: Quantized, names: Collection[str]) -> dict[str, Tensor]:
     """(G, k, k) mean of x x' over all positions of the data, of each layer that is covered."""
-    modules = {
-        name: module
-        for name, module in quantized.model.named_modules()
-        if name in names and _is_covered(module)
-    }
+    modules = {name: quantized.model.get_submodule(name) for name in names}
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
 
     def add(name: str, module: nn.Module, inputs: Tensor, _: Tensor) -> None:
-        columns = _columns(module, inputs)
-        counts[name] = counts.get(name, 0) + columns.shape[-1]
-        sums[name] = sums.get(name, 0) + (columns @ columns.mT).double()
+        found = columns(module, inputs)
+        counts[name] = counts.get(name, 0) + found.shape[-1]
+        sums[name] = sums.get(name, 0) + (found @ found.mT).double()
 
     with hooked(modules, add):
         for batch in quantized.batches:
@@ -152,7 +168,7 @@ def _second_moments(quantized: Quantized, names: Collection[str]) -> dict[str, T
     return {name: total / max(counts[name], 1) for name, total in sums.items()}
 
 
-def _columns(module: nn.Module, inputs: Tensor) -> Tensor:
+def columns(module: nn.Module, inputs: Tensor) -> Tensor:
     """(G, k, positions) what the rows of each group of a layer's weight read."""
     values = inputs.detach().float()
     if isinstance(module, nn.Linear):

@@ -285,7 +285,7 @@ def test_repairs_are_named_in_order_and_others_refused() -> None:
         apply_plan(model, table, plan),
         apply_plan(model, table, plan, calibration=batches, repair="none"),
     )
-    assert REPAIRS.names() == ["batch_norm", "bias", "rounding"]
+    assert REPAIRS.names() == ["batch_norm", "bias", "rounding", "sequential"]
 
 
 def test_repairs_change_neither_model_nor_each_other() -> None:

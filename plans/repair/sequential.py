@@ -1,0 +1,152 @@
+"""Rounding layer by layer to the outputs of the float network (GPTQ with asymmetric calibration).
+
+A layer y = W x reads x' in the quantized network, whose layers before it are already rounded. Of
+
+    W* = W (E[x x'^T] + damping I) (E[x' x'^T] + damping I)^-1,
+
+W* x' is the linear function of x' that is nearest to W x, so it makes up for the errors of the
+layers before. W* instead of W is rounded to the grid of W, as in `rounding`, with
+H = E[x' x'^T]. Scales and widths stay as they are, so sizes do too.
+
+Both networks run over the calibration data once, all batches side by side from layer to layer.
+Networks with batch norm are left alone: their statistics are corrected after rounding, and until
+then x' is not what the layers will read. So are layers that run more than once. Where the network's
+outputs are not nearer to the float network's after it, it is undone.
+
+References:
+    Y. Li, R. Yin, D. Lee, S. Xiao, P. Panda, GPTAQ: efficient finetuning-free quantization for
+    asymmetric calibration, ICML 2025, arXiv:2504.02692. S. Zhang, H. Zhang, I. Colbert, R. Saab,
+    Qronos: correcting the past by shaping the future, 2025, arXiv:2505.11695.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from bitknap.sensitivity.tracing.batches import Batch
+
+from ..lockstep import Pause, run_in_lockstep
+from .base import Quantized, output_error
+from .rounding import columns, covered, grid_of, require_symmetric, round_rows
+
+BATCHES = 64
+"""Most batches that run side by side."""
+
+DAMPING = 0.1
+"""Share of the mean of the diagonal of E[x' x'^T] that is added to both moments."""
+
+
+class Sequential:
+    """See the module."""
+
+    symmetric = True
+
+    def __call__(self, quantized: Quantized) -> None:
+        """Change weights of linear layers and convolutions to other points of their grids.
+
+        Raises:
+            UnsupportedError: the quantizer has zero points.
+        """
+        require_symmetric(quantized)
+        if any(isinstance(module, _BatchNorm) for module in quantized.model.modules()):
+            return
+        weights = {
+            name: quantized.network.get_parameter(f"{name}.weight").detach()
+            for name, layer in covered(quantized).items()
+            if layer.uses == 1 and grid_of(quantized, layer) is not None
+        }
+        if not weights:
+            return
+        before = output_error(quantized)
+        kept = {name: weight.clone() for name, weight in weights.items()}
+        _round_in_order(quantized, weights)
+        if not output_error(quantized) < before:
+            for name, weight in kept.items():
+                weights[name].copy_(weight)
+
+
+def _round_in_order(quantized: Quantized, weights: Mapping[str, Tensor]) -> None:
+    """Round layer after layer, as the networks reach them."""
+    layers, batches = covered(quantized), quantized.batches[:BATCHES]
+    latest: tuple[list[Tensor], Moments] | None = None
+
+    def meet(name: str, inputs: Mapping[int, Tensor]) -> None:
+        nonlocal latest
+        values = list(inputs.values())
+        if latest is None or not _same(latest[0], values):
+            module = quantized.model.get_submodule(name)
+            latest = values, _moments(module, inputs, len(batches))
+        choice = grid_of(quantized, layers[name])
+        assert choice is not None
+        weight = quantized.model.get_parameter(f"{name}.weight").detach()
+        target, own = _target(weight, *latest[1]), latest[1][1]
+        weights[name].copy_(round_rows(weight, own, quantized.quantizer, choice, target))
+
+    thread, networks = threading.local(), (quantized.model, quantized.network)
+    threads = torch.get_num_threads()
+
+    def before(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+            if inputs:
+                thread.pause(name, inputs[0])
+
+        return hook
+
+    def run(network: nn.Module, batch: Batch, pause: Pause) -> None:
+        thread.pause = pause
+        torch.set_num_threads(threads)
+        with torch.no_grad():
+            quantized.forward(network, batch)
+
+    with ExitStack() as stack:
+        for network in networks:
+            for name in weights:
+                handle = network.get_submodule(name).register_forward_pre_hook(before(name))
+                stack.callback(handle.remove)
+        tasks = [partial(run, network, batch) for network in networks for batch in batches]
+        run_in_lockstep(tasks, meet)
+
+
+Moments = tuple[Tensor, Tensor]
+"""(G, k, k) E[x x'^T] and E[x' x'^T] of what the rows of each group of a weight read."""
+
+
+def _moments(module: nn.Module, inputs: Mapping[int, Tensor], count: int) -> Moments:
+    """Of the batches whose input in both networks is there."""
+    both: Any = 0
+    own: Any = 0
+    positions = 0
+    for number in range(count):
+        if number in inputs and number + count in inputs:
+            x, changed = columns(module, inputs[number]), columns(module, inputs[number + count])
+            both = both + (x @ changed.mT).double()
+            own = own + (changed @ changed.mT).double()
+            positions += x.shape[-1]
+    return both / positions, own / positions
+
+
+def _target(weight: Tensor, both: Tensor, own: Tensor) -> Tensor:
+    """W*, of the weight's shape, in float64."""
+    groups, size = len(own), own.shape[-1]
+    damping = DAMPING * own.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-30)
+    eye = damping[:, None, None] * torch.eye(size, dtype=torch.float64, device=own.device)
+    rows = weight.double().reshape(groups, -1, size)
+    found: Tensor = torch.linalg.solve(own + eye, (both + eye).mT @ rows.mT)
+    return found.mT.reshape(weight.shape)
+
+
+def _same(ones: list[Tensor], others: list[Tensor]) -> bool:
+    return len(ones) == len(others) and all(
+        one is other for one, other in zip(ones, others, strict=True)
+    )
+
+
+REPAIR = Sequential()
