@@ -12,7 +12,7 @@ from typing import Any
 
 from bitknap.plans.apply import Applier
 from bitknap.plans.remembered import Remembered
-from bitknap.plans.repair.base import NONE, VERSION
+from bitknap.plans.repair.base import AUTO, NONE, VERSION
 from bitknap.problems import Instance
 from bitknap.sensitivity import Quantizer, SensitivityTable
 
@@ -101,7 +101,7 @@ class Evaluator:
         self.workload, self.quantizer, self.table = workload, quantizer, table
         self.say, self.calibration = say, calibration
         key: dict[str, Any] = {**workload.provenance, "quantizer": quantizer.describe()}
-        key["repairs"] = VERSION
+        key["repairs"] = [*AUTO, VERSION]
         if table.activations is not None:
             content = b"".join(array.tobytes() for array in table.activations.arrays.values())
             key["activations"] = sha256(content).hexdigest()

@@ -20,7 +20,7 @@ from bitknap.plans.candidates import distinct, pair_plans, uniform_plan
 from bitknap.plans.measure import Measurer
 from bitknap.plans.measured import MeasuredPlan
 from bitknap.plans.remembered import Remembered
-from bitknap.plans.repair.base import NONE, VERSION
+from bitknap.plans.repair.base import AUTO, NONE, VERSION
 from bitknap.plans.search import measured_plan
 from bitknap.plans.yardsticks import yardstick
 from bitknap.problems import DataError
@@ -113,7 +113,7 @@ class PlanQuality:
         batches = calibration_batches(self.workload, self.samples, draw)
         applier = Applier(self.workload.model, table, QUANTIZER, batches, self.workload.forward)
         facts = {**self.workload.provenance, "quantizer": QUANTIZER.describe()}
-        key = json.dumps([facts, self.samples, draw, self.images, VERSION], sort_keys=True)
+        key = json.dumps([facts, self.samples, draw, self.images, *AUTO, VERSION], sort_keys=True)
         path = self.folder / f"answers-{draw}-{budget:g}.jsonl"
         known = Remembered(path, FORMAT, sha256(key.encode()).hexdigest(), _Answers)
         for name, made in self.plans(tables, draw, budget).items():

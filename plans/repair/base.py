@@ -24,7 +24,7 @@ AUTO = ("rounding", "sequential", "batch_norm", "bias")
 
 NONE = "none"
 
-VERSION = 3
+VERSION = 2
 """Of what repairs compute: what was measured with another one is measured again."""
 
 
