@@ -117,6 +117,11 @@ def output_error(quantized: Quantized) -> float:
     return total
 
 
+def first_input(inputs: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+    """What a layer of one input reads, by position or by keyword."""
+    return (*inputs, *named.values())[0]
+
+
 @contextmanager
 def hooked(
     modules: Mapping[str, nn.Module], hook: Callable[[str, nn.Module, Tensor, Tensor], Any]
@@ -124,9 +129,14 @@ def hooked(
     """Calls ``hook(name, module, input, output)`` after each; what it returns is the output."""
 
     def call(name: str) -> Callable[..., Any]:
-        return lambda module, inputs, output: hook(name, module, inputs[0], output)
+        return lambda module, inputs, named, output: hook(
+            name, module, first_input(inputs, named), output
+        )
 
-    handles = [module.register_forward_hook(call(name)) for name, module in modules.items()]
+    handles = [
+        module.register_forward_hook(call(name), with_kwargs=True)
+        for name, module in modules.items()
+    ]
     try:
         with torch.no_grad():
             yield

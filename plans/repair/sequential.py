@@ -34,7 +34,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from bitknap.sensitivity.tracing.batches import Batch
 
 from ..lockstep import Pause, run_in_lockstep
-from .base import Quantized, output_error
+from .base import Quantized, first_input, output_error
 from .rounding import columns, covered, grid_of, require_symmetric, round_rows
 
 BATCHES = 64
@@ -76,27 +76,24 @@ class Sequential:
 def _round_in_order(quantized: Quantized, weights: Mapping[str, Tensor]) -> None:
     """Round layer after layer, as the networks reach them."""
     layers, batches = covered(quantized), quantized.batches[:BATCHES]
-    latest: tuple[list[Tensor], Moments] | None = None
+    modules = {name: quantized.model.get_submodule(name) for name in weights}
+    count = len(batches)
 
     def meet(name: str, inputs: Mapping[int, Tensor]) -> None:
-        nonlocal latest
-        values = list(inputs.values())
-        if latest is None or not _same(latest[0], values):
-            module = quantized.model.get_submodule(name)
-            latest = values, _moments(module, inputs, len(batches))
-        choice = grid_of(quantized, layers[name])
+        choice, moments = grid_of(quantized, layers[name]), _moments(modules[name], inputs, count)
         assert choice is not None
-        weight = quantized.model.get_parameter(f"{name}.weight").detach()
-        target, own = _target(weight, *latest[1]), latest[1][1]
-        weights[name].copy_(round_rows(weight, own, quantized.quantizer, choice, target))
+        if moments is not None:
+            weight = quantized.model.get_parameter(f"{name}.weight").detach()
+            target, own = _target(weight, *moments), moments[1]
+            weights[name].copy_(round_rows(weight, own, quantized.quantizer, choice, target))
 
     thread, networks = threading.local(), (quantized.model, quantized.network)
     threads = torch.get_num_threads()
 
-    def before(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
-            if inputs:
-                thread.pause(name, inputs[0])
+    def before(name: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+        def hook(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+            if hasattr(thread, "pause"):
+                thread.pause(name, first_input(inputs, named))
 
         return hook
 
@@ -109,7 +106,8 @@ def _round_in_order(quantized: Quantized, weights: Mapping[str, Tensor]) -> None
     with ExitStack() as stack:
         for network in networks:
             for name in weights:
-                handle = network.get_submodule(name).register_forward_pre_hook(before(name))
+                module = network.get_submodule(name)
+                handle = module.register_forward_pre_hook(before(name), with_kwargs=True)
                 stack.callback(handle.remove)
         tasks = [partial(run, network, batch) for network in networks for batch in batches]
         run_in_lockstep(tasks, meet)
@@ -119,18 +117,24 @@ Moments = tuple[Tensor, Tensor]
 """(G, k, k) E[x x'^T] and E[x' x'^T] of what the rows of each group of a weight read."""
 
 
-def _moments(module: nn.Module, inputs: Mapping[int, Tensor], count: int) -> Moments:
-    """Of the batches whose input in both networks is there."""
+def _moments(module: nn.Module, inputs: Mapping[int, Tensor], count: int) -> Moments | None:
+    """Of what both networks read in the same batches; None where they read nothing alike.
+
+    Args:
+        inputs: of the float network by the number of the batch, n, and of the quantized one by
+            n + count.
+    """
     both: Any = 0
     own: Any = 0
     positions = 0
-    for number in range(count):
-        if number in inputs and number + count in inputs:
-            x, changed = columns(module, inputs[number]), columns(module, inputs[number + count])
+    for number, value in inputs.items():
+        other = inputs.get(number + count)
+        if number < count and other is not None and other.shape == value.shape:
+            x, changed = columns(module, value), columns(module, other)
             both = both + (x @ changed.mT).double()
             own = own + (changed @ changed.mT).double()
             positions += x.shape[-1]
-    return both / positions, own / positions
+    return (both / positions, own / positions) if positions else None
 
 
 def _target(weight: Tensor, both: Tensor, own: Tensor) -> Tensor:
@@ -141,12 +145,6 @@ def _target(weight: Tensor, both: Tensor, own: Tensor) -> Tensor:
     rows = weight.double().reshape(groups, -1, size)
     found: Tensor = torch.linalg.solve(own + eye, (both + eye).mT @ rows.mT)
     return found.mT.reshape(weight.shape)
-
-
-def _same(ones: list[Tensor], others: list[Tensor]) -> bool:
-    return len(ones) == len(others) and all(
-        one is other for one, other in zip(ones, others, strict=True)
-    )
 
 
 REPAIR = Sequential()

@@ -171,3 +171,32 @@ def test_the_same_bytes_again_and_nothing_is_left_behind() -> None:
     for a, b in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
     assert not any(m._forward_pre_hooks for n in (model, one) for m in n.modules())
+
+
+class Routed(nn.Module):
+    """Each sample goes to one of two experts; a layer is called by keyword, one in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.head = nn.Linear(4, 2), nn.Linear(4, 3)
+        self.experts = nn.ModuleList(nn.Linear(4, 4) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        chosen = self.gate(x).argmax(dim=1)
+        out = torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            if (chosen == number).any():
+                out[chosen == number] = expert(x[chosen == number])
+        out.tanh_()
+        logits: Tensor = self.head(input=out)
+        return logits
+
+
+def test_layers_that_read_other_samples_or_are_called_by_keyword() -> None:
+    torch.manual_seed(4)
+    model = Routed().eval()
+    batches = [(torch.randn(9, 4), torch.randint(3, (9,))) for _ in range(3)]
+    table = made(model, batches)
+    plain = apply_plan(model, table, table.uniform("2"), calibration=batches, repair="rounding")
+    got = apply_plan(model, table, table.uniform("2"), calibration=batches)
+    assert error(got, model, batches) <= error(plain, model, batches)
