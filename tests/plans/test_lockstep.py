@@ -36,13 +36,13 @@ def test_all_meet_at_every_place() -> None:
 
 
 def test_a_task_that_never_comes_is_not_waited_for() -> None:
-    assert met("abd", "acd", "d", "") == [
-        ("a", [0, 1]),
-        ("d", [2]),
-        ("b", [0]),
-        ("d", [0]),
-        ("c", [1]),
-        ("d", [1]),
+    assert met("pqs", "prs", "s", "") == [
+        ("p", [0, 1]),
+        ("s", [2]),
+        ("q", [0]),
+        ("s", [0]),
+        ("r", [1]),
+        ("s", [1]),
     ]
 
 
