@@ -58,8 +58,8 @@ class Measurer:
     """Damages of plans on two halves of the calibration data, each measured once.
 
     Networks are repaired on the first samples of the first half. ``repair="auto"`` leaves out what
-    is slow and decides little: biases where there are batch norms, and the rounding of networks
-    whose rounded weights are too many to be kept.
+    is slow and decides little: biases where there are batch norms, ``sequential``, and the rounding
+    of networks whose rounded weights are too many to be kept.
 
     Args:
         model: the float network of the table.
