@@ -8,7 +8,7 @@ W* x' is the linear function of x' that is nearest to W x, so it makes up for th
 layers before. W* instead of W is rounded to the grid of W, as in `rounding`, with
 H = E[x' x'^T]. Scales and widths stay as they are, so sizes do too.
 
-Both networks run over the calibration data once, all batches side by side from layer to layer.
+Both networks run over the first 64 batches once, all side by side from layer to layer.
 Networks with batch norm are left alone: their statistics are corrected after rounding, and until
 then x' is not what the layers will read. So are layers that run more than once. Where the network's
 outputs are not nearer to the float network's after it, it is undone.
