@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -115,6 +115,20 @@ def output_error(quantized: Quantized) -> float:
             if one.is_floating_point():
                 total += float((one.double() - other.double()).square().sum())
     return total
+
+
+@contextmanager
+def kept_if_nearer(quantized: Quantized, parameters: Iterable[str]) -> Iterator[dict[str, Tensor]]:
+    """Parameters of the quantized network by name, to be changed in place.
+
+    At the end they are as they were, unless the network's outputs are nearer to the float one's.
+    """
+    now = {name: quantized.network.get_parameter(name).detach() for name in parameters}
+    before, kept = output_error(quantized), {name: value.clone() for name, value in now.items()}
+    yield now
+    if not output_error(quantized) < before:
+        for name, value in kept.items():
+            now[name].copy_(value)
 
 
 def first_input(inputs: tuple[Any, ...], named: Mapping[str, Any]) -> Any:

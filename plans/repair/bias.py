@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from bitknap.sensitivity.tracing.batches import Batch
 
-from .base import Quantized, hooked, output_error, samples_of
+from .base import Quantized, hooked, kept_if_nearer, samples_of
 
 CORRECTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -36,20 +36,14 @@ class Bias:
             return
         means = quantized.once("means of outputs", lambda: _float_means(quantized))
         totals: dict[str, Tensor] = {}
-        kept: dict[str, Tensor] = {}
         samples = [samples_of(batch) for batch in quantized.batches]
         for batch, count, wanted in zip(quantized.batches, samples, means, strict=True):
             for name, shift in _shifts(quantized, batch, names, wanted).items():
                 totals[name] = totals.get(name, 0) + shift * (count / sum(samples))
-        before = output_error(quantized)
-        with torch.no_grad():
-            for name, total in totals.items():
-                bias = quantized.network.get_parameter(f"{name}.bias")
-                kept[name] = bias.clone()
-                bias.sub_(total)
-            if not output_error(quantized) < before:
-                for name, value in kept.items():
-                    quantized.network.get_parameter(f"{name}.bias").copy_(value)
+        shifts = {f"{name}.bias": total for name, total in totals.items()}
+        with kept_if_nearer(quantized, shifts) as biases:
+            for name, bias in biases.items():
+                bias.sub_(shifts[name])
 
 
 Means = dict[str, list[Tensor]]

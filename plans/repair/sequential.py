@@ -31,10 +31,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from bitknap.sensitivity.quantization.choices import Choice
 from bitknap.sensitivity.tracing.batches import Batch
 
 from ..lockstep import Pause, run_in_lockstep
-from .base import Quantized, first_input, output_error
+from .base import Quantized, first_input, kept_if_nearer
 from .rounding import columns, covered, grid_of, require_symmetric, round_rows
 
 BATCHES = 64
@@ -58,36 +59,32 @@ class Sequential:
         require_symmetric(quantized)
         if any(isinstance(module, _BatchNorm) for module in quantized.model.modules()):
             return
-        weights = {
-            name: quantized.network.get_parameter(f"{name}.weight").detach()
+        grids = {
+            name: choice
             for name, layer in covered(quantized).items()
-            if layer.uses == 1 and grid_of(quantized, layer) is not None
+            if layer.uses == 1 and (choice := grid_of(quantized, layer)) is not None
         }
-        if not weights:
+        if not grids:
             return
-        before = output_error(quantized)
-        kept = {name: weight.clone() for name, weight in weights.items()}
-        _round_in_order(quantized, weights)
-        if not output_error(quantized) < before:
-            for name, weight in kept.items():
-                weights[name].copy_(weight)
+        with kept_if_nearer(quantized, [f"{name}.weight" for name in grids]) as weights:
+            _round_in_order(quantized, grids, weights)
 
 
-def _round_in_order(quantized: Quantized, weights: Mapping[str, Tensor]) -> None:
+def _round_in_order(
+    quantized: Quantized, grids: Mapping[str, Choice], weights: Mapping[str, Tensor]
+) -> None:
     """Round layer after layer, as the networks reach them."""
-    layers, batches = covered(quantized), quantized.batches[:BATCHES]
-    modules = {name: quantized.model.get_submodule(name) for name in weights}
-    count = len(batches)
+    model, batches = quantized.model, quantized.batches[:BATCHES]
 
     def meet(name: str, inputs: Mapping[int, Tensor]) -> None:
-        choice, moments = grid_of(quantized, layers[name]), _moments(modules[name], inputs, count)
-        assert choice is not None
+        moments = _moments(model.get_submodule(name), inputs, len(batches))
         if moments is not None:
-            weight = quantized.model.get_parameter(f"{name}.weight").detach()
+            weight = model.get_parameter(f"{name}.weight").detach()
             target, own = _target(weight, *moments), moments[1]
-            weights[name].copy_(round_rows(weight, own, quantized.quantizer, choice, target))
+            rounded = round_rows(weight, own, quantized.quantizer, grids[name], target)
+            weights[f"{name}.weight"].copy_(rounded)
 
-    thread, networks = threading.local(), (quantized.model, quantized.network)
+    thread, networks = threading.local(), (model, quantized.network)
     threads = torch.get_num_threads()
 
     def before(name: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
@@ -105,7 +102,7 @@ def _round_in_order(quantized: Quantized, weights: Mapping[str, Tensor]) -> None
 
     with ExitStack() as stack:
         for network in networks:
-            for name in weights:
+            for name in grids:
                 module = network.get_submodule(name)
                 handle = module.register_forward_pre_hook(before(name), with_kwargs=True)
                 stack.callback(handle.remove)
